@@ -1,0 +1,3 @@
+import 'reflect-metadata';
+
+export const x: number = 1;
