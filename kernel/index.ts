@@ -1,3 +1,19 @@
 import 'reflect-metadata';
 
-export const x: number = 1;
+// `export *`, not named re-exports: declaration merging into this module only follows star exports.
+export * from './bus.js';
+export * from './contracts/agent.js';
+export * from './contracts/chat.js';
+export * from './contracts/store.js';
+export * from './contracts/stream.js';
+export * from './contracts/task.js';
+export * from './contracts/transport.js';
+export * from './errors.js';
+export * from './json.js';
+export * from './kernel.js';
+export * from './logger.js';
+export * from './plugin.js';
+export * from './registry.js';
+export * from './schema.js';
+export * from './scope.js';
+export * from './services.js';

@@ -1,0 +1,43 @@
+import { createToken } from '../services.js';
+import type { AgentCall, AgentHealth, ChatOptions, StreamChunk } from './agent.js';
+
+/** What a user wants to be answered. */
+export interface ChatCommand {
+  readonly content: string;
+  /** Who asks. Conversations of one user are never read for another. */
+  readonly userId: string;
+  /** A new conversation when absent. */
+  readonly conversationId?: string;
+  /** The agent's name; the first healthy candidate when absent. */
+  readonly agent?: string;
+  readonly model?: string;
+  readonly options?: ChatOptions;
+}
+
+/** Who answers from here on. `fallback` marks the agent that took over from one that failed before its first token. */
+export interface AgentChosen {
+  readonly type: 'agent';
+  readonly agent: string;
+  readonly fallback: boolean;
+}
+
+export interface AgentStatus extends AgentHealth {
+  readonly name: string;
+  readonly description?: string;
+}
+
+/** The central chat agent: owns conversations, chooses who answers, falls back. */
+export interface Chat {
+  /**
+   * One answer within a conversation: `agent` first, then its chunks, `done` last.
+   * @throws AGENT_UNKNOWN, TOO_LARGE, and what the agent throws when there is nobody left to ask
+   */
+  reply(
+    command: ChatCommand & { readonly id: string; readonly conversationId: string },
+    call: AgentCall,
+  ): AsyncIterable<readonly (StreamChunk | AgentChosen)[]>;
+  /** Every registered agent with its health. Bounded in time: an agent that does not answer is unhealthy. */
+  statuses(): Promise<readonly AgentStatus[]>;
+}
+
+export const Chat = createToken<Chat>('chat');

@@ -1,0 +1,119 @@
+import type { ClientErrorCode } from '../errors.js';
+import type { Undo } from '../scope.js';
+import { createToken } from '../services.js';
+
+/** One HTTP request, copied out of the native layer before anything asynchronous happens. */
+export interface HttpRequest {
+  /** From `X-Request-Id` where that is 1 to 128 characters of `A-Z a-z 0-9 . _ ~ -`, else made. Goes back in the same header. */
+  readonly id: string;
+  readonly method: string;
+  /** As sent, without the query. */
+  readonly path: string;
+  /** The parts of the path that the route names, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The peer's address; an IPv4 address never comes in its IPv6 form. */
+  readonly remoteAddress: string;
+  /** Aborts when the client is gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  header(name: string): string | undefined;
+  /** The body as JSON. @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON */
+  json(): Promise<unknown>;
+}
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** The one answer to a request. Whatever is sent after the client has gone is dropped. */
+export interface HttpReply {
+  /** True once an answer was begun. */
+  readonly sent: boolean;
+  json(status: number, body: unknown, headers?: Headers): void;
+  send(status: number, body: string | Uint8Array, headers: Headers): void;
+  /**
+   * Sends parts as they come, one write each, and waits for a slow client between them. Headers leave with the first
+   * part. Resolves at the end, or when the client has gone or was cut off as too slow; `parts` is closed in each case.
+   */
+  stream(status: number, headers: Headers, parts: AsyncIterable<string>): Promise<void>;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** `/chat/stream/{stream_id}`: a name in braces stands for one whole segment. */
+  readonly path: string;
+  /** How long the handler may take to begin its answer; the transport's own limit when absent. */
+  readonly timeoutMs?: number;
+  /** What it throws is answered: a client error by its code, anything else as `INTERNAL`. */
+  handler(request: HttpRequest, reply: HttpReply): void | Promise<void>;
+}
+
+/** One WebSocket connection. */
+export interface Socket {
+  readonly id: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly remoteAddress: string;
+  readonly closed: boolean;
+  /** What was sent and has not left the process. */
+  readonly bufferedBytes: number;
+  /**
+   * Sends text frames together. They are taken in any case; `false` means: wait for `drained` before the next ones. A
+   * connection that takes nothing for too long is closed with 4429. After the close it does nothing.
+   */
+  send(frames: string | readonly string[]): boolean;
+  /** Resolves with true when there is room again, with false when the connection has closed. */
+  drained(): Promise<boolean>;
+  close(code: number, reason: string): void;
+}
+
+/** What an endpoint does with one connection. A failing handler is logged and closes nothing but, at most, this connection. */
+export interface SocketHandler {
+  message(text: string): void | Promise<void>;
+  /** Called once, also when the endpoint or the transport stops. `code` is 1006 where the peer said nothing. */
+  closed?(code: number): void;
+}
+
+export interface WebSocketEndpoint {
+  /** As a route's path: `/ws/{client_id}`. */
+  readonly path: string;
+  /** Refuses an upgrade by throwing a client error; it is answered over HTTP. */
+  accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void;
+  open(socket: Socket): SocketHandler;
+}
+
+/** HTTP and WebSockets on one port. */
+export interface Transport {
+  /** Undone: the path answers 404 again; requests under way go on. */
+  route(route: Route): Undo;
+  /** Undone: its connections close with 1001. */
+  websocket(endpoint: WebSocketEndpoint): Undo;
+  /** Where it listens; undefined while it does not. */
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  readonly connections: { readonly open: number; readonly limit: number };
+}
+
+export const Transport = createToken<Transport>('transport');
+
+/** The status that stands for each error a client may see. */
+export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
+  INVALID_JSON: 400,
+  INVALID_FRAME: 400,
+  INVALID_REQUEST: 400,
+  TOO_DEEP: 400,
+  UNKNOWN_TYPE: 400,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  AGENT_UNKNOWN: 404,
+  METHOD_NOT_ALLOWED: 405,
+  BUSY: 409,
+  STREAM_GONE: 410,
+  TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  INTERNAL: 500,
+  AGENT_DISCONNECTED: 502,
+  AGENT_PROTOCOL: 502,
+  AGENT_FAILED: 502,
+  AGENT_UNAVAILABLE: 503,
+  QUEUE_FULL: 503,
+  SHUTTING_DOWN: 503,
+  AGENT_TIMEOUT: 504,
+  DEADLINE_EXCEEDED: 504,
+};

@@ -1,0 +1,122 @@
+const list = (items: readonly string[]): string => items.join(', ') || 'none';
+const lines = (items: readonly string[]): string => items.map((item) => `\n  ${item}`).join('');
+
+/** Mistakes of plugins and operators. They end a start or a call; clients never see them. */
+const kernelErrors = {
+  KERNEL_STATE: (d: { action: string; state: string }) => `cannot ${d.action} while the kernel is ${d.state}`,
+  KERNEL_START_ABORTED: (_: Record<never, never>) => 'the start was aborted by a stop',
+  KERNEL_CONFIG_INVALID: (d: { mistakes: readonly string[] }) =>
+    `the configuration has ${d.mistakes.length} mistake(s):${lines(d.mistakes)}`,
+  KERNEL_PLUGIN_INVALID: (d: { plugin: string; why: string }) => `"${d.plugin}" is not a plugin: ${d.why}`,
+  KERNEL_PLUGIN_DUPLICATE: (d: { plugin: string }) =>
+    `two plugins have the id "${d.plugin}"; give one of them another key in the config`,
+  KERNEL_PLUGIN_UNKNOWN: (d: { plugin: string; known: readonly string[] }) =>
+    `no plugin has the id "${d.plugin}" (running: ${list(d.known)})`,
+  KERNEL_PLUGIN_FAILED: (d: { plugin: string; phase: string; why: string }) =>
+    `plugin "${d.plugin}" failed during ${d.phase}: ${d.why}`,
+  KERNEL_PLUGIN_TIMEOUT: (d: {
+    plugin: string;
+    phase: string;
+    timeoutMs: number;
+    left?: readonly string[];
+  }) =>
+    `plugin "${d.plugin}": ${d.phase} timed out after ${d.timeoutMs} ms${d.left ? ` (left behind: ${list(d.left)})` : ''}`,
+  KERNEL_STOP_FAILED: (d: { failures: readonly string[] }) =>
+    `${d.failures.length} plugin(s) did not stop cleanly:${lines(d.failures)}`,
+  KERNEL_DEPENDENCY_MISSING: (d: { missing: readonly string[] }) =>
+    `unsatisfied requirements:${lines(d.missing)}`,
+  KERNEL_DEPENDENCY_CYCLE: (d: { path: readonly string[] }) =>
+    `plugins require each other: ${d.path.join(' -> ')}`,
+  KERNEL_SERVICE_CONFLICT: (d: { service: string; owner: string; plugin: string }) =>
+    `"${d.plugin}" cannot provide ${d.service}: "${d.owner}" already does; disable one of them`,
+  KERNEL_SERVICE_MISSING: (d: { service: string }) => `no running plugin provides ${d.service}`,
+  KERNEL_SERVICE_UNDECLARED: (d: { service: string; plugin: string }) =>
+    `"${d.plugin}" provided ${d.service} without listing it in "provides"`,
+  KERNEL_SERVICE_PROMISED: (d: { service: string; plugin: string }) =>
+    `"${d.plugin}" lists ${d.service} in "provides", but setup() did not provide it`,
+  KERNEL_REGISTRY_CONFLICT: (d: { kind: string; name: string; owner: string; plugin: string }) =>
+    `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
+  KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
+    `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
+  LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
+    `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
+} as const;
+
+/** What a client may see. Messages carry no stack, no file path and no secret. */
+const clientErrors = {
+  INVALID_JSON: (d: { why?: string }) => `invalid JSON${d.why ? `: ${d.why}` : ''}`,
+  INVALID_FRAME: (d: { mistakes: readonly string[] }) => `invalid frame: ${d.mistakes.join('; ')}`,
+  INVALID_REQUEST: (d: { mistakes: readonly string[] }) => `invalid request: ${d.mistakes.join('; ')}`,
+  TOO_DEEP: (d: { depthLimit: number }) => `the JSON is nested deeper than ${d.depthLimit} levels`,
+  TOO_LARGE: (d: { limitBytes: number }) => `more than ${d.limitBytes} bytes`,
+  UNKNOWN_TYPE: (d: { type: string; known: readonly string[] }) =>
+    `unknown frame type "${d.type}" (known: ${list(d.known)})`,
+  FORBIDDEN: (d: { why: string }) => `refused: ${d.why}`,
+  NOT_FOUND: (d: { path: string }) => `nothing is at ${d.path}`,
+  METHOD_NOT_ALLOWED: (d: { method: string; allow: readonly string[] }) =>
+    `${d.method} is not allowed here (allowed: ${list(d.allow)})`,
+  UNSUPPORTED_MEDIA_TYPE: (d: { type: string }) => `cannot read "${d.type}"; send application/json`,
+  AGENT_UNKNOWN: (d: { agent: string; known: readonly string[] }) =>
+    `no agent is called "${d.agent}" (known: ${list(d.known)})`,
+  AGENT_UNAVAILABLE: (d: { agent: string; why: string; retryAfterMs?: number }) =>
+    `agent "${d.agent}" is not available: ${d.why}`,
+  AGENT_TIMEOUT: (d: { agent: string; phase: string; timeoutMs: number }) =>
+    `agent "${d.agent}" took longer than ${d.timeoutMs} ms (${d.phase})`,
+  AGENT_PROTOCOL: (d: { agent: string; why: string }) =>
+    `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
+  AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
+    `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
+  AGENT_FAILED: (d: { agent: string; why: string }) => `agent "${d.agent}" failed: ${d.why}`,
+  STREAM_GONE: (d: { streamId: string }) => `stream "${d.streamId}" can no longer be read`,
+  BUSY: (d: { limit: number; what: string }) =>
+    `no more than ${d.limit} ${d.what} at once; wait for one to end`,
+  QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>
+    `the server already has ${d.limit} ${d.what}; try again later`,
+  SHUTTING_DOWN: (_: { retryAfterMs?: number }) => 'the server is shutting down; connect again',
+  DEADLINE_EXCEEDED: (d: { timeoutMs: number }) => `no answer within ${d.timeoutMs} ms`,
+  INTERNAL: (_: Record<never, never>) => 'internal error; the log of the server knows more',
+} as const;
+
+/** Every deliberate error, one row a code: README lists them, and a test compares the two. */
+export const errorCatalog = { ...kernelErrors, ...clientErrors };
+
+export type ErrorCode = keyof typeof errorCatalog;
+export type ClientErrorCode = keyof typeof clientErrors;
+export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof errorCatalog)[C]>[0];
+
+/** An error with a code of the catalogue. Compare codes, not classes: a plugin may bring its own copy of this package. */
+export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = 'WaggleError';
+
+  constructor(
+    readonly code: C,
+    readonly details: ErrorDetails<C>,
+    options?: ErrorOptions,
+  ) {
+    super((errorCatalog[code] as (d: ErrorDetails<C>) => string)(details), options);
+  }
+
+  /** When to try again, in milliseconds, where that helps. */
+  get retryAfterMs(): number | undefined {
+    return (this.details as { retryAfterMs?: number }).retryAfterMs;
+  }
+
+  static is<C extends ErrorCode>(error: unknown, code: C): error is WaggleError<C> {
+    return isWaggleError(error) && error.code === code;
+  }
+}
+
+/** The error itself if a client may see it, else `INTERNAL` with the error as its cause. */
+export function toClientError(error: unknown): WaggleError<ClientErrorCode> {
+  if (isWaggleError(error) && error.code in clientErrors) return error as WaggleError<ClientErrorCode>;
+  return new WaggleError('INTERNAL', {}, { cause: error });
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isWaggleError(error: unknown): error is WaggleError {
+  return error instanceof Error && error.name === 'WaggleError' && 'code' in error;
+}

@@ -1,0 +1,31 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+const secretKeys = ['password', 'secret', 'token', 'apiKey', 'authorization', 'cookie'];
+
+/**
+ * JSON lines on standard output, written before the call returns: a transport thread would lose the last lines of a
+ * crash. Values of keys that name secrets are replaced, down to three levels.
+ */
+export function createLogger(
+  level: LogLevel = 'info',
+  destination: DestinationStream = pino.destination({ dest: 1, sync: true }),
+): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: secretKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
+        censor: '[redacted]',
+      },
+    },
+    destination,
+  );
+}

@@ -1,0 +1,111 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { DependencyContainer } from 'tsyringe';
+import type { EventBus } from './bus.js';
+import type { Agent } from './contracts/agent.js';
+import type { TaskDefinition } from './contracts/task.js';
+import type { Logger } from './logger.js';
+import type { Contributions } from './registry.js';
+import type { EffectScope, Undo } from './scope.js';
+import type { ServiceOf, ServicesOf, Token, TokenRecord } from './services.js';
+
+export type KernelState =
+  | 'idle'
+  | 'starting'
+  | 'ready'
+  | 'degraded'
+  | 'draining'
+  | 'stopping'
+  | 'stopped'
+  | 'failed';
+export type PluginState = 'pending' | 'starting' | 'active' | 'stopping' | 'stopped' | 'failed';
+
+/** What `kernel.inspect()` says of one plugin. */
+export interface PluginReport {
+  readonly id: string;
+  readonly name: string;
+  readonly state: PluginState;
+  readonly optional: boolean;
+  /** How long its `setup` took, in milliseconds. */
+  readonly setupMs: number;
+  readonly provides: readonly string[];
+  /** Labels of what it has in effect now: routes, agents, listeners, timers. */
+  readonly effects: readonly string[];
+  /** Why it failed. For operators; not for clients. */
+  readonly error?: string;
+}
+
+export interface KernelReport {
+  readonly state: KernelState;
+  readonly plugins: readonly PluginReport[];
+}
+
+/** All a plugin may touch. Whatever is done through it is undone when the plugin stops, last thing first. */
+export interface PluginContext<Config = unknown, Provided extends Token<unknown> = Token<unknown>> {
+  readonly id: string;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly bus: EventBus;
+  /** The plugin's own tsyringe container; shared services resolve through it, too. */
+  readonly container: DependencyContainer;
+  /** Aborts when the plugin begins to stop. */
+  readonly signal: AbortSignal;
+  readonly agents: Contributions<Agent>;
+  readonly tasks: Contributions<TaskDefinition>;
+  /** State of the kernel and of every plugin. */
+  inspect(): KernelReport;
+
+  /** @throws KERNEL_SERVICE_UNDECLARED, KERNEL_SERVICE_CONFLICT */
+  provide<K extends Provided>(token: K, service: ServiceOf<K>): Undo;
+  /** @throws KERNEL_REGISTRY_CONFLICT */
+  registerTask(task: TaskDefinition): Undo;
+  /** @throws KERNEL_REGISTRY_CONFLICT */
+  addAgent(agent: Agent): Undo;
+  /** Runs `start` now, and the undo that it returns when the plugin stops. @throws KERNEL_SCOPE_CLOSED */
+  readonly effect: EffectScope['effect'];
+  /** After every plugin is set up: open sockets here. */
+  onReady(hook: () => void | Promise<void>): Undo;
+  /** Before anything stops: refuse new work, and finish or cancel what runs before `deadline` aborts. */
+  onDrain(hook: (deadline: AbortSignal) => void | Promise<void>): Undo;
+}
+
+/** A plugin is the object you write; `definePlugin` only types it. */
+export interface Plugin<
+  // biome-ignore-start lint/suspicious/noExplicitAny: a list of plugins holds any config and any services
+  Config = any,
+  Input = any,
+  R extends TokenRecord = any,
+  O extends TokenRecord = any,
+  P extends Token<unknown> = any,
+  // biome-ignore-end lint/suspicious/noExplicitAny: as above
+> {
+  readonly name: string;
+  /** The version of this interface that the plugin was written for. */
+  readonly apiVersion: 1;
+  /** Checks the plugin's part of the config file and fills in defaults. */
+  readonly config?: StandardSchemaV1<Input, Config>;
+  /** Services it cannot do without, by the names that `setup` gets them under. */
+  readonly requires?: R;
+  /** Services it uses where they exist. */
+  readonly optional?: O;
+  /** Tokens that `setup` provides. */
+  readonly provides?: readonly P[];
+  setup(
+    ctx: PluginContext<Config, P>,
+    services: ServicesOf<R> & Partial<ServicesOf<O>>,
+  ): void | Promise<void>;
+}
+
+/** Types a plugin: the services and the config that `setup` gets follow from what it declares. */
+export function definePlugin<
+  Config = undefined,
+  Input = Config,
+  const R extends TokenRecord = Record<never, never>,
+  const O extends TokenRecord = Record<never, never>,
+  P extends Token<unknown> = never,
+>(plugin: Plugin<Config, Input, R, O, P>): Plugin<Config, Input, R, O, P> {
+  return plugin;
+}
+
+/** What a plugin's config may look like before defaults are filled in. */
+// biome-ignore lint/suspicious/noExplicitAny: only Input matters here
+export type ConfigInput<T> = T extends Plugin<any, infer Input, any, any, any> ? Input : never;

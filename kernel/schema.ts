@@ -1,0 +1,223 @@
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
+
+/** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
+export interface Origin {
+  /** What a mistake begins with: `default.yaml: transport-uws.`; the path follows. */
+  prefix(path: Path): string;
+  /** The environment variable that a value was taken from. Such values are never printed. */
+  variable(path: Path): string | undefined;
+}
+
+export type Path = readonly (string | number)[];
+export type Checked =
+  | { readonly value: unknown; readonly mistakes?: undefined }
+  | { readonly mistakes: readonly string[] };
+
+/** The part of JSON Schema that describes a config key or a field of a request. */
+interface Node {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly additionalProperties?: boolean | Node;
+  readonly items?: Node;
+  readonly anyOf?: readonly Node[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+}
+
+const nowhere: Origin = { prefix: () => '', variable: () => undefined };
+
+/**
+ * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
+ * the environment become the number or boolean which the schema asks for.
+ */
+export async function check(
+  schema: StandardSchemaV1,
+  input: unknown,
+  origin: Origin = nowhere,
+): Promise<Checked> {
+  const root = describe(schema);
+  const value = root ? coerce(input, root, [], origin) : input;
+  const result = await schema['~standard'].validate(value);
+  if (!result.issues) return { value: result.value };
+  const mistakes = result.issues.flatMap((issue) => {
+    const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
+    return mistakesAt(path, root, value, issue.message, origin);
+  });
+  return { mistakes: [...new Set(mistakes)] };
+}
+
+/** The one of `known` that a typo most likely meant. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const [best] = known
+    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  return best && best.distance <= Math.max(2, word.length / 3) ? best.candidate : undefined;
+}
+
+function mistakesAt(
+  path: Path,
+  root: Node | undefined,
+  input: unknown,
+  message: string,
+  origin: Origin,
+): string[] {
+  const node = root && nodeAt(root, path);
+  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], input);
+  const at = (where: Path) => {
+    const text = `${origin.prefix(where)}${where.join('.')}`;
+    return text.endsWith('.') ? text.slice(0, -1) : text;
+  };
+  const say = (where: Path, what: string) => (at(where) ? `${at(where)}: ${what}` : what);
+
+  if (node?.properties && isMap(value) && node.additionalProperties === false) {
+    const known = Object.keys(node.properties);
+    const unknown = Object.keys(value).filter((key) => !known.includes(key));
+    if (unknown.length > 0)
+      return unknown.map((key) => {
+        const meant = nearest(key, known);
+        return say(
+          [...path, key],
+          `unknown key${meant ? `, did you mean "${meant}"?` : ` (known: ${known.join(', ')})`}`,
+        );
+      });
+  }
+  // What fits the described type was refused by a rule of its own, whose message says more than the type does.
+  if (!node || fits(node, value)) return [say(path, message)];
+  return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
+}
+
+function describe(schema: StandardSchemaV1): Node | undefined {
+  const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>;
+  try {
+    return jsonSchema?.input({ target: 'draft-2020-12' }) as Node | undefined;
+  } catch {
+    return undefined; // Not every type has a JSON Schema; the schema's own messages serve then.
+  }
+}
+
+function nodeAt(node: Node, path: Path): Node | undefined {
+  return path.reduce<Node | undefined>((at, key) => at && childOf(at, key), node);
+}
+
+function childOf(node: Node, key: string | number): Node | undefined {
+  if (typeof key === 'number') return node.items;
+  const rest = typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined;
+  return (
+    node.properties?.[key] ??
+    rest ??
+    node.anyOf?.map((each) => childOf(each, key)).find((child) => child !== undefined)
+  );
+}
+
+function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => coerce(item, node?.items, [...path, index], origin));
+  if (isMap(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        coerce(item, node && childOf(node, key), [...path, key], origin),
+      ]),
+    );
+  if (typeof value !== 'string' || !node || !origin.variable(path)) return value;
+  const wants = (type: string) => [node, ...(node.anyOf ?? [])].some((each) => each.type === type);
+  if (wants('string')) return value;
+  if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
+  if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
+  return value;
+}
+
+function fits(node: Node, value: unknown): boolean {
+  if (node.anyOf) return node.anyOf.some((each) => fits(each, value));
+  if ('const' in node) return node.const === value;
+  if (node.enum) return node.enum.includes(value);
+  if (typeof value === 'number') {
+    if (node.type === 'integer' && !Number.isInteger(value)) return false;
+    return (
+      /^(integer|number)$/.test(node.type ?? 'number') &&
+      value >= (node.minimum ?? -Infinity) &&
+      value <= (node.maximum ?? Infinity)
+    );
+  }
+  if (typeof value === 'string')
+    return (
+      (node.type ?? 'string') === 'string' &&
+      value.length >= (node.minLength ?? 0) &&
+      value.length <= (node.maxLength ?? Infinity)
+    );
+  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  return value !== undefined && (node.type ?? type) === type;
+}
+
+function expectation(node: Node): string {
+  if (node.anyOf) return node.anyOf.map(expectation).join(' or ');
+  if ('const' in node) return JSON.stringify(node.const);
+  if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
+  const { minimum, maximum, minLength, maxLength } = node;
+  switch (node.type) {
+    case 'integer':
+    case 'number':
+      return node.type + range(safe(minimum), safe(maximum), '');
+    case 'string':
+      return node.type + range(minLength, maxLength, ' characters');
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return 'list';
+    case 'object':
+      return 'map';
+    default:
+      return node.type ?? 'another value';
+  }
+}
+
+function range(from: number | undefined, to: number | undefined, unit: string): string {
+  if (from !== undefined && to !== undefined) return ` ${from}-${to}${unit}`;
+  if (from !== undefined) return ` >= ${from}${unit}`;
+  return to === undefined ? '' : ` <= ${to}${unit}`;
+}
+
+// Schemas state the limits of exact integers, too; nobody wants to read those.
+function safe(limit: number | undefined): number | undefined {
+  return limit !== undefined && Math.abs(limit) < Number.MAX_SAFE_INTEGER ? limit : undefined;
+}
+
+function sight(value: unknown, path: Path, origin: Origin): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'object') return 'map';
+  const variable = origin.variable(path);
+  if (variable) return `${typeof value} from \${${variable}}`;
+  if (/password|secret|token|key/i.test(String(path.at(-1)))) return typeof value;
+  return `${typeof value} ${JSON.stringify(value).slice(0, 60)}`;
+}
+
+function plainKey(key: PropertyKey): string | number {
+  return typeof key === 'symbol' ? String(key) : key;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(
+        Math.min(
+          (next[j - 1] as number) + 1,
+          (row[j] as number) + 1,
+          (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      );
+    row = next;
+  }
+  return row[b.length] as number;
+}

@@ -1,0 +1,63 @@
+import { type DependencyContainer, container as globalContainer } from 'tsyringe';
+import { WaggleError } from './errors.js';
+import type { Undo } from './scope.js';
+
+declare const serviceType: unique symbol;
+
+/** Names a service and carries its type. A plain symbol at run time, so tsyringe's `@inject()` takes it. */
+export type Token<T> = symbol & { readonly [serviceType]?: T };
+export type ServiceOf<K> = K extends Token<infer T> ? T : never;
+export type TokenRecord = Readonly<Record<string, Token<unknown>>>;
+export type ServicesOf<R> = { readonly [K in keyof R]: ServiceOf<R[K]> };
+
+/** Makes the token of a service. The same id gives the same token, also across two copies of this package. */
+export function createToken<T>(id: string): Token<T> {
+  return Symbol.for(`waggle:${id}`) as Token<T>;
+}
+
+/** The id that a token was made with. */
+export function tokenId(token: symbol): string {
+  return token.description?.replace(/^waggle:/, '') ?? 'anonymous';
+}
+
+/**
+ * The services that plugins share. tsyringe cannot unregister and disposes in no useful order, so its container only
+ * ever holds a factory that reads a slot here; undoing `provide` empties the slot.
+ */
+export class ServiceTable {
+  readonly #root: DependencyContainer = globalContainer.createChildContainer();
+  readonly #slots = new Map<symbol, { readonly owner: string; readonly value: unknown }>();
+
+  /** @throws KERNEL_SERVICE_CONFLICT when another plugin provides the token. */
+  provide<T>(token: Token<T>, value: T, owner: string): Undo {
+    const taken = this.#slots.get(token);
+    if (taken)
+      throw new WaggleError('KERNEL_SERVICE_CONFLICT', {
+        service: tokenId(token),
+        owner: taken.owner,
+        plugin: owner,
+      });
+    if (!this.#root.isRegistered(token)) this.#root.register(token, { useFactory: () => this.get(token) });
+    const slot = { owner, value };
+    this.#slots.set(token, slot);
+    return () => {
+      if (this.#slots.get(token) === slot) this.#slots.delete(token);
+    };
+  }
+
+  has(token: symbol): boolean {
+    return this.#slots.has(token);
+  }
+
+  /** @throws KERNEL_SERVICE_MISSING when no running plugin provides the token. */
+  get<T>(token: Token<T>): T {
+    const slot = this.#slots.get(token);
+    if (!slot) throw new WaggleError('KERNEL_SERVICE_MISSING', { service: tokenId(token) });
+    return slot.value as T;
+  }
+
+  /** A container of one plugin's own classes, in which shared services resolve, too. */
+  createContainer(): DependencyContainer {
+    return this.#root.createChildContainer();
+  }
+}
