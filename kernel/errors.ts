@@ -38,6 +38,8 @@ const kernelErrors = {
     `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
   KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
+  ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
+  ROUTE_CONFLICT: (d: { method: string; path: string }) => `${d.method} ${d.path} is served already`,
   LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
     `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
 } as const;
@@ -55,6 +57,7 @@ const clientErrors = {
   NOT_FOUND: (d: { path: string }) => `nothing is at ${d.path}`,
   METHOD_NOT_ALLOWED: (d: { method: string; allow: readonly string[] }) =>
     `${d.method} is not allowed here (allowed: ${list(d.allow)})`,
+  UPGRADE_REQUIRED: (d: { path: string }) => `${d.path} speaks WebSocket (version 13) only`,
   UNSUPPORTED_MEDIA_TYPE: (d: { type: string }) => `cannot read "${d.type}"; send application/json`,
   AGENT_UNKNOWN: (d: { agent: string; known: readonly string[] }) =>
     `no agent is called "${d.agent}" (known: ${list(d.known)})`,

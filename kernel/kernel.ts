@@ -4,7 +4,7 @@ import { createContext, type Hooks, type Shared } from './context.js';
 import type { Agent } from './contracts/agent.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { messageOf, WaggleError } from './errors.js';
-import { createLogger, type Logger } from './logger.js';
+import { blaming, createLogger, type Logger } from './logger.js';
 import { dependentsOf, orderPlugins } from './order.js';
 import type { ConfigInput, KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
 import { Registry } from './registry.js';
@@ -28,6 +28,8 @@ export interface UseOptions<T extends Plugin> {
   readonly optional?: boolean;
   /** Words mistakes in `config` by the file they were made in. */
   readonly origin?: Origin;
+  /** URL of the module, so that an error that arose in it can be traced to the plugin. */
+  readonly module?: string;
 }
 
 interface Entry {
@@ -36,6 +38,7 @@ interface Entry {
   readonly input: unknown;
   readonly optional: boolean;
   readonly origin: Origin;
+  readonly module: string | undefined;
   readonly requires: readonly symbol[];
   readonly wants: readonly symbol[];
   readonly provides: readonly symbol[];
@@ -59,7 +62,7 @@ export class Kernel {
   #stopping: Promise<void> | undefined;
 
   constructor(options: KernelOptions = {}) {
-    const logger = options.logger ?? createLogger();
+    const logger = blaming(options.logger ?? createLogger(), (error) => this.pluginOf(error));
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
     this.#shared = {
       logger,
@@ -98,6 +101,8 @@ export class Kernel {
       input: options.config,
       optional: options.optional ?? false,
       origin: options.origin ?? { prefix: () => `${id}.`, variable: () => undefined },
+      // A folder is one plugin, a file beside others is one, too.
+      module: options.module?.replace(/\/index\.\w+$/, '/'),
       requires: Object.values(plugin.requires ?? {}),
       wants: Object.values(plugin.optional ?? {}),
       provides: plugin.provides ?? [],
@@ -155,6 +160,16 @@ export class Kernel {
       ...(error === undefined ? {} : { error: messageOf(error) }),
     }));
     return { state: this.#state, plugins };
+  }
+
+  /** The plugin in whose code an error arose, as far as its stack and those of its causes tell. */
+  pluginOf(error: unknown): string | undefined {
+    for (let at = error; at instanceof Error; at = at.cause) {
+      const stack = at.stack ?? '';
+      const culprit = this.#entries.find(({ module }) => module && stack.includes(module));
+      if (culprit) return culprit.id;
+    }
+    return undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -29,3 +29,12 @@ export function createLogger(
     destination,
   );
 }
+
+/** A logger that adds to each error the plugin in whose code it arose. */
+export function blaming(logger: Logger, pluginOf: (error: unknown) => string | undefined): Logger {
+  const err = (error: Error) => {
+    const plugin = pluginOf(error);
+    return { ...pino.stdSerializers.err(error), ...(plugin && { plugin }) };
+  };
+  return logger.child({}, { serializers: { err } });
+}

@@ -9,9 +9,9 @@ export interface Origin {
 }
 
 export type Path = readonly (string | number)[];
-export type Checked =
-  | { readonly value: unknown; readonly mistakes?: undefined }
-  | { readonly mistakes: readonly string[] };
+export type Checked<T> =
+  | { readonly value: T; readonly mistakes?: undefined }
+  | { readonly value?: undefined; readonly mistakes: readonly string[] };
 
 /** The part of JSON Schema that describes a config key or a field of a request. */
 interface Node {
@@ -34,11 +34,11 @@ const nowhere: Origin = { prefix: () => '', variable: () => undefined };
  * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
  * the environment become the number or boolean which the schema asks for.
  */
-export async function check(
-  schema: StandardSchemaV1,
+export async function check<T>(
+  schema: StandardSchemaV1<unknown, T>,
   input: unknown,
   origin: Origin = nowhere,
-): Promise<Checked> {
+): Promise<Checked<T>> {
   const root = describe(schema);
   const value = root ? coerce(input, root, [], origin) : input;
   const result = await schema['~standard'].validate(value);

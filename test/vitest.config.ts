@@ -5,11 +5,15 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 export default defineConfig({
   root,
-  resolve: { alias: { '#kernel': `${root}kernel/index.ts`, 'waggle-server': `${root}kernel/index.ts` } },
+  resolve: { alias: { '#kernel': `${root}kernel/index.ts` } },
   test: {
     include: ['test/**/*.test.ts'],
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
     setupFiles: ['reflect-metadata'],
+    // Tests that start the real command run what is in dist/.
+    globalSetup: `${root}test/support/build.ts`,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
   },
 });

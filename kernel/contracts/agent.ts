@@ -8,11 +8,11 @@ export interface ChatMessage {
 
 /** What a client may ask of a model; an agent ignores what it does not know. */
 export interface ChatOptions {
-  readonly temperature?: number;
-  readonly topP?: number;
-  readonly maxTokens?: number;
-  readonly seed?: number;
-  readonly stop?: readonly string[];
+  readonly temperature?: number | undefined;
+  readonly topP?: number | undefined;
+  readonly maxTokens?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly stop?: readonly string[] | undefined;
 }
 
 /** One question to an agent, with everything that was said before. */

@@ -7,11 +7,11 @@ export interface ChatCommand {
   /** Who asks. Conversations of one user are never read for another. */
   readonly userId: string;
   /** A new conversation when absent. */
-  readonly conversationId?: string;
+  readonly conversationId?: string | undefined;
   /** The agent's name; the first healthy candidate when absent. */
-  readonly agent?: string;
-  readonly model?: string;
-  readonly options?: ChatOptions;
+  readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly options?: ChatOptions | undefined;
 }
 
 /** Who answers from here on. `fallback` marks the agent that took over from one that failed before its first token. */

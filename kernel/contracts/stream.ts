@@ -1,3 +1,4 @@
+import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { FinishReason, Usage } from './agent.js';
 import type { ChatCommand } from './chat.js';
@@ -53,14 +54,15 @@ export type TerminalFrame =
   | {
       readonly type: 'cancelled';
       readonly streamId: string;
-      readonly reason: string;
+      readonly reason: CancelReason;
       readonly upstreamClosedMs: number;
     }
   | {
       readonly type: 'error';
       readonly code: string;
       readonly message: string;
-      readonly streamId: string;
+      /** Absent when the reply failed before its `streaming_start`. */
+      readonly streamId?: string;
       readonly requestId?: string;
       readonly retryAfterMs?: number;
     };
@@ -71,20 +73,32 @@ export interface LogEntry {
   readonly position: number;
 }
 
+export interface WholeReply {
+  readonly content: string;
+  readonly agent: string;
+  readonly usage?: Usage;
+}
+
+export type CancelReason = 'client' | 'disconnected' | 'shutdown';
+
 /** One answer: an append-only log with any number of readers. */
 export interface Reply {
   readonly streamId: string;
   readonly conversationId: string;
+  /** Why it failed, once its log ends with `error`. */
+  readonly failure: WaggleError<ClientErrorCode> | undefined;
   /** Everything from the first frame to the terminal one; each pull gives all that is new. Leaving early is not a cancel. */
   read(): AsyncIterable<readonly LogEntry[]>;
-  /** Stops the agent. Resolves when its upstream is closed and the terminal frame is in the log. */
-  cancel(reason: string): Promise<void>;
+  /** The answer as one piece, when it has ended. @throws why it failed, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel */
+  whole(): Promise<WholeReply>;
+  /** Stops the agent. Resolves when its upstream is closed and the terminal frame is in the log; at once after the end. */
+  cancel(reason: CancelReason): Promise<void>;
 }
 
 /** Starts replies and keeps their logs. */
 export interface ChatStreams {
-  /** @throws BUSY when too many replies run, SHUTTING_DOWN */
-  start(command: ChatCommand & { readonly requestId?: string }): Reply;
+  /** @throws QUEUE_FULL when too many replies run, SHUTTING_DOWN */
+  start(command: ChatCommand & { readonly requestId?: string | undefined }): Reply;
 }
 
 export const ChatStreams = createToken<ChatStreams>('chat.streams');
@@ -101,6 +115,6 @@ declare module '../bus.js' {
       readonly timings: Timings;
     };
     'chat:failed': { readonly streamId: string; readonly code: string; readonly error: unknown };
-    'chat:cancelled': { readonly streamId: string; readonly reason: string };
+    'chat:cancelled': { readonly streamId: string; readonly reason: CancelReason };
   }
 }

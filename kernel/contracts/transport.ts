@@ -75,15 +75,15 @@ export interface WebSocketEndpoint {
   /** As a route's path: `/ws/{client_id}`. */
   readonly path: string;
   /** Refuses an upgrade by throwing a client error; it is answered over HTTP. */
-  accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void;
+  accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void | Promise<void>;
   open(socket: Socket): SocketHandler;
 }
 
 /** HTTP and WebSockets on one port. */
 export interface Transport {
-  /** Undone: the path answers 404 again; requests under way go on. */
+  /** Undone: the path answers 404 again; requests under way go on. @throws ROUTE_INVALID, ROUTE_CONFLICT */
   route(route: Route): Undo;
-  /** Undone: its connections close with 1001. */
+  /** Undone: its connections close with 1001, after what was sent. @throws ROUTE_INVALID, ROUTE_CONFLICT */
   websocket(endpoint: WebSocketEndpoint): Undo;
   /** Where it listens; undefined while it does not. */
   readonly address: { readonly host: string; readonly port: number } | undefined;
@@ -107,6 +107,7 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   STREAM_GONE: 410,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  UPGRADE_REQUIRED: 426,
   INTERNAL: 500,
   AGENT_DISCONNECTED: 502,
   AGENT_PROTOCOL: 502,

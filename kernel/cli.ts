@@ -1,0 +1,143 @@
+#!/usr/bin/env node
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { readConfig } from './config.js';
+import { messageOf, WaggleError } from './errors.js';
+import { createLogger, Kernel, type Logger, version } from './index.js';
+import { loadPlugins } from './load.js';
+
+interface Options {
+  readonly config?: string;
+  readonly profile?: string;
+}
+
+const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
+const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
+
+const program = new Command('waggle')
+  .description('A server for AI agents that stream chat tokens')
+  .version(version);
+const command = (name: string, description: string) =>
+  program
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'a YAML file over the defaults')
+    .option('--profile <name>', 'a profile of the config folder', process.env.WAGGLE_PROFILE);
+command('start', 'start the server').action(start);
+command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
+await program.parseAsync();
+
+async function start(options: Options): Promise<void> {
+  const { kernel, logger } = await prepare(options);
+  exitOnSignals(kernel, logger);
+  exitOnCrash(kernel, logger);
+  try {
+    await kernel.start();
+    logger.info({ version, state: kernel.state, node: process.version }, 'started');
+  } catch (err) {
+    // A stop during the start is a clean one; whoever stopped it ends the process.
+    if (WaggleError.is(err, 'KERNEL_START_ABORTED')) return;
+    logger.fatal({ err }, 'the server did not start');
+    process.stderr.write(`waggle: ${messageOf(err)}\n`);
+    process.exit(exitCodes.failed);
+  }
+}
+
+async function checkOnly(options: Options): Promise<void> {
+  const { kernel } = await prepare(options);
+  try {
+    const order = await kernel.check();
+    const { plugins } = kernel.inspect();
+    const rows = order.map((id, index) => {
+      const { name, provides, optional } = plugins.find((plugin) => plugin.id === id) ?? {};
+      const facts = [
+        id === name ? '' : `(${name})`,
+        optional ? 'optional' : '',
+        provides?.length ? `provides ${provides.join(', ')}` : '',
+      ];
+      return [`${String(index + 1).padStart(3)}  ${id}`, ...facts.filter(Boolean)].join('  ');
+    });
+    process.stdout.write(`${rows.join('\n')}\nThe configuration is good.\n`);
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    process.exitCode = exitCodes.badConfig;
+  }
+}
+
+/** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
+async function prepare(options: Options): Promise<{ kernel: Kernel; logger: Logger }> {
+  const config = await readConfig(layersOf(options));
+  const logger = createLogger(config.server.logLevel);
+  const { drainTimeoutMs, pluginTimeoutMs } = config.server;
+  const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  const loaded = await loadPlugins(kernel, config, logger);
+  const mistakes = [...config.mistakes, ...loaded.mistakes];
+  const found = await kernel.check().catch((error: WaggleError) => error);
+  if (WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) mistakes.push(...found.details.mistakes);
+  // With a plugin missing, what others miss of it says nothing new.
+  else if (found instanceof WaggleError && mistakes.length + loaded.failures.length === 0)
+    mistakes.push(found.message);
+  if (mistakes.length > 0) {
+    process.stderr.write(`${mistakes.join('\n')}\n`);
+    process.exit(exitCodes.badConfig);
+  }
+  const [failure] = loaded.failures;
+  if (failure) {
+    for (const err of loaded.failures) logger.fatal({ err }, 'a plugin could not be imported');
+    process.stderr.write(`waggle: ${failure.message}\n`);
+    process.exit(exitCodes.failed);
+  }
+  return { kernel, logger };
+}
+
+function layersOf({ config, profile }: Options): readonly string[] {
+  const layers = [join(packageRoot, 'config', 'default.yaml')];
+  if (profile) {
+    const own = resolve('config', `${profile}.yaml`);
+    layers.push(existsSync(own) ? own : join(packageRoot, 'config', `${profile}.yaml`));
+  }
+  if (config) layers.push(resolve(config));
+  return layers;
+}
+
+function exitOnSignals(kernel: Kernel, logger: Logger): void {
+  let asked = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (asked) process.exit(exitCodes.forced);
+      asked = true;
+      logger.info({ signal }, 'stopping; a second signal ends the process at once');
+      void stop(kernel, logger, exitCodes.clean);
+    });
+}
+
+/** Whatever nobody caught leaves the process in an unknown state: it says so, lets running replies end, and exits. */
+function exitOnCrash(kernel: Kernel, logger: Logger): void {
+  let crashed = false;
+  const crash = (err: unknown) => {
+    logger.fatal({ err, plugin: kernel.pluginOf(err) }, 'nobody caught this error; the server stops');
+    if (crashed) return;
+    crashed = true;
+    void stop(kernel, logger, exitCodes.failed);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+  process.on('exit', (code) => {
+    if (kernel.state === 'ready' || kernel.state === 'degraded')
+      logger.fatal({ code }, 'something called process.exit while the server was running');
+  });
+  // Nobody reads the log any more; that is no reason to end, or to say so there.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+}
+
+async function stop(kernel: Kernel, logger: Logger, code: number): Promise<void> {
+  try {
+    await kernel.stop();
+  } catch (err) {
+    logger.error({ err }, 'the stop was not complete');
+  }
+  logger.info({ exitCode: code }, 'shutdown complete');
+  process.exit(code);
+}

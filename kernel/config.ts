@@ -1,0 +1,240 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { isMap as isYamlMap, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { messageOf } from './errors.js';
+import { logLevels } from './logger.js';
+import { check, type Origin, type Path } from './schema.js';
+
+const entry = z.strictObject({
+  use: z.string().min(1).optional(),
+  fallback: z.string().min(1).optional(),
+  optional: z.boolean().default(false),
+  enabled: z.boolean().default(true),
+  config: z.record(z.string(), z.unknown()).optional(),
+});
+
+const file = z.strictObject({
+  server: z
+    .strictObject({
+      logLevel: z.enum(logLevels).default('info'),
+      drainTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
+      pluginTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+    })
+    .prefault({}),
+  plugins: z.record(z.string(), entry).prefault({}),
+  extensions: z.string().min(1).optional(),
+});
+
+export type ServerSettings = z.infer<typeof file>['server'];
+
+/** One plugin as the config names it. */
+export interface PluginEntry extends z.infer<typeof entry> {
+  readonly id: string;
+  /** The file that says which module it is; relative paths start there. */
+  readonly file: string;
+  readonly origin: Origin;
+}
+
+export interface Config {
+  readonly server: ServerSettings;
+  readonly plugins: readonly PluginEntry[];
+  /** The folder whose plugins are loaded, too, and the file that names it. */
+  readonly extensions?: { readonly folder: string; readonly file: string };
+  /** One line each; what could be read is returned all the same, so that later checks can add theirs. */
+  readonly mistakes: readonly string[];
+}
+
+/** What a value of the merged tree came from. */
+interface Source {
+  readonly file: string;
+  readonly variable?: string;
+}
+
+type Tree = Record<string, unknown>;
+
+/**
+ * Reads YAML files, later ones over earlier ones (maps are merged, lists and scalars replaced), and puts the
+ * environment in for `${NAME}` and `${NAME:-default}`. Throws nothing: all that is wrong is in `mistakes`.
+ */
+export async function readConfig(
+  files: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Config> {
+  const mistakes: string[] = [];
+  const sources = new Map<string, Source>();
+  const tree: Tree = {};
+  for (const path of files) merge(tree, readYaml(path, mistakes), [], path, sources, mistakes);
+  const filled = substitute(tree, [], env, sources, mistakes) as Tree;
+
+  const origin = originOf(sources, files, []);
+  const plugins = isMap(filled.plugins) ? filled.plugins : {};
+  for (const id of Object.keys(plugins)) plugins[id] ??= {};
+  const checked = await check(file, filled, origin);
+  if (checked.mistakes) mistakes.push(...checked.mistakes);
+  // Beside the mistakes, everything that is right goes on to be checked further.
+  const value = checked.value ?? (await mend(filled));
+
+  return {
+    server: value.server,
+    plugins: Object.entries(value.plugins).map(([id, each]) => ({
+      ...each,
+      id,
+      file: sourceOf(sources, ['plugins', id, each.use ? 'use' : 'config'])?.file ?? files.at(-1) ?? '',
+      origin: originOf(sources, files, ['plugins', id, 'config'], id),
+    })),
+    ...(value.extensions && {
+      extensions: {
+        folder: value.extensions,
+        file: sourceOf(sources, ['extensions'])?.file ?? '',
+      },
+    }),
+    mistakes,
+  };
+}
+
+/** The parts of a wrong file that are right by themselves. */
+async function mend(filled: Tree): Promise<z.infer<typeof file>> {
+  const part = async (name: 'server' | 'extensions') => {
+    const { [name]: value } = filled;
+    return (await check(file, { [name]: value })).mistakes ? {} : { [name]: value };
+  };
+  const plugins: Tree = {};
+  for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {}))
+    if (!(await check(entry, each)).mistakes) plugins[id] = each;
+  const mended = await check(file, { ...(await part('server')), ...(await part('extensions')), plugins });
+  return mended.value ?? file.parse({});
+}
+
+function readYaml(path: string, mistakes: string[]): unknown {
+  const name = basename(path);
+  if (!existsSync(path)) {
+    mistakes.push(`${path}: no such file`);
+    return {};
+  }
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    mistakes.push(`${path}: cannot be read: ${messageOf(error)}`);
+    return {};
+  }
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  for (const error of document.errors) {
+    const { line, col } = lineCounter.linePos(error.pos[0]);
+    mistakes.push(`${name}:${line}:${col}: ${error.message}`);
+  }
+  if (document.errors.length > 0) return {};
+  if (document.contents !== null && !isYamlMap(document.contents)) {
+    mistakes.push(`${name}: expected a map with server, plugins and extensions`);
+    return {};
+  }
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    mistakes.push(`${name}: ${messageOf(error)}`);
+    return {};
+  }
+}
+
+function merge(
+  into: Tree,
+  from: unknown,
+  path: Path,
+  fileName: string,
+  sources: Map<string, Source>,
+  mistakes: string[],
+): void {
+  for (const [key, value] of Object.entries(isMap(from) ? from : {})) {
+    const at = [...path, key];
+    if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
+      mistakes.push(`${basename(fileName)}: ${at.join('.')}: this key is not allowed`);
+      continue;
+    }
+    sources.set(idOf(at), { file: fileName });
+    if (isMap(value)) {
+      const existing = into[key];
+      const target: Tree = isMap(existing) ? existing : {};
+      into[key] = target;
+      merge(target, value, at, fileName, sources, mistakes);
+    } else into[key] = value;
+  }
+}
+
+function substitute(
+  value: unknown,
+  path: Path,
+  env: Readonly<Record<string, string | undefined>>,
+  sources: Map<string, Source>,
+  mistakes: string[],
+): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => substitute(item, [...path, index], env, sources, mistakes));
+  if (isMap(value)) {
+    // What is switched off need not have its variables set.
+    const off = path.length === 2 && path[0] === 'plugins' && value.enabled === false;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        off ? item : substitute(item, [...path, key], env, sources, mistakes),
+      ]),
+    );
+  }
+  if (typeof value !== 'string' || !value.includes('${')) return value;
+  const source = sourceOf(sources, path);
+  const say = (what: string) =>
+    mistakes.push(`${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
+  return value.replace(/\$\$\{|\$\{([^}]*)\}?/g, (match, inside?: string) => {
+    if (inside === undefined) return '${';
+    const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inside) ?? [];
+    if (!name || !match.endsWith('}')) {
+      say(`"${match}" is not \${NAME} or \${NAME:-default}`);
+      return '';
+    }
+    sources.set(idOf(path), { file: source?.file ?? '', variable: name });
+    const set = env[name];
+    // As in a shell: `:-` also stands in for a variable that is set to nothing.
+    if (fallback !== undefined) return set || fallback;
+    if (set === undefined) say(`the environment variable ${name} is not set`);
+    return set ?? '';
+  });
+}
+
+/** `plugins.transport-uws.config.port` is written as people think of it: `transport-uws.port`. */
+function placeOf(path: Path): string {
+  if (path[0] !== 'plugins' || path.length < 2) return path.join('.');
+  return [path[1], ...path.slice(path[2] === 'config' ? 3 : 2)].join('.');
+}
+
+function originOf(
+  sources: ReadonlyMap<string, Source>,
+  files: readonly string[],
+  base: Path,
+  shown?: string,
+): Origin {
+  return {
+    prefix: (path) => {
+      const name = basename(sourceOf(sources, [...base, ...path])?.file ?? files.at(-1) ?? 'config');
+      return shown === undefined ? `${name}: ` : `${name}: ${shown}.`;
+    },
+    variable: (path) => sources.get(idOf([...base, ...path]))?.variable,
+  };
+}
+
+/** Where a value, or else the nearest thing around it, was written. */
+function sourceOf(sources: ReadonlyMap<string, Source>, path: Path): Source | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const found = sources.get(idOf(path.slice(0, length)));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function idOf(path: Path): string {
+  return JSON.stringify(path.map(String));
+}
+
+function isMap(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+
+const name = z.string().min(1).max(128);
+
+/** What every request for an answer may carry, whichever way it comes; endpoints add their own names for the rest. */
+export const chatFields = {
+  content: z.string().min(1),
+  agent: name.optional(),
+  model: z.string().min(1).max(256).optional(),
+  options: z
+    .object({
+      temperature: z.number().optional(),
+      topP: z.number().optional(),
+      maxTokens: z.int().min(1).optional(),
+      seed: z.int().optional(),
+      stop: z.array(z.string()).max(16).optional(),
+    })
+    .optional(),
+};
+
+/** Ids that clients choose: requests, conversations, users. */
+export const clientChosenId = name;

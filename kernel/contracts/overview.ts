@@ -1,0 +1,10 @@
+import type { Undo } from '../scope.js';
+import { createToken } from '../services.js';
+
+/** What `GET /` tells of this server. */
+export interface Overview {
+  /** Adds an entry to `endpoints`: `add('chat', '/chat')`. */
+  add(name: string, path: string): Undo;
+}
+
+export const Overview = createToken<Overview>('overview');

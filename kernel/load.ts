@@ -1,0 +1,180 @@
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { createRequire, register } from 'node:module';
+import { basename, dirname, extname, join, resolve, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Config, PluginEntry } from './config.js';
+import { messageOf, WaggleError } from './errors.js';
+import type { Kernel, UseOptions } from './kernel.js';
+import type { Logger } from './logger.js';
+import type { Plugin } from './plugin.js';
+import { nearest } from './schema.js';
+
+export interface Loaded {
+  readonly mistakes: readonly string[];
+  /** Plugins whose module threw while it was imported. */
+  readonly failures: readonly WaggleError[];
+}
+
+const builtIns = new URL('../plugins/', import.meta.url);
+const moduleEndings = ['.js', '.mjs', '.ts'];
+
+/** Imports every plugin of a config and adds it to the kernel. Throws nothing: all that is wrong is returned. */
+export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
+  const mistakes: string[] = [];
+  const failures: WaggleError[] = [];
+  const entries = [...config.plugins.filter((entry) => entry.enabled)];
+  for (const extension of extensionsOf(config, mistakes)) {
+    const at = entries.findIndex((entry) => entry.id === extension.id && !entry.use);
+    const known = at === -1 ? undefined : entries[at];
+    if (known) entries[at] = { ...known, use: extension.use as string };
+    else if (!config.plugins.some((entry) => entry.id === extension.id)) entries.push(extension);
+  }
+
+  for (const entry of entries) {
+    try {
+      const { id, optional, origin } = entry;
+      kernel.use(...(await loadEntry(entry, logger, { id, optional, origin, config: entry.config })));
+    } catch (error) {
+      if (WaggleError.is(error, 'KERNEL_PLUGIN_FAILED')) {
+        if (entry.optional) kernel.use(failing(entry.id, error), { id: entry.id, optional: true });
+        else failures.push(error);
+      } else mistakes.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
+    }
+  }
+  return { mistakes, failures };
+}
+
+/** A plugin that could not be imported, and may: it takes its place in the report and fails when its turn comes. */
+function failing(name: string, error: WaggleError): Plugin {
+  return {
+    name,
+    apiVersion: 1,
+    setup: () => {
+      throw error.cause;
+    },
+  };
+}
+
+async function loadEntry(
+  entry: PluginEntry,
+  logger: Logger,
+  options: UseOptions<Plugin>,
+): Promise<[Plugin, UseOptions<Plugin>]> {
+  const use = entry.use ?? entry.id;
+  const load = async (specifier: string): Promise<[Plugin, UseOptions<Plugin>]> => {
+    const url = locate(specifier, entry.file);
+    return [await importPlugin(entry.id, url), { ...options, module: url.href }];
+  };
+  try {
+    return await load(use);
+  } catch (error) {
+    if (!entry.fallback || !WaggleError.is(error, 'KERNEL_PLUGIN_FAILED')) throw error;
+    logger.warn(
+      { plugin: entry.id, fallback: entry.fallback, node: process.version, why: messageOf(error.cause) },
+      `the module of "${use}" cannot be loaded; "${entry.fallback}" takes its place`,
+    );
+    return load(entry.fallback);
+  }
+}
+
+async function importPlugin(id: string, url: URL): Promise<Plugin> {
+  if (!url.href.startsWith(builtIns.href)) shareThisPackage();
+  let module: { readonly default?: Plugin };
+  try {
+    module = await import(url.href);
+  } catch (cause) {
+    const why = messageOf(cause);
+    throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
+  }
+  if (module.default === undefined)
+    throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why: 'its module has no default export' });
+  return module.default;
+}
+
+/** The module that `use` names: a built-in plugin, a file or folder beside the config file, or an npm package. */
+function locate(use: string, file: string): URL {
+  if (/^(?!file:)[a-z][a-z+.-]+:/i.test(use))
+    throw new Error(`"${use}" is refused: plugins are built-in names, files, folders or npm packages`);
+  if (/^(\.{0,2}[/\\]|file:)/.test(use) || /^[A-Za-z]:[/\\]/.test(use) || use === '.' || use === '..') {
+    const path = use.startsWith('file:') ? fileURLToPath(use) : resolve(dirname(file), use);
+    const entryPoint = entryPointOf(path);
+    if (!entryPoint) throw new Error(`no file or folder with an index.js is at "${use}"`);
+    return pathToFileURL(entryPoint);
+  }
+  const builtIn = /^[\w-]+$/.test(use) && entryPointOf(fileURLToPath(new URL(use, builtIns)));
+  if (builtIn) return pathToFileURL(builtIn);
+  for (const folder of createRequire(resolve(file)).resolve.paths(use) ?? []) {
+    const entryPoint = entryPointOf(join(folder, use));
+    if (entryPoint) return pathToFileURL(realpathSync(entryPoint));
+  }
+  const meant = nearest(use, builtInNames());
+  throw new Error(
+    `no built-in plugin or npm package is called "${use}"${meant ? `, did you mean "${meant}"?` : '; for a file write ./'}`,
+  );
+}
+
+/** Names of the plugins that come with the package. */
+export function builtInNames(): readonly string[] {
+  return readdirSync(builtIns).filter((name) => entryPointOf(fileURLToPath(new URL(name, builtIns))));
+}
+
+function entryPointOf(path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  if (statSync(path).isFile()) return path;
+  const manifest = join(path, 'package.json');
+  const main = existsSync(manifest) ? mainOf(JSON.parse(readFileSync(manifest, 'utf8'))) : undefined;
+  if (main) return existsSync(join(path, main)) ? join(path, main) : undefined;
+  return moduleEndings
+    .map((ending) => join(path, `index${ending}`))
+    .find((candidate) => existsSync(candidate));
+}
+
+/** The entry point of a package: the part of Node's rules that a plugin needs (nodejs.org/api/packages.html). */
+function mainOf(manifest: { readonly exports?: unknown; readonly main?: unknown }): string | undefined {
+  const pick = (target: unknown): string | undefined => {
+    if (typeof target === 'string') return target;
+    if (typeof target !== 'object' || target === null) return undefined;
+    const conditions = target as Record<string, unknown>;
+    return ['.', 'node', 'import', 'default'].map((key) => pick(conditions[key])).find(Boolean);
+  };
+  return pick(manifest.exports) ?? pick(manifest.main);
+}
+
+function extensionsOf(config: Config, mistakes: string[]): readonly PluginEntry[] {
+  const named = config.extensions;
+  const folder = named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
+  const file = named?.file ?? folder;
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
+    if (named) mistakes.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);
+    return [];
+  }
+  const root = realpathSync(folder) + sep;
+  return readdirSync(folder)
+    .sort()
+    .flatMap((name) => {
+      const path = join(folder, name);
+      const id = statSync(path).isDirectory() ? name : basename(name, extname(name));
+      const isModule = statSync(path).isDirectory()
+        ? entryPointOf(path) !== undefined
+        : moduleEndings.includes(extname(name)) && !name.endsWith('.d.ts');
+      if (!isModule || name.startsWith('.')) return [];
+      if (!realpathSync(path).startsWith(root)) {
+        mistakes.push(`extensions: ${name}: refused, because it is a link that leads out of the folder`);
+        return [];
+      }
+      const origin = { prefix: () => `${id}.`, variable: () => undefined };
+      return [{ id, use: path, file, origin, optional: false, enabled: true }];
+    });
+}
+
+let shared = false;
+
+/** Lets plugins outside this package write `import … from 'waggle-server'` and get this very copy of it. */
+function shareThisPackage(): void {
+  if (shared) return;
+  shared = true;
+  const kernel = new URL('./index.js', import.meta.url).href;
+  const hook = `export const resolve = (specifier, context, next) =>
+    specifier === 'waggle-server' ? { url: ${JSON.stringify(kernel)}, shortCircuit: true } : next(specifier, context);`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
+}

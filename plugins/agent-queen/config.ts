@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+export const config = z.strictObject({
+  /** What every conversation begins with; nothing when empty. */
+  systemPrompt: z.string().default(''),
+  /** Who may answer when a request names nobody, the preferred one first. */
+  candidates: z.array(z.string().min(1)).min(1).default(['ollama', 'eliza']),
+  /** How many of a conversation's latest messages an agent gets to read. */
+  contextMessages: z.int().min(1).max(1000).default(100),
+  /** How long a candidate that was healthy is taken to be so. */
+  healthTtlMs: z.int().min(0).default(5000),
+  /** How long a health check may take. */
+  healthTimeoutMs: z.int().min(1).default(800),
+});
+
+export type Config = z.infer<typeof config>;

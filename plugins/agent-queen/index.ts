@@ -1,0 +1,23 @@
+import { Chat, ConversationStore, definePlugin } from '#kernel';
+import { config } from './config.js';
+import { Agents, Queen, QueenConfig } from './queen.js';
+
+export default definePlugin({
+  name: 'agent-queen',
+  apiVersion: 1,
+  config,
+  requires: { store: ConversationStore },
+  provides: [Chat],
+  setup(ctx) {
+    ctx.container.register(QueenConfig, { useValue: ctx.config });
+    ctx.container.register(Agents, { useValue: ctx.agents });
+    const queen = ctx.container.resolve(Queen);
+    ctx.provide(Chat, queen);
+    ctx.addAgent(queen);
+    ctx.onReady(async () => {
+      for (const { name, healthy, detail } of await queen.statuses())
+        if (healthy) ctx.logger.info({ agent: name }, 'agent ready');
+        else ctx.logger.warn({ agent: name, detail }, 'agent not available; others answer in its place');
+    });
+  },
+});

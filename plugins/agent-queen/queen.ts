@@ -1,0 +1,195 @@
+import { inject, injectable } from 'tsyringe';
+import {
+  type Agent,
+  type AgentCall,
+  type AgentChosen,
+  type AgentHealth,
+  type AgentStatus,
+  type Chat,
+  type ChatCommand,
+  type ChatMessage,
+  type ChatRequest,
+  type Contributions,
+  ConversationStore,
+  chunksOf,
+  createToken,
+  messageOf,
+  type StreamChunk,
+  WaggleError,
+} from '#kernel';
+import type { Config } from './config.js';
+import { HealthBoard } from './health-board.js';
+
+export const QueenConfig = createToken<Config>('queen.config');
+export const Agents = createToken<Contributions<Agent>>('queen.agents');
+
+type Batch = readonly (StreamChunk | AgentChosen)[];
+
+/** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
+@injectable()
+export class Queen implements Agent, Chat {
+  readonly name = 'queen';
+  readonly description = 'Remembers the conversation and lets the first healthy agent answer';
+  readonly #config: Config;
+  readonly #agents: Contributions<Agent>;
+  readonly #store: ConversationStore;
+  readonly #health: HealthBoard;
+
+  constructor(
+    @inject(QueenConfig) config: Config,
+    @inject(Agents) agents: Contributions<Agent>,
+    @inject(ConversationStore) store: ConversationStore,
+  ) {
+    this.#config = config;
+    this.#agents = agents;
+    this.#store = store;
+    this.#health = new HealthBoard(config.healthTtlMs, config.healthTimeoutMs);
+  }
+
+  /** @throws AGENT_UNKNOWN, and what the agent throws when there is nobody left to ask */
+  async *reply(
+    command: ChatCommand & { readonly id: string; readonly conversationId: string },
+    call: AgentCall,
+  ): AsyncGenerator<Batch> {
+    const { id, userId, conversationId, content, agent, model, options } = command;
+    const key = { userId, conversationId };
+    const question: ChatMessage = { role: 'user', content };
+    const history = await this.#store.read(key);
+    const from = Math.max(0, history.length + 1 - this.#config.contextMessages);
+    const messages = [...history.slice(from), question];
+    const request = { id, messages, ...(model && { model }), ...(options && { options }) };
+    let text = '';
+    for await (const batch of this.#ask(request, agent, call)) {
+      for (const chunk of batch) if (chunk.type === 'text') text += chunk.content;
+      // Only whole answers are remembered, and before the client can ask the next question.
+      if (batch.at(-1)?.type === 'done') await this.#remember(key, question, text, call);
+      yield batch;
+    }
+  }
+
+  /** Answers without a memory of her own: the request carries all that was said. */
+  async *generateResponseStream(
+    request: ChatRequest,
+    call: AgentCall,
+  ): AsyncGenerator<readonly StreamChunk[]> {
+    for await (const batch of this.#ask(request, undefined, call))
+      yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent');
+  }
+
+  async health(): Promise<AgentHealth> {
+    for (const agent of this.#candidates()) if (await this.#health.isHealthy(agent)) return { healthy: true };
+    return { healthy: false, detail: 'none of her candidates is healthy' };
+  }
+
+  statuses(): Promise<readonly AgentStatus[]> {
+    return Promise.all(
+      [...this.#agents].map(async (agent) => ({
+        name: agent.name,
+        ...(agent.description && { description: agent.description }),
+        ...(await this.#health.check(agent)),
+      })),
+    );
+  }
+
+  async *#ask(request: ChatRequest, named: string | undefined, call: AgentCall): AsyncGenerator<Batch> {
+    const { systemPrompt } = this.#config;
+    const prompted = systemPrompt
+      ? { ...request, messages: [{ role: 'system' as const, content: systemPrompt }, ...request.messages] }
+      : request;
+    const agents = await this.#route(named);
+    for (const [index, agent] of agents.entries()) {
+      let spoken = false;
+      yield [{ type: 'agent', agent: agent.name, fallback: index > 0 }];
+      try {
+        for await (const pulled of agent.generateResponseStream(prompted, call)) {
+          const { chunks, whole } = checkedChunks(pulled, agent.name);
+          spoken ||= chunks.length > 0;
+          if (chunks.length > 0) yield chunks;
+          if (whole) return;
+        }
+        throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
+      } catch (error) {
+        this.#health.doubt(agent);
+        if (spoken || call.signal.aborted || index === agents.length - 1) throw failureOf(agent, error);
+        call.logger.warn(
+          { err: error, agent: agent.name },
+          'failed before its first token; asking the next one',
+        );
+      }
+    }
+  }
+
+  /** The agents to ask, in order. Who is asked for by name is asked alone. */
+  async #route(named: string | undefined): Promise<readonly Agent[]> {
+    if (named !== undefined && named !== this.name) {
+      const agent = this.#agents.find(named);
+      if (agent) return [agent];
+      throw new WaggleError('AGENT_UNKNOWN', {
+        agent: named,
+        known: [...this.#agents].map((each) => each.name),
+      });
+    }
+    const candidates = this.#candidates();
+    for (const [index, agent] of candidates.entries())
+      if (await this.#health.isHealthy(agent)) return candidates.slice(index);
+    throw new WaggleError('AGENT_UNAVAILABLE', {
+      agent: this.name,
+      why: `none of ${this.#config.candidates.join(', ')} is registered and healthy`,
+      retryAfterMs: this.#config.healthTtlMs,
+    });
+  }
+
+  #candidates(): readonly Agent[] {
+    const others = this.#config.candidates.filter((name) => name !== this.name);
+    return others.flatMap((name) => this.#agents.find(name) ?? []);
+  }
+
+  async #remember(
+    key: { readonly userId: string; readonly conversationId: string },
+    question: ChatMessage,
+    text: string,
+    call: AgentCall,
+  ): Promise<void> {
+    try {
+      await this.#store.append(key, [question, { role: 'assistant', content: text }]);
+    } catch (err) {
+      // The answer is whole and the client shall have it.
+      call.logger.error({ err }, 'the conversation could not be stored');
+    }
+  }
+}
+
+/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. */
+function checkedChunks(
+  pulled: StreamChunk | readonly StreamChunk[],
+  agent: string,
+): { readonly chunks: readonly StreamChunk[]; readonly whole: boolean } {
+  const chunks = typeof pulled === 'object' && pulled !== null ? chunksOf(pulled) : [pulled];
+  for (const [index, chunk] of chunks.entries()) {
+    switch (chunk?.type) {
+      case 'text':
+      case 'thinking':
+        if (typeof chunk.content === 'string') continue;
+        break;
+      case 'tool_call':
+        if (typeof chunk.name === 'string') continue;
+        break;
+      case 'done':
+        return { chunks: index === chunks.length - 1 ? chunks : chunks.slice(0, index + 1), whole: true };
+    }
+    throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
+  }
+  return { chunks, whole: false };
+}
+
+/** What a third party's agent throws may hold anything; only errors of the catalogue go to the client as they are. */
+function failureOf(agent: Agent, error: unknown): unknown {
+  if (error instanceof Error && error.name === 'WaggleError') return error;
+  return new WaggleError(
+    'AGENT_FAILED',
+    { agent: agent.name, why: 'it threw an error' },
+    {
+      cause: error instanceof Error ? error : new Error(messageOf(error)),
+    },
+  );
+}

@@ -1,0 +1,33 @@
+import { Chat, definePlugin, Overview, Transport, version } from '#kernel';
+import { readiness } from './readiness.js';
+
+export default definePlugin({
+  name: 'endpoint-health',
+  apiVersion: 1,
+  requires: { transport: Transport },
+  optional: { chat: Chat, overview: Overview },
+  setup(ctx, { transport, chat, overview }) {
+    const startedAt = performance.now();
+    ctx.effect('GET /health', () =>
+      transport.route({
+        method: 'GET',
+        path: '/health',
+        handler: (_request, reply) =>
+          reply.json(200, { status: 'ok', version, uptimeMs: Math.round(performance.now() - startedAt) }),
+      }),
+    );
+    ctx.effect('GET /ready', () =>
+      transport.route({
+        method: 'GET',
+        path: '/ready',
+        handler: async (_request, reply) => {
+          const report = readiness(ctx.inspect(), await chat?.statuses());
+          reply.json(report.status === 'ready' ? 200 : 503, report);
+        },
+      }),
+    );
+    if (overview)
+      for (const name of ['health', 'ready'])
+        ctx.effect(`endpoint ${name}`, () => overview.add(name, `/${name}`));
+  },
+});

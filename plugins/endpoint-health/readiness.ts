@@ -1,0 +1,19 @@
+import type { AgentStatus, KernelReport } from '#kernel';
+
+export interface Readiness {
+  readonly status: 'ready' | 'not ready';
+  readonly state: string;
+  readonly reasons: readonly string[];
+  readonly agents: readonly AgentStatus[];
+}
+
+/** Whether new work may be sent here, and if not, why. */
+export function readiness(kernel: KernelReport, agents: readonly AgentStatus[] | undefined): Readiness {
+  const { state } = kernel;
+  const reasons = [
+    ...(state === 'ready' || state === 'degraded' ? [] : [`the server is ${state}`]),
+    ...kernel.plugins.filter((plugin) => plugin.state === 'failed').map(({ id }) => `plugin "${id}" failed`),
+    ...(!agents || agents.some((agent) => agent.healthy) ? [] : ['no agent is healthy']),
+  ];
+  return { status: reasons.length === 0 ? 'ready' : 'not ready', state, reasons, agents: agents ?? [] };
+}

@@ -1,0 +1,17 @@
+import type { Overview, Undo } from '#kernel';
+
+/** Paths by name, as plugins have added them. */
+export class EndpointList implements Overview {
+  readonly #paths = new Map<string, string>();
+
+  add(name: string, path: string): Undo {
+    this.#paths.set(name, path);
+    return () => {
+      if (this.#paths.get(name) === path) this.#paths.delete(name);
+    };
+  }
+
+  toJSON(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#paths);
+  }
+}

@@ -1,0 +1,13 @@
+import { ConversationStore, definePlugin } from '#kernel';
+import { config } from './config.js';
+import { MemoryStore } from './memory-store.js';
+
+export default definePlugin({
+  name: 'store-memory',
+  apiVersion: 1,
+  config,
+  provides: [ConversationStore],
+  setup(ctx) {
+    ctx.provide(ConversationStore, new MemoryStore(ctx.config));
+  },
+});
