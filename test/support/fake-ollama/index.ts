@@ -1,0 +1,15 @@
+import { FakeOllama, type FakeOllamaOptions } from './fake.js';
+
+export { expectedText, expectedThinking, expectedTokens } from './expected.js';
+export type { FakeOllama, FakeOllamaOptions } from './fake.js';
+export { goJson } from './json.js';
+export { type ModeName, modeNames } from './mode-name.js';
+export type { ModelSpec } from './models.js';
+export type { RequestRecord, RequestTimes } from './records.js';
+
+/** Starts a fake Ollama server on 127.0.0.1. */
+export async function startFakeOllama(options: FakeOllamaOptions = {}): Promise<FakeOllama> {
+  const fake = new FakeOllama(options);
+  await fake.listen();
+  return fake;
+}

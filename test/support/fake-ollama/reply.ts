@@ -1,0 +1,266 @@
+import { once } from 'node:events';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Connection } from './connection.js';
+import { goJson } from './json.js';
+import { chatObject, type Delta, type Ending, generateObject, type Metrics } from './lines.js';
+import type { ModeName } from './mode-name.js';
+import type { OwnRecord, RequestLog } from './records.js';
+import type { GenerationRequest } from './request.js';
+import { pause } from './time.js';
+
+export const jsonType = 'application/json; charset=utf-8';
+const streamType = 'application/x-ndjson';
+
+/** The answer to one request; every method throws once the peer is gone. */
+export class Reply {
+  readonly #response: ServerResponse;
+  readonly #log: RequestLog;
+  readonly record: OwnRecord;
+  readonly connection: Connection;
+  #lineCount = 0;
+  #collected: Delta = {};
+  #ending: Ending = { done: false };
+  #request: GenerationRequest | undefined;
+
+  constructor(response: ServerResponse, connection: Connection, record: OwnRecord, log: RequestLog) {
+    this.#response = response;
+    this.connection = connection;
+    this.record = record;
+    this.#log = log;
+    // As the real server: no `Connection` header on a connection that stays open.
+    if (response.shouldKeepAlive) response.removeHeader('connection');
+  }
+
+  /** Aborts when the socket closed. */
+  get gone(): AbortSignal {
+    return this.connection.gone;
+  }
+
+  /** Says that lines are sent one by one, not one object at the end. */
+  get streams(): boolean {
+    return this.#request?.stream ?? false;
+  }
+
+  /** Names the request that the lines answer. */
+  answers(request: GenerationRequest): void {
+    this.#request = request;
+  }
+
+  /** Names the mode that answers. */
+  playedBy(mode: ModeName): void {
+    this.record.mode = mode;
+    this.#log.changed();
+  }
+
+  /** Waits, at least one turn of the event loop. */
+  async pause(ms: number): Promise<void> {
+    await pause(ms, this.gone);
+  }
+
+  /** Waits until the socket closes. */
+  async hang(): Promise<never> {
+    if (!this.gone.aborted) await once(this.gone, 'abort');
+    throw this.gone.reason;
+  }
+
+  /** Sends the headers of a stream on their own. */
+  flushHeaders(): void {
+    if (!this.streams) return;
+    this.#openStream();
+    this.#response.flushHeaders();
+    this.record.atMs.headersSent = performance.now();
+    this.#log.changed();
+  }
+
+  /** The text of one line, newline included; not the last one unless `ending` says so. */
+  render(delta: Delta, ending: Ending = { done: false }): string {
+    return `${goJson(this.#object(delta, ending))}\n`;
+  }
+
+  /** The ending of a final line, with metrics. */
+  ending(reason = 'stop'): Ending {
+    const withContext = this.#request?.route === 'generate' && !this.#request.raw;
+    return {
+      done: true,
+      reason,
+      metrics: this.#metrics(),
+      ...(withContext && { context: [128006, 882, 128007] }),
+    };
+  }
+
+  /** Sends one line; without streaming keeps it for the one object. */
+  async line(delta: Delta, ending?: Ending): Promise<void> {
+    if (this.streams) {
+      await this.bytes(this.render(delta, ending), 1);
+      return;
+    }
+    this.#collect(delta);
+    this.#ending = ending ?? this.#ending;
+  }
+
+  /** Sends the final line and ends the answer. */
+  async done(reason = 'stop', delta: Delta = {}): Promise<void> {
+    await this.line(delta, this.ending(reason));
+    await this.end();
+  }
+
+  /** Sends one object without text as the whole answer, even when streaming. */
+  async single(ending: Ending): Promise<void> {
+    await this.object(this.#object({}, ending));
+  }
+
+  /** Ends the answer cleanly; without streaming this sends the one object. */
+  async end(): Promise<void> {
+    if (!this.streams) {
+      await this.object(this.#object(this.#collected, this.#ending));
+      return;
+    }
+    if (this.#response.headersSent) await this.#finish(undefined);
+    else await this.whole(200, streamType, '');
+  }
+
+  /** Sends any JSON as a line of the stream. */
+  async jsonLine(value: object): Promise<void> {
+    await this.bytes(`${goJson(value)}\n`, 1);
+  }
+
+  /** Sends bytes of a stream as they are, in one write; without streaming nothing. */
+  async bytes(data: string | Uint8Array, lines = 0): Promise<void> {
+    if (!this.streams) return;
+    this.gone.throwIfAborted();
+    this.#openStream();
+    this.#lineCount += lines;
+    const chunk = Buffer.from(data);
+    await this.#handOver(chunk.length, lines, (sent) => this.#response.write(chunk, sent));
+  }
+
+  /** Sends one JSON object as the whole answer. */
+  async object(value: object): Promise<void> {
+    await this.whole(200, jsonType, goJson(value));
+  }
+
+  /** Sends an error body; `fromStream` changes the content type when the request streams. */
+  async error(
+    status: number,
+    text: string,
+    fromStream = false,
+    headers?: OutgoingHttpHeaders,
+  ): Promise<void> {
+    const type = fromStream && this.streams ? 'application/json' : jsonType;
+    await this.whole(status, type, goJson({ error: text }), headers);
+  }
+
+  /** Sends a whole answer with `Content-Length`; without a type it has no body. */
+  async whole(
+    status: number,
+    type: string | undefined,
+    body: string,
+    headers?: OutgoingHttpHeaders,
+  ): Promise<void> {
+    this.gone.throwIfAborted();
+    const bytes = Buffer.from(body);
+    this.#response.writeHead(status, {
+      ...headers,
+      ...(type !== undefined && { 'Content-Type': type }),
+      'Content-Length': bytes.length,
+    });
+    await this.#finish(bytes);
+  }
+
+  /** Writes to the socket past the HTTP layer. */
+  async rawBytes(data: string): Promise<void> {
+    this.gone.throwIfAborted();
+    const chunk = Buffer.from(data, 'latin1');
+    await this.#handOver(chunk.length, 0, (sent) => this.connection.socket.write(chunk, sent));
+  }
+
+  /** Counts a line that the peer can no longer get. */
+  lineAfterClose(delta: Delta): void {
+    this.record.linesAfterClose += 1;
+    this.record.bytesAfterClose += Buffer.byteLength(this.render(delta));
+    this.#log.changed();
+  }
+
+  #openStream(): void {
+    if (!this.#response.headersSent) this.#response.writeHead(200, { 'Content-Type': streamType });
+  }
+
+  /** Resolves when the operating system has the bytes; that is also the back-pressure. */
+  async #handOver(
+    bytes: number,
+    lines: number,
+    write: (sent: (error?: Error | null) => void) => void,
+  ): Promise<void> {
+    const { atMs } = this.record;
+    const now = performance.now();
+    atMs.headersSent ??= now;
+    if (bytes > 0) atMs.firstByteSent ??= now;
+    await this.#untilGone((resolve) => {
+      write((error) => {
+        // A failed write closes the socket, which ends the wait.
+        if (error) return;
+        if (bytes > 0) atMs.lastByteSent = performance.now();
+        this.record.bytes += bytes;
+        this.record.lines += lines;
+        resolve();
+        this.#log.changed();
+      });
+    });
+  }
+
+  async #finish(body: Buffer | undefined): Promise<void> {
+    const send = (resolve: () => void): void => {
+      this.#response.once('finish', () => {
+        this.record.finished = true;
+        this.record.endedBy ??= 'fake';
+        resolve();
+      });
+    };
+    const size = body?.length ?? 0;
+    await this.#handOver(size, size > 0 ? 1 : 0, (sent) => {
+      send(sent);
+      this.#response.end(body);
+    });
+  }
+
+  #untilGone(start: (resolve: () => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onGone = (): void => reject(this.gone.reason);
+      this.gone.addEventListener('abort', onGone, { once: true });
+      start(() => {
+        this.gone.removeEventListener('abort', onGone);
+        resolve();
+      });
+    });
+  }
+
+  #collect(delta: Delta): void {
+    this.#lineCount += 1;
+    const { content = '', thinking = '', toolCalls = [] } = this.#collected;
+    this.#collected = {
+      content: content + (delta.content ?? ''),
+      thinking: thinking + (delta.thinking ?? ''),
+      toolCalls: [...toolCalls, ...(delta.toolCalls ?? [])],
+    };
+  }
+
+  #object(delta: Delta, ending: Ending): object {
+    const write = this.#request?.route === 'generate' ? generateObject : chatObject;
+    return write(this.#request?.model ?? '', delta, ending);
+  }
+
+  #metrics(): Metrics {
+    const nanos = (ms: number): number => Math.max(1, Math.round(ms * 1e6));
+    const { requestReceived, firstByteSent } = this.record.atMs;
+    const now = performance.now();
+    const beforeMs = (firstByteSent ?? now) - requestReceived;
+    return {
+      total_duration: nanos(now - requestReceived),
+      load_duration: nanos(beforeMs / 4),
+      prompt_eval_count: this.#request?.promptTokens ?? 0,
+      prompt_eval_duration: nanos(beforeMs / 2),
+      eval_count: this.#lineCount,
+      eval_duration: nanos(now - requestReceived - beforeMs),
+    };
+  }
+}
