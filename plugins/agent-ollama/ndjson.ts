@@ -1,0 +1,79 @@
+/** A line that is not one JSON object in valid UTF-8, or is too long. */
+export class LineError extends Error {
+  override readonly name = 'LineError';
+}
+
+export interface Lines {
+  readonly values: readonly Readonly<Record<string, unknown>>[];
+  /** What was wrong with the line after `values`. */
+  readonly error?: LineError;
+}
+
+const lineFeed = 10;
+
+/** Splits the bytes of NDJSON into objects. Whole lines are decoded, so a character that two reads share stays whole. */
+export class NdjsonSplitter {
+  readonly #limitBytes: number;
+  readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** All lines that `chunk` completes. */
+  push(chunk: Uint8Array): Lines {
+    const end = chunk.lastIndexOf(lineFeed) + 1;
+    if (end === 0) return this.#hold(chunk);
+    const whole =
+      this.#heldBytes > 0 ? Buffer.concat([...this.#held, chunk.subarray(0, end)]) : chunk.subarray(0, end);
+    this.#held = [];
+    this.#heldBytes = 0;
+    const lines = this.#parse(whole);
+    if (lines.error || end === chunk.length) return lines;
+    const { error } = this.#hold(chunk.subarray(end));
+    return error ? { values: lines.values, error } : lines;
+  }
+
+  /** The last line, where it has no line feed. */
+  end(): Lines {
+    const rest = Buffer.concat(this.#held);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return this.#parse(rest);
+  }
+
+  #hold(piece: Uint8Array): Lines {
+    this.#heldBytes += piece.length;
+    if (this.#heldBytes > this.#limitBytes)
+      return { values: [], error: new LineError(`a line is longer than ${this.#limitBytes} bytes`) };
+    this.#held.push(piece);
+    return { values: [] };
+  }
+
+  #parse(bytes: Uint8Array): Lines {
+    const values: Readonly<Record<string, unknown>>[] = [];
+    let text: string;
+    try {
+      text = this.#utf8.decode(bytes);
+    } catch (cause) {
+      return { values, error: new LineError('a line is not valid UTF-8', { cause }) };
+    }
+    for (const line of text.split('\n')) {
+      if (line.length > this.#limitBytes)
+        return { values, error: new LineError(`a line is longer than ${this.#limitBytes} bytes`) };
+      if (line.trim() === '') continue;
+      let value: unknown;
+      try {
+        value = JSON.parse(line);
+      } catch (cause) {
+        return { values, error: new LineError('a line is not valid JSON', { cause }) };
+      }
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        return { values, error: new LineError('a line is not a JSON object') };
+      values.push(value as Readonly<Record<string, unknown>>);
+    }
+    return { values };
+  }
+}
