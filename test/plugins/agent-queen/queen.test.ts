@@ -1,0 +1,231 @@
+import { describe, expect, it } from 'vitest';
+import { type AgentChosen, Registry, type StreamChunk, WaggleError } from '#kernel';
+import { type Config, config } from '../../../plugins/agent-queen/config.js';
+import { Queen } from '../../../plugins/agent-queen/queen.js';
+import { config as storeConfig } from '../../../plugins/store-memory/config.js';
+import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
+import { call, done, ScriptedAgent, type Step, text } from '../../support/agents.js';
+
+function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) {
+  const registry = new Registry<ScriptedAgent>('agent');
+  for (const agent of agents) registry.add(agent, 'test');
+  const store = new MemoryStore(storeConfig.parse({}));
+  const candidates = agents.map((agent) => agent.name);
+  const queen = new Queen(config.parse({ candidates, ...options }), registry, store);
+  return { queen, store };
+}
+
+const command = { id: 'r1', userId: 'ann', conversationId: 'c1', content: 'Hi' };
+const key = { userId: 'ann', conversationId: 'c1' };
+
+async function collect(stream: AsyncIterable<readonly (StreamChunk | AgentChosen)[]>) {
+  const chunks: (StreamChunk | AgentChosen)[] = [];
+  let error: unknown;
+  try {
+    for await (const batch of stream) chunks.push(...batch);
+  } catch (cause) {
+    error = cause;
+  }
+  const words = chunks.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
+  const agents = chunks.filter((chunk) => chunk.type === 'agent');
+  return { chunks, words, agents, error };
+}
+
+describe('the Queen', () => {
+  it('lets the first candidate answer and says who it is', async () => {
+    const { queen } = court([new ScriptedAgent('a'), new ScriptedAgent('b')]);
+    const { words, agents, chunks } = await collect(queen.reply(command, call()));
+    expect(agents).toEqual([{ type: 'agent', agent: 'a', fallback: false }]);
+    expect(words).toBe('Hello there');
+    expect(chunks.at(-1)).toEqual(done);
+  });
+
+  it('passes over a candidate that is not healthy, whether it says so or throws', async () => {
+    const [a, b, c] = [new ScriptedAgent('a'), new ScriptedAgent('b'), new ScriptedAgent('c')];
+    a.healthy = { healthy: false };
+    b.healthy = new Error('broken');
+    const { queen } = court([a, b, c]);
+    const { agents } = await collect(queen.reply(command, call()));
+    expect(agents).toEqual([{ type: 'agent', agent: 'c', fallback: false }]);
+  });
+
+  it('takes a candidate back as soon as it is healthy again', async () => {
+    const a = new ScriptedAgent('a');
+    const { queen } = court([a, new ScriptedAgent('b')]);
+    a.healthy = { healthy: false };
+    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'b' });
+    a.healthy = { healthy: true };
+    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'a' });
+  });
+
+  it('does not wait for an agent whose health check hangs', async () => {
+    const a = new ScriptedAgent('a');
+    a.health = () => new Promise(() => {});
+    const { queen } = court([a, new ScriptedAgent('b')], { healthTimeoutMs: 20 });
+    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'b' });
+  });
+
+  it('asks the agent that is named, and only that one', async () => {
+    const b = new ScriptedAgent('b', [new WaggleError('AGENT_UNAVAILABLE', { agent: 'b', why: 'no' })]);
+    const { queen } = court([new ScriptedAgent('a'), b]);
+    const { error, agents } = await collect(queen.reply({ ...command, agent: 'b' }, call()));
+    expect(agents).toEqual([{ type: 'agent', agent: 'b', fallback: false }]);
+    expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE' });
+  });
+
+  it('chooses by herself when she is named', async () => {
+    const { queen } = court([new ScriptedAgent('a')]);
+    const { agents } = await collect(queen.reply({ ...command, agent: 'queen' }, call()));
+    expect(agents[0]).toMatchObject({ agent: 'a' });
+  });
+
+  it('says which agents there are when the named one is unknown', async () => {
+    const { queen } = court([new ScriptedAgent('a')]);
+    const { error } = await collect(queen.reply({ ...command, agent: 'x' }, call()));
+    expect(error).toMatchObject({ code: 'AGENT_UNKNOWN', message: expect.stringContaining('known: a') });
+  });
+
+  it('says so when nobody is healthy', async () => {
+    const a = new ScriptedAgent('a');
+    a.healthy = { healthy: false };
+    const { queen } = court([a]);
+    const { error } = await collect(queen.reply(command, call()));
+    expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE', retryAfterMs: expect.any(Number) });
+  });
+
+  it.each<[string, readonly Step[]]>([
+    ['throws', [new Error('boom')]],
+    ['ends without done', []],
+    ['yields something that is no chunk', [{ type: 'text' } as never]],
+    ['yields nothing at all', [undefined as never]],
+  ])('asks the next candidate when the first one %s before its first token', async (_, script) => {
+    const { queen, store } = court([new ScriptedAgent('a', script), new ScriptedAgent('b')]);
+    const { agents, words } = await collect(queen.reply(command, call()));
+    expect(agents).toEqual([
+      { type: 'agent', agent: 'a', fallback: false },
+      { type: 'agent', agent: 'b', fallback: true },
+    ]);
+    expect(words).toBe('Hello there');
+    expect(await store.read(key)).toHaveLength(2);
+  });
+
+  it.each<[string, Step, string]>([
+    ['throws', new Error('boom'), 'AGENT_FAILED'],
+    [
+      'throws an error of the catalogue',
+      new WaggleError('AGENT_TIMEOUT', { agent: 'a', phase: 'x', timeoutMs: 1 }),
+      'AGENT_TIMEOUT',
+    ],
+    ['yields something that is no chunk', 'nonsense' as never, 'AGENT_PROTOCOL'],
+  ])('never repeats text: when an agent %s after its first token, that is the end', async (_, step, code) => {
+    const b = new ScriptedAgent('b');
+    const { queen, store } = court([new ScriptedAgent('a', [text('Hel'), step]), b]);
+    const { words, error } = await collect(queen.reply(command, call()));
+    expect(words).toBe('Hel');
+    expect(error).toMatchObject({ code });
+    expect(String(error)).not.toContain('boom');
+    expect(b.requests).toHaveLength(0);
+    expect(await store.read(key)).toEqual([]);
+  });
+
+  it('ignores what an agent says after done', async () => {
+    const { queen } = court([new ScriptedAgent('a', [text('x'), [done, text('y')], text('z')])]);
+    const { words, chunks } = await collect(queen.reply(command, call()));
+    expect(words).toBe('x');
+    expect(chunks.filter((chunk) => chunk.type === 'done')).toHaveLength(1);
+  });
+
+  it('gives an agent the conversation so far, the system prompt first', async () => {
+    const a = new ScriptedAgent('a');
+    const { queen } = court([a], { systemPrompt: 'Be brief' });
+    await collect(queen.reply(command, call()));
+    await collect(queen.reply({ ...command, content: 'And now?' }, call()));
+    expect(a.requests[1]?.messages).toEqual([
+      { role: 'system', content: 'Be brief' },
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello there' },
+      { role: 'user', content: 'And now?' },
+    ]);
+  });
+
+  it.each([1, 2, 3])('gives an agent no more than %i messages', async (contextMessages) => {
+    const a = new ScriptedAgent('a');
+    const { queen } = court([a], { contextMessages });
+    for (let turn = 0; turn < 4; turn++) await collect(queen.reply(command, call()));
+    expect(a.requests.at(-1)?.messages).toHaveLength(contextMessages);
+    expect(a.requests.at(-1)?.messages.at(-1)).toEqual({ role: 'user', content: 'Hi' });
+  });
+
+  it('keeps the conversations of two users apart, also under one id', async () => {
+    const a = new ScriptedAgent('a');
+    const { queen } = court([a]);
+    await collect(queen.reply(command, call()));
+    await collect(queen.reply({ ...command, userId: 'bob' }, call()));
+    expect(a.requests[1]?.messages).toEqual([{ role: 'user', content: 'Hi' }]);
+  });
+
+  it('remembers nothing of an answer that was cancelled', async () => {
+    const a = new ScriptedAgent('a', [text('Hel'), 'wait', text('lo'), done]);
+    const { queen, store } = court([a]);
+    const abort = new AbortController();
+    for await (const batch of queen.reply(command, call(abort.signal)))
+      if (batch[0]?.type === 'text') {
+        abort.abort();
+        break;
+      }
+    expect(await store.read(key)).toEqual([]);
+    expect(a.running).toBe(0);
+  });
+
+  it('does not ask the next candidate after a cancel', async () => {
+    const b = new ScriptedAgent('b');
+    const { queen } = court([new ScriptedAgent('a', ['wait', done]), b]);
+    const abort = new AbortController();
+    const collected = collect(queen.reply(command, call(abort.signal)));
+    abort.abort();
+    expect((await collected).error).toBeDefined();
+    expect(b.requests).toHaveLength(0);
+  });
+
+  it('delivers a whole answer even if it cannot be stored', async () => {
+    const { queen, store } = court([new ScriptedAgent('a')]);
+    store.append = () => Promise.reject(new Error('disk full'));
+    const { words, error } = await collect(queen.reply(command, call()));
+    expect(error).toBeUndefined();
+    expect(words).toBe('Hello there');
+  });
+
+  it('answers as an agent without remembering anything', async () => {
+    const a = new ScriptedAgent('a');
+    const { queen, store } = court([a]);
+    const request = { id: 'r', messages: [{ role: 'user' as const, content: 'Hi' }] };
+    const { words } = await collect(queen.generateResponseStream(request, call()));
+    expect(words).toBe('Hello there');
+    expect(await store.read(key)).toEqual([]);
+  });
+
+  it('is healthy when one of her candidates is', async () => {
+    const [a, b] = [new ScriptedAgent('a'), new ScriptedAgent('b')];
+    a.healthy = { healthy: false };
+    const { queen } = court([a, b]);
+    expect(await queen.health()).toMatchObject({ healthy: true });
+    b.healthy = { healthy: false };
+    const lonely = court([a, b]).queen;
+    expect(await lonely.health()).toMatchObject({ healthy: false });
+  });
+
+  it('never asks herself', async () => {
+    const { queen } = court([new ScriptedAgent('a')], { candidates: ['queen', 'a'] });
+    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'a' });
+  });
+
+  it('lists every agent with its health', async () => {
+    const [a, b] = [new ScriptedAgent('a'), new ScriptedAgent('b')];
+    b.healthy = { healthy: false, detail: 'asleep' };
+    const { queen } = court([a, b]);
+    expect(await queen.statuses()).toEqual([
+      { name: 'a', healthy: true },
+      { name: 'b', healthy: false, detail: 'asleep' },
+    ]);
+  });
+});
