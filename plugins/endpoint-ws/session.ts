@@ -24,8 +24,7 @@ export class Session implements SocketHandler {
   readonly #maxStreams: number;
   readonly #logger: Logger;
   readonly #replies = new Set<Reply>();
-  readonly #onClosed: (session: Session) => void;
-  readonly #onDelivered: () => void;
+  readonly #events: SessionEvents;
 
   constructor(
     socket: Socket,
@@ -33,15 +32,14 @@ export class Session implements SocketHandler {
     streams: ChatStreams,
     maxStreams: number,
     logger: Logger,
-    { onClosed, onDelivered }: SessionEvents,
+    events: SessionEvents,
   ) {
     this.#socket = socket;
     this.#clientId = clientId;
     this.#streams = streams;
     this.#maxStreams = maxStreams;
     this.#logger = logger;
-    this.#onClosed = onClosed;
-    this.#onDelivered = onDelivered;
+    this.#events = events;
   }
 
   get clientId(): string {
@@ -80,7 +78,7 @@ export class Session implements SocketHandler {
 
   closed(): void {
     for (const reply of this.#replies) void reply.cancel('disconnected');
-    this.#onClosed(this);
+    this.#events.onClosed(this);
   }
 
   async #chat(frame: ChatFrame & { readonly type: 'stream_request' | 'message' }): Promise<void> {
@@ -93,7 +91,7 @@ export class Session implements SocketHandler {
       else await this.#sendStream(reply, frame.positions);
     } finally {
       this.#replies.delete(reply);
-      this.#onDelivered();
+      this.#events.onDelivered();
     }
   }
 

@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+
+const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
+const boundMs = 15_000;
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
+
+export interface CommandOptions {
+  /** Laid over the default config: an object, or YAML as it stands. */
+  readonly config?: object | string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Files beside the config file, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
+/** A `waggle` command that runs as a process of its own. */
+export class WaggleProcess {
+  readonly logs: LogLine[] = [];
+  stderr = '';
+  stdout = '';
+  readonly exited: Promise<number | null>;
+  readonly #process: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(process: ChildProcess, cleanUp: () => Promise<void>) {
+    this.#process = process;
+    process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    if (process.stdout)
+      createInterface({ input: process.stdout }).on('line', (line) => {
+        this.stdout += `${line}\n`;
+        if (line.startsWith('{')) this.logs.push(JSON.parse(line));
+        for (const wake of this.#waiting) wake();
+      });
+    this.exited = once(process, 'close').then(async ([code]) => {
+      await cleanUp();
+      for (const wake of this.#waiting) wake();
+      return code;
+    });
+  }
+
+  /** Resolves with the first log line that matches, now or later. */
+  async untilLog(matches: (line: LogLine) => boolean): Promise<LogLine> {
+    return this.#until(
+      () => this.logs.find(matches),
+      () => `no such log line; stdout:\n${this.stdout}\nstderr:\n${this.stderr}`,
+    );
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name);
+  }
+
+  /** Ends it and gives its exit code. */
+  async stop(name: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.signal(name);
+    return this.exited;
+  }
+
+  async #until<T>(find: () => T | undefined, why: () => string): Promise<T> {
+    const found = find();
+    if (found !== undefined) return found;
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        act();
+      };
+      const look = () => {
+        const found = find();
+        if (found !== undefined) settle(() => resolve(found));
+        else if (this.#process.exitCode !== null) settle(() => reject(new Error(why())));
+      };
+      const timer = setTimeout(() => settle(() => reject(new Error(why()))), boundMs);
+      this.#waiting.add(look);
+    });
+  }
+}
+
+/** Runs `waggle` with these arguments. */
+export async function runWaggle(command: string, options: CommandOptions = {}): Promise<WaggleProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'waggle-'));
+  for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(folder, name), text);
+  const args = [cli, command, ...(options.args ?? [])];
+  if (options.config !== undefined) {
+    const file = join(folder, 'test.yaml');
+    await writeFile(file, typeof options.config === 'string' ? options.config : stringify(options.config));
+    args.push('--config', file);
+  }
+  const env = { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: '0', ...options.env };
+  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return new WaggleProcess(child, () => rm(folder, { recursive: true, force: true }));
+}
+
+/** A server that has started, on a free port, with nothing of this machine's environment. */
+export async function startServer(options: CommandOptions = {}) {
+  const server = await runWaggle('start', {
+    ...options,
+    // Nothing listens there: no model, unless a test brings one.
+    env: { OLLAMA_HOST: 'http://127.0.0.1:9', ...options.env },
+  });
+  const { port } = await server.untilLog((line) => line.msg === 'listening');
+  await server.untilLog((line) => line.msg === 'started');
+  const host = `127.0.0.1:${port}`;
+  return Object.assign(server, { port: port as number, url: `http://${host}`, ws: `ws://${host}/ws` });
+}
+
+export type RunningServer = Awaited<ReturnType<typeof startServer>>;

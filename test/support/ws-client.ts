@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import WebSocket from 'ws';
+
+const boundMs = 15_000;
+
+export interface Frame {
+  readonly type: string;
+  readonly streamId?: string;
+  readonly requestId?: string;
+  readonly content?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly agent?: string;
+  readonly [field: string]: unknown;
+}
+
+const terminal = new Set(['streaming_end', 'message', 'cancelled', 'error']);
+
+/** A second, independent WebSocket client that keeps every frame. */
+export class WsClient {
+  readonly frames: Frame[] = [];
+  readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
+  readonly socket: WebSocket;
+  readonly #waiting = new Set<() => void>();
+  #isClosed = false;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data) => {
+      this.frames.push(JSON.parse(String(data)));
+      this.#wake();
+    });
+    this.closed = once(socket, 'close').then(([code, reason]) => {
+      this.#isClosed = true;
+      this.#wake();
+      return { code, reason: String(reason) };
+    });
+    socket.on('error', () => {
+      // What went wrong shows in the close code.
+    });
+  }
+
+  static async connect(url: string, options: WebSocket.ClientOptions = {}): Promise<WsClient> {
+    const socket = new WebSocket(url, options);
+    const client = new WsClient(socket);
+    await Promise.race([
+      once(socket, 'open'),
+      client.closed.then(() => Promise.reject(new Error('refused'))),
+    ]);
+    return client;
+  }
+
+  send(frame: object | string): void {
+    this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
+  }
+
+  /** Resolves with the first frame that matches, now or later. */
+  until(matches: (frame: Frame) => boolean): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        act();
+      };
+      const look = () => {
+        const found = this.frames.find(matches);
+        if (found) settle(() => resolve(found));
+        else if (this.#isClosed) settle(() => reject(new Error(`closed: ${JSON.stringify(this.frames)}`)));
+      };
+      const late = () => settle(() => reject(new Error(`no such frame: ${JSON.stringify(this.frames)}`)));
+      const timer = setTimeout(late, boundMs);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** The frame that ends the stream or answers the request with this id. */
+  end(requestId?: string): Promise<Frame> {
+    return this.until((frame) => terminal.has(frame.type) && frame.requestId === requestId);
+  }
+
+  /** Asks, and gives the frames of this one stream when it has ended. */
+  async ask(frame: object): Promise<readonly Frame[]> {
+    const from = this.frames.length;
+    this.send({ type: 'stream_request', ...frame });
+    await this.until((each) => terminal.has(each.type) && this.frames.indexOf(each) >= from);
+    return this.frames.slice(from);
+  }
+
+  async close(): Promise<void> {
+    this.socket.close();
+    await this.closed;
+  }
+
+  #wake(): void {
+    for (const look of this.#waiting) look();
+  }
+}
+
+/** The text of a stream's frames. */
+export function textOf(frames: readonly Frame[]): string {
+  return frames.map((frame) => (frame.type === 'streaming_token' ? frame.content : '')).join('');
+}
