@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { Bus, type EventBus } from './bus.js';
 import { createContext, type Hooks, type Shared } from './context.js';
 import type { Agent } from './contracts/agent.js';
@@ -11,6 +13,7 @@ import { Registry } from './registry.js';
 import { check, type Origin } from './schema.js';
 import { EffectScope } from './scope.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
+import { runningTimers } from './timers.js';
 
 export interface KernelOptions {
   readonly logger?: Logger;
@@ -38,7 +41,8 @@ interface Entry {
   readonly input: unknown;
   readonly optional: boolean;
   readonly origin: Origin;
-  readonly module: string | undefined;
+  /** How stack traces name its code: by URL, and by path where it is a CommonJS module. */
+  readonly code: readonly string[];
   readonly requires: readonly symbol[];
   readonly wants: readonly symbol[];
   readonly provides: readonly symbol[];
@@ -47,6 +51,8 @@ interface Entry {
   config: unknown;
   state: PluginState;
   setupMs: number;
+  /** Timers that its setup left running, less those that its stop ended. */
+  timers: number;
   error?: unknown;
 }
 
@@ -56,10 +62,12 @@ export class Kernel {
   readonly #shared: Shared;
   readonly #options: Required<KernelOptions>;
   readonly #abort = new AbortController();
+  readonly #timersBefore = runningTimers();
   #active: readonly Entry[] = [];
   #state: KernelState = 'idle';
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #undone: Promise<void> = Promise.resolve();
 
   constructor(options: KernelOptions = {}) {
     const logger = blaming(options.logger ?? createLogger(), (error) => this.pluginOf(error));
@@ -101,8 +109,7 @@ export class Kernel {
       input: options.config,
       optional: options.optional ?? false,
       origin: options.origin ?? { prefix: () => `${id}.`, variable: () => undefined },
-      // A folder is one plugin, a file beside others is one, too.
-      module: options.module?.replace(/\/index\.\w+$/, '/'),
+      code: codeOf(options.module),
       requires: Object.values(plugin.requires ?? {}),
       wants: Object.values(plugin.optional ?? {}),
       provides: plugin.provides ?? [],
@@ -111,6 +118,7 @@ export class Kernel {
       config: undefined,
       state: 'pending',
       setupMs: 0,
+      timers: 0,
     });
     return this;
   }
@@ -127,11 +135,12 @@ export class Kernel {
    * Starts everything, or undoes everything and rejects with the first failure.
    * @throws what `check` throws; KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_SERVICE_PROMISED; KERNEL_START_ABORTED after a `stop`
    */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     this.#expect('start', 'idle');
-    this.#enter('starting');
+    // Set before anybody hears of it: a listener may stop the kernel right away.
     this.#starting = this.#start();
-    return this.#starting;
+    this.#enter('starting');
+    await this.#starting;
   }
 
   /** Drains, then stops plugins in the reverse of their start order, all of it bounded in time. Safe to call again. @throws KERNEL_STOP_FAILED */
@@ -164,9 +173,11 @@ export class Kernel {
 
   /** The plugin in whose code an error arose, as far as its stack and those of its causes tell. */
   pluginOf(error: unknown): string | undefined {
-    for (let at = error; at instanceof Error; at = at.cause) {
-      const stack = at.stack ?? '';
-      const culprit = this.#entries.find(({ module }) => module && stack.includes(module));
+    const seen = new Set<Error>();
+    for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
+      seen.add(at);
+      const stack = String(at.stack);
+      const culprit = this.#entries.find(({ code }) => code.some((place) => stack.includes(place)));
       if (culprit) return culprit.id;
     }
     return undefined;
@@ -220,12 +231,13 @@ export class Kernel {
     try {
       await step();
     } catch (error) {
+      if (WaggleError.is(error, 'KERNEL_START_ABORTED')) throw error;
       this.#move(entry, 'failed', error);
       const affected = dependentsOf(this.#active, entry.id);
-      if (WaggleError.is(error, 'KERNEL_START_ABORTED') || affected.some((each) => !each.optional))
-        throw error;
+      if (affected.some((each) => !each.optional)) throw error;
       this.#options.logger.warn({ err: error, plugin: entry.id }, 'an optional plugin failed');
-      await this.#stopEntries(affected);
+      // What could not be undone was logged there.
+      await this.#stopEntries(affected).catch(() => {});
     }
   }
 
@@ -254,6 +266,7 @@ export class Kernel {
       entry.hooks,
       this.#shared,
     );
+    const timersBefore = runningTimers();
     try {
       await this.#guard(entry, 'setup', () => entry.plugin.setup(context, deps));
       const broken = entry.provides.find((token) => !services.has(token));
@@ -262,6 +275,7 @@ export class Kernel {
       this.#move(entry, 'active');
     } finally {
       entry.setupMs = performance.now() - startedAt;
+      entry.timers = runningTimers() - timersBefore;
     }
   }
 
@@ -277,8 +291,17 @@ export class Kernel {
     try {
       await this.#stopEntries(this.#active);
     } finally {
+      this.#warnOfTimers();
       this.#enter('stopped');
     }
+  }
+
+  /** A timer that outlives its plugin runs code that is no longer there; only setup tells whose it is. */
+  #warnOfTimers(): void {
+    if (runningTimers() <= this.#timersBefore) return;
+    for (const { id, timers } of this.#entries)
+      if (timers > 0)
+        this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
   }
 
   /** Gives every plugin until the deadline to finish its work, and one plugin's time on top to cancel the rest. */
@@ -307,13 +330,22 @@ export class Kernel {
     for (const timer of timers) clearTimeout(timer);
   }
 
-  async #stopEntries(entries: readonly Entry[]): Promise<void> {
+  /** One call after the other: what is being unloaded is gone before something that it uses begins to stop. */
+  #stopEntries(entries: readonly Entry[]): Promise<void> {
+    this.#active = this.#active.filter((entry) => !entries.includes(entry));
+    const undone = this.#undone.then(() => this.#undo(entries));
+    this.#undone = undone.catch(() => {});
+    return undone;
+  }
+
+  async #undo(entries: readonly Entry[]): Promise<void> {
     const { pluginTimeoutMs, logger } = this.#options;
     const failures: string[] = [];
-    this.#active = this.#active.filter((entry) => !entries.includes(entry));
     for (const entry of [...entries].reverse()) {
       if (entry.state !== 'failed') this.#move(entry, 'stopping');
+      const timersBefore = runningTimers();
       const { errors, left } = await entry.scope.close(pluginTimeoutMs);
+      entry.timers -= timersBefore - runningTimers();
       for (const err of errors) logger.error({ err, plugin: entry.id }, 'an undo failed');
       const late =
         left.length > 0
@@ -353,6 +385,7 @@ export class Kernel {
       );
     });
     const failed = (cause: unknown) => {
+      if (WaggleError.is(cause, 'KERNEL_PLUGIN_FAILED')) throw cause;
       const why = messageOf(cause);
       throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: entry.id, phase, why }, { cause });
     };
@@ -386,11 +419,26 @@ export class Kernel {
   }
 }
 
+/** A folder is one plugin, a file beside others is one, too. */
+function codeOf(module: string | undefined): readonly string[] {
+  if (!module) return [];
+  const url = module.replace(/\/index\.\w+$/, '/');
+  return [url, fileURLToPath(url)];
+}
+
 function whyInvalid(plugin: unknown): string | undefined {
   if (typeof plugin !== 'object' || plugin === null) return 'the default export is not an object';
-  const { name, apiVersion, setup } = plugin as Partial<Record<keyof Plugin, unknown>>;
+  const { name, apiVersion, setup, config, requires, optional, provides } = plugin as Partial<
+    Record<keyof Plugin, unknown>
+  >;
   if (typeof name !== 'string' || name === '') return '"name" is not a text';
   if (typeof setup !== 'function') return '"setup" is not a function';
   if (apiVersion !== 1) return `"apiVersion" is ${String(apiVersion)}; this kernel speaks version 1`;
+  if (config !== undefined && !(config as Partial<StandardSchemaV1>)?.['~standard'])
+    return '"config" is not a schema, such as one of zod';
+  const tokens = [...Object.values(requires ?? {}), ...Object.values(optional ?? {})];
+  if (!Array.isArray(provides ?? [])) return '"provides" is not a list';
+  if ([...tokens, ...((provides as unknown[]) ?? [])].some((token) => typeof token !== 'symbol'))
+    return '"requires", "optional" and "provides" take tokens of createToken';
   return undefined;
 }
