@@ -34,7 +34,9 @@ export function createLogger(
 export function blaming(logger: Logger, pluginOf: (error: unknown) => string | undefined): Logger {
   const err = (error: Error) => {
     const plugin = pluginOf(error);
-    return { ...pino.stdSerializers.err(error), ...(plugin && { plugin }) };
+    const plain = pino.stdSerializers.err(error);
+    // Anything can be thrown, and a text has to stay one.
+    return plugin ? { ...plain, plugin } : plain;
   };
   return logger.child({}, { serializers: { err } });
 }
