@@ -1,4 +1,5 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
+import { messageOf } from './errors.js';
 
 /** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
 export interface Origin {
@@ -41,13 +42,25 @@ export async function check<T>(
 ): Promise<Checked<T>> {
   const root = describe(schema);
   const value = root ? coerce(input, root, [], origin) : input;
-  const result = await schema['~standard'].validate(value);
+  const result = await validate(schema, value);
   if (!result.issues) return { value: result.value };
   const mistakes = result.issues.flatMap((issue) => {
     const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
     return mistakesAt(path, root, value, issue.message, origin);
   });
   return { mistakes: [...new Set(mistakes)] };
+}
+
+/** A rule of a schema that throws has found a mistake, too. */
+async function validate<T>(
+  schema: StandardSchemaV1<unknown, T>,
+  value: unknown,
+): Promise<StandardSchemaV1.Result<T>> {
+  try {
+    return await schema['~standard'].validate(value);
+  } catch (error) {
+    return { issues: [{ message: messageOf(error) }] };
+  }
 }
 
 /** The one of `known` that a typo most likely meant. */
@@ -193,7 +206,7 @@ function sight(value: unknown, path: Path, origin: Origin): string {
   if (typeof value === 'object') return 'map';
   const variable = origin.variable(path);
   if (variable) return `${typeof value} from \${${variable}}`;
-  if (/password|secret|token|key/i.test(String(path.at(-1)))) return typeof value;
+  if (/password|secret|token|key|authorization|cookie/i.test(path.join('.'))) return typeof value;
   return `${typeof value} ${JSON.stringify(value).slice(0, 60)}`;
 }
 
