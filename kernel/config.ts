@@ -68,6 +68,8 @@ export async function readConfig(
   const filled = substitute(tree, [], env, sources, mistakes) as Tree;
 
   const origin = originOf(sources, files, []);
+  filled.server ??= {};
+  filled.plugins ??= {};
   const plugins = isMap(filled.plugins) ? filled.plugins : {};
   for (const id of Object.keys(plugins)) plugins[id] ??= {};
   const checked = await check(file, filled, origin);
@@ -89,7 +91,7 @@ export async function readConfig(
         file: sourceOf(sources, ['extensions'])?.file ?? '',
       },
     }),
-    mistakes,
+    mistakes: [...new Set(mistakes)],
   };
 }
 
@@ -100,8 +102,10 @@ async function mend(filled: Tree): Promise<z.infer<typeof file>> {
     return (await check(file, { [name]: value })).mistakes ? {} : { [name]: value };
   };
   const plugins: Tree = {};
-  for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {}))
-    if (!(await check(entry, each)).mistakes) plugins[id] = each;
+  for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {})) {
+    const { value } = await check(entry.strip(), each);
+    if (value) plugins[id] = value;
+  }
   const mended = await check(file, { ...(await part('server')), ...(await part('extensions')), plugins });
   return mended.value ?? file.parse({});
 }
@@ -131,9 +135,11 @@ function readYaml(path: string, mistakes: string[]): unknown {
     return {};
   }
   try {
-    return document.toJS({ maxAliasCount: 100 }) ?? {};
+    const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+    JSON.stringify(value); // Throws when an alias stands inside of what it names.
+    return value;
   } catch (error) {
-    mistakes.push(`${name}: ${messageOf(error)}`);
+    mistakes.push(`${name}: ${messageOf(error).split('\n')[0]}`);
     return {};
   }
 }
@@ -152,9 +158,11 @@ function merge(
       mistakes.push(`${basename(fileName)}: ${at.join('.')}: this key is not allowed`);
       continue;
     }
+    const existing = into[key];
+    // A key with nothing under it, as after commenting it all out, takes nothing away.
+    if (value === null && isMap(existing)) continue;
     sources.set(idOf(at), { file: fileName });
     if (isMap(value)) {
-      const existing = into[key];
       const target: Tree = isMap(existing) ? existing : {};
       into[key] = target;
       merge(target, value, at, fileName, sources, mistakes);
@@ -172,12 +180,13 @@ function substitute(
   if (Array.isArray(value))
     return value.map((item, index) => substitute(item, [...path, index], env, sources, mistakes));
   if (isMap(value)) {
+    const fill = (key: string) => substitute(value[key], [...path, key], env, sources, mistakes);
     // What is switched off need not have its variables set.
-    const off = path.length === 2 && path[0] === 'plugins' && value.enabled === false;
+    const isOff = path.length === 2 && path[0] === 'plugins' && String(fill('enabled')) === 'false';
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [
         key,
-        off ? item : substitute(item, [...path, key], env, sources, mistakes),
+        isOff && key !== 'enabled' && key !== 'optional' ? item : fill(key),
       ]),
     );
   }
@@ -188,7 +197,7 @@ function substitute(
   return value.replace(/\$\$\{|\$\{([^}]*)\}?/g, (match, inside?: string) => {
     if (inside === undefined) return '${';
     const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inside) ?? [];
-    if (!name || !match.endsWith('}')) {
+    if (!name || !match.endsWith('}') || fallback?.includes('${')) {
       say(`"${match}" is not \${NAME} or \${NAME:-default}`);
       return '';
     }
