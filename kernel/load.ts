@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { createRequire, register } from 'node:module';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -50,7 +50,7 @@ function failing(name: string, error: WaggleError): Plugin {
     name,
     apiVersion: 1,
     setup: () => {
-      throw error.cause;
+      throw error;
     },
   };
 }
@@ -119,14 +119,17 @@ export function builtInNames(): readonly string[] {
 }
 
 function entryPointOf(path: string): string | undefined {
-  if (!existsSync(path)) return undefined;
-  if (statSync(path).isFile()) return path;
+  if (isFile(path)) return path;
   const manifest = join(path, 'package.json');
-  const main = existsSync(manifest) ? mainOf(JSON.parse(readFileSync(manifest, 'utf8'))) : undefined;
-  if (main) return existsSync(join(path, main)) ? join(path, main) : undefined;
-  return moduleEndings
-    .map((ending) => join(path, `index${ending}`))
-    .find((candidate) => existsSync(candidate));
+  const main = isFile(manifest) ? mainOf(JSON.parse(readFileSync(manifest, 'utf8'))) : undefined;
+  const candidates = main
+    ? [main, `${main}.js`, join(main, 'index.js')]
+    : moduleEndings.map((ending) => `index${ending}`);
+  return candidates.map((candidate) => join(path, candidate)).find(isFile);
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** The entry point of a package: the part of Node's rules that a plugin needs (nodejs.org/api/packages.html). */
@@ -144,27 +147,33 @@ function extensionsOf(config: Config, mistakes: string[]): readonly PluginEntry[
   const named = config.extensions;
   const folder = named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
   const file = named?.file ?? folder;
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     if (named) mistakes.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);
     return [];
   }
-  const root = realpathSync(folder) + sep;
   return readdirSync(folder)
     .sort()
     .flatMap((name) => {
-      const path = join(folder, name);
-      const id = statSync(path).isDirectory() ? name : basename(name, extname(name));
-      const isModule = statSync(path).isDirectory()
-        ? entryPointOf(path) !== undefined
-        : moduleEndings.includes(extname(name)) && !name.endsWith('.d.ts');
-      if (!isModule || name.startsWith('.')) return [];
-      if (!realpathSync(path).startsWith(root)) {
-        mistakes.push(`extensions: ${name}: refused, because it is a link that leads out of the folder`);
+      try {
+        return extensionAt(folder, name, file) ?? [];
+      } catch (error) {
+        mistakes.push(`extensions: ${name}: ${messageOf(error)}`);
         return [];
       }
-      const origin = { prefix: () => `${id}.`, variable: () => undefined };
-      return [{ id, use: path, file, origin, optional: false, enabled: true }];
     });
+}
+
+function extensionAt(folder: string, name: string, file: string): PluginEntry | undefined {
+  const use = join(folder, name);
+  const entryPoint = name.startsWith('.') ? undefined : entryPointOf(use);
+  const alone = entryPoint === use;
+  if (!entryPoint || (alone && (!moduleEndings.includes(extname(name)) || name.endsWith('.d.ts'))))
+    return undefined;
+  if (!realpathSync(entryPoint).startsWith(realpathSync(folder) + sep))
+    throw new Error('refused, because it is a link that leads out of the folder');
+  const id = alone ? basename(name, extname(name)) : name;
+  const origin = { prefix: () => `${id}.`, variable: () => undefined };
+  return { id, use, file, origin, optional: false, enabled: true };
 }
 
 let shared = false;
