@@ -423,7 +423,7 @@ export class Kernel {
 function codeOf(module: string | undefined): readonly string[] {
   if (!module) return [];
   const url = module.replace(/\/index\.\w+$/, '/');
-  return [url, fileURLToPath(url)];
+  return url.startsWith('file:') ? [url, fileURLToPath(url)] : [url];
 }
 
 function whyInvalid(plugin: unknown): string | undefined {
