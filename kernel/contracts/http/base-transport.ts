@@ -1,0 +1,185 @@
+import { toClientError, WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import type { Undo } from '../../scope.js';
+import type { Route, Transport, WebSocketEndpoint } from '../transport.js';
+import type { TransportConfig } from './config.js';
+import type { Connection, ConnectionHost } from './connection.js';
+import { corsHeaders, judgeOrigin, preflightHeaders } from './origin.js';
+import type { BaseReply, ReplyHost } from './reply.js';
+import type { Request } from './request.js';
+import { type Match, RouteTable } from './route-table.js';
+import { SlowReaders } from './slow-readers.js';
+
+/** Everything of a transport that does not depend on the library below it. */
+export abstract class BaseTransport implements Transport {
+  readonly config: TransportConfig;
+  readonly logger: Logger;
+  readonly #routes = new RouteTable<Route>();
+  readonly #endpoints = new RouteTable<WebSocketEndpoint>();
+  readonly #connecting: ConnectionHost;
+  readonly #replying: { -readonly [K in keyof ReplyHost]: ReplyHost[K] };
+  #closing = false;
+
+  constructor(config: TransportConfig, logger: Logger) {
+    const { stallTimeoutMs } = config;
+    this.config = config;
+    this.logger = logger;
+    this.#connecting = { config, logger, slow: new SlowReaders(stallTimeoutMs), connections: new Set() };
+    this.#replying = { logger, stallTimeoutMs, leaving: false, replies: new Set() };
+  }
+
+  abstract readonly address: Transport['address'];
+
+  get connections(): Transport['connections'] {
+    return { open: this.#connecting.connections.size, limit: this.config.maxConnections };
+  }
+
+  route(route: Route): Undo {
+    return this.#routes.add(route.method, route.path, route);
+  }
+
+  websocket(endpoint: WebSocketEndpoint): Undo {
+    const remove = this.#endpoints.add('GET', endpoint.path, endpoint);
+    return async () => {
+      await remove();
+      const theirs = [...this.#connecting.connections].filter((each) => each.endpoint === endpoint);
+      await this.#leave(theirs);
+    };
+  }
+
+  /** From now on every answer asks its client to connect anew next time. */
+  drain(): void {
+    this.#replying.leaving = true;
+  }
+
+  /** What native replies need. */
+  protected get replyHost(): ReplyHost {
+    return this.#replying;
+  }
+
+  /** Ends all that is open: WebSockets with 1001 after their data, requests when they are answered; both bounded in time. */
+  protected async closeAll(): Promise<void> {
+    this.drain();
+    this.#closing = true;
+    const { replies } = this.#replying;
+    const answered = new Promise<void>((resolve) => {
+      this.#replying.onIdle = resolve;
+      if (replies.size === 0) resolve();
+    });
+    await Promise.all([this.#leave([...this.#connecting.connections]), this.#bounded(answered)]);
+    for (const reply of replies) reply.cut();
+  }
+
+  /** Takes a request whose headers have arrived. Never throws: whatever goes wrong is answered and logged. */
+  protected serve(request: Request, reply: BaseReply): void {
+    try {
+      this.#dispatch(request, reply);
+    } catch (error) {
+      this.#failed(error, request, reply);
+    }
+  }
+
+  #dispatch(request: Request, reply: BaseReply): void {
+    const { method, path } = request;
+    const origin = request.header('origin');
+    const verdict = judgeOrigin(origin, request.header('host'), this.config.allowedOrigins);
+    if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
+    if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
+
+    const endpoints = this.#endpoints.match(path);
+    const upgrades = method === 'GET' && request.header('upgrade')?.toLowerCase() === 'websocket';
+    if (endpoints && upgrades) {
+      if (verdict === 'refused') throw refused();
+      this.#upgrade(request, reply, endpoints);
+      return;
+    }
+    const routes = this.#routes.match(path);
+    if (!routes && !endpoints) throw new WaggleError('NOT_FOUND', { path: path.slice(0, 200) });
+
+    const methods = routes?.values ?? endpoints?.values ?? new Map();
+    const allow = [...methods.keys(), ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'];
+    const route = routes?.values.get(method === 'HEAD' ? 'GET' : method);
+    if (!route) reply.add({ allow: allow.join(', ') });
+    if (method === 'OPTIONS') {
+      const asked = request.header('access-control-request-headers');
+      reply.send(204, '', verdict === 'cross' ? preflightHeaders(allow.join(', '), asked) : {});
+      return;
+    }
+    if (!allow.includes(method)) throw new WaggleError('METHOD_NOT_ALLOWED', { method, allow });
+    if (!routes || !route) {
+      reply.add({ upgrade: 'websocket' });
+      throw new WaggleError('UPGRADE_REQUIRED', { path });
+    }
+    if (verdict === 'refused' && method !== 'GET' && method !== 'HEAD') throw refused();
+    this.#checkLength(request);
+
+    request.params = routes.params;
+    reply.expire(route.timeoutMs ?? this.config.requestTimeoutMs);
+    const result = route.handler(request, reply);
+    if (result instanceof Promise)
+      result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
+  }
+
+  #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
+    const endpoint = values.get('GET');
+    if (request.header('sec-websocket-version') !== '13') {
+      reply.add({ upgrade: 'websocket', 'sec-websocket-version': '13' });
+      throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
+    }
+    if (!/^[A-Za-z\d+/]{22}==$/.test(request.header('sec-websocket-key') ?? ''))
+      throw new WaggleError('INVALID_REQUEST', {
+        mistakes: ['Sec-WebSocket-Key: expected 16 bytes in base64'],
+      });
+    request.params = params;
+    reply.expire(this.config.requestTimeoutMs);
+    const open = () => {
+      // `accept` may have taken its time.
+      const current = this.#endpoints.match(request.path)?.values.get('GET');
+      if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
+      if (!endpoint || current !== endpoint) throw new WaggleError('NOT_FOUND', { path: request.path });
+      reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress: request.remoteAddress });
+    };
+    const accepted = endpoint?.accept?.(request);
+    if (accepted instanceof Promise)
+      accepted.then(open).catch((error: unknown) => this.#failed(error, request, reply, endpoint?.path));
+    else open();
+  }
+
+  #checkLength(request: Request): void {
+    const length = request.header('content-length');
+    if (length === undefined) return;
+    const { bodyLimitBytes } = this.config;
+    if (!/^\d+$/.test(length))
+      throw new WaggleError('INVALID_REQUEST', { mistakes: ['Content-Length: expected one number'] });
+    if (Number(length) > bodyLimitBytes) throw new WaggleError('TOO_LARGE', { limitBytes: bodyLimitBytes });
+  }
+
+  #failed(err: unknown, request: Request, reply: BaseReply, route = request.path): void {
+    const { id: requestId, method } = request;
+    // Once nobody waits for the answer, failing is how most handlers find out.
+    if (request.aborted)
+      this.logger.debug({ err, requestId, method, route }, 'a request ended after its client');
+    else if (reply.sent || toClientError(err).code === 'INTERNAL')
+      this.logger.error({ err, requestId, method, route }, 'handling a request failed');
+    reply.fail(err);
+  }
+
+  async #leave(connections: readonly Connection[]): Promise<void> {
+    await this.#bounded(Promise.all(connections.map((each) => each.leave(1001, 'shutting down'))));
+    for (const connection of connections) connection.destroy();
+  }
+
+  async #bounded(work: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.config.closeTimeoutMs);
+    });
+    await Promise.race([work, late]);
+    clearTimeout(timer);
+  }
+}
+
+function refused(): WaggleError {
+  const why = 'pages of this origin may not call; the config key "allowedOrigins" lists those that may';
+  return new WaggleError('FORBIDDEN', { why });
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+
+const bytes = z.int().min(1);
+const milliseconds = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+
+/** The config of every transport, so that one can take another's place. */
+export const transportConfig = z.strictObject({
+  host: z.string().min(1).default('0.0.0.0'),
+  /** 0 takes any free one. */
+  port: z.int().min(0).max(65535).default(9797),
+  /** WebSockets at once; the next one is closed with 1013. */
+  maxConnections: z.int().min(1).default(1000),
+  bodyLimitBytes: bytes.default(1024 * 1024),
+  frameLimitBytes: bytes.default(64 * 1024),
+  /** What one connection may have unsent before it is closed with 4429. */
+  backlogLimitBytes: bytes.default(1024 * 1024),
+  /** Unsent bytes from which on `send` asks to wait. */
+  highWaterMarkBytes: bytes.default(64 * 1024),
+  /** How long a reader may take nothing of what waits for it. */
+  stallTimeoutMs: milliseconds.default(30_000),
+  /** How long a handler may take to begin its answer, where its route says nothing else. */
+  requestTimeoutMs: milliseconds.default(30_000),
+  /** How long a stop waits for closing handshakes and for answers under way. */
+  closeTimeoutMs: milliseconds.default(1000),
+  /** Silence after which a WebSocket counts as dead; it is pinged before. uWebSockets takes no other range. */
+  idleTimeoutS: z.int().min(8).max(960).default(120),
+  /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
+  allowedOrigins: z.array(z.string().min(1)).default([]),
+});
+
+export type TransportConfig = Readonly<z.output<typeof transportConfig>>;

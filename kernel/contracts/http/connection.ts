@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto';
+import { toClientError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import type { Socket, SocketHandler, WebSocketEndpoint } from '../transport.js';
+import type { TransportConfig } from './config.js';
+import type { SlowReaders } from './slow-readers.js';
+
+/** What all connections of one transport share. */
+export interface ConnectionHost {
+  readonly config: TransportConfig;
+  readonly logger: Logger;
+  readonly slow: SlowReaders;
+  readonly connections: Set<Connection>;
+}
+
+/** Who a connection belongs to. */
+export interface Opening {
+  readonly host: ConnectionHost;
+  readonly endpoint: WebSocketEndpoint;
+  readonly params: Readonly<Record<string, string>>;
+  readonly remoteAddress: string;
+}
+
+interface Waiting {
+  readonly promise: Promise<boolean>;
+  readonly resolve: (open: boolean) => void;
+}
+
+/** One WebSocket. A native layer supplies how frames go out; an idle connection holds no timer, closure or collection. */
+export abstract class Connection implements Socket {
+  readonly id = randomUUID();
+  readonly params: Readonly<Record<string, string>>;
+  readonly remoteAddress: string;
+  readonly endpoint: WebSocketEndpoint;
+  readonly #host: ConnectionHost;
+  #handler: SocketHandler | undefined;
+  #closeCode: number | undefined;
+  #drained: Waiting | undefined;
+
+  constructor({ host, endpoint, params, remoteAddress }: Opening) {
+    this.params = params;
+    this.remoteAddress = remoteAddress;
+    this.endpoint = endpoint;
+    this.#host = host;
+  }
+
+  abstract readonly bufferedBytes: number;
+
+  protected get backlogLimitBytes(): number {
+    return this.#host.config.backlogLimitBytes;
+  }
+
+  get closed(): boolean {
+    return this.#closeCode !== undefined;
+  }
+
+  send(frames: string | readonly string[]): boolean {
+    if (this.closed) return false;
+    const { config, slow } = this.#host;
+    const waits = slow.has(this);
+    if (waits) slow.look(this);
+    if (this.write(frames) && !waits) return true;
+    const { bufferedBytes } = this;
+    if (bufferedBytes > config.backlogLimitBytes) this.#tooSlow('backlog');
+    if (this.closed) return false;
+    if (waits) slow.look(this, true);
+    else if (bufferedBytes > 0) slow.add(this);
+    return bufferedBytes <= config.highWaterMarkBytes;
+  }
+
+  drained(): Promise<boolean> {
+    if (this.closed) return Promise.resolve(false);
+    if (this.bufferedBytes <= this.#host.config.highWaterMarkBytes) return Promise.resolve(true);
+    this.#drained ??= waiting();
+    return this.#drained.promise;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.closed) return;
+    // First, because native layers report the close before `end` has returned.
+    this.ended(code);
+    this.end(code, reason);
+  }
+
+  /** Nothing was read for the time allowed. */
+  stalled(): void {
+    this.#tooSlow('stall');
+  }
+
+  /** The native layer says: it speaks WebSocket now. */
+  open(): void {
+    const { connections, config, logger } = this.#host;
+    if (connections.size >= config.maxConnections) {
+      this.#closeCode = 1013;
+      this.end(1013, 'too many connections');
+      return;
+    }
+    connections.add(this);
+    try {
+      this.#handler = this.endpoint.open(this);
+      // It may have closed the connection, when there was no handler to tell yet.
+      if (this.#closeCode !== undefined) this.#tellClosed(this.#closeCode);
+    } catch (err) {
+      logger.error({ err, connection: this.id }, 'a WebSocket endpoint could not open a connection');
+      this.close(1011, 'internal error');
+    }
+  }
+
+  /** The native layer says: a frame has come. Its memory is ours only until this returns. */
+  receive(data: Buffer, isBinary: boolean): void {
+    if (isBinary) this.close(1003, 'text frames only');
+    else if (data.byteLength > this.#host.config.frameLimitBytes) this.close(1009, 'frame too large');
+    if (this.closed || !this.#handler) return;
+    try {
+      const result = this.#handler.message(data.toString());
+      if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** The native layer says: bytes have left. */
+  progressed(): void {
+    const { slow, config } = this.#host;
+    slow.look(this);
+    const { bufferedBytes } = this;
+    if (bufferedBytes === 0) slow.delete(this);
+    if (bufferedBytes <= config.highWaterMarkBytes) this.#release(true);
+  }
+
+  /** The native layer says: it is over. */
+  ended(code: number): void {
+    if (this.closed) return;
+    this.#closeCode = code;
+    this.#host.connections.delete(this);
+    this.#host.slow.delete(this);
+    this.#release(false);
+    this.#tellClosed(code);
+  }
+
+  /** Closes once the peer has what was sent. Resolves when nothing more is to be done for it. */
+  abstract leave(code: number, reason: string): Promise<void>;
+  /** Ends the connection at once, whatever state it is in. */
+  abstract destroy(): void;
+  /** Hands frames on together. True when nothing of them waits in this process. */
+  protected abstract write(frames: string | readonly string[]): boolean;
+  protected abstract end(code: number, reason: string): void;
+
+  #failed(error: unknown): void {
+    const { code, message, retryAfterMs } = toClientError(error);
+    if (code === 'INTERNAL')
+      this.#host.logger.error({ err: error, connection: this.id }, 'handling a WebSocket message failed');
+    this.send(JSON.stringify({ type: 'error', code, message, retryAfterMs }));
+  }
+
+  #tooSlow(why: 'backlog' | 'stall'): void {
+    const { bufferedBytes } = this;
+    this.#host.logger.info(
+      { connection: this.id, why, bufferedBytes },
+      'a reader was too slow and was closed',
+    );
+    this.close(4429, 'slow reader');
+  }
+
+  #release(open: boolean): void {
+    const waiting = this.#drained;
+    this.#drained = undefined;
+    waiting?.resolve(open);
+  }
+
+  #tellClosed(code: number): void {
+    const handler = this.#handler;
+    this.#handler = undefined;
+    try {
+      handler?.closed?.(code);
+    } catch (err) {
+      this.#host.logger.error({ err, connection: this.id }, 'a WebSocket handler failed at the close');
+    }
+  }
+}
+
+function waiting(): Waiting {
+  let resolve: Waiting['resolve'] = () => {};
+  const promise = new Promise<boolean>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,260 @@
+import { toClientError, WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { type Headers, type HttpReply, httpStatus } from '../transport.js';
+import type { Opening } from './connection.js';
+import type { Request } from './request.js';
+
+/** What every reply of one transport needs. */
+export interface ReplyHost {
+  readonly logger: Logger;
+  readonly stallTimeoutMs: number;
+  /** True while connections should not be used again. */
+  readonly leaving: boolean;
+  /** Every reply whose connection is still at it. */
+  readonly replies: Set<BaseReply>;
+  /** Called when there is none left. */
+  readonly onIdle?: () => void;
+}
+
+// waiting: nothing sent. claimed: a stream waits for its first part. begun: headers are out. done: nothing more goes out.
+type State = 'waiting' | 'claimed' | 'begun' | 'done';
+
+const sliceLength = 5 * 1024;
+// The transport frames the body itself.
+const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'x-request-id']);
+
+/**
+ * The one answer to a request. A native layer supplies how bytes go out; it is never called before the headers of a
+ * request have arrived, nor after the end or once the client has gone.
+ */
+export abstract class BaseReply implements HttpReply {
+  readonly request: Request;
+  readonly #host: ReplyHost;
+  #state: State = 'waiting';
+  #extra: Headers = {};
+  #deadline: NodeJS.Timeout | undefined;
+  /** Ends what a stream waits for; false when nobody is there to read any more. */
+  #wake: ((alive: boolean) => void) | undefined;
+
+  constructor(request: Request, host: ReplyHost) {
+    this.request = request;
+    this.#host = host;
+    host.replies.add(this);
+  }
+
+  get sent(): boolean {
+    return this.#state === 'begun' || this.#state === 'done';
+  }
+
+  json(status: number, body: unknown, headers: Headers = {}): void {
+    this.send(status, JSON.stringify(body), {
+      'content-type': 'application/json; charset=utf-8',
+      ...headers,
+    });
+  }
+
+  send(status: number, body: string | Uint8Array, headers: Headers): void {
+    if (this.#state === 'waiting') this.#answer(status, body, headers, this.#host.leaving);
+  }
+
+  async stream(status: number, headers: Headers, parts: AsyncIterable<string>): Promise<void> {
+    const iterator = parts[Symbol.asyncIterator]();
+    try {
+      if (this.#state !== 'waiting') return;
+      const all = this.#headers(headers);
+      this.#state = 'claimed';
+      await this.#pump(status, this.#host.leaving ? { ...all, connection: 'close' } : all, iterator);
+    } catch (error) {
+      if (this.#state === 'claimed') this.#state = 'waiting';
+      throw error;
+    } finally {
+      // Not awaited: a producer that is stuck must not hold up whoever waits for the end of the answer.
+      void this.#release(iterator);
+    }
+  }
+
+  /** Headers that go with whatever the answer will be. */
+  add(headers: Headers): void {
+    this.#extra = { ...this.#extra, ...headers };
+  }
+
+  /** Answers 504 unless an answer has begun by then. */
+  expire(timeoutMs: number): void {
+    this.#deadline = setTimeout(() => {
+      this.#host.logger.warn({ requestId: this.request.id, timeoutMs }, 'a request was not answered in time');
+      this.fail(new WaggleError('DEADLINE_EXCEEDED', { timeoutMs }));
+    }, timeoutMs);
+  }
+
+  /** Answers with an error; when the answer has begun already, cuts it off so that it does not look complete. */
+  fail(error: unknown): void {
+    if (this.#state === 'done') return;
+    const shown = toClientError(error);
+    if (this.#state === 'begun') {
+      this.cut();
+      return;
+    }
+    const { code, message, retryAfterMs } = shown;
+    const retryAfter =
+      retryAfterMs === undefined ? undefined : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+    const body = JSON.stringify({ error: { code, message, requestId: this.request.id } });
+    const headers = { 'content-type': 'application/json; charset=utf-8', ...retryAfter };
+    this.#answer(httpStatus[code], body, headers, this.#host.leaving || code === 'TOO_LARGE');
+    // Last, because whoever hears of it may try to answer.
+    this.request.abort(shown);
+  }
+
+  /** Ends the connection at once. */
+  cut(): void {
+    if (this.#state === 'done') return;
+    this.#state = 'done';
+    this.request.abort(new Error('the answer was cut off'));
+    this.destroy();
+    this.closed();
+  }
+
+  /** The native layer says: a part of the body, and whether it was the last. */
+  protected data(chunk: Uint8Array, last: boolean): void {
+    try {
+      this.request.body.push(chunk);
+      if (last) this.request.body.end();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** The native layer says: there is room again. */
+  protected writable(): void {
+    this.#wake?.(true);
+  }
+
+  /** The native layer says: the connection has taken all there is, or is no more. */
+  protected closed(): void {
+    const complete = this.#state === 'done';
+    this.#state = 'done';
+    clearTimeout(this.#deadline);
+    const { replies, onIdle } = this.#host;
+    if (replies.delete(this) && replies.size === 0) onIdle?.();
+    if (!complete) this.request.abort(new Error('the client has gone'));
+    this.#wake?.(false);
+  }
+
+  /** Goes over to WebSocket. */
+  upgrade(opening: Opening): void {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'done';
+    this.handOver(opening);
+    this.closed();
+  }
+
+  /** A whole answer; a body of undefined has no length either. Calls `closed` when it is on its way. */
+  protected abstract end(
+    status: number,
+    headers: Headers,
+    body: string | Uint8Array | undefined,
+    close: boolean,
+  ): void;
+  /** Status, headers and the first part of a body of unknown length. Like `write`, false asks to wait for `writable`. */
+  protected abstract begin(status: number, headers: Headers, part: string): boolean;
+  protected abstract write(part: string): boolean;
+  /** The end of such a body. Calls `closed` when it is on its way. */
+  protected abstract finish(): void;
+  protected abstract destroy(): void;
+  /** Makes a connection of it and calls its `open`. */
+  protected abstract handOver(opening: Opening): void;
+
+  #answer(status: number, body: string | Uint8Array, headers: Headers, close: boolean): void {
+    const all = this.#headers(headers);
+    const wake = this.#wake;
+    this.#state = 'done';
+    clearTimeout(this.#deadline);
+    this.end(status, all, status === 204 || status === 304 ? undefined : body, close);
+    wake?.(false);
+  }
+
+  async #pump(status: number, headers: Headers, iterator: AsyncIterator<string>): Promise<void> {
+    if (this.request.method === 'HEAD') {
+      this.#state = 'done';
+      clearTimeout(this.#deadline);
+      return this.end(status, headers, undefined, false);
+    }
+    for (;;) {
+      const next = await this.#next(iterator);
+      if (!next || this.#isDone()) return;
+      if (next.done) {
+        if (this.#state === 'claimed') this.#begin(status, headers, '');
+        this.#state = 'done';
+        return this.finish();
+      }
+      for (const slice of slices(next.value)) {
+        const room = this.#state === 'begun' ? this.write(slice) : this.#begin(status, headers, slice);
+        if (!room) await this.#room();
+        if (this.#isDone()) return;
+      }
+    }
+  }
+
+  #begin(status: number, headers: Headers, part: string): boolean {
+    this.#state = 'begun';
+    clearTimeout(this.#deadline);
+    return this.begin(status, headers, part);
+  }
+
+  #isDone(): boolean {
+    return this.#state === 'done';
+  }
+
+  async #release(iterator: AsyncIterator<string>): Promise<void> {
+    try {
+      await iterator.return?.();
+    } catch (err) {
+      this.#host.logger.warn({ err, requestId: this.request.id }, 'closing a stream failed');
+    }
+  }
+
+  // Not `Promise.race` with a promise of the end: that would keep something of every part until then.
+  #next(iterator: AsyncIterator<string>): Promise<IteratorResult<string> | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#wake = (alive) => {
+        if (!alive) resolve(undefined);
+      };
+      iterator.next().then(resolve, reject);
+    });
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      const { logger, stallTimeoutMs } = this.#host;
+      const stalled = setTimeout(() => {
+        logger.info({ requestId: this.request.id, stallTimeoutMs }, 'a reader was too slow and was cut off');
+        this.cut();
+      }, stallTimeoutMs);
+      this.#wake = () => {
+        clearTimeout(stalled);
+        resolve();
+      };
+    });
+  }
+
+  #headers(headers: Headers): Headers {
+    const all: Record<string, string> = { ...this.#extra };
+    for (const [name, value] of Object.entries(headers)) {
+      if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\t -~]*$/.test(value))
+        throw new TypeError(`the header ${JSON.stringify(name)} holds what no header may hold`);
+      if (!framing.has(name.toLowerCase())) all[name.toLowerCase()] = value;
+    }
+    all['x-request-id'] = this.request.id;
+    return all;
+  }
+}
+
+/** A part in pieces of which each fits into the smallest free space that a socket reports, so that what waits cannot grow. */
+function* slices(part: string): Iterable<string> {
+  for (let from = 0; from < part.length; ) {
+    let to = from + sliceLength;
+    // Never between the two halves of one character.
+    if (to < part.length && part.codePointAt(to - 1) !== part.charCodeAt(to - 1)) to--;
+    yield from === 0 && to >= part.length ? part : part.slice(from, to);
+    from = to;
+  }
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import type { HttpRequest } from '../transport.js';
+import { plainAddress } from './address.js';
+import { Body } from './body.js';
+
+/** What a native layer knows of a request when its headers have arrived. */
+export interface RequestHead {
+  readonly method: string;
+  readonly path: string;
+  /** Without the question mark. */
+  readonly query: string;
+  /** Names in lower case; values of a repeated header joined with `, `. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly remoteAddress: string;
+}
+
+/** One request, owned by us: nothing of it lives in a native layer. */
+export class Request implements HttpRequest {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly remoteAddress: string;
+  readonly body: Body;
+  /** Set once a route is found. */
+  params: Readonly<Record<string, string>> = {};
+  readonly #head: RequestHead;
+  #query: URLSearchParams | undefined;
+  #abort: AbortController | undefined;
+  #reason: unknown;
+
+  constructor(head: RequestHead, bodyLimitBytes: number) {
+    const id = head.headers.get('x-request-id');
+    this.id = id && /^[\w.~-]{1,128}$/.test(id) ? id : randomUUID();
+    this.method = head.method;
+    this.path = head.path;
+    this.remoteAddress = plainAddress(head.remoteAddress);
+    this.body = new Body(bodyLimitBytes);
+    this.#head = head;
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#head.query);
+    return this.#query;
+  }
+
+  // Made only for who asks: most handlers answer at once.
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#reason !== undefined) this.#abort.abort(this.#reason);
+    }
+    return this.#abort.signal;
+  }
+
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  header(name: string): string | undefined {
+    return this.#head.headers.get(name.toLowerCase());
+  }
+
+  json(): Promise<unknown> {
+    return this.body.json(this.header('content-type'));
+  }
+
+  /** The answer is no longer wanted. */
+  abort(reason: Error): void {
+    this.#reason ??= reason;
+    this.body.fail(reason);
+    this.#abort?.abort(reason);
+  }
+}
+
+/** Adds one header to a map of them, joining what comes twice. */
+export function addHeader(headers: Map<string, string>, name: string, value: string): void {
+  const earlier = headers.get(name);
+  headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+}

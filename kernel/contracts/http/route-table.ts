@@ -1,0 +1,115 @@
+import { WaggleError } from '../../errors.js';
+import type { Undo } from '../../scope.js';
+
+/** What a path leads to: one value a method, and the parts of the path that the pattern names. */
+export interface Match<T> {
+  readonly values: ReadonlyMap<string, T>;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+interface Entry<T> {
+  readonly segments: readonly string[];
+  /** The segments with every name left out: two patterns of the same shape match the same paths. */
+  readonly shape: string;
+  readonly names: readonly string[];
+  readonly values: Map<string, T>;
+}
+
+/** Values by method and path pattern. Fixed segments win over named ones, from the left. */
+export class RouteTable<T> {
+  readonly #fixed = new Map<string, Entry<T>>();
+  #named: readonly Entry<T>[] = [];
+
+  /** @throws ROUTE_INVALID, ROUTE_CONFLICT */
+  add(method: string, pattern: string, value: T): Undo {
+    const parsed = parse<T>(pattern);
+    const entry = this.#find(parsed.shape) ?? this.#keep(parsed);
+    if (entry.values.has(method)) throw new WaggleError('ROUTE_CONFLICT', { method, path: pattern });
+    if (entry.names.join() !== parsed.names.join())
+      throw new WaggleError('ROUTE_INVALID', {
+        path: pattern,
+        why: `its names differ from those of another method (${entry.names.join(', ')})`,
+      });
+    entry.values.set(method, value);
+    return () => {
+      if (entry.values.get(method) !== value) return;
+      entry.values.delete(method);
+      if (entry.values.size === 0) this.#drop(entry);
+    };
+  }
+
+  match(path: string): Match<T> | undefined {
+    const fixed = this.#fixed.get(path);
+    if (fixed) return { values: fixed.values, params: {} };
+    const segments = path.split('/');
+    const entry = this.#named.find((each) => fits(each.segments, segments));
+    const params = entry && paramsOf(entry, segments);
+    return params && { values: entry.values, params };
+  }
+
+  #find(shape: string): Entry<T> | undefined {
+    return this.#fixed.get(shape) ?? this.#named.find((entry) => entry.shape === shape);
+  }
+
+  #keep(entry: Entry<T>): Entry<T> {
+    if (entry.names.length === 0) this.#fixed.set(entry.shape, entry);
+    // `{` sorts after every letter and digit, so that fixed segments come first.
+    else this.#named = [...this.#named, entry].sort((a, b) => (a.shape < b.shape ? -1 : 1));
+    return entry;
+  }
+
+  #drop(entry: Entry<T>): void {
+    if (this.#fixed.get(entry.shape) === entry) this.#fixed.delete(entry.shape);
+    this.#named = this.#named.filter((other) => other !== entry);
+  }
+}
+
+function parse<T>(path: string): Entry<T> {
+  const segments = path.split('/');
+  const names = segments.filter(isNamed).map((segment) => segment.slice(1, -1));
+  const shape = segments.map((segment) => (isNamed(segment) ? '{}' : segment)).join('/');
+  const why = whyInvalid(path, segments, names);
+  if (why) throw new WaggleError('ROUTE_INVALID', { path, why });
+  return { segments, names, shape, values: new Map() };
+}
+
+function whyInvalid(path: string, segments: readonly string[], names: readonly string[]): string | undefined {
+  if (!path.startsWith('/')) return 'it must begin with "/"';
+  if (path.includes('//')) return 'it has an empty segment';
+  if (segments.some((segment) => /[{}]/.test(segment) && !/^\{[a-z]\w*\}$/i.test(segment)))
+    return 'a name in braces must be a whole segment of letters, digits and "_"';
+  if (new Set(names).size < names.length) return 'it has a name twice';
+  return undefined;
+}
+
+function isNamed(segment: string): boolean {
+  return segment.startsWith('{');
+}
+
+function fits(pattern: readonly string[], segments: readonly string[]): boolean {
+  return (
+    pattern.length === segments.length &&
+    pattern.every((part, index) => (isNamed(part) ? segments[index] !== '' : part === segments[index]))
+  );
+}
+
+function paramsOf<T>(entry: Entry<T>, segments: readonly string[]): Record<string, string> | undefined {
+  const params: Record<string, string> = {};
+  for (const [index, part] of entry.segments.entries()) {
+    if (!isNamed(part)) continue;
+    const value = decode(segments[index] as string);
+    if (value === undefined) return undefined;
+    params[part.slice(1, -1)] = value;
+  }
+  return params;
+}
+
+/** Decoded once and never again: what is still encoded then is data. */
+function decode(segment: string): string | undefined {
+  try {
+    const value = decodeURIComponent(segment);
+    return /[/\\\p{Cc}]/u.test(value) ? undefined : value;
+  } catch {
+    return undefined;
+  }
+}

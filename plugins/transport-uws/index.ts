@@ -1,0 +1,22 @@
+import { definePlugin, Transport, transportConfig } from '#kernel';
+import { UwsTransport } from './transport.js';
+
+/** HTTP and WebSockets on uWebSockets.js. */
+export default definePlugin({
+  name: 'transport-uws',
+  apiVersion: 1,
+  config: transportConfig,
+  provides: [Transport],
+  setup(ctx) {
+    const transport = new UwsTransport(ctx.config, ctx.logger);
+    ctx.provide(Transport, transport);
+    ctx.onReady(async () => {
+      await ctx.effect('listen', async () => {
+        await transport.listen();
+        return () => transport.close();
+      });
+      ctx.logger.info({ ...transport.address }, 'listening');
+    });
+    ctx.onDrain(() => transport.drain());
+  },
+});

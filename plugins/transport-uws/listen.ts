@@ -1,0 +1,44 @@
+import uWS from 'uWebSockets.js';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { WaggleError } from '#kernel';
+
+const listenTimeoutMs = 5000;
+
+// Missing in the typings of the package.
+const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as { readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number };
+type ListenAt = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: uWS.us_listen_socket | false) => void,
+) => void;
+
+/** Takes the port for this process alone. @throws LISTEN_FAILED */
+export async function listen(
+  app: uWS.TemplatedApp,
+  host: string,
+  port: number,
+): Promise<uWS.us_listen_socket> {
+  let timer: NodeJS.Timeout | undefined;
+  const socket = await new Promise<uWS.us_listen_socket | false>((resolve) => {
+    timer = setTimeout(resolve, listenTimeoutMs, false);
+    (app.listen as unknown as ListenAt).call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
+  });
+  clearTimeout(timer);
+  if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
+  return socket;
+}
+
+/** uWebSockets does not say why; whoever tries the same with `node:net` hears it. */
+async function whyNot(host: string, port: number): Promise<string> {
+  const probe = createServer().listen({ host, port, exclusive: true });
+  try {
+    await once(probe, 'listening', { signal: AbortSignal.timeout(listenTimeoutMs) });
+    return 'the operating system refused';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  } finally {
+    probe.close();
+  }
+}

@@ -1,0 +1,103 @@
+import type uWS from 'uWebSockets.js';
+import { STATUS_CODES } from 'node:http';
+import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
+import { UwsConnection } from './connection.js';
+
+const nothing = () => {};
+
+/** The answer to one request of uWebSockets.js, whose response object may not be touched after its end or an abort. */
+export class UwsReply extends BaseReply {
+  readonly #res: uWS.HttpResponse;
+  readonly #context: uWS.us_socket_context_t | undefined;
+
+  constructor(
+    res: uWS.HttpResponse,
+    request: Request,
+    host: ReplyHost,
+    context: uWS.us_socket_context_t | undefined,
+  ) {
+    super(request, host);
+    this.#res = res;
+    this.#context = context;
+  }
+
+  /** The client has gone. */
+  aborted(): void {
+    this.closed();
+  }
+
+  /** Must be called before the handler of the native layer returns, or the body is lost. */
+  readBody(): void {
+    this.#res.onData((chunk, last) => this.data(Buffer.from(chunk), last));
+  }
+
+  protected end(
+    status: number,
+    headers: Headers,
+    body: string | Uint8Array | undefined,
+    close: boolean,
+  ): void {
+    const res = this.#res;
+    res.cork(() => {
+      this.#writeHead(status, headers);
+      if (body === undefined) res.endWithoutBody(undefined, close);
+      else if (this.request.method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body), close);
+      else res.end(body, close);
+    });
+    this.closed();
+  }
+
+  protected begin(status: number, headers: Headers, part: string): boolean {
+    const res = this.#res;
+    res.onWritable(() => {
+      // With a handler set, uWebSockets sends what waits only at the next write, which may be long in coming.
+      res.cork(nothing);
+      this.writable();
+      return true;
+    });
+    let room = true;
+    res.cork(() => {
+      this.#writeHead(status, headers);
+      room = this.write(part);
+    });
+    return room;
+  }
+
+  protected write(part: string): boolean {
+    let room = true;
+    this.#res.cork(() => {
+      room = this.#res.write(part);
+    });
+    return room;
+  }
+
+  protected finish(): void {
+    this.#res.cork(() => this.#res.end());
+    this.closed();
+  }
+
+  protected destroy(): void {
+    this.#res.close();
+  }
+
+  protected handOver(opening: Opening): void {
+    const res = this.#res;
+    const key = this.request.header('sec-websocket-key') as string;
+    res.cork(() => {
+      res.writeStatus('101 Switching Protocols').writeHeader('x-request-id', this.request.id);
+      // No subprotocol: the first one offered is often a token, and it would be sent back.
+      res.upgrade(
+        { connection: new UwsConnection(opening) },
+        key,
+        '',
+        '',
+        this.#context as uWS.us_socket_context_t,
+      );
+    });
+  }
+
+  #writeHead(status: number, headers: Headers): void {
+    this.#res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
+    for (const [name, value] of Object.entries(headers)) this.#res.writeHeader(name, value);
+  }
+}

@@ -1,0 +1,75 @@
+import uWS from 'uWebSockets.js';
+import { addHeader, BaseTransport, Request, type RequestHead, type Transport } from '#kernel';
+import type { UserData } from './connection.js';
+import { listen } from './listen.js';
+import { UwsReply } from './reply.js';
+
+/** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
+export class UwsTransport extends BaseTransport {
+  readonly #app = uWS.App();
+  #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
+
+  get address(): Transport['address'] {
+    return this.#listening?.address;
+  }
+
+  /** @throws LISTEN_FAILED */
+  async listen(): Promise<void> {
+    const { host, port, idleTimeoutS, frameLimitBytes, backlogLimitBytes } = this.config;
+    this.#app
+      .ws<UserData>('/*', {
+        idleTimeout: idleTimeoutS,
+        sendPingsAutomatically: true,
+        compression: uWS.DISABLED,
+        // The native layer enforces its limits without a word; ours come first and say why.
+        maxPayloadLength: 2 * frameLimitBytes,
+        maxBackpressure: 2 * backlogLimitBytes + 1024 * 1024,
+        upgrade: (res, req, context) => this.#take(res, req, context),
+        open: (ws) => ws.getUserData().connection.attach(ws),
+        message: (ws, data, isBinary) => ws.getUserData().connection.receive(Buffer.from(data), isBinary),
+        drain: (ws) => ws.getUserData().connection.progressed(),
+        close: (ws, code) => ws.getUserData().connection.ended(code),
+      })
+      .any('/*', (res, req) => this.#take(res, req, undefined));
+    const socket = await listen(this.#app, host, port);
+    this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#listening) return;
+    uWS.us_listen_socket_close(this.#listening.socket);
+    this.#listening = undefined;
+    await this.closeAll();
+    this.#app.close();
+  }
+
+  #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
+    let reply: UwsReply | undefined;
+    res.onAborted(() => reply?.aborted());
+    try {
+      const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
+      reply = new UwsReply(res, request, this.replyHost, context);
+      if (request.method !== 'GET' && request.method !== 'HEAD') reply.readBody();
+      this.serve(request, reply);
+    } catch (err) {
+      this.logger.error({ err }, 'taking a request failed');
+      if (reply) reply.cut();
+      else res.close();
+    }
+  }
+}
+
+/** The native request lives only as long as the call that brings it. */
+function headOf(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
+  const headers = new Map<string, string>();
+  req.forEach((name, value) => {
+    addHeader(headers, name, value);
+  });
+  return {
+    method: req.getCaseSensitiveMethod(),
+    path: req.getUrl(),
+    query: req.getQuery(),
+    headers,
+    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString(),
+  };
+}
