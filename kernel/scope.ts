@@ -39,7 +39,7 @@ export class EffectScope {
   effect(label: string, start: () => Undo): Undo;
   effect(label: string, start: () => Promise<Undo>): Promise<Undo>;
   effect(label: string, start: () => Undo | Promise<Undo>): Undo | Promise<Undo> {
-    if (this.#closing) throw new WaggleError('KERNEL_SCOPE_CLOSED', { plugin: this.plugin, label });
+    if (this.signal.aborted) throw new WaggleError('KERNEL_SCOPE_CLOSED', { plugin: this.plugin, label });
     const started = start();
     if (!(started instanceof Promise)) return this.#keep(label, started);
     // Kept before it has finished, so that closing waits for it and then undoes it.
