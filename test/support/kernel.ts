@@ -1,0 +1,77 @@
+import { Kernel, type KernelOptions, type UseOptions } from '../../kernel/kernel.js';
+import { createLogger, type Logger } from '../../kernel/logger.js';
+import type { Plugin } from '../../kernel/plugin.js';
+
+/** A logger that writes nothing. */
+export const silentLogger: Logger = createLogger('silent', { write: () => {} });
+
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into log lines freely
+  readonly [key: string]: any;
+}
+
+/** A logger that collects its lines. */
+export function recordingLogger(): { readonly logger: Logger; readonly lines: readonly LogLine[] } {
+  const lines: LogLine[] = [];
+  const logger = createLogger('trace', { write: (line: string) => void lines.push(JSON.parse(line)) });
+  return { logger, lines };
+}
+
+/** A plugin that does nothing but what is given. */
+export function plugin(name: string, overrides: Partial<Plugin> = {}): Plugin {
+  return { name, apiVersion: 1, setup: () => {}, ...overrides };
+}
+
+type Used = Plugin | readonly [Plugin, UseOptions<Plugin>];
+
+/** A kernel with these plugins that has not started. */
+export function kernelWith(plugins: readonly Used[], options: KernelOptions = {}): Kernel {
+  const kernel = new Kernel({
+    logger: silentLogger,
+    pluginTimeoutMs: 5_000,
+    drainTimeoutMs: 5_000,
+    ...options,
+  });
+  for (const each of plugins) {
+    const [used, how] = 'setup' in each ? [each, {}] : each;
+    kernel.use(used, how);
+  }
+  return kernel;
+}
+
+/** A kernel with these plugins that has started. */
+export async function startKernel(plugins: readonly Used[], options?: KernelOptions): Promise<Kernel> {
+  const kernel = kernelWith(plugins, options);
+  await kernel.start();
+  return kernel;
+}
+
+/** What a promise was rejected with. */
+export async function rejection(promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('expected a rejection');
+}
+
+/** A promise that never settles. */
+export const never = (): Promise<never> => new Promise(() => {});
+
+/** A promise and its ends. */
+export function deferred<T = void>(): {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+} {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((done, failed) => {
+    resolve = done;
+    reject = failed;
+  });
+  return { promise, resolve, reject };
+}
