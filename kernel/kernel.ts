@@ -177,7 +177,11 @@ export class Kernel {
     for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
       seen.add(at);
       const stack = String(at.stack);
-      const culprit = this.#entries.find(({ code }) => code.some((place) => stack.includes(place)));
+      // The one nearest to the throw: the others only called it.
+      const [culprit] = this.#entries
+        .flatMap(({ id, code }) => code.map((place) => ({ id, depth: stack.indexOf(place) })))
+        .filter(({ depth }) => depth !== -1)
+        .sort((a, b) => a.depth - b.depth);
       if (culprit) return culprit.id;
     }
     return undefined;
