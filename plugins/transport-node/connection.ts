@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { Connection, type Opening } from '#kernel';
+
+/** One WebSocket of `ws`. */
+export class NodeConnection extends Connection {
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  // Of a write that was under way when the socket broke, Node.js reports success.
+  readonly #written = () => {
+    if (!this.#socket.destroyed) this.progressed();
+  };
+  #alive = true;
+
+  constructor(ws: WebSocket, socket: Duplex, opening: Opening) {
+    super(opening);
+    this.#ws = ws;
+    this.#socket = socket;
+    // What goes wrong ends in a close, which is heard.
+    ws.on('error', () => {});
+    ws.on('close', (code) => this.ended(code));
+    ws.on('pong', () => {
+      this.#alive = true;
+    });
+    ws.on('message', (data: Buffer, isBinary) => {
+      this.#alive = true;
+      this.receive(data, isBinary);
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws.bufferedAmount;
+  }
+
+  async leave(code: number, reason: string): Promise<void> {
+    this.close(code, reason);
+    if (this.#ws.readyState !== this.#ws.CLOSED) await once(this.#ws, 'close');
+  }
+
+  destroy(): void {
+    this.#ws.terminate();
+  }
+
+  /** Ends the connection unless its peer has shown up since the last call, and asks it to show up. */
+  probe(): void {
+    if (!this.#alive) this.destroy();
+    this.#alive = false;
+    this.#ws.ping();
+  }
+
+  protected write(frames: string | readonly string[]): boolean {
+    const ws = this.#ws;
+    if (typeof frames === 'string') ws.send(frames, this.#written);
+    else
+      for (const frame of frames) {
+        ws.send(frame, this.#written);
+        // Whoever is this far behind is closed; the rest would only take memory until then.
+        if (ws.bufferedAmount > this.backlogLimitBytes) break;
+      }
+    return ws.bufferedAmount === 0;
+  }
+
+  protected end(code: number, reason: string): void {
+    this.#ws.close(code, reason);
+  }
+}

@@ -1,0 +1,22 @@
+import { definePlugin, Transport, transportConfig } from '#kernel';
+import { NodeTransport } from './transport.js';
+
+/** HTTP and WebSockets on `node:http` and `ws`: for platforms where uWebSockets.js does not load. */
+export default definePlugin({
+  name: 'transport-node',
+  apiVersion: 1,
+  config: transportConfig,
+  provides: [Transport],
+  setup(ctx) {
+    const transport = new NodeTransport(ctx.config, ctx.logger);
+    ctx.provide(Transport, transport);
+    ctx.onReady(async () => {
+      await ctx.effect('listen', async () => {
+        await transport.listen();
+        return () => transport.close();
+      });
+      ctx.logger.info({ ...transport.address }, 'listening');
+    });
+    ctx.onDrain(() => transport.drain());
+  },
+});

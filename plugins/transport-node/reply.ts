@@ -1,0 +1,67 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
+
+/** The answer to one request of `node:http`. */
+export class NodeReply extends BaseReply {
+  readonly #res: ServerResponse;
+  readonly #stallTimeoutMs: number;
+  readonly #upgrade: ((opening: Opening) => void) | undefined;
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    request: Request,
+    host: ReplyHost,
+    upgrade: ((opening: Opening) => void) | undefined,
+  ) {
+    super(request, host);
+    this.#res = res;
+    this.#stallTimeoutMs = host.stallTimeoutMs;
+    this.#upgrade = upgrade;
+    res.on('close', () => this.closed());
+    res.on('drain', () => this.writable());
+    req.on('data', (chunk: Buffer) => this.data(chunk, false));
+    req.on('end', () => this.request.body.end());
+  }
+
+  protected end(
+    status: number,
+    headers: Headers,
+    body: string | Uint8Array | undefined,
+    close: boolean,
+  ): void {
+    const res = this.#res;
+    if (close) res.shouldKeepAlive = false;
+    const length = body === undefined ? undefined : { 'content-length': Buffer.byteLength(body) };
+    res.writeHead(status, { ...headers, ...length });
+    res.end(body);
+    this.#watchEnd();
+  }
+
+  protected begin(status: number, headers: Headers, part: string): boolean {
+    this.#res.writeHead(status, headers);
+    return part === '' || this.write(part);
+  }
+
+  protected write(part: string): boolean {
+    return this.#res.write(part);
+  }
+
+  protected finish(): void {
+    this.#res.end();
+    this.#watchEnd();
+  }
+
+  protected destroy(): void {
+    this.#res.destroy();
+  }
+
+  protected handOver(opening: Opening): void {
+    this.#upgrade?.(opening);
+  }
+
+  /** Nobody waits for the end of an answer, so the socket itself has to give up on a client that does not read it. */
+  #watchEnd(): void {
+    this.#res.setTimeout(this.#stallTimeoutMs, () => this.#res.destroy());
+  }
+}

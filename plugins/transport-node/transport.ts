@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import {
+  addHeader,
+  BaseTransport,
+  messageOf,
+  type Opening,
+  Request,
+  type RequestHead,
+  type Transport,
+  WaggleError,
+} from '#kernel';
+import { NodeConnection } from './connection.js';
+import { NodeReply } from './reply.js';
+
+/** A transport on `node:http` and `ws`. */
+export class NodeTransport extends BaseTransport {
+  readonly #server: Server = createServer({
+    headersTimeout: 10_000,
+    connectionsCheckingInterval: 2000,
+  });
+  readonly #webSockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    clientTracking: false,
+    // Ours comes first and is the same everywhere.
+    maxPayload: 2 * this.config.frameLimitBytes,
+    // None: the first one offered is often a token, and it would be sent back.
+    handleProtocols: () => false,
+  });
+  readonly #connections = new Set<NodeConnection>();
+  #probing: NodeJS.Timeout | undefined;
+
+  get address(): Transport['address'] {
+    const address = this.#server.address() as AddressInfo | null;
+    return address ? { host: this.config.host, port: address.port } : undefined;
+  }
+
+  /** @throws LISTEN_FAILED */
+  async listen(): Promise<void> {
+    const { host, port } = this.config;
+    this.#server.on('request', (req, res) => this.#take(req, res, undefined));
+    this.#server.on('upgrade', (req, socket, head) => this.#takeUpgrade(req, socket, head));
+    this.#webSockets.on('headers', (headers, req) =>
+      headers.push(`x-request-id: ${req.headers['x-request-id']}`),
+    );
+    try {
+      await once(this.#server.listen({ host, port, exclusive: true, backlog: 512 }), 'listening');
+    } catch (cause) {
+      const why = (cause as NodeJS.ErrnoException).code ?? messageOf(cause);
+      throw new WaggleError('LISTEN_FAILED', { host, port, why }, { cause });
+    }
+    // Twice in the time allowed: one sweep asks, the next one judges.
+    this.#probing = setInterval(() => {
+      for (const connection of this.#connections) connection.probe();
+    }, this.config.idleTimeoutS * 500);
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    await this.closeAll();
+    clearInterval(this.#probing);
+    for (const connection of this.#connections) connection.destroy();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #takeUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // From here on the server no longer listens to the socket, and an error that nobody hears ends the process.
+    const ignore = () => {};
+    socket.on('error', ignore);
+    const res = new ServerResponse(req);
+    res.shouldKeepAlive = false;
+    res.assignSocket(socket as never);
+    res.on('finish', () => socket.destroy());
+    this.#take(req, res, (opening) => {
+      res.detachSocket(socket as never);
+      socket.off('error', ignore);
+      this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
+        const connection = new NodeConnection(ws, socket, opening);
+        this.#connections.add(connection);
+        ws.on('close', () => this.#connections.delete(connection));
+        connection.open();
+      });
+    });
+  }
+
+  #take(req: IncomingMessage, res: ServerResponse, upgrade: ((opening: Opening) => void) | undefined): void {
+    try {
+      const request = new Request(headOf(req), this.config.bodyLimitBytes);
+      req.headers['x-request-id'] = request.id;
+      this.serve(request, new NodeReply(req, res, request, this.replyHost, upgrade));
+    } catch (err) {
+      this.logger.error({ err }, 'taking a request failed');
+      res.destroy();
+    }
+  }
+}
+
+function headOf(req: IncomingMessage): RequestHead {
+  const { url = '/' } = req;
+  const mark = url.indexOf('?');
+  const headers = new Map<string, string>();
+  for (let at = 0; at + 1 < req.rawHeaders.length; at += 2)
+    addHeader(headers, (req.rawHeaders[at] as string).toLowerCase(), req.rawHeaders[at + 1] as string);
+  return {
+    method: req.method ?? 'GET',
+    path: mark === -1 ? url : url.slice(0, mark),
+    query: mark === -1 ? '' : url.slice(mark + 1),
+    headers,
+    remoteAddress: req.socket.remoteAddress ?? '',
+  };
+}
