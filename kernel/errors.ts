@@ -70,7 +70,6 @@ const clientErrors = {
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
   AGENT_FAILED: (d: { agent: string; why: string }) => `agent "${d.agent}" failed: ${d.why}`,
-  STREAM_GONE: (d: { streamId: string }) => `stream "${d.streamId}" can no longer be read`,
   BUSY: (d: { limit: number; what: string }) =>
     `no more than ${d.limit} ${d.what} at once; wait for one to end`,
   QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>

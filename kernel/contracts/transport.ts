@@ -104,7 +104,6 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   AGENT_UNKNOWN: 404,
   METHOD_NOT_ALLOWED: 405,
   BUSY: 409,
-  STREAM_GONE: 410,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   UPGRADE_REQUIRED: 426,

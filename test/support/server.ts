@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
@@ -89,7 +89,10 @@ export class WaggleProcess {
 /** Runs `waggle` with these arguments. */
 export async function runWaggle(command: string, options: CommandOptions = {}): Promise<WaggleProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'waggle-'));
-  for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(folder, name), text);
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
   const args = [cli, command, ...(options.args ?? [])];
   if (options.config !== undefined) {
     const file = join(folder, 'test.yaml');

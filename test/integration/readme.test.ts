@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { runWaggle, startServer } from '../support/server.js';
+import { textOf, WsClient } from '../support/ws-client.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const readme = readFileSync(`${root}README.md`, 'utf8');
+
+/** The code block that README marks with this name. */
+function example(name: string): string {
+  const [, code] = new RegExp(`<!-- example: ${name} -->\n\`\`\`\\w+\n(.*?)\`\`\``, 's').exec(readme) ?? [];
+  if (!code) throw new Error(`README has no example "${name}"`);
+  return code;
+}
+
+describe('README', () => {
+  it('names the two commands, and they exist', () => {
+    const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+    for (const [, script] of readme.matchAll(/npm (?:run )?(start|test|build|lint|typecheck)\b/g))
+      expect(scripts).toHaveProperty(script as string);
+    expect(readme).toContain('npm ci && npm start');
+    expect(readFileSync(`${root}.ci/run`, 'utf8')).toContain('npm ci && npm test');
+  });
+
+  it('shows calls with curl that are answered', async () => {
+    const server = await startServer();
+    const calls = [...readme.matchAll(/^curl .*localhost:9797(\S+) -d '(.*)'$/gm)];
+    expect(calls).toHaveLength(2);
+    for (const [, path, body] of calls) {
+      const response = await fetch(`${server.url}${path}`, {
+        method: 'POST',
+        // What curl -d sends.
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: body as string,
+      });
+      expect(response.status).toBe(200);
+      expect(await response.text()).toMatch(path === '/chat' ? /"response":"\S+ / : /event: streaming_end/);
+    }
+    await server.stop();
+  });
+
+  it('shows a client that prints an answer', async () => {
+    const server = await startServer();
+    const code = example('client.mjs').replace('localhost:9797', `127.0.0.1:${server.port}`);
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
+      cwd: root,
+    });
+    expect(stdout).toMatch(/\S+ \S+/);
+    await server.stop();
+  });
+
+  it('shows a plugin in 30 lines that answers, and how to configure it', async () => {
+    const shout = 'extensions/agent-shout.js';
+    expect(example(shout).split('\n').filter(Boolean).length).toBeLessThanOrEqual(30);
+    const files = { [shout]: example(shout) };
+
+    const dropped = await startServer({ files });
+    const client = await WsClient.connect(`${dropped.ws}/test`);
+    expect(textOf(await client.ask({ content: 'good morning', agent: 'shout' }))).toBe('GOOD MORNING !');
+    await client.close();
+    await dropped.stop();
+
+    const configured = await startServer({ files, config: example('my.yaml') });
+    const second = await WsClient.connect(`${configured.ws}/test`);
+    expect(textOf(await second.ask({ content: 'good morning' }))).toBe('GOOD MORNING !!!');
+    await second.close();
+    await configured.stop();
+  });
+
+  it('shows a route that answers', async () => {
+    const name = 'extensions/hello-route.js';
+    const server = await startServer({ files: { [name]: example(name) } });
+    expect(await (await fetch(`${server.url}/hello/bee`)).json()).toEqual({ hello: 'bee' });
+    await server.stop();
+  });
+
+  it('shows a config that is good', async () => {
+    const [, config] = /## Configuration.*?```yaml\n(.*?)```/s.exec(readme) ?? [];
+    const run = await runWaggle('check', {
+      config: config as string,
+      files: {
+        'agents/my-agent.js': `export default { name: 'my-agent', apiVersion: 1, setup() {} };`,
+        'extensions/agent-shout.js': example('extensions/agent-shout.js'),
+      },
+    });
+    expect(run.stderr + (await run.exited)).toBe('0');
+    expect(run.stdout).toMatch(/my-agent {2}optional/);
+  });
+
+  it('lists every built-in plugin', async () => {
+    const { builtInNames } = await import('../../kernel/load.js');
+    for (const name of builtInNames()) expect(readme).toContain(`\`${name}\``);
+  });
+});

@@ -1,0 +1,192 @@
+import { describe, expect, it } from 'vitest';
+import { runWaggle, startServer } from '../support/server.js';
+import { WsClient } from '../support/ws-client.js';
+
+/** A config that adds one plugin, `saboteur`, with this setup. */
+const saboteur = (setup: string, entry: object = {}) => ({
+  config: {
+    server: { pluginTimeoutMs: 300, drainTimeoutMs: 300 },
+    plugins: { saboteur: { use: './saboteur.js', ...entry } },
+  },
+  files: {
+    'saboteur.js': `const transport = Symbol.for('waggle:transport');
+export default { name: 'saboteur', apiVersion: 1, requires: { transport }, ${setup} };`,
+  },
+});
+
+const route = (path: string, handler: string) => `setup(ctx, { transport }) {
+  ctx.effect('route', () => transport.route({ method: 'GET', path: '${path}', handler: ${handler} }));
+}`;
+
+describe('a plugin that', () => {
+  it.each([
+    [
+      'throws in setup',
+      `setup() { throw new Error('boom'); }`,
+      /plugin "saboteur" failed during setup: boom/,
+    ],
+    [
+      'rejects in setup',
+      `async setup() { throw new Error('boom'); }`,
+      /plugin "saboteur" failed during setup: boom/,
+    ],
+    [
+      'hangs in setup',
+      'setup: () => new Promise(() => {})',
+      /plugin "saboteur": setup timed out after 300 ms/,
+    ],
+    [
+      'throws when all is ready',
+      `setup(ctx) { ctx.onReady(() => { throw new Error('boom'); }); }`,
+      /plugin "saboteur" failed during ready: boom/,
+    ],
+    [
+      'throws at import',
+      `setup() {}, ...(() => { throw new Error('boom'); })()`,
+      /plugin "saboteur" failed during import: boom/,
+    ],
+  ])('%s ends the start with 1, and everything is undone', async (_, setup, message) => {
+    const run = await runWaggle('start', saboteur(setup));
+    expect(await run.exited).toBe(1);
+    expect(run.stderr).toMatch(message);
+    expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(run.logs.at(-1)).toMatchObject({ level: 'fatal' });
+    expect(JSON.stringify(run.logs.at(-1))).toContain('saboteur');
+    expect(run.logs.some((line) => line.msg === 'started')).toBe(false);
+  });
+
+  it.each([
+    ['throws in setup', `setup() { throw new Error('boom'); }`],
+    ['hangs in setup', 'setup: () => new Promise(() => {})'],
+    ['throws at import', `setup() {}, ...(() => { throw new Error('boom'); })()`],
+  ])('%s and is optional leaves a server that works and says so', async (_, setup) => {
+    const server = await startServer(saboteur(setup, { optional: true }));
+    expect(server.logs.find((line) => line.msg === 'started')).toMatchObject({ state: 'degraded' });
+    const ready = await fetch(`${server.url}/ready`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ reasons: ['plugin "saboteur" failed'] });
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect((await client.ask({ content: 'Hallo' })).at(-1)?.type).toBe('streaming_end');
+    await client.close();
+    expect(await server.stop()).toBe(0);
+  });
+
+  it('hangs in stop is left behind by name, and the process ends', async () => {
+    const server = await startServer(
+      saboteur(`setup(ctx) { ctx.effect('a lock', () => () => new Promise(() => {})); }`),
+    );
+    expect(await server.stop()).toBe(0);
+    expect(server.logs.find((line) => line.msg === 'left something behind')).toMatchObject({
+      plugin: 'saboteur',
+      err: { message: expect.stringContaining('a lock') },
+    });
+    expect(server.logs.at(-1)?.msg).toBe('shutdown complete');
+  });
+
+  it('throws in stop is logged by name, and the others stop', async () => {
+    const server = await startServer(
+      saboteur(`setup(ctx) { ctx.effect('a lock', () => () => { throw new Error('stuck'); }); }`),
+    );
+    expect(await server.stop()).toBe(0);
+    expect(server.logs.find((line) => line.msg === 'an undo failed')).toMatchObject({ plugin: 'saboteur' });
+  });
+
+  it('hangs in drain does not hold up the end', async () => {
+    const server = await startServer(saboteur('setup(ctx) { ctx.onDrain(() => new Promise(() => {})); }'));
+    expect(await server.stop()).toBe(0);
+    expect(server.logs.some((line) => line.plugin === 'saboteur' && String(line.msg).includes('drain'))).toBe(
+      true,
+    );
+  });
+
+  it('leaks a timer does not keep the process', async () => {
+    const server = await startServer(saboteur('setup() { setInterval(() => {}, 1000); }'));
+    expect(await server.stop()).toBe(0);
+    expect(
+      server.logs.find((line) => line.msg === 'a plugin left timers running; use ctx.effect'),
+    ).toMatchObject({
+      plugin: 'saboteur',
+    });
+  });
+
+  it.each([
+    ['synchronously', `() => { throw new Error('boom'); }`],
+    ['asynchronously', `async () => { await null; throw new Error('boom'); }`],
+  ])(
+    'throws in a handler %s is answered with 500, named in the log, and nothing else happens',
+    async (_, handler) => {
+      const server = await startServer(saboteur(route('/boom', handler)));
+      const response = await fetch(`${server.url}/boom`);
+      expect(response.status).toBe(500);
+      const { error } = (await response.json()) as { error: Record<string, string> };
+      expect(error).toMatchObject({ code: 'INTERNAL', requestId: response.headers.get('x-request-id') });
+      expect(JSON.stringify(error)).not.toMatch(/boom|saboteur|\.js/);
+      const logged = await server.untilLog((line) => line.requestId === error.requestId);
+      expect(JSON.stringify(logged)).toContain('"plugin":"saboteur"');
+      expect((await fetch(`${server.url}/health`)).status).toBe(200);
+      expect(await server.stop()).toBe(0);
+    },
+  );
+
+  it('throws in a timer ends the server as a crash: logged by name, drained, exit code 1', async () => {
+    const server = await startServer(
+      saboteur(
+        route(
+          '/later',
+          `(_, reply) => { setTimeout(() => { throw new Error('boom'); }); reply.json(200, {}); }`,
+        ),
+      ),
+    );
+    await fetch(`${server.url}/later`);
+    expect(await server.exited).toBe(1);
+    expect(server.logs.find((line) => line.level === 'fatal')).toMatchObject({ plugin: 'saboteur' });
+    expect(server.logs.at(-1)?.msg).toBe('shutdown complete');
+  });
+
+  it('leaves a promise rejected ends the server in the same way', async () => {
+    const server = await startServer(
+      saboteur(route('/later', `(_, reply) => { Promise.reject(new Error('boom')); reply.json(200, {}); }`)),
+    );
+    await fetch(`${server.url}/later`);
+    expect(await server.exited).toBe(1);
+    expect(server.logs.find((line) => line.level === 'fatal')).toMatchObject({ plugin: 'saboteur' });
+  });
+
+  it('fails in an event listener hurts nobody', async () => {
+    const server = await startServer(
+      saboteur(`setup(ctx) {
+        ctx.bus.on('chat:started', () => { throw new Error('boom'); });
+        ctx.bus.on('chat:finished', async () => { throw new Error('boom'); });
+      }`),
+    );
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect((await client.ask({ content: 'Hallo' })).at(-1)?.type).toBe('streaming_end');
+    await client.close();
+    for (const event of ['chat:started', 'chat:finished']) {
+      const logged = await server.untilLog((line) => line.event === event);
+      expect(JSON.stringify(logged)).toContain('"plugin":"saboteur"');
+    }
+    expect(await server.stop()).toBe(0);
+  });
+
+  it.each([
+    ['yields nonsense', 'async *generateResponseStream() { yield 1; }', 'AGENT_PROTOCOL'],
+    ['throws', `async *generateResponseStream() { throw new Error('/etc/secret'); }`, 'AGENT_FAILED'],
+    [
+      'never ends properly',
+      `async *generateResponseStream() { yield { type: 'text', content: 'x' }; }`,
+      'AGENT_DISCONNECTED',
+    ],
+    ['is no generator at all', 'generateResponseStream() { return 5; }', 'AGENT_FAILED'],
+  ])('adds an agent that %s gives its clients an error, and only them', async (_, method, code) => {
+    const server = await startServer(saboteur(`setup(ctx) { ctx.addAgent({ name: 'bad', ${method} }); }`));
+    const client = await WsClient.connect(`${server.ws}/test`);
+    const frames = await client.ask({ content: 'Hallo', agent: 'bad' });
+    expect(frames.at(-1)).toMatchObject({ type: 'error', code });
+    expect(JSON.stringify(frames)).not.toContain('secret');
+    expect((await client.ask({ content: 'Hallo' })).at(-1)?.type).toBe('streaming_end');
+    await client.close();
+    expect(await server.stop()).toBe(0);
+  });
+});

@@ -1,0 +1,83 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startServer } from '../support/server.js';
+import { textOf, WsClient } from '../support/ws-client.js';
+
+const parrot = `import { BaseAgent, definePlugin } from 'waggle-server';
+
+class Parrot extends BaseAgent {
+  name = 'parrot';
+  constructor(greeting) {
+    super();
+    this.greeting = greeting;
+  }
+  async *generateResponseStream({ messages }) {
+    yield { type: 'text', content: this.greeting + ' ' };
+    yield [{ type: 'text', content: messages.at(-1).content }, { type: 'done', reason: 'stop' }];
+  }
+}
+
+export default definePlugin({
+  name: 'agent-parrot',
+  apiVersion: 1,
+  setup(ctx) {
+    ctx.addAgent(new Parrot(ctx.config.greeting));
+  },
+});
+`;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'third-party-'));
+  await mkdir(join(folder, 'parrot'));
+  await writeFile(join(folder, 'parrot', 'package.json'), '{"type":"module","exports":"./main.js"}');
+  await writeFile(join(folder, 'parrot', 'main.js'), parrot);
+  await mkdir(join(folder, 'extensions'));
+  await writeFile(join(folder, 'extensions', 'parrot.mjs'), parrot);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function askParrot(config: object) {
+  const server = await startServer({ config });
+  const client = await WsClient.connect(`${server.ws}/test`);
+  const frames = await client.ask({ content: 'good morning', agent: 'parrot' });
+  await client.close();
+  expect(await server.stop()).toBe(0);
+  return frames;
+}
+
+describe("a third party's agent in a folder outside the repository", () => {
+  it('answers over the WebSocket as soon as a config names its folder', async () => {
+    const frames = await askParrot({
+      plugins: { parrot: { use: join(folder, 'parrot'), config: { greeting: 'Ahoy' } } },
+    });
+    expect(frames[0]).toMatchObject({ type: 'streaming_start', agent: 'parrot' });
+    expect(textOf(frames)).toBe('Ahoy good morning');
+    expect(frames.at(-1)).toMatchObject({ type: 'streaming_end', agent: 'parrot' });
+  });
+
+  it('answers as well when it is dropped into the extensions folder', async () => {
+    const frames = await askParrot({
+      extensions: join(folder, 'extensions'),
+      plugins: { parrot: { config: { greeting: 'Hi' } } },
+    });
+    expect(textOf(frames)).toBe('Hi good morning');
+  });
+
+  it('can be put before the others', async () => {
+    const server = await startServer({
+      config: {
+        plugins: {
+          parrot: { use: join(folder, 'parrot'), config: { greeting: 'Ahoy' } },
+          'agent-queen': { config: { candidates: ['parrot', 'eliza'] } },
+        },
+      },
+    });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect((await client.ask({ content: 'x' }))[0]).toMatchObject({ agent: 'parrot' });
+    await client.close();
+    expect(await server.stop()).toBe(0);
+  });
+});
