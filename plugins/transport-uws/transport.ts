@@ -1,4 +1,5 @@
 import uWS from 'uWebSockets.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { addHeader, BaseTransport, Request, type RequestHead, type Transport } from '#kernel';
 import type { UserData } from './connection.js';
 import { listen } from './listen.js';
@@ -40,6 +41,8 @@ export class UwsTransport extends BaseTransport {
     uWS.us_listen_socket_close(this.#listening.socket);
     this.#listening = undefined;
     await this.closeAll();
+    // What was answered in this very turn leaves at its end.
+    await nextTurn();
     this.#app.close();
   }
 
