@@ -81,3 +81,23 @@ describe("a third party's agent in a folder outside the repository", () => {
     expect(await server.stop()).toBe(0);
   });
 });
+
+describe('a platform where the native transport cannot be loaded', () => {
+  it('is served by transport-node, with the same config, and the log says why', async () => {
+    const server = await startServer({
+      config: { plugins: { 'transport-uws': { use: './native.js' } } },
+      files: { 'native.js': `import './uws_linux_x64_999.node'; export default {};` },
+    });
+    expect(server.logs.find((line) => line.fallback === 'transport-node')).toMatchObject({
+      level: 'warn',
+      plugin: 'transport-uws',
+      node: process.version,
+      why: expect.stringContaining('uws_linux_x64_999.node'),
+    });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect((await client.ask({ content: 'Hallo' })).at(-1)?.type).toBe('streaming_end');
+    await client.close();
+    expect((await fetch(`${server.url}/ready`)).status).toBe(200);
+    expect(await server.stop()).toBe(0);
+  });
+});
