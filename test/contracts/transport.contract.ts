@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -1276,25 +1277,27 @@ export function transportContract(name: string, plugin: Plugin): void {
       });
     });
 
-    it('still answers while it drains', async () => {
-      const { kernel, port, route, log } = await run();
-      const [drain, draining] = [deferred(), deferred()];
+    it('serves on while it drains, and asks clients to connect anew', async () => {
+      const { kernel, port, route, websocket, drainUntil } = await run();
+      const [draining, over] = [deferred(), deferred()];
+      drainUntil(over.promise);
       route({ method: 'GET', path: '/ready', handler: (_, reply) => reply.json(503, 'draining') });
+      websocket({ path: '/ws', open: (socket) => ({ message: (text) => void socket.send(text) }) });
       kernel.bus.on('kernel:state', ({ to }) => {
-        if (to === 'draining') draining.resolve();
+        if (to === 'draining') setImmediate(draining.resolve);
       });
-      route({
-        method: 'GET',
-        path: '/slow',
-        handler: async (_, reply) => {
-          await drain.promise;
-          reply.json(200, 'done');
-        },
-      });
-      const slow = call(port, { path: '/slow' });
-      void log;
-      drain.resolve();
-      expect((await slow).status).toBe(200);
+      const stopped = kernel.stop();
+      await draining.promise;
+      const client = await RawClient.connect(port);
+      await client.send(httpRequest({ path: '/ready' }));
+      const text = (await client.waitForEnd()).toString();
+      expect(text).toMatch(/^HTTP\/1\.1 503 .*\r\nConnection: close\r\n.*"draining"$/is);
+      const late = await Client.open(port, '/ws');
+      late.send('x');
+      expect(await late.take(1)).toEqual(['x']);
+      over.resolve();
+      await stopped;
+      expect(await late.closed).toMatchObject({ code: 1001 });
     });
 
     it('lets an answer that is under way finish', async () => {
@@ -1381,6 +1384,40 @@ export function transportContract(name: string, plugin: Plugin): void {
       await stopped;
       expect(await client.closed).toMatchObject({ code: 1001 });
       expect(client.messages).toHaveLength(count);
+    });
+
+    it('lets its process end by itself', async () => {
+      const script = `
+        import { createLogger, Kernel, Transport } from './dist/kernel/index.js';
+        import plugin from './dist/plugins/${name}/index.js';
+        const kernel = new Kernel({ logger: createLogger('silent') });
+        kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, requestTimeoutMs: 50 } });
+        await kernel.start();
+        const transport = kernel.get(Transport);
+        transport.route({ method: 'GET', path: '/never', handler: () => {} });
+        transport.route({ method: 'GET', path: '/throw', handler: () => { throw new Error('x'); } });
+        transport.websocket({ path: '/ws', open: () => ({ message: () => { throw new Error('x'); } }) });
+        console.log(transport.address.port);
+        process.stdin.resume().on('end', () => kernel.stop());
+      `;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      const exit = once(child, 'exit');
+      const [line] = await once(child.stdout, 'data');
+      const port = Number(line);
+      expect((await call(port, { path: '/never' })).status).toBe(504);
+      expect((await call(port, { path: '/throw' })).status).toBe(500);
+      const client = await Client.open(port, '/ws');
+      client.send('x');
+      await client.take(1);
+      const open = await RawClient.connect(port);
+      await open.send(httpRequest({ path: '/throw' }));
+      await open.waitForText('}}');
+      child.stdin.end();
+      expect(await exit).toEqual([0, null]);
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      await open.closed;
     });
 
     it('can be started again on the same port', async () => {

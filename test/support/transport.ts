@@ -22,6 +22,8 @@ export interface RunningTransport {
   readonly log: readonly LogLine[];
   route(route: Route): Undo;
   websocket(endpoint: WebSocketEndpoint): Undo;
+  /** Keeps the kernel draining until then. */
+  drainUntil(over: Promise<void>): void;
 }
 
 export interface LogLine {
@@ -39,6 +41,7 @@ export async function runTransport(
   const logger = createLogger('debug', { write: (line: string) => void log.push(JSON.parse(line)) });
   const kernel = new Kernel({ logger });
   const serve: Partial<Pick<RunningTransport, 'route' | 'websocket'>> = {};
+  let drained = Promise.resolve();
   const fixture = definePlugin({
     name: 'fixture',
     apiVersion: 1,
@@ -47,6 +50,7 @@ export async function runTransport(
       serve.route = (route) => ctx.effect(`route ${route.path}`, () => transport.route(route));
       serve.websocket = (endpoint) =>
         ctx.effect(`websocket ${endpoint.path}`, () => transport.websocket(endpoint));
+      ctx.onDrain(() => drained);
     },
   });
   kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, ...config } }).use(fixture);
@@ -57,6 +61,9 @@ export async function runTransport(
     transport,
     log,
     port: transport.address!.port,
+    drainUntil: (over) => {
+      drained = over;
+    },
     ...(serve as Required<typeof serve>),
   };
 }
