@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { Bus, type EventBus } from './bus.js';
@@ -312,26 +312,27 @@ export class Kernel {
   async #drain(): Promise<void> {
     const { drainTimeoutMs, pluginTimeoutMs, logger } = this.#options;
     const deadline = new AbortController();
-    const over = new AbortController();
-    const timers = [
-      setTimeout(() => deadline.abort(), drainTimeoutMs),
-      setTimeout(() => over.abort(), drainTimeoutMs + pluginTimeoutMs),
-    ];
-    const drains = this.#active.flatMap((entry) =>
-      [...entry.hooks.drain].map(async (hook) => {
-        const abandoned = () => logger.warn({ plugin: entry.id }, 'its drain hook did not end in time');
-        over.signal.addEventListener('abort', abandoned);
-        try {
-          await hook(deadline.signal);
-        } catch (err) {
-          logger.warn({ err, plugin: entry.id }, 'its drain hook failed');
-        } finally {
-          over.signal.removeEventListener('abort', abandoned);
-        }
-      }),
+    setMaxListeners(0, deadline.signal); // Any number of plugins may wait for it.
+    const pending = new Set(
+      this.#active.flatMap(({ id, hooks }) => [...hooks.drain].map((hook) => ({ plugin: id, hook }))),
     );
-    await Promise.race([Promise.all(drains), once(over.signal, 'abort')]);
+    const drains = [...pending].map(async (each) => {
+      const { plugin, hook } = each;
+      try {
+        await hook(deadline.signal);
+      } catch (err) {
+        logger.warn({ err, plugin }, 'its drain hook failed');
+      }
+      pending.delete(each);
+    });
+    const timers: NodeJS.Timeout[] = [];
+    const over = new Promise<void>((resolve) => {
+      timers.push(setTimeout(() => deadline.abort(), drainTimeoutMs));
+      timers.push(setTimeout(resolve, drainTimeoutMs + pluginTimeoutMs));
+    });
+    await Promise.race([Promise.all(drains), over]);
     for (const timer of timers) clearTimeout(timer);
+    for (const { plugin } of pending) logger.warn({ plugin }, 'its drain hook did not end in time');
   }
 
   /** One call after the other: what is being unloaded is gone before something that it uses begins to stop. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { WaggleError } from './errors.js';
 
 /** Reverses one thing a plugin did. Safe to call twice. */
@@ -20,7 +21,9 @@ export class EffectScope {
   readonly #abort = new AbortController();
   #closing: Promise<CloseReport> | undefined;
 
-  constructor(readonly plugin: string) {}
+  constructor(readonly plugin: string) {
+    setMaxListeners(0, this.signal); // A plugin may do any number of things that end with it.
+  }
 
   /** Aborts when closing begins, before the first undo runs. */
   get signal(): AbortSignal {
