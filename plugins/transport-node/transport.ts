@@ -20,6 +20,7 @@ import { NodeReply } from './reply.js';
 export class NodeTransport extends BaseTransport {
   readonly #server: Server = createServer({
     headersTimeout: 10_000,
+    requestTimeout: 60_000,
     connectionsCheckingInterval: 2000,
   });
   readonly #webSockets = new WebSocketServer({

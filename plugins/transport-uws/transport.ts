@@ -52,7 +52,8 @@ export class UwsTransport extends BaseTransport {
     try {
       const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
       reply = new UwsReply(res, request, this.replyHost, context);
-      if (request.method !== 'GET' && request.method !== 'HEAD') reply.readBody();
+      if (request.method === 'GET' || request.method === 'HEAD') request.body.end();
+      else reply.readBody();
       this.serve(request, reply);
     } catch (err) {
       this.logger.error({ err }, 'taking a request failed');

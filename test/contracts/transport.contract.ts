@@ -2,7 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Plugin, type Socket, type TransportConfig, WaggleError } from '../../kernel/index.js';
+import {
+  type Plugin,
+  type Route,
+  type Socket,
+  type TransportConfig,
+  WaggleError,
+} from '../../kernel/index.js';
 import { leakCheck } from '../support/leaks.js';
 import { httpRequest, opcodes, RawClient, RawWebSocket, webSocketFrame } from '../support/raw-client.js';
 import {
@@ -69,7 +75,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       ['/fixed/', 'a slash too many'],
     ])('answers 404 to %s (%s)', async (path) => {
       const { port, route } = await run();
-      const handler: Parameters<typeof route>[0]['handler'] = (_, reply) => reply.json(200, 'served');
+      const handler: Route['handler'] = (_, reply) => reply.json(200, 'served');
       route({ method: 'GET', path: '/p/{id}', handler });
       route({ method: 'GET', path: '/fixed', handler });
       const answer = await call(port, { path });
@@ -295,6 +301,14 @@ export function transportContract(name: string, plugin: Plugin): void {
       );
       expect((await client.waitForText('\r\n\r\n')).startsWith('HTTP/1.1 400')).toBe(true);
       await client.close();
+    });
+
+    it.each(['GET', 'DELETE'] as const)('finds no body in a bare %s', async (method) => {
+      const { port, route } = await run();
+      const handler: Route['handler'] = async (request, reply) => reply.json(200, await request.json());
+      route({ method, path: '/x', handler });
+      const answer = await call(port, { method, path: '/x' });
+      expect(answer.json.error.code).toBe('INVALID_JSON');
     });
 
     it('reads a body that nobody asked for at once', async () => {

@@ -12,8 +12,8 @@ import { SlowReaders } from './slow-readers.js';
 
 /** Everything of a transport that does not depend on the library below it. */
 export abstract class BaseTransport implements Transport {
-  readonly config: TransportConfig;
-  readonly logger: Logger;
+  protected readonly config: TransportConfig;
+  protected readonly logger: Logger;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #connecting: ConnectionHost;
@@ -121,7 +121,7 @@ export abstract class BaseTransport implements Transport {
   }
 
   #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
-    const endpoint = values.get('GET');
+    const endpoint = values.get('GET') as WebSocketEndpoint;
     if (request.header('sec-websocket-version') !== '13') {
       reply.add({ upgrade: 'websocket', 'sec-websocket-version': '13' });
       throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
@@ -136,12 +136,12 @@ export abstract class BaseTransport implements Transport {
       // `accept` may have taken its time.
       const current = this.#endpoints.match(request.path)?.values.get('GET');
       if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
-      if (!endpoint || current !== endpoint) throw new WaggleError('NOT_FOUND', { path: request.path });
+      if (current !== endpoint) throw new WaggleError('NOT_FOUND', { path: request.path });
       reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress: request.remoteAddress });
     };
-    const accepted = endpoint?.accept?.(request);
+    const accepted = endpoint.accept?.(request);
     if (accepted instanceof Promise)
-      accepted.then(open).catch((error: unknown) => this.#failed(error, request, reply, endpoint?.path));
+      accepted.then(open).catch((error: unknown) => this.#failed(error, request, reply, endpoint.path));
     else open();
   }
 

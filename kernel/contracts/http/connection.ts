@@ -57,14 +57,13 @@ export abstract class Connection implements Socket {
   send(frames: string | readonly string[]): boolean {
     if (this.closed) return false;
     const { config, slow } = this.#host;
-    const waits = slow.has(this);
-    if (waits) slow.look(this);
-    if (this.write(frames) && !waits) return true;
+    const watched = slow.has(this);
+    if (watched) slow.look(this);
+    if (this.write(frames) && !watched) return true;
     const { bufferedBytes } = this;
     if (bufferedBytes > config.backlogLimitBytes) this.#tooSlow('backlog');
     if (this.closed) return false;
-    if (waits) slow.look(this, true);
-    else if (bufferedBytes > 0) slow.add(this);
+    slow.watch(this);
     return bufferedBytes <= config.highWaterMarkBytes;
   }
 
@@ -123,9 +122,7 @@ export abstract class Connection implements Socket {
   progressed(): void {
     const { slow, config } = this.#host;
     slow.look(this);
-    const { bufferedBytes } = this;
-    if (bufferedBytes === 0) slow.delete(this);
-    if (bufferedBytes <= config.highWaterMarkBytes) this.#release(true);
+    if (this.bufferedBytes <= config.highWaterMarkBytes) this.#release(true);
   }
 
   /** The native layer says: it is over. */
@@ -148,8 +145,9 @@ export abstract class Connection implements Socket {
 
   #failed(error: unknown): void {
     const { code, message, retryAfterMs } = toClientError(error);
-    if (code === 'INTERNAL')
-      this.#host.logger.error({ err: error, connection: this.id }, 'handling a WebSocket message failed');
+    // Once the peer has gone, failing is how most handlers find out.
+    const level = code === 'INTERNAL' && !this.closed ? 'error' : 'debug';
+    this.#host.logger[level]({ err: error, connection: this.id }, 'handling a WebSocket message failed');
     this.send(JSON.stringify({ type: 'error', code, message, retryAfterMs }));
   }
 

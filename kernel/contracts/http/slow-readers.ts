@@ -24,18 +24,27 @@ export class SlowReaders {
     return this.#readers.has(reader);
   }
 
-  add(reader: Reader): void {
-    this.#readers.set(reader, { bufferedBytes: reader.bufferedBytes, atMs: performance.now() });
-    this.#timer ??= setInterval(() => this.#sweep(), Math.max(1, this.#stallTimeoutMs / 4));
+  /** Looks whether it has read something. To be called before more is added to what waits. */
+  look(reader: Reader): void {
+    const progress = this.#readers.get(reader);
+    const { bufferedBytes } = reader;
+    if (bufferedBytes === 0) this.delete(reader);
+    else if (progress && bufferedBytes < progress.bufferedBytes) {
+      progress.bufferedBytes = bufferedBytes;
+      progress.atMs = performance.now();
+    }
   }
 
-  /** Looks whether it has read something. To be called before more is added to what waits, and with `grown` after it. */
-  look(reader: Reader, grown = false): void {
+  /** To be called after more was added to what waits. */
+  watch(reader: Reader): void {
     const progress = this.#readers.get(reader);
-    if (!progress) return;
     const { bufferedBytes } = reader;
-    if (bufferedBytes < progress.bufferedBytes) progress.atMs = performance.now();
-    if (grown || bufferedBytes < progress.bufferedBytes) progress.bufferedBytes = bufferedBytes;
+    if (bufferedBytes === 0) this.delete(reader);
+    else if (progress) progress.bufferedBytes = bufferedBytes;
+    else {
+      this.#readers.set(reader, { bufferedBytes, atMs: performance.now() });
+      this.#timer ??= setInterval(() => this.#sweep(), Math.max(1, this.#stallTimeoutMs / 4));
+    }
   }
 
   delete(reader: Reader): void {
@@ -47,7 +56,7 @@ export class SlowReaders {
   #sweep(): void {
     for (const [reader, progress] of this.#readers) {
       this.look(reader);
-      if (performance.now() - progress.atMs >= this.#stallTimeoutMs) reader.stalled();
+      if (this.has(reader) && performance.now() - progress.atMs >= this.#stallTimeoutMs) reader.stalled();
     }
   }
 }
