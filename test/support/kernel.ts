@@ -1,3 +1,7 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { Kernel, type KernelOptions, type UseOptions } from '../../kernel/kernel.js';
 import { createLogger, type Logger } from '../../kernel/logger.js';
 import type { Plugin } from '../../kernel/plugin.js';
@@ -74,4 +78,27 @@ export function deferred<T = void>(): {
     reject = failed;
   });
   return { promise, resolve, reject };
+}
+
+/** A folder of one test. */
+export interface TempFolder {
+  readonly path: string;
+  /** Writes a file, with the folders above it, and gives its path. */
+  write(name: string, text: string): string;
+}
+
+/** A folder that is removed when the test that made it ends. */
+export function tempFolder(): TempFolder {
+  // The real path, as links are resolved where modules are found.
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'waggle-')));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return {
+    path,
+    write(name, text) {
+      const file = join(path, name);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+      return file;
+    },
+  };
 }
