@@ -49,16 +49,15 @@ export class NodeConnection extends Connection {
     this.#ws.ping();
   }
 
-  protected write(frames: string | readonly string[]): boolean {
-    const ws = this.#ws;
-    if (typeof frames === 'string') ws.send(frames, this.#written);
-    else
-      for (const frame of frames) {
-        ws.send(frame, this.#written);
-        // Whoever is this far behind is closed; the rest would only take memory until then.
-        if (ws.bufferedAmount > this.backlogLimitBytes) break;
-      }
-    return ws.bufferedAmount === 0;
+  protected write(frame: string): boolean {
+    this.#ws.send(frame, this.#written);
+    return this.#ws.bufferedAmount === 0;
+  }
+
+  protected writeBatch(frames: readonly string[], from: number, to: number): void {
+    this.#socket.cork();
+    for (let at = from; at < to; at++) this.#ws.send(frames[at] as string, this.#written);
+    this.#socket.uncork();
   }
 
   protected end(code: number, reason: string): void {

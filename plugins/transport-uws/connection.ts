@@ -8,10 +8,6 @@ export interface UserData {
 
 type Native = uWS.WebSocket<UserData>;
 
-// uWebSockets collects what is sent in one buffer of 16 KB; beyond it every frame costs a system call of its own.
-const batchLimit = 15 * 1024;
-const frameOverhead = 10;
-
 /** One WebSocket of uWebSockets.js. */
 export class UwsConnection extends Connection {
   #ws: Native | undefined;
@@ -48,15 +44,16 @@ export class UwsConnection extends Connection {
     if (!this.closed) this.#ws?.close();
   }
 
-  protected write(frames: string | readonly string[]): boolean {
-    const ws = this.#ws as Native;
-    if (typeof frames === 'string') return ws.send(frames) === 1;
-    for (let from = 0; from < frames.length; ) {
-      from = sendBatch(ws, frames, from);
-      // Whoever is this far behind is closed; the rest would only take memory until then.
-      if (ws.getBufferedAmount() > this.backlogLimitBytes) return false;
-    }
-    return ws.getBufferedAmount() === 0;
+  protected write(frame: string): boolean {
+    return this.#ws?.send(frame) === 1;
+  }
+
+  protected writeBatch(frames: readonly string[], from: number, to: number): void {
+    corked = this.#ws as Native;
+    batch = frames;
+    next = from;
+    end = to;
+    corked.cork(sendCorked);
   }
 
   protected end(code: number, reason: string): void {
@@ -69,20 +66,6 @@ let corked: Native;
 let batch: readonly string[];
 let next: number;
 let end: number;
-
-function sendBatch(ws: Native, frames: readonly string[], from: number): number {
-  let size = 0;
-  end = from;
-  do {
-    size += (frames[end] as string).length + frameOverhead;
-    end++;
-  } while (end < frames.length && size + (frames[end] as string).length + frameOverhead <= batchLimit);
-  corked = ws;
-  batch = frames;
-  next = from;
-  ws.cork(sendCorked);
-  return end;
-}
 
 function sendCorked(): void {
   while (next < end) corked.send(batch[next++] as string);

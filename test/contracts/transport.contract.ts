@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -19,6 +20,10 @@ import {
   refusedUpgrade,
   runTransport,
 } from '../support/transport.js';
+
+const hasIPv6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === '::1'),
+);
 
 /** What every transport must do, whatever it is made of. */
 export function transportContract(name: string, plugin: Plugin): void {
@@ -1274,6 +1279,25 @@ export function transportContract(name: string, plugin: Plugin): void {
         details: { host: '127.0.0.1', port, why: 'EADDRINUSE' },
       });
       expect((await call(port, { path: '/' })).status).toBe(404);
+    });
+
+    it('refuses an address that is not of this machine', async () => {
+      const failure = await runTransport(plugin, { host: '203.0.113.1' }).catch((error: unknown) => error);
+      expect((failure as Error).cause).toMatchObject({
+        code: 'LISTEN_FAILED',
+        details: { why: 'EADDRNOTAVAIL' },
+      });
+    });
+
+    it.skipIf(!hasIPv6)('writes an IPv4 address as one, also on an IPv6 socket', async () => {
+      const { port, route } = await run({ host: '::' });
+      route({
+        method: 'GET',
+        path: '/x',
+        handler: (request, reply) => reply.json(200, request.remoteAddress),
+      });
+      expect((await call(port, { path: '/x' })).json).toBe('127.0.0.1');
+      expect(await (await fetch(`http://[::1]:${port}/x`)).json()).toBe('::1');
     });
 
     it.each([

@@ -5,6 +5,10 @@ import type { Socket, SocketHandler, WebSocketEndpoint } from '../transport.js';
 import type { TransportConfig } from './config.js';
 import type { SlowReaders } from './slow-readers.js';
 
+// uWebSockets collects what is sent in one buffer of 16 KB; beyond it every frame costs a system call of its own.
+const batchLength = 15 * 1024;
+const frameOverhead = 10;
+
 /** What all connections of one transport share. */
 export interface ConnectionHost {
   readonly config: TransportConfig;
@@ -46,10 +50,6 @@ export abstract class Connection implements Socket {
 
   abstract readonly bufferedBytes: number;
 
-  protected get backlogLimitBytes(): number {
-    return this.#host.config.backlogLimitBytes;
-  }
-
   get closed(): boolean {
     return this.#closeCode !== undefined;
   }
@@ -59,7 +59,8 @@ export abstract class Connection implements Socket {
     const { config, slow } = this.#host;
     const watched = slow.has(this);
     if (watched) slow.look(this);
-    if (this.write(frames) && !watched) return true;
+    const took = typeof frames === 'string' ? this.write(frames) : this.#writeAll(frames);
+    if (took && !watched) return true;
     const { bufferedBytes } = this;
     if (bufferedBytes > config.backlogLimitBytes) this.#tooSlow('backlog');
     if (this.closed) return false;
@@ -139,9 +140,22 @@ export abstract class Connection implements Socket {
   abstract leave(code: number, reason: string): Promise<void>;
   /** Ends the connection at once, whatever state it is in. */
   abstract destroy(): void;
-  /** Hands frames on together. True when nothing of them waits in this process. */
-  protected abstract write(frames: string | readonly string[]): boolean;
+  /** True when nothing of it waits in this process. */
+  protected abstract write(frame: string): boolean;
+  /** Hands the frames from `from` to before `to` on in one go. */
+  protected abstract writeBatch(frames: readonly string[], from: number, to: number): void;
   protected abstract end(code: number, reason: string): void;
+
+  #writeAll(frames: readonly string[]): boolean {
+    for (let from = 0; from < frames.length; ) {
+      const to = batchEnd(frames, from);
+      this.writeBatch(frames, from, to);
+      from = to;
+      // Whoever is this far behind is closed; the rest would only take memory until then.
+      if (this.bufferedBytes > this.#host.config.backlogLimitBytes) return false;
+    }
+    return this.bufferedBytes === 0;
+  }
 
   #failed(error: unknown): void {
     const { code, message, retryAfterMs } = toClientError(error);
@@ -175,6 +189,17 @@ export abstract class Connection implements Socket {
       this.#host.logger.error({ err, connection: this.id }, 'a WebSocket handler failed at the close');
     }
   }
+}
+
+/** As many frames as fit into one write, and at least one. */
+function batchEnd(frames: readonly string[], from: number): number {
+  let length = 0;
+  let to = from;
+  do {
+    length += (frames[to] as string).length + frameOverhead;
+    to++;
+  } while (to < frames.length && length + (frames[to] as string).length + frameOverhead <= batchLength);
+  return to;
 }
 
 function waiting(): Waiting {
