@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { createRequire, register } from 'node:module';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -129,7 +129,7 @@ function entryPointOf(path: string): string | undefined {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return existsSync(path) && statSync(path).isFile();
 }
 
 /** The entry point of a package: the part of Node's rules that a plugin needs (nodejs.org/api/packages.html). */
@@ -147,7 +147,7 @@ function extensionsOf(config: Config, mistakes: string[]): readonly PluginEntry[
   const named = config.extensions;
   const folder = named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
   const file = named?.file ?? folder;
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     if (named) mistakes.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);
     return [];
   }
