@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  /** What it imports; a relative specifier as a path from the root. */
+  readonly imports: readonly string[];
+}
+
+function sourcesOf(folder: string): readonly SourceFile[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => {
+      const path = join(folder, name).split(sep).join('/');
+      const text = readFileSync(join(root, path), 'utf8');
+      return { path, text, imports: importsOf(text).map((each) => resolved(path, each)) };
+    });
+}
+
+function importsOf(text: string): readonly string[] {
+  const found = text.matchAll(/\bfrom\s+'([^']+)'|\bimport\s*\(?\s*'([^']+)'/g);
+  return [...found].map(([, from, bare]) => (from ?? bare) as string);
+}
+
+function resolved(path: string, specifier: string): string {
+  if (!specifier.startsWith('.')) return specifier;
+  return relative(root, join(root, dirname(path), specifier))
+    .split(sep)
+    .join('/');
+}
+
+const kernel = sourcesOf('kernel');
+const plugins = sourcesOf('plugins');
+
+describe('the layers', () => {
+  it('are read: there are files, and what they import is seen', () => {
+    expect(kernel.find(({ path }) => path === 'kernel/scope.ts')?.imports).toContain('kernel/errors.js');
+    expect(plugins.filter(({ imports }) => imports.includes('#kernel')).length).toBeGreaterThan(10);
+    expect(importsOf(`import 'a';\nexport * from 'b';\nconst c = await import('c');`)).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+  });
+
+  it.each(kernel.map(({ path, imports }) => [path, imports] as const))(
+    'of the kernel: %s imports nothing of the plugins, and of HTTP only as part of that or as the door',
+    (path, imports) => {
+      expect(imports.filter((each) => each.startsWith('plugins/') || each === '#kernel')).toEqual([]);
+      if (path.startsWith('kernel/contracts/http/') || path === 'kernel/index.ts') return;
+      expect(imports.filter((each) => each.startsWith('kernel/contracts/http'))).toEqual([]);
+    },
+  );
+
+  it.each(
+    kernel
+      .filter(({ path }) => !path.includes('/http/'))
+      .map(({ path, imports }) => [path, imports] as const),
+  )('of the kernel: %s knows no sockets, no threads and no model server', (_, imports) => {
+    const known = /^(uWebSockets\.js|tinypool|ollama|ws|(node:)?(http|https|net|tls|worker_threads))$/;
+    expect(imports.filter((each) => known.test(each))).toEqual([]);
+  });
+
+  it.each(plugins.map(({ path, imports }) => [path, imports] as const))(
+    'of the plugins: %s imports #kernel, npm packages, Node and its own folder',
+    (path, imports) => {
+      const own = path.split('/').slice(0, 2).join('/');
+      const others = imports.filter(
+        (each) => /^(kernel|plugins|test|\.\.)(\/|$)/.test(each) && !each.startsWith(`${own}/`),
+      );
+      expect(others).toEqual([]);
+      expect(imports).not.toContain('waggle-server');
+    },
+  );
+});
+
+describe('a plugin folder', () => {
+  const folders = readdirSync(join(root, 'plugins'));
+
+  it.each(folders)('%s has an index.ts of wiring only', (folder) => {
+    const index = plugins.find(({ path }) => path === `plugins/${folder}/index.ts`);
+    expect(index?.text.split('\n').length).toBeLessThan(80);
+  });
+
+  it.each(
+    plugins.filter(({ path }) => !path.endsWith('/index.ts')).map(({ path, text }) => [path, text] as const),
+  )('%s does not know the context', (_, text) => {
+    expect(text).not.toMatch(/\bPluginContext\b/);
+  });
+});
