@@ -20,7 +20,7 @@ export interface Shared {
 
 export interface Hooks {
   readonly ready: Set<() => void | Promise<void>>;
-  readonly drain: Set<(deadline: AbortSignal) => void | Promise<void>>;
+  readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
 }
 
 /** The one place where an action of a plugin is paired with its undo. */

@@ -319,7 +319,7 @@ export class Kernel {
     const drains = [...pending].map(async (each) => {
       const { plugin, hook } = each;
       try {
-        await hook(deadline.signal);
+        await hook(deadline.signal, drainTimeoutMs);
       } catch (err) {
         logger.warn({ err, plugin }, 'its drain hook failed');
       }

@@ -64,8 +64,8 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   readonly effect: EffectScope['effect'];
   /** After every plugin is set up: open sockets here. */
   onReady(hook: () => void | Promise<void>): Undo;
-  /** Before anything stops: refuse new work, and finish or cancel what runs before `deadline` aborts. */
-  onDrain(hook: (deadline: AbortSignal) => void | Promise<void>): Undo;
+  /** Before anything stops: refuse new work, and finish or cancel what runs before `deadline` aborts, after `timeoutMs`. */
+  onDrain(hook: (deadline: AbortSignal, timeoutMs: number) => void | Promise<void>): Undo;
 }
 
 /** A plugin is the object you write; `definePlugin` only types it. */

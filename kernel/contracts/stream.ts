@@ -13,11 +13,19 @@ export interface Timings {
 /** What a reader of a reply gets: `streaming_start` first, then content, then exactly one of the four terminal frames. */
 export type StreamFrame =
   | {
+      /** Before the start, while the reply waits for its turn: how many are before it. */
+      readonly type: 'queue_update';
+      readonly streamId: string;
+      readonly ahead: number;
+    }
+  | {
       readonly type: 'streaming_start';
       readonly streamId: string;
       readonly agent: string;
       readonly conversationId: string;
       readonly requestId?: string;
+      /** What follows begins at a position that the reader has named. */
+      readonly resumed?: true;
     }
   | {
       readonly type: 'streaming_token' | 'streaming_thinking';
@@ -67,10 +75,15 @@ export type TerminalFrame =
       readonly retryAfterMs?: number;
     };
 
-/** One frame of a reply's log, and the position (UTF-16 code units of text so far) right after it. */
+/**
+ * One frame of a reply's log, and the position right after it: the UTF-16 code units of all `content` so far, text and
+ * thinking alike.
+ */
 export interface LogEntry {
   readonly frame: StreamFrame;
   readonly position: number;
+  /** The frame as JSON, made once for all readers. */
+  readonly json: string;
 }
 
 export interface WholeReply {
@@ -79,26 +92,63 @@ export interface WholeReply {
   readonly usage?: Usage;
 }
 
-export type CancelReason = 'client' | 'disconnected' | 'shutdown';
+/** `client` asked for it, `disconnected` and `abandoned` when nobody reads any more, at once or after the grace period. */
+export type CancelReason = 'client' | 'disconnected' | 'abandoned' | 'shutdown';
+
+/** What a user wants to be answered, and how the reply is to be kept. */
+export interface StartCommand extends ChatCommand {
+  /** The same id from the same user gives the same reply again, as long as its log is kept. */
+  readonly requestId?: string | undefined;
+  /** What happens when the last reader has left: `continue` for the grace period (the default), or `cancel` at once. */
+  readonly onDisconnect?: 'continue' | 'cancel' | undefined;
+}
+
+/** One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. */
+export interface ReplyReader extends AsyncIterableIterator<readonly LogEntry[]> {
+  return(): Promise<IteratorResult<readonly LogEntry[]>>;
+  /** The consumer was held up: the next pull gives its backlog merged into few frames. */
+  merge(): void;
+}
 
 /** One answer: an append-only log with any number of readers. */
 export interface Reply {
   readonly streamId: string;
   readonly conversationId: string;
+  /** True once the terminal frame is in the log. */
+  readonly ended: boolean;
   /** Why it failed, once its log ends with `error`. */
   readonly failure: WaggleError<ClientErrorCode> | undefined;
-  /** Everything from the first frame to the terminal one; each pull gives all that is new. Leaving early is not a cancel. */
-  read(): AsyncIterable<readonly LogEntry[]>;
-  /** The answer as one piece, when it has ended. @throws why it failed, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel */
-  whole(): Promise<WholeReply>;
-  /** Stops the agent. Resolves when its upstream is closed and the terminal frame is in the log; at once after the end. */
-  cancel(reason: CancelReason): Promise<void>;
+  /**
+   * Everything from the first frame to the terminal one; or, with a position, `streaming_start` with `resumed` and then
+   * everything after that position. @throws INVALID_REQUEST for a position beyond what was sent
+   */
+  read(position?: number): ReplyReader;
+  /** The answer as one piece, when it has ended. @throws why it failed, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel or when `signal` aborts */
+  whole(signal?: AbortSignal): Promise<WholeReply>;
+  /** Stops the agent. Resolves when its upstream is closed and `cancelled` is in the log; with undefined when somebody else has ended or cancelled it. */
+  cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined>;
+}
+
+/** How much is going on. */
+export interface StreamFigures {
+  readonly running: number;
+  readonly waiting: number;
+  /** Ended, and still readable. */
+  readonly kept: number;
+  readonly readers: number;
+  /** Characters in all logs. */
+  readonly chars: number;
 }
 
 /** Starts replies and keeps their logs. */
 export interface ChatStreams {
-  /** @throws QUEUE_FULL when too many replies run, SHUTTING_DOWN */
-  start(command: ChatCommand & { readonly requestId?: string | undefined }): Reply;
+  /** @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN */
+  start(command: StartCommand): Reply;
+  /** The reply behind an id, running or ended; undefined when there never was one or its log is gone. */
+  find(streamId: string): Reply | undefined;
+  /** Every reply that can be read. Ids are capabilities: they are shown to nobody but their owner. */
+  list(): readonly Reply[];
+  readonly figures: StreamFigures;
 }
 
 export const ChatStreams = createToken<ChatStreams>('chat.streams');

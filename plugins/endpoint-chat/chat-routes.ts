@@ -1,6 +1,13 @@
-import type { ChatStreams, HttpReply, HttpRequest, Reply } from '#kernel';
-import { readCommand } from './body.js';
-import { encoded, encodingFor } from './encoding.js';
+import {
+  type ChatStreams,
+  type HttpReply,
+  type HttpRequest,
+  type Reply,
+  type ReplyReader,
+  WaggleError,
+} from '#kernel';
+import { readCommand, readPosition } from './body.js';
+import { EncodedReply, encodingFor } from './encoding.js';
 
 /** `POST /chat`: the whole answer as one JSON object. */
 export async function answerWhole(
@@ -8,8 +15,11 @@ export async function answerWhole(
   request: HttpRequest,
   response: HttpReply,
 ): Promise<void> {
-  const reply = await start(streams, request);
-  const { content, agent, usage } = await reply.whole();
+  const command = await readCommand(await request.json());
+  // Without a request_id nobody could come back for it.
+  const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
+  const reply = streams.start({ ...command, onDisconnect });
+  const { content, agent, usage } = await reply.whole(request.signal);
   response.json(200, {
     response: content,
     agent,
@@ -23,24 +33,51 @@ export async function answerStream(
   streams: ChatStreams,
   request: HttpRequest,
   response: HttpReply,
+  heartbeatMs: number,
 ): Promise<void> {
-  const reply = await start(streams, request);
-  const reader = reply.read()[Symbol.asyncIterator]();
-  const { value: first = [] } = await reader.next();
-  if (first[0]?.frame.type === 'error') throw reply.failure;
-  const encoding = encodingFor(request.header('accept'));
-  try {
-    await response.stream(200, encoding.headers, encoded(first, reader, encoding));
-  } finally {
-    await reply.cancel('disconnected');
-  }
+  const reply = streams.start(await readCommand(await request.json()));
+  await send(reply, reply.read(), request, response, heartbeatMs);
 }
 
-async function start(streams: ChatStreams, request: HttpRequest): Promise<Reply> {
-  const command = await readCommand(await request.json());
-  const reply = streams.start(command);
-  const leave = () => void reply.cancel('disconnected');
+/** `GET /chat/stream/{stream_id}`: what lies after a position, and what is still to come. @throws STREAM_GONE */
+export async function resumeStream(
+  streams: ChatStreams,
+  request: HttpRequest,
+  response: HttpReply,
+  heartbeatMs: number,
+): Promise<void> {
+  const streamId = request.params.stream_id as string;
+  const reply = streams.find(streamId);
+  if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
+  const position = readPosition(request.query.get('position'), request.header('last-event-id'));
+  await send(reply, reply.read(position), request, response, heartbeatMs);
+}
+
+/** `DELETE /chat/stream/{stream_id}`: answers when the model's socket is closed. @throws STREAM_UNKNOWN */
+export async function cancelStream(
+  streams: ChatStreams,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const streamId = request.params.stream_id as string;
+  const receipt = await streams.find(streamId)?.cancel('client');
+  if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
+  response.json(200, { cancelled: true, ...receipt });
+}
+
+async function send(
+  reply: Reply,
+  reader: ReplyReader,
+  request: HttpRequest,
+  response: HttpReply,
+  heartbeatMs: number,
+): Promise<void> {
+  const leave = () => void reader.return();
   if (request.signal.aborted) leave();
   else request.signal.addEventListener('abort', leave, { once: true });
-  return reply;
+  const first = await reader.next();
+  if (!first.done && first.value[0]?.frame.type === 'error' && reply.failure) throw reply.failure;
+  const encoding = encodingFor(request.header('accept'));
+  const headers = { ...encoding.headers, 'x-stream-id': reply.streamId };
+  await response.stream(200, headers, new EncodedReply(first, reader, encoding, heartbeatMs));
 }

@@ -6,8 +6,13 @@ export const config = z.strictObject({
     .int()
     .min(1)
     .default(10 * 60_000),
-  /** How long `POST /chat/stream` may take until an agent is chosen and the stream begins. */
-  startTimeoutMs: z.int().min(1).default(30_000),
+  /** How long a stream may take until an agent is chosen and it begins; waiting for a turn included. */
+  startTimeoutMs: z
+    .int()
+    .min(1)
+    .default(10 * 60_000),
+  /** Silence after which an event stream gets a comment, so that proxies keep it open. */
+  heartbeatMs: z.int().min(1).default(15_000),
 });
 
 export type Config = z.infer<typeof config>;

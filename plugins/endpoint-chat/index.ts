@@ -1,5 +1,5 @@
-import { ChatStreams, definePlugin, Overview, Transport } from '#kernel';
-import { answerStream, answerWhole } from './chat-routes.js';
+import { ChatStreams, definePlugin, Overview, type Route, Transport } from '#kernel';
+import { answerStream, answerWhole, cancelStream, resumeStream } from './chat-routes.js';
 import { config } from './config.js';
 
 export default definePlugin({
@@ -9,22 +9,33 @@ export default definePlugin({
   requires: { transport: Transport, streams: ChatStreams },
   optional: { overview: Overview },
   setup(ctx, { transport, streams, overview }) {
-    ctx.effect('POST /chat', () =>
-      transport.route({
+    const { replyTimeoutMs, startTimeoutMs, heartbeatMs } = ctx.config;
+    const routes: readonly Route[] = [
+      {
         method: 'POST',
         path: '/chat',
-        timeoutMs: ctx.config.replyTimeoutMs,
+        timeoutMs: replyTimeoutMs,
         handler: (request, reply) => answerWhole(streams, request, reply),
-      }),
-    );
-    ctx.effect('POST /chat/stream', () =>
-      transport.route({
+      },
+      {
         method: 'POST',
         path: '/chat/stream',
-        timeoutMs: ctx.config.startTimeoutMs,
-        handler: (request, reply) => answerStream(streams, request, reply),
-      }),
-    );
+        timeoutMs: startTimeoutMs,
+        handler: (request, reply) => answerStream(streams, request, reply, heartbeatMs),
+      },
+      {
+        method: 'GET',
+        path: '/chat/stream/{stream_id}',
+        timeoutMs: startTimeoutMs,
+        handler: (request, reply) => resumeStream(streams, request, reply, heartbeatMs),
+      },
+      {
+        method: 'DELETE',
+        path: '/chat/stream/{stream_id}',
+        handler: (request, reply) => cancelStream(streams, request, reply),
+      },
+    ];
+    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
     if (!overview) return;
     ctx.effect('endpoint chat', () => overview.add('chat', '/chat'));
     ctx.effect('endpoint chat_stream', () => overview.add('chat_stream', '/chat/stream'));

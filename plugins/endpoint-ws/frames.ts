@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ChatCommand, chatFields, check, clientChosenId, parseJson, WaggleError } from '#kernel';
+import { chatFields, check, clientChosenId, parseJson, type StartCommand, WaggleError } from '#kernel';
 
 const request = z.object({
   ...chatFields,
@@ -9,14 +9,22 @@ const request = z.object({
   positions: z.boolean().default(false),
   onDisconnect: z.enum(['continue', 'cancel']).optional(),
 });
+const streamId = z.string().min(1).max(128);
 
 /** What a client may send, by `type`. Fields that are not named here are ignored. */
-const clientFrames = { stream_request: request, message: request, ping: z.object({}) };
+export const clientFrames = {
+  stream_request: request,
+  message: request,
+  cancel: z.object({ streamId }),
+  resume: z.object({ streamId, position: z.int().min(0).default(0), positions: z.boolean().default(false) }),
+  ping: z.object({}),
+};
 
+type ClientFrames = typeof clientFrames;
 export type ChatFrame = z.infer<typeof request>;
-export type ClientFrame =
-  | ({ readonly type: 'stream_request' | 'message' } & ChatFrame)
-  | { readonly type: 'ping' };
+export type ClientFrame = {
+  [T in keyof ClientFrames]: { readonly type: T } & z.infer<ClientFrames[T]>;
+}[keyof ClientFrames];
 
 /** @throws INVALID_JSON, TOO_DEEP, INVALID_FRAME with the path of each wrong field, UNKNOWN_TYPE */
 export async function readFrame(text: string): Promise<ClientFrame> {
@@ -26,12 +34,11 @@ export async function readFrame(text: string): Promise<ClientFrame> {
   const { type } = json as { readonly type?: unknown };
   if (typeof type !== 'string')
     throw new WaggleError('INVALID_FRAME', { mistakes: ['type: expected a string'] });
-  const known = Object.keys(clientFrames);
-  if (!known.includes(type)) throw new WaggleError('UNKNOWN_TYPE', { type: type.slice(0, 64), known });
-  if (type === 'ping') return { type };
-  const { value, mistakes } = await check(request, json);
+  if (!isKnown(type))
+    throw new WaggleError('UNKNOWN_TYPE', { type: type.slice(0, 64), known: Object.keys(clientFrames) });
+  const { value, mistakes } = await check<object>(clientFrames[type], json);
   if (mistakes) throw new WaggleError('INVALID_FRAME', { mistakes });
-  return { ...value, type: type as 'stream_request' | 'message' };
+  return { ...value, type } as ClientFrame;
 }
 
 /** The `requestId` of a frame that could not be read otherwise, for its error. */
@@ -45,7 +52,11 @@ export function requestIdOf(text: string): string | undefined {
 }
 
 /** What the chat layer is asked for on behalf of `userId`. */
-export function commandOf(frame: ChatFrame, userId: string): ChatCommand & { readonly requestId?: string } {
-  const { positions: _, priority: __, onDisconnect: ___, ...command } = frame;
-  return { ...command, userId } as ChatCommand & { readonly requestId?: string };
+export function commandOf(frame: ChatFrame, userId: string): StartCommand {
+  const { content, agent, model, options, conversationId, requestId, onDisconnect } = frame;
+  return { content, userId, conversationId, agent, model, options, requestId, onDisconnect };
+}
+
+function isKnown(type: string): type is keyof ClientFrames {
+  return Object.hasOwn(clientFrames, type);
 }

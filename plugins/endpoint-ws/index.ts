@@ -9,9 +9,9 @@ export default definePlugin({
   requires: { transport: Transport, streams: ChatStreams },
   optional: { overview: Overview },
   setup(ctx, { transport, streams, overview }) {
-    const sessions = new Sessions(streams, ctx.config.maxStreamsPerConnection, ctx.logger);
+    const sessions = new Sessions(streams, ctx.config, ctx.logger);
     ctx.effect(`WS ${sessions.path}`, () => transport.websocket(sessions));
-    ctx.onDrain((deadline) => sessions.drain(deadline));
+    ctx.onDrain((deadline, timeoutMs) => sessions.drain(deadline, timeoutMs));
     if (overview) ctx.effect('endpoint websocket', () => overview.add('websocket', sessions.path));
   },
 });

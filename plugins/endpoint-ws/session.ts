@@ -3,52 +3,50 @@ import {
   type LogEntry,
   type Logger,
   type Reply,
+  type ReplyReader,
   type Socket,
   type SocketHandler,
   toClientError,
   WaggleError,
 } from '#kernel';
-import { type ChatFrame, commandOf, readFrame, requestIdOf } from './frames.js';
+import type { Config } from './config.js';
+import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
+import { RateLimit } from './rate-limit.js';
 
-export interface SessionEvents {
+/** What sessions share. */
+export interface SessionHost {
+  readonly streams: ChatStreams;
+  readonly config: Config;
+  readonly logger: Logger;
   onClosed(session: Session): void;
-  /** A reply was sent to its end, or given up. */
+  /** An answer was sent to its end, or given up. */
   onDelivered(): void;
 }
 
-/** One connection of one client, with the replies that it started. */
+const badFrames = new Set<string>(['INVALID_JSON', 'INVALID_FRAME', 'TOO_DEEP', 'UNKNOWN_TYPE']);
+
+/** One connection of one client, with the replies that it reads. */
 export class Session implements SocketHandler {
+  readonly clientId: string;
   readonly #socket: Socket;
-  readonly #clientId: string;
-  readonly #streams: ChatStreams;
-  readonly #maxStreams: number;
-  readonly #logger: Logger;
-  readonly #replies = new Set<Reply>();
-  readonly #events: SessionEvents;
+  readonly #host: SessionHost;
+  readonly #rate: RateLimit;
+  /** What is being sent, by stream. */
+  readonly #readers = new Map<string, ReplyReader>();
+  /** Whole answers that are being waited for. */
+  readonly #whole = new Set<AbortController>();
+  #bad = 0;
 
-  constructor(
-    socket: Socket,
-    clientId: string,
-    streams: ChatStreams,
-    maxStreams: number,
-    logger: Logger,
-    events: SessionEvents,
-  ) {
+  constructor(socket: Socket, clientId: string, host: SessionHost) {
     this.#socket = socket;
-    this.#clientId = clientId;
-    this.#streams = streams;
-    this.#maxStreams = maxStreams;
-    this.#logger = logger;
-    this.#events = events;
+    this.clientId = clientId;
+    this.#host = host;
+    this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
   }
 
-  get clientId(): string {
-    return this.#clientId;
-  }
-
-  /** Whether every reply that it started was delivered. */
+  /** Whether every answer was delivered. */
   get idle(): boolean {
-    return this.#replies.size === 0;
+    return this.#readers.size + this.#whole.size === 0;
   }
 
   close(code: number, reason: string): void {
@@ -56,56 +54,120 @@ export class Session implements SocketHandler {
   }
 
   async message(text: string): Promise<void> {
+    if (!this.#rate.take(performance.now())) return this.close(1008, 'too many frames');
     try {
       const frame = await readFrame(text);
-      if (frame.type === 'ping') this.#socket.send('{"type":"pong"}');
-      else await this.#chat(frame);
+      this.#bad = 0;
+      await this.#handle(frame);
     } catch (cause) {
-      const error = toClientError(cause);
-      if (error.code === 'INTERNAL')
-        this.#logger.error({ err: cause, clientId: this.#clientId }, 'a frame could not be handled');
-      const { code, message, retryAfterMs } = error;
-      const requestId = requestIdOf(text);
-      this.#send({
-        type: 'error',
-        code,
-        message,
-        ...(requestId && { requestId }),
-        ...(retryAfterMs && { retryAfterMs }),
-      });
+      this.#refuse(cause, requestIdOf(text));
     }
   }
 
   closed(): void {
-    for (const reply of this.#replies) void reply.cancel('disconnected');
-    this.#events.onClosed(this);
+    for (const reader of this.#readers.values()) void reader.return();
+    for (const abort of this.#whole) abort.abort();
+    this.#host.onClosed(this);
   }
 
-  async #chat(frame: ChatFrame & { readonly type: 'stream_request' | 'message' }): Promise<void> {
-    if (this.#replies.size >= this.#maxStreams)
-      throw new WaggleError('BUSY', { limit: this.#maxStreams, what: 'replies on one connection' });
-    const reply = this.#streams.start(commandOf(frame, this.#clientId));
-    this.#replies.add(reply);
+  /** Tells the client that the server stops, and how long running replies may still take. */
+  announceDrain(deadlineMs: number): void {
+    this.#send({ type: 'server_draining', deadlineMs });
+  }
+
+  async #handle(frame: ClientFrame): Promise<void> {
+    switch (frame.type) {
+      case 'ping':
+        this.#socket.send('{"type":"pong"}');
+        return;
+      case 'cancel':
+        return this.#cancel(frame.streamId);
+      case 'resume':
+        return this.#resume(frame.streamId, frame.position, frame.positions);
+      case 'message':
+        return this.#answerWhole(frame);
+      case 'stream_request':
+        return this.#answer(frame);
+    }
+  }
+
+  async #answer(frame: ChatFrame): Promise<void> {
+    this.#checkLimit();
+    const reply = this.#host.streams.start(commandOf(frame, this.clientId));
+    // The same request again on the same connection: it is being answered already.
+    if (this.#readers.has(reply.streamId)) return;
+    await this.#deliver(reply, reply.read(), frame.positions);
+  }
+
+  async #resume(streamId: string, position: number, positions: boolean): Promise<void> {
+    const reply = this.#host.streams.find(streamId);
+    if (!reply) return this.#sendError(new WaggleError('STREAM_GONE', { streamId }), { streamId });
+    const earlier = this.#readers.get(streamId);
+    if (!earlier) this.#checkLimit();
+    const reader = reply.read(position);
+    await earlier?.return();
+    await this.#deliver(reply, reader, positions);
+  }
+
+  async #cancel(streamId: string): Promise<void> {
+    const reply = this.#host.streams.find(streamId);
+    const receipt = await reply?.cancel('client');
+    if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
+    // Whoever reads the stream finds the same frame in its log.
+    if (!this.#readers.has(streamId))
+      this.#send({ type: 'cancelled', streamId, reason: 'client', ...receipt });
+  }
+
+  async #answerWhole(frame: ChatFrame): Promise<void> {
+    this.#checkLimit();
+    const { requestId } = frame;
+    const abort = new AbortController();
+    this.#whole.add(abort);
     try {
-      if (frame.type === 'message') await this.#sendWhole(reply, frame.requestId);
-      else await this.#sendStream(reply, frame.positions);
+      // Without a requestId nobody could come back for it.
+      const onDisconnect = frame.onDisconnect ?? (requestId ? 'continue' : 'cancel');
+      const reply = this.#host.streams.start(commandOf({ ...frame, onDisconnect }, this.clientId));
+      const answer = await reply.whole(abort.signal);
+      const { conversationId } = reply;
+      this.#send({ type: 'message', ...answer, conversationId, ...(requestId && { requestId }) });
     } finally {
-      this.#replies.delete(reply);
-      this.#events.onDelivered();
+      this.#whole.delete(abort);
+      this.#host.onDelivered();
     }
   }
 
-  async #sendWhole(reply: Reply, requestId: string | undefined): Promise<void> {
-    const { conversationId } = reply;
-    const answer = await reply.whole();
-    this.#send({ type: 'message', ...answer, conversationId, ...(requestId && { requestId }) });
+  async #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean): Promise<void> {
+    this.#readers.set(streamId, reader);
+    try {
+      for await (const entries of reader) {
+        if (this.#socket.send(entries.map(positions ? withPosition : plain))) continue;
+        reader.merge();
+        if (!(await this.#socket.drained())) return;
+      }
+    } finally {
+      if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
+      this.#host.onDelivered();
+    }
   }
 
-  async #sendStream(reply: Reply, positions: boolean): Promise<void> {
-    for await (const entries of reply.read()) {
-      const room = this.#socket.send(entries.map(positions ? withPosition : plain));
-      if (!room && !(await this.#socket.drained())) return;
-    }
+  #checkLimit(): void {
+    const { maxStreamsPerConnection: limit } = this.#host.config;
+    if (this.#readers.size + this.#whole.size >= limit)
+      throw new WaggleError('BUSY', { limit, what: 'replies on one connection' });
+  }
+
+  #refuse(cause: unknown, requestId: string | undefined): void {
+    const error = toClientError(cause);
+    if (error.code === 'INTERNAL')
+      this.#host.logger.error({ err: cause, clientId: this.clientId }, 'a frame could not be handled');
+    this.#sendError(error, requestId === undefined ? {} : { requestId });
+    if (badFrames.has(error.code) && ++this.#bad >= this.#host.config.maxBadFrames)
+      this.close(4400, 'too many frames that cannot be read');
+  }
+
+  #sendError(error: WaggleError, about: { readonly streamId?: string; readonly requestId?: string }): void {
+    const { code, message, retryAfterMs } = error;
+    this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
   }
 
   #send(frame: object): void {
@@ -113,10 +175,11 @@ export class Session implements SocketHandler {
   }
 }
 
-function plain({ frame }: LogEntry): string {
-  return JSON.stringify(frame);
+function plain(entry: LogEntry): string {
+  return entry.json;
 }
 
-function withPosition({ frame, position }: LogEntry): string {
-  return JSON.stringify(frame.type === 'streaming_token' ? { ...frame, position } : frame);
+function withPosition({ frame, position, json }: LogEntry): string {
+  const counts = frame.type === 'streaming_token' || frame.type === 'streaming_thinking';
+  return counts ? JSON.stringify({ ...frame, position }) : json;
 }

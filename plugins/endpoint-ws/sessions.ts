@@ -1,24 +1,26 @@
 import { type ChatStreams, type Logger, type Socket, WaggleError, type WebSocketEndpoint } from '#kernel';
-import { Session } from './session.js';
+import type { Config } from './config.js';
+import { Session, type SessionHost } from './session.js';
 
 const clientIds = /^[A-Za-z0-9._~-]{1,128}$/;
 /** How long terminal frames may take to reach slow readers once everything else is over. */
 const farewellMs = 1000;
 
 /** All connections by client id; a client has one, and the newest wins. */
-export class Sessions implements WebSocketEndpoint {
+export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly path = '/ws/{client_id}';
+  readonly streams: ChatStreams;
+  readonly config: Config;
+  readonly logger: Logger;
   readonly #current = new Map<string, Session>();
   readonly #open = new Set<Session>();
-  readonly #streams: ChatStreams;
-  readonly #maxStreams: number;
-  readonly #logger: Logger;
-  #onDelivered: (() => void) | undefined;
+  #drainEndsAt: number | undefined;
+  #whenDelivered: (() => void) | undefined;
 
-  constructor(streams: ChatStreams, maxStreams: number, logger: Logger) {
-    this.#streams = streams;
-    this.#maxStreams = maxStreams;
-    this.#logger = logger;
+  constructor(streams: ChatStreams, config: Config, logger: Logger) {
+    this.streams = streams;
+    this.config = config;
+    this.logger = logger;
   }
 
   /** @throws INVALID_REQUEST */
@@ -31,10 +33,11 @@ export class Sessions implements WebSocketEndpoint {
 
   open(socket: Socket): Session {
     const clientId = socket.params.client_id as string;
-    const session = new Session(socket, clientId, this.#streams, this.#maxStreams, this.#logger, this);
+    const session = new Session(socket, clientId, this);
     this.#current.get(clientId)?.close(4409, 'taken over by a newer connection');
     this.#current.set(clientId, session);
     this.#open.add(session);
+    if (this.#drainEndsAt !== undefined) this.#announceDrain(session, this.#drainEndsAt);
     return session;
   }
 
@@ -46,20 +49,30 @@ export class Sessions implements WebSocketEndpoint {
   }
 
   onDelivered(): void {
-    this.#onDelivered?.();
+    this.#whenDelivered?.();
   }
 
-  /** Resolves when every reply was delivered, or soon after the deadline. */
-  async drain(deadline: AbortSignal): Promise<void> {
+  /** Resolves when every answer was delivered, or soon after the deadline. */
+  async drain(deadline: AbortSignal, timeoutMs: number): Promise<void> {
+    this.#drainEndsAt = performance.now() + timeoutMs;
+    for (const session of this.#open) this.#announceDrain(session, this.#drainEndsAt);
+    let late: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
-      this.#onDelivered = () => {
+      this.#whenDelivered = () => {
         if ([...this.#open].every((session) => session.idle)) resolve();
       };
-      const late = () => setTimeout(resolve, farewellMs).unref();
-      if (deadline.aborted) late();
-      else deadline.addEventListener('abort', late, { once: true });
+      const wait = () => {
+        late = setTimeout(resolve, farewellMs);
+      };
+      if (deadline.aborted) wait();
+      else deadline.addEventListener('abort', wait, { once: true });
       this.onDelivered();
     });
-    this.#onDelivered = undefined;
+    clearTimeout(late);
+    this.#whenDelivered = undefined;
+  }
+
+  #announceDrain(session: Session, endsAt: number): void {
+    session.announceDrain(Math.max(0, Math.round(endsAt - performance.now())));
   }
 }

@@ -1,17 +1,33 @@
 import { z } from 'zod';
 
+const milliseconds = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+
 export const config = z.strictObject({
   /** Replies that run at the same time. */
   maxRunning: z.int().min(1).default(2000),
+  /** Replies that may wait for their turn. */
+  maxWaiting: z.int().min(0).default(1000),
   /** Characters of one answer, thinking included; a longer one is cut off with an error. */
-  replyLimitChars: z.int().min(1).default(4_000_000),
+  replyLimitChars: z.int().min(1).default(1_000_000),
   /** How long one answer may take in all. */
-  replyTimeoutMs: z
-    .int()
-    .min(1)
-    .default(30 * 60_000),
+  replyTimeoutMs: milliseconds.default(30 * 60_000),
   /** How long an agent may take to stop after a cancel before its reply ends without it. */
-  cancelTimeoutMs: z.int().min(1).default(2000),
+  cancelTimeoutMs: milliseconds.default(2000),
+  /** How long a reply goes on without anybody who reads it. */
+  disconnectGraceMs: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .default(60_000),
+  /** How long an ended reply can still be read. */
+  keepMs: milliseconds.default(5 * 60_000),
+  /** Ended replies that are kept; the oldest go first. */
+  maxKept: z.int().min(0).default(1000),
+  /** Characters of all logs together; ended replies make room for running ones. */
+  totalLimitChars: z.int().min(1).default(128_000_000),
 });
 
 export type Config = z.infer<typeof config>;

@@ -2,10 +2,11 @@ import {
   type AgentChosen,
   type CancelReason,
   type Chat,
-  type ChatCommand,
   type ClientErrorCode,
   type Logger,
   type Reply,
+  type ReplyReader,
+  type StartCommand,
   type StreamChunk,
   type StreamFrame,
   type TerminalFrame,
@@ -18,10 +19,9 @@ import {
 import type { Config } from './config.js';
 import { ReplyLog } from './reply-log.js';
 
-export interface ReplyRequest extends ChatCommand {
+export interface ReplyRequest extends StartCommand {
   readonly streamId: string;
   readonly conversationId: string;
-  readonly requestId?: string | undefined;
 }
 
 /** How a reply ended. */
@@ -30,49 +30,82 @@ export type Ending =
   | { readonly type: 'failed'; readonly error: WaggleError<ClientErrorCode> }
   | { readonly type: 'cancelled'; readonly reason: CancelReason };
 
+/** What a reply tells its owner. */
 export interface ReplyEvents {
   started(reply: MemoryReply, agent: string): void;
+  /** Its log has grown by so many characters; false when there is no room for them. */
+  grew(reply: MemoryReply, chars: number): boolean;
+  /** Its readers are to be woken before long. */
+  stale(log: ReplyLog): void;
   ended(reply: MemoryReply, ending: Ending): void;
 }
 
 /** Pulls one answer from the chat agent into its log. */
 export class MemoryReply implements Reply {
-  readonly #log = new ReplyLog();
+  readonly #log: ReplyLog;
   readonly #abort = new AbortController();
-  readonly #startedAt = performance.now();
-  readonly #request: ReplyRequest;
-  readonly #limits: Config;
+  readonly #acceptedAt = performance.now();
+  readonly request: ReplyRequest;
+  readonly #config: Config;
   readonly #events: ReplyEvents;
+  #queuedMs = 0;
   #deadline: NodeJS.Timeout | undefined;
+  #grace: NodeJS.Timeout | undefined;
   #pumped: Promise<void> | undefined;
   #agent: string | undefined;
   #fallback: { text: string } | undefined;
   #firstTokenMs: number | undefined;
-  #chars = 0;
   #failure: WaggleError<ClientErrorCode> | undefined;
   #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
+  #upstreamClosedMs: number | undefined;
+  #hadReaders = false;
+  #chars = 0;
 
-  constructor(request: ReplyRequest, limits: Config, events: ReplyEvents) {
-    this.#request = request;
-    this.#limits = limits;
+  constructor(request: ReplyRequest, config: Config, events: ReplyEvents) {
+    this.request = request;
+    this.#config = config;
     this.#events = events;
+    this.#log = new ReplyLog({
+      grew: (log) => events.stale(log),
+      readersChanged: (count) => this.#watchReaders(count),
+    });
+    this.#watchReaders(0);
   }
 
   get streamId(): string {
-    return this.#request.streamId;
+    return this.request.streamId;
   }
 
   get conversationId(): string {
-    return this.#request.conversationId;
+    return this.request.conversationId;
+  }
+
+  get ended(): boolean {
+    return this.#log.ended;
   }
 
   get failure(): WaggleError<ClientErrorCode> | undefined {
     return this.#failure;
   }
 
+  get readers(): number {
+    return this.#log.readers;
+  }
+
+  /** Characters of its answer so far. */
+  get chars(): number {
+    return this.#chars;
+  }
+
+  /** Tells readers how many replies are before this one. */
+  wait(ahead: number): void {
+    this.#log.append([{ type: 'queue_update', streamId: this.streamId, ahead }]);
+  }
+
   /** Begins to pull. Called once. */
   run(chat: Chat, logger: Logger): void {
-    const { replyTimeoutMs: timeoutMs } = this.#limits;
+    const { replyTimeoutMs: timeoutMs } = this.#config;
+    this.#queuedMs = this.#elapsedMs;
     this.#deadline = setTimeout(() => {
       this.#fail(
         new WaggleError('AGENT_TIMEOUT', { agent: this.#who, phase: 'the whole answer', timeoutMs }),
@@ -81,48 +114,61 @@ export class MemoryReply implements Reply {
     this.#pumped = this.#pump(chat, logger);
   }
 
-  read() {
-    return this.#log.read();
+  read(position?: number): ReplyReader {
+    return this.#log.read(position);
   }
 
-  async whole(): Promise<WholeReply> {
+  async whole(signal?: AbortSignal): Promise<WholeReply> {
     let text = '';
-    for await (const entries of this.read())
-      for (const { frame } of entries) {
-        if (frame.type === 'streaming_token') text += frame.content;
-        else if (frame.type === 'streaming_end' || frame.type === 'message') {
-          const { agent, usage } = frame;
-          return { content: 'content' in frame ? frame.content : text, agent, ...(usage && { usage }) };
-        } else if (frame.type === 'cancelled' && frame.reason === 'shutdown')
-          throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: 1000 });
-      }
+    const reader = this.read();
+    const leave = () => void reader.return();
+    signal?.addEventListener('abort', leave, { once: true });
+    if (signal?.aborted) leave();
+    try {
+      for await (const entries of reader)
+        for (const { frame } of entries) {
+          if (frame.type === 'streaming_token') text += frame.content;
+          else if (frame.type === 'streaming_end' || frame.type === 'message') {
+            const { agent, usage } = frame;
+            return { content: 'content' in frame ? frame.content : text, agent, ...(usage && { usage }) };
+          } else if (frame.type === 'cancelled' && frame.reason === 'shutdown')
+            throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: 1000 });
+        }
+    } finally {
+      signal?.removeEventListener('abort', leave);
+    }
     const why = 'the reply was cancelled';
     throw this.#failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#who, why });
   }
 
-  async cancel(reason: CancelReason): Promise<void> {
-    if (this.#log.ended) return;
-    this.#cancelling ??= { reason, at: performance.now() };
+  async cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined> {
+    const isFirst = !this.#log.ended && !this.#cancelling;
+    if (isFirst) this.#cancelling = { reason, at: performance.now() };
+    if (!this.#log.ended) await this.#stop();
+    // An agent that ignores its signal is left to itself; what it still says is dropped.
+    this.#endCancelled();
+    const upstreamClosedMs = this.#upstreamClosedMs;
+    return isFirst && upstreamClosedMs !== undefined ? { upstreamClosedMs } : undefined;
+  }
+
+  /** Resolves when the agent has stopped, or has had enough time for it. */
+  async #stop(): Promise<void> {
     this.#abort.abort();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#limits.cancelTimeoutMs);
+      timer = setTimeout(resolve, this.#config.cancelTimeoutMs);
     });
     await Promise.race([this.#pumped, late]);
     clearTimeout(timer);
-    // An agent that ignores its signal is left to itself; what it still says is dropped.
-    this.#endCancelled();
   }
 
   async #pump(chat: Chat, logger: Logger): Promise<void> {
-    const { streamId, requestId: _, ...command } = this.#request;
+    const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.request;
     try {
-      for await (const batch of chat.reply(
-        { ...command, id: streamId },
-        { signal: this.#abort.signal, logger },
-      )) {
+      for await (const batch of chat.reply({ ...command, id }, { signal: this.#abort.signal, logger })) {
         if (this.#log.ended) return;
-        this.#append(batch);
+        // What comes after a cancel would stand in the log behind what the client has been promised.
+        if (!this.#cancelling) this.#append(batch);
       }
       if (!this.#cancelling)
         this.#fail(
@@ -131,25 +177,28 @@ export class MemoryReply implements Reply {
     } catch (error) {
       if (!this.#cancelling) this.#fail(toClientError(error));
     }
-    if (this.#cancelling) this.#endCancelled();
+    this.#endCancelled();
   }
 
   #append(batch: readonly (StreamChunk | AgentChosen)[]): void {
     const frames: StreamFrame[] = [];
+    let chars = 0;
+    let end: Extract<StreamChunk, { type: 'done' }> | undefined;
     for (const chunk of batch) {
       if (chunk.type === 'agent') this.#choose(chunk, frames);
-      else if (chunk.type === 'done') {
-        this.#log.append(frames);
-        this.#finish(chunk);
-        return;
-      } else this.#translate(chunk, frames);
+      else if (chunk.type === 'done') end = chunk;
+      else {
+        if (chunk.type !== 'tool_call') chars += chunk.content.length;
+        this.#translate(chunk, frames);
+      }
     }
-    this.#log.append(frames);
-    const { replyLimitChars } = this.#limits;
-    if (this.#chars > replyLimitChars) {
-      const why = `its answer is longer than ${replyLimitChars} characters`;
-      this.#fail(new WaggleError('AGENT_FAILED', { agent: this.#who, why }));
-    }
+    if (frames.length > 0) this.#log.append(frames);
+    this.#chars += chars;
+    const { replyLimitChars } = this.#config;
+    const cutOff = (why: string) => this.#fail(new WaggleError('AGENT_FAILED', { agent: this.#who, why }));
+    if (!this.#events.grew(this, chars)) cutOff('the server has no room for more of its answer');
+    else if (this.#chars > replyLimitChars) cutOff(`its answer is longer than ${replyLimitChars} characters`);
+    else if (end) this.#finish(end);
   }
 
   #choose({ agent, fallback }: AgentChosen, frames: StreamFrame[]): void {
@@ -158,7 +207,7 @@ export class MemoryReply implements Reply {
       this.#fallback = { text: '' };
       return;
     }
-    const { streamId, conversationId, requestId } = this.#request;
+    const { streamId, conversationId, requestId } = this.request;
     frames.push({
       type: 'streaming_start',
       streamId,
@@ -170,7 +219,7 @@ export class MemoryReply implements Reply {
   }
 
   #translate(chunk: Exclude<StreamChunk, { type: 'done' }>, frames: StreamFrame[]): void {
-    const { streamId } = this.#request;
+    const { streamId } = this.request;
     this.#firstTokenMs ??= this.#elapsedMs;
     if (chunk.type === 'tool_call') {
       const { id, name, arguments: args } = chunk;
@@ -178,18 +227,17 @@ export class MemoryReply implements Reply {
       return;
     }
     const { type, content } = chunk;
-    this.#chars += content.length;
     if (!this.#fallback)
       frames.push({ type: type === 'text' ? 'streaming_token' : 'streaming_thinking', streamId, content });
     else if (type === 'text') this.#fallback.text += content;
   }
 
   #finish({ reason, usage }: Extract<StreamChunk, { type: 'done' }>): void {
-    const { streamId, conversationId, requestId } = this.#request;
+    const { streamId, conversationId, requestId } = this.request;
     const agent = this.#who;
     const firstTokenMs = this.#firstTokenMs;
     const timings = {
-      queuedMs: 0,
+      queuedMs: this.#queuedMs,
       ...(firstTokenMs !== undefined && { firstTokenMs }),
       totalMs: this.#elapsedMs,
     };
@@ -212,7 +260,7 @@ export class MemoryReply implements Reply {
 
   #fail(error: WaggleError<ClientErrorCode>): void {
     const { code, message, retryAfterMs } = error;
-    const { streamId, requestId } = this.#request;
+    const { streamId, requestId } = this.request;
     if (!this.#log.ended) this.#failure = error;
     this.#end(
       {
@@ -229,25 +277,38 @@ export class MemoryReply implements Reply {
   }
 
   #endCancelled(): void {
-    if (!this.#cancelling) return;
+    if (!this.#cancelling || this.#log.ended) return;
     const { reason, at } = this.#cancelling;
     const upstreamClosedMs = Math.round(performance.now() - at);
-    const { streamId } = this.#request;
+    this.#upstreamClosedMs = upstreamClosedMs;
+    const { streamId } = this.request;
     this.#end({ type: 'cancelled', streamId, reason, upstreamClosedMs }, { type: 'cancelled', reason });
   }
 
   #end(frame: TerminalFrame, ending: Ending): void {
     if (this.#log.ended) return;
     clearTimeout(this.#deadline);
+    clearTimeout(this.#grace);
     this.#log.append([frame]);
     this.#events.ended(this, ending);
   }
 
+  /** A lost connection is not a cancel: the reply goes on for a while, so that somebody can come back to it. */
+  #watchReaders(count: number): void {
+    clearTimeout(this.#grace);
+    this.#hadReaders ||= count > 0;
+    if (count > 0 || this.#log.ended) return;
+    const atOnce = this.request.onDisconnect === 'cancel';
+    const abandon = () => void this.cancel(atOnce ? 'disconnected' : 'abandoned');
+    if (atOnce && this.#hadReaders) abandon();
+    else this.#grace = setTimeout(abandon, this.#config.disconnectGraceMs);
+  }
+
   get #who(): string {
-    return this.#agent ?? this.#request.agent ?? 'queen';
+    return this.#agent ?? this.request.agent ?? 'queen';
   }
 
   get #elapsedMs(): number {
-    return Math.round((performance.now() - this.#startedAt) * 10) / 10;
+    return Math.round((performance.now() - this.#acceptedAt) * 10) / 10;
   }
 }

@@ -1,68 +1,177 @@
-import type { LogEntry, StreamFrame } from '#kernel';
+import { type LogEntry, type ReplyReader, type StreamFrame, WaggleError } from '#kernel';
+import { after, FrameEntry, hasContent, isTerminal, merged } from './log-entry.js';
 
-/** What happened in one reply, in order, for any number of readers at their own pace. Nothing is copied per reader. */
+const mergedFrameChars = 8 * 1024;
+/** Whoever is this many frames behind was held up, also if he does not say so. */
+const mergeAboveFrames = 1024;
+
+/** What a log tells its owner. */
+export interface LogEvents {
+  /** There is something new; the owner calls `wake` before long. */
+  grew(log: ReplyLog): void;
+  /** The number of readers has changed. */
+  readersChanged(count: number): void;
+}
+
+/** What happened in one reply, in order, for any number of readers at their own pace. A reader is a place in the list. */
 export class ReplyLog {
   readonly #entries: LogEntry[] = [];
-  readonly #waiting = new Set<() => void>();
+  readonly #readers = new Set<Reader>();
+  readonly #events: LogEvents;
   #position = 0;
   #ended = false;
+
+  constructor(events: LogEvents) {
+    this.#events = events;
+  }
 
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** UTF-16 code units of all text so far. */
+  /** UTF-16 code units of all content so far. */
   get position(): number {
     return this.#position;
   }
 
-  /** Adds frames and wakes the readers, once for all of them. After the terminal frame it adds nothing. */
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  /** Adds frames. After the terminal one it adds nothing. */
   append(frames: readonly StreamFrame[]): void {
     for (const frame of frames) {
       if (this.#ended) break;
-      if (frame.type === 'streaming_token' || frame.type === 'message')
-        this.#position += frame.content.length;
-      this.#entries.push({ frame, position: this.#position });
+      if (hasContent(frame)) this.#position += frame.content.length;
+      this.#entries.push(new FrameEntry(frame, this.#position));
       this.#ended = isTerminal(frame);
     }
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const wake of waiting) wake();
+    this.#events.grew(this);
   }
 
-  /** A reader from the first frame on. */
-  read(): AsyncIterableIterator<readonly LogEntry[]> {
-    let at = 0;
-    let left = false;
-    let wake: (() => void) | undefined;
-    const done = { done: true, value: undefined } as const;
-    // Not a generator: its return() would wait for the next frame.
-    const reader: AsyncIterableIterator<readonly LogEntry[]> = {
-      next: async () => {
-        while (!left && at === this.#entries.length && !this.#ended)
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            this.#waiting.add(resolve);
-          });
-        if (left || at === this.#entries.length) return done;
-        const value = at === 0 ? [...this.#entries] : this.#entries.slice(at);
-        at = this.#entries.length;
-        return { done: false, value };
-      },
-      return: async () => {
-        left = true;
-        if (wake) {
-          this.#waiting.delete(wake);
-          wake();
-        }
-        return done;
-      },
-      [Symbol.asyncIterator]: () => reader,
-    };
+  /** Lets every reader that waits go on. */
+  wake(): void {
+    for (const reader of this.#readers) reader.wake();
+  }
+
+  /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
+  read(position?: number): ReplyReader {
+    if (position !== undefined && position > this.#position)
+      throw new WaggleError('INVALID_REQUEST', {
+        mistakes: [`position: only ${this.#position} characters were sent`],
+      });
+    const reader = new Reader(
+      this.#entries,
+      position,
+      () => this.#ended,
+      (left) => this.#leave(left),
+    );
+    this.#readers.add(reader);
+    this.#events.readersChanged(this.#readers.size);
     return reader;
+  }
+
+  #leave(reader: Reader): void {
+    if (this.#readers.delete(reader)) this.#events.readersChanged(this.#readers.size);
   }
 }
 
-function isTerminal({ type }: StreamFrame): boolean {
-  return type === 'streaming_end' || type === 'message' || type === 'cancelled' || type === 'error';
+const done = { done: true, value: undefined } as const;
+
+// Not a generator: its return() would wait for the next frame.
+class Reader implements ReplyReader {
+  readonly #entries: readonly LogEntry[];
+  readonly #isEnded: () => boolean;
+  readonly #leave: (reader: Reader) => void;
+  /** Where to go on; undefined once it has, or when it began at the beginning. */
+  #resumeAt: number | undefined;
+  #at = 0;
+  #left = false;
+  #merge = false;
+  #wake: (() => void) | undefined;
+
+  constructor(
+    entries: readonly LogEntry[],
+    position: number | undefined,
+    isEnded: () => boolean,
+    leave: (reader: Reader) => void,
+  ) {
+    this.#entries = entries;
+    this.#resumeAt = position;
+    this.#isEnded = isEnded;
+    this.#leave = leave;
+  }
+
+  async next(): Promise<IteratorResult<readonly LogEntry[]>> {
+    for (;;) {
+      if (this.#left) return done;
+      const batch = this.#resumeAt === undefined ? this.#take() : this.#resume(this.#resumeAt);
+      if (batch.length > 0) return { done: false, value: batch };
+      if (this.#isEnded()) return this.return();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async return(): Promise<IteratorResult<readonly LogEntry[]>> {
+    this.#left = true;
+    this.#leave(this);
+    this.wake();
+    return done;
+  }
+
+  merge(): void {
+    this.#merge = true;
+  }
+
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #take(): readonly LogEntry[] {
+    const from = this.#at;
+    this.#at = this.#entries.length;
+    const batch = this.#entries.slice(from);
+    if (!this.#merge && batch.length <= mergeAboveFrames) return batch;
+    this.#merge = false;
+    return merged(batch, mergedFrameChars);
+  }
+
+  /** `streaming_start` anew, and all that lies after the position, in few frames. */
+  #resume(position: number): readonly LogEntry[] {
+    const start = this.#entries.find(({ frame }) => frame.type === 'streaming_start');
+    // An error may end a reply before it has started.
+    if (!start && !this.#isEnded()) return [];
+    this.#resumeAt = undefined;
+    const from = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
+    this.#at = this.#entries.length;
+    const [first, ...rest] = this.#entries.slice(from);
+    const begin = start ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)] : [];
+    return [...begin, ...(first ? merged([after(first, position), ...rest], mergedFrameChars) : [])];
+  }
+}
+
+/** The first entry that has something after `position`. What has no content stands behind the content before it. */
+function indexAfter(entries: readonly LogEntry[], position: number): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((entries[middle] as LogEntry).position > position) high = middle;
+    else low = middle + 1;
+  }
+  // At the same position: tool calls and the end come again rather than never.
+  while (low > 0 && isRepeatable(entries[low - 1] as LogEntry, position)) low--;
+  return low;
+}
+
+function isRepeatable({ frame, position: at }: LogEntry, position: number): boolean {
+  return at === position && (frame.type === 'streaming_tool_call' || isTerminal(frame));
 }

@@ -104,6 +104,22 @@ describe('a bad frame', () => {
 });
 
 describe('a connection', () => {
+  it('that sends nothing but bad frames is closed with 4400', async () => {
+    const client = await WsClient.connect(`${server.ws}/hopeless`);
+    for (let frame = 0; frame < 10; frame++) client.send('{');
+    expect(await client.closed).toMatchObject({ code: 4400 });
+    expect(client.frames).toHaveLength(10);
+  });
+
+  it('that floods is closed with 1008, and others notice nothing', async () => {
+    const flood = await WsClient.connect(`${server.ws}/flood`);
+    const other = await WsClient.connect(`${server.ws}/calm`);
+    for (let frame = 0; frame < 5000; frame++) flood.send('{"type":"ping"}');
+    expect(await flood.closed).toMatchObject({ code: 1008 });
+    expect((await other.ask({ content: 'Hallo' })).at(-1)?.type).toBe('streaming_end');
+    await other.close();
+  });
+
   it('may not have more streams than it is allowed to', async () => {
     const client = await WsClient.connect(`${server.ws}/busy`);
     for (const requestId of ['a', 'b', 'c'])

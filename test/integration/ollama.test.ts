@@ -131,9 +131,9 @@ describe('with an Ollama server', () => {
   });
 
   it.each(['endless', 'silent', 'slow-headers?t=60000'])(
-    'client gone: the socket to %s is closed within 250 ms',
+    'client gone for good: the socket to %s is closed within 250 ms',
     async (model) => {
-      client.send({ type: 'stream_request', content: 'Hallo', model });
+      client.send({ type: 'stream_request', content: 'Hallo', model, onDisconnect: 'cancel' });
       await client.until((frame) => frame.type === 'streaming_start');
       await chatRecord(() => true);
       const leftAt = performance.now();
@@ -151,7 +151,12 @@ describe('with an Ollama server', () => {
       const asked = fetch(`${server.url}${path}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ content: 'x', user_id: 'u', model: 'slow-tokens?ms=5&n=100000' }),
+        body: JSON.stringify({
+          content: 'x',
+          user_id: 'u',
+          model: 'slow-tokens?ms=5&n=100000',
+          on_disconnect: 'cancel',
+        }),
         signal: abort.signal,
       }).then((response) => response.text());
       await chatRecord(({ atMs }) => atMs.firstByteSent !== undefined);

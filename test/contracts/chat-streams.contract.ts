@@ -1,0 +1,842 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  Bus,
+  type Chat,
+  type ChatStreams,
+  type EventBus,
+  type EventName,
+  type LogEntry,
+  Registry,
+  type Reply,
+  type StreamChunk,
+  type StreamFrame,
+} from '#kernel';
+import { config as queenConfig } from '../../plugins/agent-queen/config.js';
+import { Queen } from '../../plugins/agent-queen/queen.js';
+import { config as storeConfig } from '../../plugins/store-memory/config.js';
+import { MemoryStore } from '../../plugins/store-memory/memory-store.js';
+import { call, done, ScriptedAgent, type Step, text } from '../support/agents.js';
+
+/** Limits that every implementation has, under these names. */
+export interface StreamLimits {
+  readonly maxRunning?: number;
+  readonly maxWaiting?: number;
+  readonly replyLimitChars?: number;
+  readonly replyTimeoutMs?: number;
+  readonly cancelTimeoutMs?: number;
+  readonly disconnectGraceMs?: number;
+  readonly keepMs?: number;
+  readonly maxKept?: number;
+  readonly totalLimitChars?: number;
+}
+
+/** What its plugin does with an implementation when the server stops. */
+export interface StreamsSubject extends ChatStreams {
+  drain(deadline: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Create = (chat: Chat, limits: StreamLimits, bus: EventBus) => StreamsSubject;
+
+let requests = 0;
+/** A request of its own each time. */
+const ask = () => ({ userId: 'ann', content: 'Hi', requestId: `q${++requests}` });
+
+async function read(reply: Reply): Promise<readonly LogEntry[]> {
+  const entries: LogEntry[] = [];
+  for await (const batch of reply.read()) entries.push(...batch);
+  return entries;
+}
+
+const framesOf = async (reply: Reply) => (await read(reply)).map((entry) => entry.frame);
+const types = (frames: readonly StreamFrame[]) => frames.map((frame) => frame.type);
+const words = (frames: readonly StreamFrame[]) =>
+  frames.map((frame) => (frame.type === 'streaming_token' ? frame.content : '')).join('');
+
+/** Resolves when the reply's log holds a frame of this type. */
+async function untilFrame(reply: Reply, type: StreamFrame['type']): Promise<void> {
+  for await (const batch of reply.read()) if (batch.some((entry) => entry.frame.type === type)) return;
+  throw new Error(`no ${type}`);
+}
+
+/** Resolves when the reply has ended, without reading it. */
+async function ended(reply: Reply): Promise<void> {
+  while (!reply.ended) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Batches that somebody else puts in, for an agent to yield. */
+class Mailbox {
+  readonly #batches: (readonly StreamChunk[] | Error)[] = [];
+  #wake: (() => void) | undefined;
+
+  put(batch: readonly StreamChunk[]): void {
+    this.#batches.push(batch);
+    this.#wake?.();
+  }
+
+  fail(error: Error): void {
+    this.#batches.push(error);
+    this.#wake?.();
+  }
+
+  async *read(signal: AbortSignal): AsyncGenerator<readonly StreamChunk[]> {
+    signal.addEventListener('abort', () => this.#wake?.(), { once: true });
+    for (;;) {
+      signal.throwIfAborted();
+      const next = this.#batches.shift();
+      if (next instanceof Error) throw next;
+      if (next) yield next;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+  }
+}
+
+/** Everything that the contract `ChatStreams` promises, for any implementation. */
+export function chatStreamsContract(name: string, create: Create): void {
+  const streamsOver = (agents: readonly ScriptedAgent[], limits: StreamLimits = {}) => {
+    const registry = new Registry<ScriptedAgent>('agent');
+    for (const agent of agents) registry.add(agent, 'test');
+    const store = new MemoryStore(storeConfig.parse({}));
+    const candidates = agents.map((agent) => agent.name);
+    const queen = new Queen(queenConfig.parse({ candidates }), registry, store);
+    const events: string[] = [];
+    const bus = new Bus((error) => {
+      throw error;
+    });
+    for (const event of ['started', 'finished', 'failed', 'cancelled'])
+      bus.on(`chat:${event}` as EventName, () => void events.push(event));
+    return { streams: create(queen, limits, bus), events };
+  };
+
+  describe(`${name} keeps the ChatStreams contract`, () => {
+    describe('a reply', () => {
+      it('begins with streaming_start, ends with streaming_end, and names its stream in each frame', async () => {
+        const { streams, events } = streamsOver([new ScriptedAgent('a')]);
+        const reply = streams.start(ask());
+        const frames = await framesOf(reply);
+        expect(frames).toEqual([
+          {
+            type: 'streaming_start',
+            streamId: reply.streamId,
+            agent: 'a',
+            conversationId: reply.conversationId,
+            requestId: `q${requests}`,
+          },
+          { type: 'streaming_token', streamId: reply.streamId, content: 'Hello ' },
+          { type: 'streaming_token', streamId: reply.streamId, content: 'there' },
+          {
+            type: 'streaming_end',
+            streamId: reply.streamId,
+            reason: 'stop',
+            agent: 'a',
+            usage: { inputTokens: 1, outputTokens: 2 },
+            timings: {
+              queuedMs: expect.any(Number),
+              firstTokenMs: expect.any(Number),
+              totalMs: expect.any(Number),
+            },
+          },
+        ]);
+        expect(events).toEqual(['started', 'finished']);
+      });
+
+      it('has an id that cannot be guessed', () => {
+        const { streams } = streamsOver([new ScriptedAgent('a')]);
+        const ids = Array.from({ length: 100 }, () => streams.start(ask()).streamId);
+        expect(new Set(ids).size).toBe(100);
+        expect(Buffer.from(ids[0] as string, 'base64url').length * 8).toBeGreaterThanOrEqual(128);
+      });
+
+      it('counts positions in UTF-16 code units of all its content', async () => {
+        const { streams } = streamsOver([
+          new ScriptedAgent('a', [{ type: 'thinking', content: 'hm' }, text('🐝'), text('äb'), done]),
+        ]);
+        const entries = await read(streams.start(ask()));
+        expect(entries.map((entry) => entry.position)).toEqual([0, 2, 4, 6, 6]);
+      });
+
+      it('passes thinking and tool calls on as frames of their own', async () => {
+        const { streams } = streamsOver([
+          new ScriptedAgent('a', [
+            { type: 'thinking', content: 'hm' },
+            { type: 'tool_call', id: 't1', name: 'weather', arguments: { city: 'Rome' } },
+            done,
+          ]),
+        ]);
+        const frames = await framesOf(streams.start(ask()));
+        expect(types(frames)).toEqual([
+          'streaming_start',
+          'streaming_thinking',
+          'streaming_tool_call',
+          'streaming_end',
+        ]);
+        expect(frames[2]).toMatchObject({ id: 't1', name: 'weather', arguments: { city: 'Rome' } });
+      });
+
+      it('gives every reader the same, early or late, and asks the agent once', async () => {
+        const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const early = read(reply);
+        await untilFrame(reply, 'streaming_token');
+        const middle = read(reply);
+        agent.release();
+        const expected = await early;
+        expect(await middle).toEqual(expected);
+        expect(await read(reply)).toEqual(expected);
+        expect(agent.requests).toHaveLength(1);
+      });
+
+      it('gives what arrived together together', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a', [[text('a'), text('b'), text('c')], done])]);
+        const sizes: number[] = [];
+        for await (const batch of streams.start(ask()).read())
+          sizes.push(batch.filter((entry) => entry.frame.type === 'streaming_token').length);
+        expect(Math.max(...sizes)).toBe(3);
+      });
+
+      it('lets a reader leave while it waits, and goes on', async () => {
+        const agent = new ScriptedAgent('a', ['wait', text('x'), done]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const reader = reply.read()[Symbol.asyncIterator]();
+        await reader.next();
+        const waiting = reader.next();
+        await reader.return?.();
+        expect(await waiting).toMatchObject({ done: true });
+        agent.release();
+        expect(types(await framesOf(reply)).at(-1)).toBe('streaming_end');
+      });
+
+      it('comes as one message when another agent took over before the first token', async () => {
+        const { streams, events } = streamsOver([
+          new ScriptedAgent('a', [new Error('boom')]),
+          new ScriptedAgent('b', [{ type: 'thinking', content: 'hm' }, text('Hello '), text('there'), done]),
+        ]);
+        const reply = streams.start(ask());
+        const frames = await framesOf(reply);
+        expect(types(frames)).toEqual(['streaming_start', 'message']);
+        expect(frames[1]).toEqual({
+          type: 'message',
+          content: 'Hello there',
+          agent: 'b',
+          conversationId: reply.conversationId,
+          streamId: reply.streamId,
+          requestId: `q${requests}`,
+          usage: { inputTokens: 1, outputTokens: 2 },
+        });
+        expect(events).toEqual(['started', 'finished']);
+      });
+
+      it('ends with one error that names its stream when its agent fails after the first token', async () => {
+        const { streams, events } = streamsOver([
+          new ScriptedAgent('a', [text('Hel'), new Error('secret /etc/x')]),
+        ]);
+        const reply = streams.start(ask());
+        const frames = await framesOf(reply);
+        expect(types(frames)).toEqual(['streaming_start', 'streaming_token', 'error']);
+        expect(frames[2]).toMatchObject({
+          code: 'AGENT_FAILED',
+          streamId: reply.streamId,
+          requestId: `q${requests}`,
+        });
+        expect(JSON.stringify(frames)).not.toContain('secret');
+        expect(reply.failure?.code).toBe('AGENT_FAILED');
+        expect(events).toEqual(['started', 'failed']);
+      });
+
+      it('ends with an error without a stream when it never began', async () => {
+        const { streams, events } = streamsOver([new ScriptedAgent('a')]);
+        const [frame, ...rest] = await framesOf(streams.start({ ...ask(), agent: 'nobody' }));
+        expect(frame).toMatchObject({ type: 'error', code: 'AGENT_UNKNOWN', requestId: `q${requests}` });
+        expect(frame).not.toHaveProperty('streamId');
+        expect(rest).toEqual([]);
+        expect(events).toEqual(['failed']);
+      });
+
+      it.each<[string, readonly Step[]]>([
+        ['at once', ['wait', done]],
+        ['in the middle', [text('Hel'), 'wait', done]],
+      ])('is cancelled %s: one cancelled frame, after its agent has stopped', async (_, script) => {
+        const agent = new ScriptedAgent('a', script);
+        const { streams, events } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        await untilFrame(reply, script[0] === 'wait' ? 'streaming_start' : 'streaming_token');
+        await Promise.all([reply.cancel('client'), reply.cancel('client')]);
+        expect(agent.running).toBe(0);
+        const frames = await framesOf(reply);
+        expect(frames.at(-1)).toMatchObject({
+          type: 'cancelled',
+          reason: 'client',
+          upstreamClosedMs: expect.any(Number),
+        });
+        expect(frames.filter((frame) => frame.type === 'cancelled')).toHaveLength(1);
+        expect(events).toEqual(['started', 'cancelled']);
+      });
+
+      it('is not changed by a cancel after its end', async () => {
+        const { streams, events } = streamsOver([new ScriptedAgent('a')]);
+        const reply = streams.start(ask());
+        const frames = await framesOf(reply);
+        await reply.cancel('client');
+        expect(await framesOf(reply)).toEqual(frames);
+        expect(events).toEqual(['started', 'finished']);
+      });
+
+      it('ends in time also when its agent ignores the cancel, and drops what it still says', async () => {
+        const agent = new ScriptedAgent('a', [text('Hel'), 'wait', text('lo'), done]);
+        const original = agent.generateResponseStream.bind(agent);
+        agent.generateResponseStream = (request) => original(request, call());
+        const { streams, events } = streamsOver([agent], { cancelTimeoutMs: 20 });
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        await reply.cancel('client');
+        agent.release();
+        const frames = await framesOf(reply);
+        expect(words(frames)).toBe('Hel');
+        expect(frames.at(-1)).toMatchObject({ type: 'cancelled' });
+        expect(events).toEqual(['started', 'cancelled']);
+      });
+
+      it('is cut off with an error when it grows too long', async () => {
+        const { streams } = streamsOver(
+          [new ScriptedAgent('a', [text('12345'), text('67890'), text('x'), 'wait'])],
+          {
+            replyLimitChars: 9,
+          },
+        );
+        const frames = await framesOf(streams.start(ask()));
+        expect(types(frames)).toEqual(['streaming_start', 'streaming_token', 'streaming_token', 'error']);
+        expect(frames.at(-1)).toMatchObject({
+          code: 'AGENT_FAILED',
+          message: expect.stringContaining('9 characters'),
+        });
+      });
+
+      it('is cut off with an error when it takes too long, and its agent stops', async () => {
+        const agent = new ScriptedAgent('a', [text('x'), 'wait']);
+        const { streams } = streamsOver([agent], { replyTimeoutMs: 20 });
+        const frames = await framesOf(streams.start(ask()));
+        expect(frames.at(-1)).toMatchObject({ type: 'error', code: 'AGENT_TIMEOUT' });
+        await streams.close();
+        expect(agent.running).toBe(0);
+      });
+
+      it('can be had as a whole', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a')]);
+        expect(await streams.start(ask()).whole()).toEqual({
+          content: 'Hello there',
+          agent: 'a',
+          usage: { inputTokens: 1, outputTokens: 2 },
+        });
+        const failing = streamsOver([new ScriptedAgent('a', [text('x'), new Error('boom')])]).streams;
+        await expect(failing.start(ask()).whole()).rejects.toMatchObject({ code: 'AGENT_FAILED' });
+        const falling = streamsOver([
+          new ScriptedAgent('a', [new Error('boom')]),
+          new ScriptedAgent('b'),
+        ]).streams;
+        expect(await falling.start(ask()).whole()).toMatchObject({ content: 'Hello there', agent: 'b' });
+      });
+
+      it.each([
+        ['client', 'AGENT_DISCONNECTED'],
+        ['shutdown', 'SHUTTING_DOWN'],
+      ] as const)('cannot be had as a whole after a cancel: %s', async (reason, code) => {
+        const { streams } = streamsOver([new ScriptedAgent('a', ['wait'])]);
+        const reply = streams.start(ask());
+        const whole = reply.whole();
+        await untilFrame(reply, 'streaming_start');
+        await Promise.all([reply.cancel(reason), expect(whole).rejects.toMatchObject({ code })]);
+      });
+    });
+
+    describe('replies', () => {
+      it('refuses more replies than it may run, and takes the next one when one has ended', async () => {
+        const agent = new ScriptedAgent('a', ['wait', done]);
+        const { streams } = streamsOver([agent], { maxRunning: 1, maxWaiting: 0 });
+        const first = streams.start(ask());
+        expect(() => streams.start(ask())).toThrow(
+          expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: expect.any(Number) }),
+        );
+        await untilFrame(first, 'streaming_start');
+        agent.release();
+        await read(first);
+        const next = streams.start(ask());
+        await next.cancel('client');
+      });
+
+      it('lets running replies end while it drains, and refuses new ones', async () => {
+        const agent = new ScriptedAgent('a', [text('x'), 'wait', done]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        const drained = streams.drain(new AbortController().signal);
+        expect(() => streams.start(ask())).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
+        agent.release();
+        await drained;
+        expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'streaming_end' });
+      });
+
+      it('cancels what still runs at the deadline', async () => {
+        const agent = new ScriptedAgent('a', [text('x'), 'wait', done]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        await streams.drain(AbortSignal.abort());
+        expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'shutdown' });
+        expect(agent.running).toBe(0);
+      });
+    });
+
+    describe('resuming', () => {
+      const script: readonly Step[] = [
+        { type: 'thinking', content: 'hm 🤔' },
+        text('one '),
+        { type: 'tool_call', id: 't1', name: 'weather', arguments: {} },
+        text('two 🐝'),
+        done,
+      ];
+      const contentOf = (frames: readonly StreamFrame[]) =>
+        frames
+          .map((frame) =>
+            frame.type === 'streaming_token' || frame.type === 'streaming_thinking' ? frame.content : '',
+          )
+          .join('');
+      const whole = 'hm 🤔one two 🐝';
+      const readFrom = async (reply: Reply, position: number) => {
+        const entries: LogEntry[] = [];
+        for await (const batch of reply.read(position)) entries.push(...batch);
+        return entries;
+      };
+
+      it('gives streaming_start with resumed, and then exactly what lies after any position', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a', script)]);
+        const reply = streams.start(ask());
+        await read(reply);
+        for (let position = 0; position <= whole.length; position++) {
+          const entries = await readFrom(reply, position);
+          const frames = entries.map((entry) => entry.frame);
+          expect(frames[0]).toMatchObject({
+            type: 'streaming_start',
+            resumed: true,
+            streamId: reply.streamId,
+          });
+          expect(entries[0]?.position).toBe(position);
+          expect(contentOf(frames)).toBe(whole.slice(position));
+          expect(frames.filter((frame) => frame.type === 'streaming_end')).toHaveLength(1);
+          expect(frames.at(-1)?.type).toBe('streaming_end');
+          expect(entries.at(-1)?.position).toBe(whole.length);
+        }
+      });
+
+      it('gives a tool call again rather than never', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a', script)]);
+        const reply = streams.start(ask());
+        await read(reply);
+        const at = whole.indexOf('two');
+        for (const [position, times] of [
+          [0, 1],
+          [at, 1],
+          [at + 1, 0],
+        ] as const) {
+          const entries = await readFrom(reply, position);
+          expect(entries.filter(({ frame }) => frame.type === 'streaming_tool_call')).toHaveLength(times);
+        }
+      });
+
+      it('refuses a position beyond what was sent', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a', script)]);
+        const reply = streams.start(ask());
+        await read(reply);
+        expect(() => reply.read(whole.length + 1)).toThrow(
+          expect.objectContaining({ code: 'INVALID_REQUEST' }),
+        );
+      });
+
+      it('goes on while the reply still runs, and twice', async () => {
+        const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        const readers = [readFrom(reply, 2), readFrom(reply, 4)];
+        agent.release();
+        const [late, later] = await Promise.all(readers);
+        expect(words((late ?? []).map((entry) => entry.frame))).toBe('e two');
+        expect(words((later ?? []).map((entry) => entry.frame))).toBe('two');
+      });
+
+      it('waits for a reply that has not started', async () => {
+        const agent = new ScriptedAgent('a');
+        let healthy = () => {};
+        agent.health = () =>
+          new Promise((resolve) => {
+            healthy = () => resolve({ healthy: true });
+          });
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const resumed = readFrom(reply, 0);
+        await new Promise(setImmediate);
+        healthy();
+        const frames = (await resumed).map((entry) => entry.frame);
+        expect(types(frames)).toEqual(['streaming_start', 'streaming_token', 'streaming_end']);
+        expect(words(frames)).toBe('Hello there');
+      });
+
+      it('gives the error of a reply that never started', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a')]);
+        const reply = streams.start({ ...ask(), agent: 'nobody' });
+        await read(reply);
+        expect((await readFrom(reply, 0)).map((entry) => entry.frame)).toEqual([
+          expect.objectContaining({ type: 'error', code: 'AGENT_UNKNOWN' }),
+        ]);
+      });
+
+      it('gives a message that took the place of a stream', async () => {
+        const { streams } = streamsOver([
+          new ScriptedAgent('a', [new Error('boom')]),
+          new ScriptedAgent('b'),
+        ]);
+        const reply = streams.start(ask());
+        await read(reply);
+        const frames = (await readFrom(reply, 0)).map((entry) => entry.frame);
+        expect(types(frames)).toEqual(['streaming_start', 'message']);
+        expect(frames[1]).toMatchObject({ content: 'Hello there' });
+        expect(types((await readFrom(reply, 11)).map((entry) => entry.frame))).toEqual([
+          'streaming_start',
+          'message',
+        ]);
+      });
+    });
+
+    describe('a reader that was held up', () => {
+      it('gets its backlog in few frames, and the same text', async () => {
+        const tokens = Array.from({ length: 500 }, (_, index) => text(`${index} 🐝 `));
+        const agent = new ScriptedAgent('a', [
+          'wait',
+          tokens,
+          { type: 'thinking', content: 'x' },
+          tokens,
+          done,
+        ]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const [slow, fast] = [reply.read(), read(reply)];
+        await slow.next();
+        agent.release();
+        const all = (await fast).map((entry) => entry.frame);
+        slow.merge();
+        const frames: StreamFrame[] = [];
+        for await (const batch of slow) frames.push(...batch.map((entry) => entry.frame));
+        expect(words(frames)).toBe(words(all));
+        expect(frames.length).toBeLessThan(10);
+        expect(all.length).toBeGreaterThan(1000);
+        expect(frames.at(-1)?.type).toBe('streaming_end');
+      });
+    });
+
+    describe('the same requestId', () => {
+      it('gives the same reply, also at the same time and after its end, and the agent runs once', async () => {
+        const agent = new ScriptedAgent('a');
+        const { streams } = streamsOver([agent]);
+        const command = ask();
+        const replies = [streams.start(command), streams.start(command), streams.start(command)];
+        const [first, ...others] = await Promise.all(replies.map(read));
+        for (const other of others) expect(other).toEqual(first);
+        expect(streams.start(command)).toBe(replies[0]);
+        expect(agent.requests).toHaveLength(1);
+      });
+
+      it('of another user is another request; without one each is', async () => {
+        const agent = new ScriptedAgent('a');
+        const { streams } = streamsOver([agent]);
+        const command = ask();
+        const replies = [
+          streams.start(command),
+          streams.start({ ...command, userId: 'bob' }),
+          streams.start({ userId: 'ann', content: 'x' }),
+          streams.start({ userId: 'ann', content: 'x' }),
+        ];
+        expect(new Set(replies).size).toBe(4);
+        await Promise.all(replies.map(read));
+        expect(agent.requests).toHaveLength(4);
+      });
+    });
+
+    describe('when nobody reads any more', () => {
+      it('a reply goes on for the grace period, and whoever comes back loses nothing', async () => {
+        const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
+        const { streams, events } = streamsOver([agent], { disconnectGraceMs: 60_000 });
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        expect(streams.figures.readers).toBe(0);
+        agent.release();
+        expect(words(await framesOf(reply))).toBe('one two');
+        expect(events).toEqual(['started', 'finished']);
+      });
+
+      it('it is cancelled when the grace period is over', async () => {
+        const agent = new ScriptedAgent('a', [text('one '), 'wait']);
+        const { streams, events } = streamsOver([agent], { disconnectGraceMs: 20 });
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        await ended(reply);
+        expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'abandoned' });
+        expect(agent.running).toBe(0);
+        expect(events).toEqual(['started', 'cancelled']);
+      });
+
+      it('it is cancelled too when nobody ever came', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a', ['wait'])], { disconnectGraceMs: 20 });
+        const reply = streams.start(ask());
+        await ended(reply);
+        expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'abandoned' });
+      });
+
+      it('it goes on as long as one reader is left', async () => {
+        const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
+        const { streams } = streamsOver([agent], { disconnectGraceMs: 1 });
+        const reply = streams.start({ ...ask(), onDisconnect: 'cancel' });
+        const [one, two] = [reply.read(), framesOf(reply)];
+        await one.next();
+        await one.return();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        agent.release();
+        expect(words(await two)).toBe('one two');
+      });
+
+      it('it is cancelled at once where the request says so', async () => {
+        const agent = new ScriptedAgent('a', [text('one '), 'wait']);
+        const { streams } = streamsOver([agent], { disconnectGraceMs: 60_000 });
+        const reply = streams.start({ ...ask(), onDisconnect: 'cancel' });
+        await untilFrame(reply, 'streaming_token');
+        await ended(reply);
+        expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'disconnected' });
+      });
+
+      it('a whole answer that nobody waits for any more is given up', async () => {
+        const agent = new ScriptedAgent('a', ['wait']);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start({ ...ask(), onDisconnect: 'cancel' });
+        const abort = new AbortController();
+        const answer = reply.whole(abort.signal);
+        abort.abort();
+        await expect(answer).rejects.toMatchObject({ code: 'AGENT_DISCONNECTED' });
+        await ended(reply);
+        expect(agent.running).toBe(0);
+      });
+    });
+
+    describe('waiting for a turn', () => {
+      it('is in order, tells how many are before, and is part of the timings', async () => {
+        const agent = new ScriptedAgent('a', ['wait', done]);
+        const { streams } = streamsOver([agent], { maxRunning: 1 });
+        const replies = Array.from({ length: 4 }, () => streams.start(ask()));
+        expect(streams.figures).toMatchObject({ running: 1, waiting: 3 });
+        const reads = replies.map(framesOf);
+        for (const reply of replies) {
+          await untilFrame(reply, 'streaming_start');
+          agent.release();
+          await ended(reply);
+        }
+        const all = await Promise.all(reads);
+        const aheads = all.map((frames) =>
+          frames.flatMap((frame) => (frame.type === 'queue_update' ? [frame.ahead] : [])),
+        );
+        expect(aheads).toEqual([[], [0], [1, 0], [2, 1, 0]]);
+        for (const frames of all)
+          expect(types(frames).slice(-2)).toEqual(['streaming_start', 'streaming_end']);
+        const end = all[3]?.at(-1);
+        expect(end?.type === 'streaming_end' && end.timings.queuedMs).toBeGreaterThan(0);
+      });
+
+      it('can be cancelled, and the line closes up', async () => {
+        const agent = new ScriptedAgent('a', ['wait', done]);
+        const { streams } = streamsOver([agent], { maxRunning: 1 });
+        const [first, second, third] = [streams.start(ask()), streams.start(ask()), streams.start(ask())];
+        expect(await second.cancel('client')).toEqual({ upstreamClosedMs: expect.any(Number) });
+        expect(agent.requests).toHaveLength(0);
+        await untilFrame(first, 'streaming_start');
+        agent.release();
+        await untilFrame(third, 'streaming_start');
+        await third.cancel('client');
+        expect(streams.figures).toMatchObject({ running: 0, waiting: 0 });
+      });
+    });
+
+    describe('a log that has ended', () => {
+      it('is kept for a while and then gone, with all that it took', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a')], { keepMs: 30 });
+        const command = ask();
+        const reply = streams.start(command);
+        await read(reply);
+        expect(streams.find(reply.streamId)).toBe(reply);
+        while (streams.find(reply.streamId)) await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(streams.figures).toEqual({ running: 0, waiting: 0, kept: 0, readers: 0, chars: 0 });
+        expect(streams.list()).toEqual([]);
+        expect(streams.start(command)).not.toBe(reply);
+      });
+
+      it('makes room for newer ones, the oldest first', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a')], { maxKept: 2 });
+        const replies: Reply[] = [];
+        for (let index = 0; index < 4; index++) {
+          const reply = streams.start(ask());
+          await read(reply);
+          replies.push(reply);
+        }
+        expect(replies.map((reply) => streams.find(reply.streamId) === reply)).toEqual([
+          false,
+          false,
+          true,
+          true,
+        ]);
+        expect(streams.list()).toEqual(replies.slice(2));
+      });
+
+      it('makes room when the characters of all logs are too many', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a', [text('x'.repeat(60)), done])], {
+          totalLimitChars: 100,
+        });
+        const first = streams.start(ask());
+        await read(first);
+        const second = streams.start(ask());
+        expect((await framesOf(second)).at(-1)?.type).toBe('streaming_end');
+        expect(streams.find(first.streamId)).toBeUndefined();
+        expect(streams.figures.chars).toBe(60);
+      });
+
+      it('is not cut short for a reader that is still at it', async () => {
+        const { streams } = streamsOver([new ScriptedAgent('a')], { maxKept: 0 });
+        const reply = streams.start(ask());
+        const reader = reply.read();
+        await ended(reply);
+        expect(streams.find(reply.streamId)).toBeUndefined();
+        const frames: StreamFrame[] = [];
+        for await (const batch of reader) frames.push(...batch.map((entry) => entry.frame));
+        expect(words(frames)).toBe('Hello there');
+      });
+    });
+
+    it('a reply for which there is no room is cut off with an error, and the others go on', async () => {
+      const big = new ScriptedAgent('big', [text('x'.repeat(80)), text('x'.repeat(80)), 'wait']);
+      const { streams } = streamsOver([big, new ScriptedAgent('small')], { totalLimitChars: 100 });
+      const reply = streams.start({ ...ask(), agent: 'big' });
+      expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'error', code: 'AGENT_FAILED' });
+      const next = streams.start({ ...ask(), agent: 'small' });
+      expect((await framesOf(next)).at(-1)?.type).toBe('streaming_end');
+    });
+
+    it('a thousand readers of one reply get the same, and the agent runs once', async () => {
+      const agent = new ScriptedAgent('a', [
+        'wait',
+        ...Array.from({ length: 50 }, (_, index) => text(`${index} `)),
+        done,
+      ]);
+      const { streams } = streamsOver([agent]);
+      const reply = streams.start(ask());
+      const readers = Array.from({ length: 1000 }, () => framesOf(reply));
+      await untilFrame(reply, 'streaming_start');
+      agent.release();
+      const [first, ...others] = await Promise.all(readers);
+      for (const other of others) expect(words(other)).toBe(words(first ?? []));
+      expect(agent.requests).toHaveLength(1);
+      expect(streams.figures.readers).toBe(0);
+    });
+
+    it('whatever happens in whatever order, each reader gets exactly the text after its position, and one end', async () => {
+      const step = fc.oneof(
+        {
+          weight: 4,
+          arbitrary: fc.record({
+            say: fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 6 }), {
+              minLength: 1,
+              maxLength: 4,
+            }),
+          }),
+        },
+        { weight: 2, arbitrary: fc.record({ read: fc.option(fc.nat({ max: 60 }), { nil: undefined }) }) },
+        { weight: 1, arbitrary: fc.record({ merge: fc.nat() }) },
+        { weight: 1, arbitrary: fc.record({ leave: fc.nat() }) },
+        { weight: 2, arbitrary: fc.constant('turn' as const) },
+      );
+      const ending = fc.constantFrom('done', 'throw', 'cancel', 'shutdown');
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 30 }), ending, async (steps, how) => {
+          const said = new Mailbox();
+          const agent = new ScriptedAgent('a');
+          agent.generateResponseStream = async function* (_request, { signal }) {
+            for await (const batch of said.read(signal)) yield batch;
+          };
+          const { streams, events } = streamsOver([agent]);
+          const reply = streams.start(ask());
+          await untilFrame(reply, 'streaming_start');
+          let sent = '';
+          const readings: {
+            readonly reader: ReturnType<Reply['read']>;
+            readonly from: number;
+            left: boolean;
+            readonly got: Promise<{ text: string; ends: number }>;
+          }[] = [];
+          const attach = (position?: number) => {
+            const reader = reply.read(position);
+            const got = (async () => {
+              let joined = '';
+              let ends = 0;
+              for await (const batch of reader)
+                for (const { frame } of batch) {
+                  if (frame.type === 'streaming_token') joined += frame.content;
+                  else if (frame.type !== 'streaming_start') ends++;
+                }
+              return { text: joined, ends };
+            })();
+            readings.push({ reader, from: position ?? 0, left: false, got });
+          };
+          attach();
+          for (const each of steps) {
+            if (each === 'turn') await new Promise(setImmediate);
+            else if ('say' in each) {
+              said.put(each.say.map(text));
+              sent += each.say.join('');
+            } else if ('read' in each) {
+              await new Promise(setImmediate);
+              await new Promise(setImmediate);
+              attach(each.read === undefined ? undefined : Math.min(each.read, sent.length));
+            } else if ('merge' in each) readings[each.merge % readings.length]?.reader.merge();
+            else {
+              const reading = readings[each.leave % readings.length];
+              if (reading) {
+                reading.left = true;
+                await reading.reader.return();
+              }
+            }
+          }
+          await new Promise(setImmediate);
+          await new Promise(setImmediate);
+          if (how === 'done') said.put([done]);
+          else if (how === 'throw') said.fail(new Error('boom'));
+          else await reply.cancel(how === 'cancel' ? 'client' : 'shutdown');
+          attach(Math.floor(sent.length / 2));
+          await ended(reply);
+          attach(sent.length);
+          for (const { from, left, got } of readings) {
+            const { text: joined, ends } = await got;
+            if (left) expect(sent.slice(from).startsWith(joined)).toBe(true);
+            else {
+              expect(joined).toBe(sent.slice(from));
+              expect(ends).toBe(1);
+            }
+          }
+          expect(events).toHaveLength(2);
+          expect(streams.figures).toMatchObject({ running: 0, waiting: 0, readers: 0 });
+          await streams.close();
+          expect(streams.figures).toMatchObject({ kept: 0, chars: 0 });
+        }),
+        { numRuns: 200 },
+      );
+    });
+  });
+}
