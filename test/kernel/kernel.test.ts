@@ -832,6 +832,8 @@ describe('unloading', () => {
     const asked = [kernel.unload('slow')];
     await begun.promise;
     asked.push(kernel.unload('a'), kernel.stop());
+    // A turn in which the others could begin, if they did not wait.
+    await new Promise((resolve) => setImmediate(resolve));
     gate.resolve();
     await Promise.all(asked);
     expect(done.slice(2)).toEqual(['stop slow', 'stop a', 'stop z']);

@@ -377,10 +377,12 @@ plugins:
     link('outside.js', 'file.js');
     link('outside', 'folder');
     link('outside.js', 'half/index.js');
+    folder.write('more-of-it/index.js', source('outside'));
+    link('more-of-it', 'sibling');
     link('more/inside', 'alias');
     const { kernel, mistakes } = await load(folder, 'extensions: more');
     expect(mistakes).toEqual(
-      ['file.js', 'folder', 'half', 'main'].map(
+      ['file.js', 'folder', 'half', 'main', 'sibling'].map(
         (name) => `extensions: ${name}: refused, because it is a link that leads out of the folder`,
       ),
     );
