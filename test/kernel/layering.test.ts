@@ -57,13 +57,28 @@ describe('the layers', () => {
     },
   );
 
-  it.each(
-    kernel
-      .filter(({ path }) => !path.includes('/http/'))
-      .map(({ path, imports }) => [path, imports] as const),
-  )('of the kernel: %s knows no sockets, no threads and no model server', (_, imports) => {
-    const known = /^(uWebSockets\.js|tinypool|ollama|ws|(node:)?(http|https|net|tls|worker_threads))$/;
-    expect(imports.filter((each) => known.test(each))).toEqual([]);
+  it.each(kernel.map(({ path, imports }) => [path, imports] as const))(
+    'of the kernel: %s knows no native sockets, no thread pool and no model server',
+    (_, imports) => {
+      expect(imports.filter((each) => /^(uWebSockets\.js|uwebsockets|tinypool|ollama)$/.test(each))).toEqual(
+        [],
+      );
+    },
+  );
+
+  it('of the kernel: what `Kernel` stands on knows no network and no threads at all', () => {
+    const reached = new Set<SourceFile>();
+    const visit = (path: string): void => {
+      const file = kernel.find((each) => each.path === path.replace(/\.js$/, '.ts'));
+      if (!file || reached.has(file)) return;
+      reached.add(file);
+      for (const each of file.imports) visit(each);
+    };
+    visit('kernel/kernel.ts');
+    expect(reached.size).toBeGreaterThan(10);
+    const network = /^(ws|undici|(node:)?(http|http2|https|net|tls|dgram|worker_threads|child_process))$/;
+    for (const { path, imports } of reached)
+      expect([path, ...imports.filter((each) => network.test(each))]).toEqual([path]);
   });
 
   it.each(plugins.map(({ path, imports }) => [path, imports] as const))(
