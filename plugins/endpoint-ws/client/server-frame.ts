@@ -1,0 +1,26 @@
+import type { Answer } from './types.js';
+
+/** A frame of the server. Which fields it has depends on its type; those that nobody knows are ignored. */
+export interface ServerFrame {
+  readonly type: string;
+  readonly streamId?: string;
+  readonly taskId?: string;
+  readonly requestId?: string;
+  readonly agent?: string;
+  readonly conversationId?: string;
+  readonly content?: string;
+  readonly position?: number;
+  readonly id?: string;
+  readonly name?: string;
+  readonly arguments?: unknown;
+  readonly reason?: string;
+  readonly usage?: Answer['usage'];
+  readonly timings?: Answer['timings'];
+  readonly upstreamClosedMs?: number;
+  readonly code?: string;
+  readonly message?: string;
+  readonly retryAfterMs?: number;
+  readonly ahead?: number;
+  readonly progress?: unknown;
+  readonly output?: unknown;
+}
