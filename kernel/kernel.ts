@@ -351,22 +351,17 @@ export class Kernel {
       const timersBefore = runningTimers();
       const { errors, left } = await entry.scope.close(pluginTimeoutMs);
       entry.timers -= timersBefore - runningTimers();
-      for (const err of errors) logger.error({ err, plugin: entry.id }, 'an undo failed');
-      const late =
-        left.length > 0
-          ? [
-              new WaggleError('KERNEL_PLUGIN_TIMEOUT', {
-                plugin: entry.id,
-                phase: 'stop',
-                timeoutMs: pluginTimeoutMs,
-                left,
-              }),
-            ]
-          : [];
-      for (const err of late) logger.error({ err, plugin: entry.id }, 'left something behind');
-      const [first] = [...errors, ...late];
-      failures.push(...[...errors, ...late].map((error) => `${entry.id}: ${error.message}`));
-      if (first) this.#move(entry, 'failed', entry.error ?? first);
+      const plugin = entry.id;
+      const all = [...errors];
+      for (const err of errors) logger.error({ err, plugin }, 'an undo failed');
+      if (left.length > 0) {
+        const details = { plugin, phase: 'stop', timeoutMs: pluginTimeoutMs, left };
+        const err = new WaggleError('KERNEL_PLUGIN_TIMEOUT', details);
+        logger.error({ err, plugin }, 'left something behind');
+        all.push(err);
+      }
+      failures.push(...all.map((error) => `${plugin}: ${error.message}`));
+      if (all.length > 0) this.#move(entry, 'failed', entry.error ?? all[0]);
       else if (entry.state !== 'failed') this.#move(entry, 'stopped');
     }
     if (failures.length > 0) throw new WaggleError('KERNEL_STOP_FAILED', { failures });
