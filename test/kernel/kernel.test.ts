@@ -541,8 +541,8 @@ describe('stopping', () => {
         plugin('p', {
           setup(ctx) {
             ctx.effect('mark', () => () => void done.push('undo'));
-            ctx.onDrain(async (deadline) => {
-              done.push(`drain ${kernel.state} ${deadline.aborted}`);
+            ctx.onDrain(async (deadline, timeoutMs) => {
+              done.push(`drain ${kernel.state} ${deadline.aborted} ${timeoutMs}`);
               await new Promise((resolve) => deadline.addEventListener('abort', resolve));
               done.push('deadline');
             });
@@ -552,7 +552,7 @@ describe('stopping', () => {
       { drainTimeoutMs: 20 },
     );
     await kernel.stop();
-    expect(done).toEqual(['drain draining false', 'deadline', 'undo']);
+    expect(done).toEqual(['drain draining false 20', 'deadline', 'undo']);
   });
 
   it('drains all plugins at the same time, and a failing drain is logged only', async () => {
