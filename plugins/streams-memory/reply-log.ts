@@ -4,6 +4,8 @@ import { after, FrameEntry, hasContent, isTerminal, merged } from './log-entry.j
 const mergedFrameChars = 8 * 1024;
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
+/** What one pull gives at the most, so that a long backlog does not fill a reader's buffers in one go. */
+const batchChars = 32 * 1024;
 
 /** What a log tells its owner. */
 export interface LogEvents {
@@ -83,8 +85,9 @@ class Reader implements ReplyReader {
   readonly #entries: readonly LogEntry[];
   readonly #isEnded: () => boolean;
   readonly #leave: (reader: Reader) => void;
-  /** Where to go on; undefined once it has, or when it began at the beginning. */
-  #resumeAt: number | undefined;
+  /** What the consumer has already; undefined once that is passed, or when it began at the beginning. */
+  #position: number | undefined;
+  #begun: boolean;
   #at = 0;
   #left = false;
   #merge = false;
@@ -97,7 +100,8 @@ class Reader implements ReplyReader {
     leave: (reader: Reader) => void,
   ) {
     this.#entries = entries;
-    this.#resumeAt = position;
+    this.#position = position;
+    this.#begun = position === undefined;
     this.#isEnded = isEnded;
     this.#leave = leave;
   }
@@ -105,7 +109,7 @@ class Reader implements ReplyReader {
   async next(): Promise<IteratorResult<readonly LogEntry[]>> {
     for (;;) {
       if (this.#left) return done;
-      const batch = this.#resumeAt === undefined ? this.#take() : this.#resume(this.#resumeAt);
+      const batch = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
       if (batch.length > 0) return { done: false, value: batch };
       if (this.#isEnded()) return this.return();
       await new Promise<void>((resolve) => {
@@ -136,25 +140,38 @@ class Reader implements ReplyReader {
   }
 
   #take(): readonly LogEntry[] {
+    const behind = this.#entries.length - this.#at;
+    if (behind === 0) return [];
     const from = this.#at;
-    this.#at = this.#entries.length;
-    const batch = this.#entries.slice(from);
-    if (!this.#merge && batch.length <= mergeAboveFrames) return batch;
-    this.#merge = false;
+    this.#at = this.#endOfBatch();
+    const batch = this.#entries.slice(from, this.#at);
+    if (this.#position !== undefined) batch[0] = after(batch[0] as LogEntry, this.#position);
+    this.#position = undefined;
+    if (!this.#merge && behind <= mergeAboveFrames) return batch;
+    // Until it has caught up.
+    this.#merge = this.#at < this.#entries.length;
     return merged(batch, mergedFrameChars);
   }
 
-  /** `streaming_start` anew, and all that lies after the position, in few frames. */
-  #resume(position: number): readonly LogEntry[] {
+  #endOfBatch(): number {
+    const { position: base } = this.#entries[this.#at - 1] ?? { position: 0 };
+    let end = this.#at + 1;
+    while (end < this.#entries.length && (this.#entries[end] as LogEntry).position - base <= batchChars)
+      end++;
+    return end;
+  }
+
+  /** `streaming_start` anew; what lies after the position follows, in few frames. */
+  #begin(position: number): readonly LogEntry[] {
     const start = this.#entries.find(({ frame }) => frame.type === 'streaming_start');
     // An error may end a reply before it has started.
     if (!start && !this.#isEnded()) return [];
-    this.#resumeAt = undefined;
-    const from = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
-    this.#at = this.#entries.length;
-    const [first, ...rest] = this.#entries.slice(from);
-    const begin = start ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)] : [];
-    return [...begin, ...(first ? merged([after(first, position), ...rest], mergedFrameChars) : [])];
+    this.#begun = true;
+    this.#merge = true;
+    this.#at = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
+    return start
+      ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)]
+      : this.#take();
   }
 }
 

@@ -74,7 +74,9 @@ describe('SIGTERM', () => {
     expect(await server.stop()).toBe(0);
     for (const client of clients) {
       expect(await client.closed).toMatchObject({ code: 1001 });
-      const ends = client.frames.filter((frame) => !/streaming_(start|token)|server_draining/.test(frame.type));
+      const ends = client.frames.filter(
+        (frame) => !/streaming_(start|token)|server_draining/.test(frame.type),
+      );
       expect(ends).toEqual([expect.objectContaining({ type: 'cancelled', reason: 'shutdown' })]);
       expect(client.frames.at(-1)).toBe(ends[0]);
     }

@@ -41,7 +41,11 @@ export class WaggleProcess {
         if (line.startsWith('{')) this.logs.push(JSON.parse(line));
         for (const wake of this.#waiting) wake();
       });
+    // A test that fails must not leave its server behind.
+    const kill = () => process.kill('SIGKILL');
+    globalThis.process.once('exit', kill);
     this.exited = once(process, 'close').then(async ([code]) => {
+      globalThis.process.off('exit', kill);
       await cleanUp();
       for (const wake of this.#waiting) wake();
       return code;

@@ -1,0 +1,128 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
+import { startServer } from '../support/server.js';
+import { WsClient } from '../support/ws-client.js';
+
+const backlogLimitBytes = 256 * 1024;
+const stallTimeoutMs = 2000;
+const tokenChars = 64_000;
+
+/** An agent that says as many large tokens as the request allows, within 3 s, and a look at the memory. */
+const bigAgent = `import { setTimeout as delay } from 'node:timers/promises';
+const transport = Symbol.for('waggle:transport');
+export default { name: 'big', apiVersion: 1, requires: { transport }, setup(ctx, { transport }) {
+  ctx.effect('GET /memory', () => transport.route({ method: 'GET', path: '/memory',
+    handler: (_request, reply) => reply.json(200, { rss: process.memoryUsage().rss }) }));
+  ctx.addAgent({ name: 'big', async *generateResponseStream({ options }, { signal }) {
+    for (let index = 0; index < options.maxTokens; index++) {
+      await delay(3000 / options.maxTokens, undefined, { signal });
+      yield { type: 'text', content: String.fromCharCode(97 + (index % 26)).repeat(${tokenChars}) };
+    }
+    yield { type: 'done', reason: 'stop' };
+  } });
+} };`;
+const textOf = (tokens: number) =>
+  Array.from({ length: tokens }, (_, index) =>
+    String.fromCharCode(97 + (index % 26)).repeat(tokenChars),
+  ).join('');
+
+describe('a hundred readers that stop reading', () => {
+  it('do not hold up a hundred that read on, take bounded memory, and can come back', async () => {
+    const server = await startServer({
+      config: {
+        plugins: {
+          big: { use: './big.js' },
+          'transport-uws': { config: { stallTimeoutMs, backlogLimitBytes } },
+          'streams-memory': { config: { replyLimitChars: 20_000_000 } },
+        },
+      },
+      files: { 'big.js': bigAgent },
+    });
+    const rss = async () => {
+      const { rss: bytes } = (await (await fetch(`${server.url}/memory`)).json()) as { rss: number };
+      return bytes;
+    };
+    const connect = async (id: string) => {
+      const socket = new WebSocket(`${server.ws}/${id}`);
+      await once(socket, 'open');
+      return socket;
+    };
+
+    const ask = async (name: string, maxTokens: number) => {
+      const owner = await WsClient.connect(`${server.ws}/${name}`);
+      owner.send({ type: 'stream_request', content: 'Hallo', agent: 'big', options: { maxTokens } });
+      const { streamId } = await owner.until((frame) => frame.type === 'streaming_start');
+      return { owner, streamId: streamId as string };
+    };
+
+    /** A hundred readers of one reply, of which every one gets the whole text; the longest wait but for one frame in a thousand. */
+    const longestGapMs = async (name: string) => {
+      const { owner, streamId } = await ask(name, 50);
+      const whole = textOf(50);
+      const gaps: number[] = [];
+      const read = async (id: number) => {
+        const socket = await connect(`${name}${id}`);
+        let text = '';
+        let last: number | undefined;
+        await new Promise<void>((resolve) => {
+          socket.on('message', (data) => {
+            const now = performance.now();
+            if (last !== undefined) gaps.push(now - last);
+            last = now;
+            const frame = JSON.parse(String(data));
+            if (frame.type === 'streaming_token') text += frame.content;
+            if (frame.type === 'streaming_end') resolve();
+          });
+          socket.send(JSON.stringify({ type: 'resume', streamId }));
+        });
+        expect(text === whole).toBe(true);
+        socket.terminate();
+      };
+      await Promise.all(Array.from({ length: 100 }, (_, id) => read(id)));
+      owner.socket.terminate();
+      gaps.sort((a, b) => a - b);
+      return gaps[Math.floor(gaps.length * 0.999)] as number;
+    };
+
+    const alone = await longestGapMs('alone');
+    const before = await rss();
+    let peak = 0;
+    const watch = setInterval(() => {
+      void rss().then((bytes) => {
+        peak = Math.max(peak, bytes);
+      });
+    }, 200);
+    // More than the buffers of the operating system can swallow.
+    const large = await ask('large', 200);
+    const stalled: WebSocket[] = [];
+    for (let id = 0; id < 100; id++) {
+      const socket = await connect(`stalled${id}`);
+      socket.pause();
+      socket.send(JSON.stringify({ type: 'resume', streamId: large.streamId }));
+      stalled.push(socket);
+    }
+    const beside = await longestGapMs('beside');
+    await large.owner.until((frame) => frame.type === 'streaming_end');
+    clearInterval(watch);
+    // Whoever had to wait for one that does not read would wait for the stall timeout.
+    expect(beside).toBeLessThan(Math.max(100, 3 * alone));
+    expect(beside).toBeLessThan(stallTimeoutMs);
+    // A copy for everybody who does not read would be 1.3 GB.
+    expect(peak - before).toBeLessThan(100 * backlogLimitBytes + 150 * 1024 * 1024);
+
+    // Who had stopped was closed; what was missed is there on another connection.
+    const closed = once(stalled[0] as WebSocket, 'close');
+    stalled[0]?.resume();
+    expect([4429, 1006]).toContain((await closed)[0]);
+    const back = await WsClient.connect(`${server.ws}/stalled0`);
+    const whole = textOf(200);
+    back.send({ type: 'resume', streamId: large.streamId, position: whole.length - 10 });
+    await back.until((frame) => frame.type === 'streaming_end');
+    expect(back.frames.map((frame) => frame.content ?? '').join('')).toBe(whole.slice(-10));
+    await back.close();
+    await large.owner.close();
+    for (const socket of stalled) socket.terminate();
+    expect(await server.stop()).toBe(0);
+  }, 60_000);
+});

@@ -1,0 +1,72 @@
+import { ChatStreams, Kernel, Transport } from '#kernel';
+import agentEliza from '../../plugins/agent-eliza/index.js';
+import agentOllama from '../../plugins/agent-ollama/index.js';
+import agentQueen from '../../plugins/agent-queen/index.js';
+import endpointChat from '../../plugins/endpoint-chat/index.js';
+import endpointHealth from '../../plugins/endpoint-health/index.js';
+import endpointWs from '../../plugins/endpoint-ws/index.js';
+import storeMemory from '../../plugins/store-memory/index.js';
+import streamsMemory from '../../plugins/streams-memory/index.js';
+import transportNode from '../../plugins/transport-node/index.js';
+import transportUws from '../../plugins/transport-uws/index.js';
+import type { FakeOllama } from './fake-ollama/index.js';
+import { silentLogger } from './kernel.js';
+
+const boundMs = 5000;
+
+export interface HiveOptions {
+  readonly fake?: FakeOllama;
+  readonly transport?: 'uws' | 'node';
+  /** Config of plugins by their name. */
+  readonly config?: Readonly<Record<string, object>>;
+  readonly drainTimeoutMs?: number;
+}
+
+/** A whole server in this process, whose insides a test can see. */
+export async function startHive(options: HiveOptions = {}) {
+  const { fake, config = {}, drainTimeoutMs = 2000 } = options;
+  const kernel = new Kernel({ logger: silentLogger, drainTimeoutMs });
+  const transport = { host: '127.0.0.1', port: 0, ...config.transport };
+  kernel.use(options.transport === 'node' ? transportNode : transportUws, { config: transport });
+  kernel.use(storeMemory);
+  if (fake) kernel.use(agentOllama, { config: { baseUrl: fake.url, ...config['agent-ollama'] } });
+  kernel.use(agentEliza, { config: { wordDelayMs: 1 } });
+  kernel.use(agentQueen, { config: { ...config['agent-queen'] } });
+  kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
+  kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });
+  kernel.use(endpointWs, { config: { ...config['endpoint-ws'] } });
+  await kernel.start();
+
+  const wires = kernel.get(Transport);
+  const streams = kernel.get(ChatStreams);
+  const host = `127.0.0.1:${wires.address?.port}`;
+  /** Everything that goes up while work is done and has to come down again. */
+  const gauges = () => {
+    const { running, waiting, readers } = streams.figures;
+    return { connections: wires.connections.open, running, waiting, readers };
+  };
+  const before = gauges();
+  return {
+    kernel,
+    streams,
+    url: `http://${host}`,
+    ws: `ws://${host}/ws`,
+    gauges,
+    /** Resolves when all gauges are back where they were, and no socket to the model is in use. */
+    async settled(): Promise<void> {
+      const deadline = performance.now() + boundMs;
+      const busy = () =>
+        fake?.requests.filter((record) => record.atMs.requestReceived && !record.endedBy).length ?? 0;
+      while (JSON.stringify(gauges()) !== JSON.stringify(before) || busy() > 0) {
+        if (performance.now() > deadline)
+          throw new Error(
+            `not back after ${boundMs} ms: ${JSON.stringify({ ...gauges(), modelRequests: busy() })}`,
+          );
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    stop: () => kernel.stop(),
+  };
+}
+
+export type Hive = Awaited<ReturnType<typeof startHive>>;
