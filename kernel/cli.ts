@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import type { ChatSettings } from './chat.js';
 import { readConfig } from './config.js';
 import { messageOf, WaggleError } from './errors.js';
 import { createLogger, Kernel, type Logger, version } from './index.js';
@@ -27,6 +28,14 @@ const command = (name: string, description: string) =>
     .option('--profile <name>', 'a profile of the config folder', process.env.WAGGLE_PROFILE);
 command('start', 'start the server').action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
+program
+  .command('chat')
+  .description('talk to a running server')
+  .argument('[url]', 'where it runs', 'ws://localhost:9797')
+  .option('--agent <name>', 'who is to answer')
+  .option('--model <name>', 'the model that is to answer')
+  .option('--user <name>', 'who asks; a random name when absent')
+  .action(talk);
 await program.parseAsync();
 
 async function start(options: Options): Promise<void> {
@@ -43,6 +52,12 @@ async function start(options: Options): Promise<void> {
     process.stderr.write(`waggle: ${messageOf(err)}\n`);
     process.exit(exitCodes.failed);
   }
+}
+
+async function talk(url: string, settings: ChatSettings): Promise<void> {
+  // Only here: a server must not pay for it.
+  const { chat } = await import('./chat.js');
+  process.exitCode = await chat(url, settings);
 }
 
 async function checkOnly(options: Options): Promise<void> {
