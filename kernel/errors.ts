@@ -71,7 +71,8 @@ const clientErrors = {
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
   AGENT_FAILED: (d: { agent: string; why: string }) => `agent "${d.agent}" failed: ${d.why}`,
   STREAM_UNKNOWN: (d: { streamId: string }) => `no stream "${d.streamId}" is running`,
-  STREAM_GONE: (d: { streamId: string }) => `stream "${d.streamId}" can not be read any more, or never existed`,
+  STREAM_GONE: (d: { streamId: string }) =>
+    `stream "${d.streamId}" can not be read any more, or never existed`,
   BUSY: (d: { limit: number; what: string }) =>
     `no more than ${d.limit} ${d.what} at once; wait for one to end`,
   QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>
