@@ -42,9 +42,9 @@ describe('README', () => {
     await server.stop();
   });
 
-  it('shows a client that prints an answer', async () => {
+  it.each(['client.mjs', 'typed-client.mjs'])('shows a client that prints an answer: %s', async (name) => {
     const server = await startServer();
-    const code = example('client.mjs').replace('localhost:9797', `127.0.0.1:${server.port}`);
+    const code = example(name).replace('localhost:9797', `127.0.0.1:${server.port}`);
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
       cwd: root,
     });
