@@ -136,7 +136,7 @@ describe('RawClient', () => {
     const client = await connect(port);
     await client.waitForText('something');
     await expect(client.waitForText('else', 20)).rejects.toThrow(
-      'not within 20 ms; got 9 bytes: "something"',
+      'not within 20 ms: got 9 bytes: "something"',
     );
   });
 });

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { Waiters } from './waiters.js';
 
 // Below the runner's own limit, so that the message here is the one that is seen.
 const defaultTimeoutMs = 4_000;
@@ -28,7 +29,7 @@ export class RawClient {
   readonly closed: Promise<CloseInfo>;
   readonly #socket: Socket;
   readonly #chunks: Buffer[] = [];
-  readonly #checks = new Set<() => void>();
+  readonly #waiters = new Waiters();
   #byteCount = 0;
   #ended = false;
   #errorCode: string | undefined;
@@ -140,35 +141,13 @@ export class RawClient {
 
   /** Resolves with the first value `find` gives; looks again at each piece, FIN and close. */
   waitFor<T>(find: () => T | undefined, timeoutMs = defaultTimeoutMs): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        clearTimeout(timer);
-        this.#checks.delete(check);
-      };
-      const fail = (error: unknown): void => {
-        leave();
-        reject(error);
-      };
-      const check = (): void => {
-        try {
-          const found = find();
-          if (found !== undefined) {
-            leave();
-            resolve(found);
-          } else if (this.#isClosed) {
-            fail(new Error(`closed (${this.#errorCode ?? 'no error'}) after ${this.#summary()}`));
-          }
-        } catch (error) {
-          fail(error);
-        }
-      };
-      const timer = setTimeout(
-        () => fail(new Error(`not within ${timeoutMs} ms; got ${this.#summary()}`)),
-        timeoutMs,
-      );
-      this.#checks.add(check);
-      check();
-    });
+    const findOrClosed = (): T | undefined => {
+      const found = find();
+      if (found === undefined && this.#isClosed)
+        throw new Error(`closed (${this.#errorCode ?? 'no error'}) after ${this.#summary()}`);
+      return found;
+    };
+    return this.#waiters.until(findOrClosed, timeoutMs, () => `got ${this.#summary()}`);
   }
 
   /** Resolves with all text as soon as it contains `part`. */
@@ -187,7 +166,7 @@ export class RawClient {
   }
 
   #check(): void {
-    for (const check of [...this.#checks]) check();
+    this.#waiters.check();
   }
 
   #summary(): string {

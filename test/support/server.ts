@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { Waiters } from './waiters.js';
 
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
 const boundMs = 15_000;
@@ -28,7 +29,7 @@ export class WaggleProcess {
   stdout = '';
   readonly exited: Promise<number | null>;
   readonly #process: ChildProcess;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiters = new Waiters();
 
   constructor(process: ChildProcess, cleanUp: () => Promise<void>) {
     this.#process = process;
@@ -39,7 +40,7 @@ export class WaggleProcess {
       createInterface({ input: process.stdout }).on('line', (line) => {
         this.stdout += `${line}\n`;
         if (line.startsWith('{')) this.logs.push(JSON.parse(line));
-        for (const wake of this.#waiting) wake();
+        this.#waiters.check();
       });
     // A test that fails must not leave its server behind.
     const kill = () => process.kill('SIGKILL');
@@ -47,17 +48,20 @@ export class WaggleProcess {
     this.exited = once(process, 'close').then(async ([code]) => {
       globalThis.process.off('exit', kill);
       await cleanUp();
-      for (const wake of this.#waiting) wake();
+      this.#waiters.check();
       return code;
     });
   }
 
   /** Resolves with the first log line that matches, now or later. */
   async untilLog(matches: (line: LogLine) => boolean): Promise<LogLine> {
-    return this.#until(
-      () => this.logs.find(matches),
-      () => `no such log line; stdout:\n${this.stdout}\nstderr:\n${this.stderr}`,
-    );
+    const all = () => `such a log line; stdout:\n${this.stdout}\nstderr:\n${this.stderr}`;
+    const find = () => {
+      const found = this.logs.find(matches);
+      if (!found && this.#process.exitCode !== null) throw new Error(`ended without ${all()}`);
+      return found;
+    };
+    return this.#waiters.until(find, boundMs, all);
   }
 
   signal(name: NodeJS.Signals): void {
@@ -68,25 +72,6 @@ export class WaggleProcess {
   async stop(name: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.signal(name);
     return this.exited;
-  }
-
-  async #until<T>(find: () => T | undefined, why: () => string): Promise<T> {
-    const found = find();
-    if (found !== undefined) return found;
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void) => {
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-        act();
-      };
-      const look = () => {
-        const found = find();
-        if (found !== undefined) settle(() => resolve(found));
-        else if (this.#process.exitCode !== null) settle(() => reject(new Error(why())));
-      };
-      const timer = setTimeout(() => settle(() => reject(new Error(why()))), boundMs);
-      this.#waiting.add(look);
-    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import WebSocket from 'ws';
+import { Waiters } from './waiters.js';
 
 const boundMs = 15_000;
 
@@ -21,18 +22,18 @@ export class WsClient {
   readonly frames: Frame[] = [];
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   readonly socket: WebSocket;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiters = new Waiters();
   #isClosed = false;
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on('message', (data) => {
       this.frames.push(JSON.parse(String(data)));
-      this.#wake();
+      this.#waiters.check();
     });
     this.closed = once(socket, 'close').then(([code, reason]) => {
       this.#isClosed = true;
-      this.#wake();
+      this.#waiters.check();
       return { code, reason: String(reason) };
     });
     socket.on('error', () => {
@@ -56,22 +57,13 @@ export class WsClient {
 
   /** Resolves with the first frame that matches, now or later. */
   until(matches: (frame: Frame) => boolean): Promise<Frame> {
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void) => {
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-        act();
-      };
-      const look = () => {
-        const found = this.frames.find(matches);
-        if (found) settle(() => resolve(found));
-        else if (this.#isClosed) settle(() => reject(new Error(`closed: ${JSON.stringify(this.frames)}`)));
-      };
-      const late = () => settle(() => reject(new Error(`no such frame: ${JSON.stringify(this.frames)}`)));
-      const timer = setTimeout(late, boundMs);
-      this.#waiting.add(look);
-      look();
-    });
+    const all = () => `such a frame: ${JSON.stringify(this.frames).slice(0, 2000)}`;
+    const find = () => {
+      const found = this.frames.find(matches);
+      if (!found && this.#isClosed) throw new Error(`closed without ${all()}`);
+      return found;
+    };
+    return this.#waiters.until(find, boundMs, all);
   }
 
   /** The frame that ends the stream or answers the request with this id. */
@@ -90,10 +82,6 @@ export class WsClient {
   async close(): Promise<void> {
     this.socket.close();
     await this.closed;
-  }
-
-  #wake(): void {
-    for (const look of this.#waiting) look();
   }
 }
 

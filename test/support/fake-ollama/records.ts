@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { Waiters } from './waiters.js';
+import { Waiters } from '../waiters.js';
 
 /** Monotonic times (`performance.now()`) of one request. */
 export interface RequestTimes {
