@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import {
   type Chunk,
@@ -311,6 +312,27 @@ describe('a cancel', () => {
     expect(await server.until('cancel')).toMatchObject({ streamId: 's1' });
   });
 
+  it('that nobody waits for may fail', async () => {
+    server.onFrame = (frame, peer) => {
+      if (frame.type === 'stream_request') stoppable(frame, peer);
+      else peer.close(1009);
+    };
+    const client = await open();
+    const reply = client.chat('Hallo');
+    for await (const chunk of reply) if (chunk) break;
+    expect(await failureOf(reply.result)).toMatchObject({ code: 'CONNECTION_LOST' });
+  });
+
+  it('leaves nothing at the signal, nor does a reply that ends', async () => {
+    server.onFrame = (frame, peer) => peer.send(start(frame), end());
+    const client = await open();
+    const { signal } = new AbortController();
+    const answer = client.ask('Hallo', { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await answer;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
   it('asks nothing when the signal has aborted before', async () => {
     server.onFrame = (_, peer) => peer.send({ type: 'pong' });
     const client = await open();
@@ -515,21 +537,56 @@ describe('a lost connection', () => {
     expect(states).toEqual(['open', 'draining', 'reconnecting', 'open']);
   });
 
-  it('is waited for twice as long each time, at random, up to a bound', async () => {
-    const sockets: FakeSocket[] = [];
-    const url = 'ws://localhost/ws/me';
-    const connecting = connect(url, {
-      WebSocket: fakeClass(sockets),
-      reconnect: { attempts: 2, baseMs: 1, maxMs: 2 },
-    });
-    sockets[0]?.onopen?.({});
-    const client = await connecting;
-    for (let index = 0; index < 3; index++) {
-      await expect.poll(() => sockets.length).toBe(index + 1);
-      sockets[index]?.onclose?.({ code: 1006, reason: '' });
+  it('is waited for twice as long each time, up to a bound and at random', async () => {
+    vi.useFakeTimers();
+    const random = vi.spyOn(Math, 'random').mockReturnValue(1);
+    try {
+      const { client, sockets } = await openFake({ reconnect: { attempts: 4, baseMs: 100, maxMs: 350 } });
+      const waits: number[] = [];
+      while (client.state !== 'closed') {
+        sockets.at(-1)?.onclose?.({ code: 1006, reason: '' });
+        const { length } = sockets;
+        const from = Date.now();
+        while (sockets.length === length && vi.getTimerCount() > 0) await vi.advanceTimersToNextTimerAsync();
+        if (sockets.length > length) waits.push(Date.now() - from);
+      }
+      expect(waits).toEqual([100, 200, 350, 350]);
+      expect(random).toHaveBeenCalledTimes(4);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+      random.mockRestore();
     }
-    expect(client.state).toBe('closed');
-    expect(sockets).toHaveLength(3);
+  });
+
+  it('is given up also when every connection brings a refusal', async () => {
+    server.onConnection = (peer) => {
+      peer.send({ type: 'error', code: 'SHUTTING_DOWN', message: 'not now' });
+      peer.close(1001);
+    };
+    const client = await open({ reconnect: { attempts: 3, baseMs: 0 } });
+    expect(await failureOf(client.ask('Hallo'))).toMatchObject({ code: 'CONNECTION_LOST', closeCode: 1001 });
+    expect(server.connections).toBe(4);
+  });
+
+  it('is over: what its socket says later is not heard', async () => {
+    const { client, sockets } = await openFake({ reconnect: atOnce });
+    const reply = client.chat('Hallo', { requestId: 'q1' });
+    const hear = (socket: FakeSocket | undefined, frame: object) =>
+      socket?.onmessage?.({ data: JSON.stringify(frame) });
+    const [older] = sockets;
+    hear(older, start({ requestId: 'q1' } as ClientFrame));
+    hear(older, token('Hel'));
+    older?.onclose?.({ code: 1006, reason: '' });
+    await expect.poll(() => sockets.length).toBe(2);
+    sockets[1]?.onopen?.({});
+    hear(older, token('XXX'));
+    older?.onclose?.({ code: 4409, reason: '' });
+    hear(sockets[1], token('lo'));
+    hear(sockets[1], end());
+    expect(await reply.result).toMatchObject({ text: 'Hello' });
+    expect(client.state).toBe('open');
+    sockets[1]?.onclose?.({ code: 1000, reason: '' });
   });
 });
 
@@ -645,13 +702,8 @@ describe('close', () => {
   });
 
   it('does not wait for ever for a server that does not', async () => {
-    const sockets: FakeSocket[] = [];
-    const connecting = connect('ws://localhost/ws/me', {
-      WebSocket: fakeClass(sockets),
-      answerTimeoutMs: 5,
-    });
-    sockets[0]?.onopen?.({});
-    await (await connecting).close();
+    const { client, sockets } = await openFake({ answerTimeoutMs: 5 });
+    await client.close();
     expect(sockets[0]).toMatchObject({ closedWith: 1000, terminated: true });
   });
 });
@@ -736,12 +788,20 @@ describe('any reply, over connections that are lost at any time,', () => {
 
 interface FakeSocket extends WebSocketLike {
   onopen: ((event: unknown) => void) | null;
+  onmessage: ((event: unknown) => void) | null;
   onclose: ((event: unknown) => void) | null;
   closedWith?: number | undefined;
   terminated?: boolean;
 }
 
-/** Sockets that do nothing by themselves. */
+/** A client on sockets that do nothing by themselves. */
+async function openFake(options: ConnectOptions) {
+  const sockets: FakeSocket[] = [];
+  const connecting = connect('ws://localhost/ws/me', { ...options, WebSocket: fakeClass(sockets) });
+  sockets[0]?.onopen?.({});
+  return { client: await connecting, sockets };
+}
+
 function fakeClass(sockets: FakeSocket[]) {
   return class implements FakeSocket {
     onopen = null;
