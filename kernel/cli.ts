@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { ChatSettings } from './chat.js';
-import { readConfig } from './config.js';
+import { loadPlugins } from './config/load-plugins.js';
+import { readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
 import { createLogger, Kernel, type Logger, version } from './index.js';
-import { loadPlugins } from './load.js';
 
 interface Options {
   readonly config?: string;

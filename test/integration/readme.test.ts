@@ -91,7 +91,7 @@ describe('README', () => {
   });
 
   it('lists every built-in plugin', async () => {
-    const { builtInNames } = await import('../../kernel/load.js');
+    const { builtInNames } = await import('../../kernel/config/load-plugins.js');
     for (const name of builtInNames()) expect(readme).toContain(`\`${name}\``);
   });
 });

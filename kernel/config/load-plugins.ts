@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { createRequire, register } from 'node:module';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Config, PluginEntry } from './config.js';
-import { messageOf, WaggleError } from './errors.js';
-import type { Kernel, UseOptions } from './kernel.js';
-import type { Logger } from './logger.js';
-import type { Plugin } from './plugin.js';
+import { messageOf, WaggleError } from '../errors.js';
+import type { Kernel, UseOptions } from '../kernel.js';
+import type { Logger } from '../logger.js';
+import type { Plugin } from '../plugin.js';
+import type { Config, PluginEntry } from './read-config.js';
 import { nearest } from './schema.js';
 
 export interface Loaded {
@@ -15,7 +15,7 @@ export interface Loaded {
   readonly failures: readonly WaggleError[];
 }
 
-const builtIns = new URL('../plugins/', import.meta.url);
+const builtIns = new URL('../../plugins/', import.meta.url);
 const moduleEndings = ['.js', '.mjs', '.ts'];
 
 /** Imports every plugin of a config and adds it to the kernel. Throws nothing: all that is wrong is returned. */
@@ -182,7 +182,7 @@ let shared = false;
 function shareThisPackage(): void {
   if (shared) return;
   shared = true;
-  const kernel = new URL('./index.js', import.meta.url).href;
+  const kernel = new URL('../index.js', import.meta.url).href;
   const hook = `export const resolve = (specifier, context, next) =>
     specifier === 'waggle-server' ? { url: ${JSON.stringify(kernel)}, shortCircuit: true } : next(specifier, context);`;
   register(`data:text/javascript,${encodeURIComponent(hook)}`);

@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { check, nearest, type Origin } from '../../kernel/schema.js';
+import { check, nearest, type Origin } from '../../../kernel/config/schema.js';
 
 async function mistakes(
   schema: StandardSchemaV1,

@@ -1,5 +1,5 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
-import { messageOf } from './errors.js';
+import { messageOf } from '../errors.js';
 
 /** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
 export interface Origin {
@@ -40,7 +40,7 @@ export async function check<T>(
   input: unknown,
   origin: Origin = nowhere,
 ): Promise<Checked<T>> {
-  const root = describe(schema);
+  const root = jsonSchemaOf(schema) as Node | undefined;
   const value = root ? coerce(input, root, [], origin) : input;
   const result = await validate(schema, value);
   if (!result.issues) return { value: result.value };
@@ -103,10 +103,11 @@ function mistakesAt(
   return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
 }
 
-function describe(schema: StandardSchemaV1): Node | undefined {
+/** What a schema takes in, as JSON Schema 2020-12; undefined where it cannot say so. */
+export function jsonSchemaOf(schema: StandardSchemaV1): Readonly<Record<string, unknown>> | undefined {
   const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>;
   try {
-    return jsonSchema?.input({ target: 'draft-2020-12' }) as Node | undefined;
+    return jsonSchema?.input({ target: 'draft-2020-12' });
   } catch {
     return undefined; // Not every type has a JSON Schema; the schema's own messages serve then.
   }

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Config, readConfig } from '../../kernel/config.js';
-import { check } from '../../kernel/schema.js';
-import { tempFolder } from '../support/kernel.js';
+import { type Config, readConfig } from '../../../kernel/config/read-config.js';
+import { check } from '../../../kernel/config/schema.js';
+import { tempFolder } from '../../support/kernel.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,10 +1,10 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { readConfig } from '../../kernel/config.js';
-import { Kernel } from '../../kernel/kernel.js';
-import { builtInNames, loadPlugins } from '../../kernel/load.js';
-import { recordingLogger, rejection, type TempFolder, tempFolder } from '../support/kernel.js';
+import { builtInNames, loadPlugins } from '../../../kernel/config/load-plugins.js';
+import { readConfig } from '../../../kernel/config/read-config.js';
+import { Kernel } from '../../../kernel/kernel.js';
+import { recordingLogger, rejection, type TempFolder, tempFolder } from '../../support/kernel.js';
 
 /** A module whose plugin shows its config in the report. */
 function source(name: string): string {
