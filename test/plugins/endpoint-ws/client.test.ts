@@ -174,13 +174,17 @@ describe('a reply', () => {
   });
 
   it('is never cut within a character', async () => {
+    let goOn = () => {};
     server.onFrame = (frame, peer) => {
-      if (frame.type === 'stream_request') peer.send(start(frame), token(`a${'🐝'.slice(0, 1)}`));
-      else peer.send({ type: 'pong' }, token('🐝'.slice(1)), end());
+      peer.send(start(frame), token(`a${'🐝'.slice(0, 1)}`));
+      goOn = () => peer.send(token('🐝'.slice(1)), end());
     };
-    const client = await open({ heartbeatMs: 20 });
+    const client = await open();
     const chunks: string[] = [];
-    for await (const chunk of client.chat('Hallo')) if (chunk.type === 'text') chunks.push(chunk.content);
+    for await (const chunk of client.chat('Hallo')) {
+      if (chunk.type === 'text') chunks.push(chunk.content);
+      goOn();
+    }
     expect(chunks).toEqual(['a', '🐝']);
   });
 
@@ -344,25 +348,29 @@ describe('a cancel', () => {
   });
 
   it('waits for the start when there is none yet', async () => {
-    let asked: ClientFrame | undefined;
+    let begin = () => {};
     server.onFrame = (frame, peer) => {
-      if (frame.type === 'stream_request') asked = frame;
-      stoppable(frame.type === 'ping' && asked ? asked : frame, peer);
+      if (frame.type === 'stream_request') begin = () => stoppable(frame, peer);
+      else stoppable(frame, peer);
     };
-    const client = await open({ heartbeatMs: 20 });
-    const reply = client.chat('Hallo');
-    expect(await reply.cancel()).toEqual({ reason: 'client', upstreamClosedMs: 7 });
+    const client = await open();
+    const receipt = client.chat('Hallo').cancel();
+    await server.until('stream_request');
+    expect(server.frames).toHaveLength(1);
+    begin();
+    expect(await receipt).toEqual({ reason: 'client', upstreamClosedMs: 7 });
   });
 
   it('is not held up by a server that says nothing; when the reply starts after all, it is stopped', async () => {
-    let asked: ClientFrame | undefined;
-    server.onFrame = (frame, peer) => {
-      if (frame.type === 'stream_request') asked = frame;
-      if (frame.type === 'ping' && asked) peer.send(start(asked));
-    };
-    const client = await open({ answerTimeoutMs: 5, heartbeatMs: 30 });
-    expect(await failureOf(client.chat('Hallo').cancel())).toMatchObject({ code: 'TIMEOUT' });
-    expect(await server.until('cancel')).toMatchObject({ streamId: 's1' });
+    const { client, sockets } = await openFake({ answerTimeoutMs: 5 });
+    const reply = client.chat('Hallo', { requestId: 'q1' });
+    expect(await failureOf(reply.cancel())).toMatchObject({ code: 'TIMEOUT', requestId: 'q1' });
+    hear(sockets[0], start({ requestId: 'q1' } as ClientFrame));
+    expect(sockets[0]?.sent.map((frame) => JSON.parse(frame)).at(-1)).toEqual({
+      type: 'cancel',
+      streamId: 's1',
+    });
+    await client.close();
   });
 
   it('needs no server when the request was never sent', async () => {
@@ -572,8 +580,6 @@ describe('a lost connection', () => {
   it('is over: what its socket says later is not heard', async () => {
     const { client, sockets } = await openFake({ reconnect: atOnce });
     const reply = client.chat('Hallo', { requestId: 'q1' });
-    const hear = (socket: FakeSocket | undefined, frame: object) =>
-      socket?.onmessage?.({ data: JSON.stringify(frame) });
     const [older] = sockets;
     hear(older, start({ requestId: 'q1' } as ClientFrame));
     hear(older, token('Hel'));
@@ -786,10 +792,15 @@ describe('any reply, over connections that are lost at any time,', () => {
   }, 60_000);
 });
 
+function hear(socket: FakeSocket | undefined, frame: object): void {
+  socket?.onmessage?.({ data: JSON.stringify(frame) });
+}
+
 interface FakeSocket extends WebSocketLike {
   onopen: ((event: unknown) => void) | null;
   onmessage: ((event: unknown) => void) | null;
   onclose: ((event: unknown) => void) | null;
+  readonly sent: string[];
   closedWith?: number | undefined;
   terminated?: boolean;
 }
@@ -808,12 +819,15 @@ function fakeClass(sockets: FakeSocket[]) {
     onmessage = null;
     onclose = null;
     onerror = null;
+    readonly sent: string[] = [];
     closedWith: number | undefined;
     terminated = false;
     constructor() {
       sockets.push(this);
     }
-    send(): void {}
+    send(data: string): void {
+      this.sent.push(data);
+    }
     close(code?: number): void {
       this.closedWith = code;
     }
