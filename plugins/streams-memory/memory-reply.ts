@@ -6,9 +6,7 @@ import {
   type Logger,
   type Reply,
   type ReplyReader,
-  type StartCommand,
   type StreamChunk,
-  type StreamFrame,
   type TerminalFrame,
   type Timings,
   toClientError,
@@ -17,12 +15,8 @@ import {
   type WholeReply,
 } from '#kernel';
 import type { Config } from './config.js';
+import { FrameWriter, type ReplyRequest } from './frame-writer.js';
 import { ReplyLog } from './reply-log.js';
-
-export interface ReplyRequest extends StartCommand {
-  readonly streamId: string;
-  readonly conversationId: string;
-}
 
 /** How a reply ended. */
 export type Ending =
@@ -43,6 +37,7 @@ export interface ReplyEvents {
 /** Pulls one answer from the chat agent into its log. */
 export class MemoryReply implements Reply {
   readonly #log: ReplyLog;
+  readonly #writer: FrameWriter;
   readonly #abort = new AbortController();
   readonly #acceptedAt = performance.now();
   readonly request: ReplyRequest;
@@ -52,8 +47,6 @@ export class MemoryReply implements Reply {
   #deadline: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
   #pumped: Promise<void> | undefined;
-  #agent: string | undefined;
-  #fallback: { text: string } | undefined;
   #firstTokenMs: number | undefined;
   #failure: WaggleError<ClientErrorCode> | undefined;
   #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
@@ -65,6 +58,7 @@ export class MemoryReply implements Reply {
     this.request = request;
     this.#config = config;
     this.#events = events;
+    this.#writer = new FrameWriter(request);
     this.#log = new ReplyLog({
       grew: (log) => events.stale(log),
       readersChanged: (count) => this.#watchReaders(count),
@@ -108,7 +102,7 @@ export class MemoryReply implements Reply {
     this.#queuedMs = this.#elapsedMs;
     this.#deadline = setTimeout(() => {
       this.#fail(
-        new WaggleError('AGENT_TIMEOUT', { agent: this.#who, phase: 'the whole answer', timeoutMs }),
+        new WaggleError('AGENT_TIMEOUT', { agent: this.#writer.agent, phase: 'the whole answer', timeoutMs }),
       );
     }, timeoutMs);
     this.#pumped = this.#pump(chat, logger);
@@ -138,7 +132,7 @@ export class MemoryReply implements Reply {
       signal?.removeEventListener('abort', leave);
     }
     const why = 'the reply was cancelled';
-    throw this.#failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#who, why });
+    throw this.#failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#writer.agent, why });
   }
 
   async cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined> {
@@ -172,7 +166,10 @@ export class MemoryReply implements Reply {
       }
       if (!this.#cancelling)
         this.#fail(
-          new WaggleError('AGENT_DISCONNECTED', { agent: this.#who, why: 'it ended without "done"' }),
+          new WaggleError('AGENT_DISCONNECTED', {
+            agent: this.#writer.agent,
+            why: 'it ended without "done"',
+          }),
         );
     } catch (error) {
       if (!this.#cancelling) this.#fail(toClientError(error));
@@ -181,98 +178,38 @@ export class MemoryReply implements Reply {
   }
 
   #append(batch: readonly (StreamChunk | AgentChosen)[]): void {
-    const frames: StreamFrame[] = [];
-    let chars = 0;
-    let end: Extract<StreamChunk, { type: 'done' }> | undefined;
-    for (const chunk of batch) {
-      if (chunk.type === 'agent') this.#choose(chunk, frames);
-      else if (chunk.type === 'done') end = chunk;
-      else {
-        if (chunk.type !== 'tool_call') chars += chunk.content.length;
-        this.#translate(chunk, frames);
-      }
-    }
+    const hadStarted = this.#writer.started;
+    const { frames, chars, done } = this.#writer.write(batch);
     if (frames.length > 0) this.#log.append(frames);
+    if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
+    if (chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
     this.#chars += chars;
     const { replyLimitChars } = this.#config;
-    const cutOff = (why: string) => this.#fail(new WaggleError('AGENT_FAILED', { agent: this.#who, why }));
-    if (!this.#events.grew(this, chars)) cutOff('the server has no room for more of its answer');
-    else if (this.#chars > replyLimitChars) cutOff(`its answer is longer than ${replyLimitChars} characters`);
-    else if (end) this.#finish(end);
+    if (!this.#events.grew(this, chars)) this.#cutOff('the server has no room for more of its answer');
+    else if (this.#chars > replyLimitChars)
+      this.#cutOff(`its answer is longer than ${replyLimitChars} characters`);
+    else if (done) this.#finish(done);
   }
 
-  #choose({ agent, fallback }: AgentChosen, frames: StreamFrame[]): void {
-    this.#agent = agent;
-    if (fallback) {
-      this.#fallback = { text: '' };
-      return;
-    }
-    const { streamId, conversationId, requestId } = this.request;
-    frames.push({
-      type: 'streaming_start',
-      streamId,
-      agent,
-      conversationId,
-      ...(requestId && { requestId }),
-    });
-    this.#events.started(this, agent);
+  #cutOff(why: string): void {
+    this.#fail(new WaggleError('AGENT_FAILED', { agent: this.#writer.agent, why }));
   }
 
-  #translate(chunk: Exclude<StreamChunk, { type: 'done' }>, frames: StreamFrame[]): void {
-    const { streamId } = this.request;
-    this.#firstTokenMs ??= this.#elapsedMs;
-    if (chunk.type === 'tool_call') {
-      const { id, name, arguments: args } = chunk;
-      if (!this.#fallback) frames.push({ type: 'streaming_tool_call', streamId, id, name, arguments: args });
-      return;
-    }
-    const { type, content } = chunk;
-    if (!this.#fallback)
-      frames.push({ type: type === 'text' ? 'streaming_token' : 'streaming_thinking', streamId, content });
-    else if (type === 'text') this.#fallback.text += content;
-  }
-
-  #finish({ reason, usage }: Extract<StreamChunk, { type: 'done' }>): void {
-    const { streamId, conversationId, requestId } = this.request;
-    const agent = this.#who;
+  #finish(done: Extract<StreamChunk, { type: 'done' }>): void {
+    const { agent } = this.#writer;
+    const { usage } = done;
     const firstTokenMs = this.#firstTokenMs;
     const timings = {
       queuedMs: this.#queuedMs,
       ...(firstTokenMs !== undefined && { firstTokenMs }),
       totalMs: this.#elapsedMs,
     };
-    const used = usage && { usage };
-    this.#end(
-      this.#fallback
-        ? {
-            type: 'message',
-            content: this.#fallback.text,
-            agent,
-            conversationId,
-            streamId,
-            ...(requestId && { requestId }),
-            ...used,
-          }
-        : { type: 'streaming_end', streamId, reason, agent, ...used, timings },
-      { type: 'finished', agent, ...used, timings },
-    );
+    this.#end(this.#writer.end(done, timings), { type: 'finished', agent, ...(usage && { usage }), timings });
   }
 
   #fail(error: WaggleError<ClientErrorCode>): void {
-    const { code, message, retryAfterMs } = error;
-    const { streamId, requestId } = this.request;
     if (!this.#log.ended) this.#failure = error;
-    this.#end(
-      {
-        type: 'error',
-        code,
-        message,
-        ...(this.#agent && { streamId }),
-        ...(requestId && { requestId }),
-        ...(retryAfterMs && { retryAfterMs }),
-      },
-      { type: 'failed', error },
-    );
+    this.#end(this.#writer.error(error), { type: 'failed', error });
     this.#abort.abort();
   }
 
@@ -281,8 +218,7 @@ export class MemoryReply implements Reply {
     const { reason, at } = this.#cancelling;
     const upstreamClosedMs = Math.round(performance.now() - at);
     this.#upstreamClosedMs = upstreamClosedMs;
-    const { streamId } = this.request;
-    this.#end({ type: 'cancelled', streamId, reason, upstreamClosedMs }, { type: 'cancelled', reason });
+    this.#end(this.#writer.cancelled(reason, upstreamClosedMs), { type: 'cancelled', reason });
   }
 
   #end(frame: TerminalFrame, ending: Ending): void {
@@ -302,10 +238,6 @@ export class MemoryReply implements Reply {
     const abandon = () => void this.cancel(atOnce ? 'disconnected' : 'abandoned');
     if (atOnce && this.#hadReaders) abandon();
     else this.#grace = setTimeout(abandon, this.#config.disconnectGraceMs);
-  }
-
-  get #who(): string {
-    return this.#agent ?? this.request.agent ?? 'queen';
   }
 
   get #elapsedMs(): number {
