@@ -1,4 +1,6 @@
+import type { z } from 'zod';
 import type { Logger } from '../logger.js';
+import type { usage } from './frames.js';
 
 /** One message of a conversation, as agents read it. */
 export interface ChatMessage {
@@ -24,10 +26,7 @@ export interface ChatRequest {
   readonly options?: ChatOptions;
 }
 
-export interface Usage {
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-}
+export type Usage = Readonly<z.infer<typeof usage>>;
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
 

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { createToken } from '../services.js';
 import type { AgentCall, AgentHealth, ChatOptions, StreamChunk } from './agent.js';
 
@@ -25,6 +26,15 @@ export interface AgentStatus extends AgentHealth {
   readonly name: string;
   readonly description?: string;
 }
+
+/** An agent's status, as clients see it. */
+export const agentStatus = z.object({
+  name: z.string(),
+  description: z.string().exactOptional(),
+  healthy: z.boolean(),
+  detail: z.string().describe('For people: why it is not healthy, and what to do').exactOptional(),
+  models: z.array(z.string()).exactOptional(),
+}) satisfies z.ZodType<AgentStatus>;
 
 /** The central chat agent: owns conversations, chooses who answers, falls back. */
 export interface Chat {

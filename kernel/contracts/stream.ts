@@ -1,79 +1,21 @@
+import type { z } from 'zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
-import type { FinishReason, Usage } from './agent.js';
+import type { Usage } from './agent.js';
 import type { ChatCommand } from './chat.js';
+import type { cancelReason, serverFrame, streamFrame, terminalFrame, timings } from './frames.js';
 
 /** Milliseconds since the request was accepted. */
-export interface Timings {
-  readonly queuedMs: number;
-  readonly firstTokenMs?: number;
-  readonly totalMs: number;
-}
+export type Timings = Readonly<z.infer<typeof timings>>;
 
 /** What a reader of a reply gets: `streaming_start` first, then content, then exactly one of the four terminal frames. */
-export type StreamFrame =
-  | {
-      /** Before the start, while the reply waits for its turn: how many are before it. */
-      readonly type: 'queue_update';
-      readonly streamId: string;
-      readonly ahead: number;
-    }
-  | {
-      readonly type: 'streaming_start';
-      readonly streamId: string;
-      readonly agent: string;
-      readonly conversationId: string;
-      readonly requestId?: string;
-      /** What follows begins at a position that the reader has named. */
-      readonly resumed?: true;
-    }
-  | {
-      readonly type: 'streaming_token' | 'streaming_thinking';
-      readonly streamId: string;
-      readonly content: string;
-    }
-  | {
-      readonly type: 'streaming_tool_call';
-      readonly streamId: string;
-      readonly id: string;
-      readonly name: string;
-      readonly arguments: unknown;
-    }
-  | TerminalFrame;
+export type StreamFrame = Readonly<z.infer<typeof streamFrame>>;
 
-export type TerminalFrame =
-  | {
-      readonly type: 'streaming_end';
-      readonly streamId: string;
-      readonly reason: FinishReason;
-      readonly agent: string;
-      readonly usage?: Usage;
-      readonly timings: Timings;
-    }
-  | {
-      readonly type: 'message';
-      readonly content: string;
-      readonly agent: string;
-      readonly conversationId: string;
-      readonly streamId: string;
-      readonly requestId?: string;
-      readonly usage?: Usage;
-    }
-  | {
-      readonly type: 'cancelled';
-      readonly streamId: string;
-      readonly reason: CancelReason;
-      readonly upstreamClosedMs: number;
-    }
-  | {
-      readonly type: 'error';
-      readonly code: string;
-      readonly message: string;
-      /** Absent when the reply failed before its `streaming_start`. */
-      readonly streamId?: string;
-      readonly requestId?: string;
-      readonly retryAfterMs?: number;
-    };
+/** How a stream ends. */
+export type TerminalFrame = Readonly<z.infer<typeof terminalFrame>>;
+
+/** Whatever a WebSocket client may get. */
+export type ServerFrame = Readonly<z.infer<typeof serverFrame>>;
 
 /**
  * One frame of a reply's log, and the position right after it: the UTF-16 code units of all `content` so far, text and
@@ -93,7 +35,7 @@ export interface WholeReply {
 }
 
 /** `client` asked for it, `disconnected` and `abandoned` when nobody reads any more, at once or after the grace period. */
-export type CancelReason = 'client' | 'disconnected' | 'abandoned' | 'shutdown';
+export type CancelReason = z.infer<typeof cancelReason>;
 
 /** What a user wants to be answered, and how the reply is to be kept. */
 export interface StartCommand extends ChatCommand {

@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode } from '../errors.js';
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
@@ -36,12 +37,46 @@ export interface HttpReply {
   stream(status: number, headers: Headers, parts: AsyncIterable<string>): Promise<void>;
 }
 
+/** One answer of a route. */
+export interface AnswerDocs {
+  readonly description: string;
+  /** The body by media type; for an event stream and for lines of JSON, each event or line. */
+  readonly content: Readonly<Record<string, StandardSchemaV1>>;
+}
+
+/** What the documents at `/docs` tell of a route; only schemas that can say themselves as JSON Schema show there. */
+export interface RouteDocs {
+  readonly summary: string;
+  /** Objects with one property for each parameter. */
+  readonly params?: StandardSchemaV1;
+  readonly query?: StandardSchemaV1;
+  readonly headers?: StandardSchemaV1;
+  readonly body?: StandardSchemaV1;
+  readonly answers: Readonly<Record<number, AnswerDocs>>;
+  /** What it may throw. What the transport refuses by itself needs no mention, nor do mistakes in the body. */
+  readonly errors?: readonly ClientErrorCode[];
+}
+
+/** What the documents at `/docs` tell of a WebSocket endpoint. */
+export interface EndpointDocs {
+  readonly summary: string;
+  readonly description?: string;
+  /** An object with one property for each name in the path. */
+  readonly params?: StandardSchemaV1;
+  /** Frames by their `type`. */
+  readonly receives: Readonly<Record<string, StandardSchemaV1>>;
+  readonly sends: Readonly<Record<string, StandardSchemaV1>>;
+  /** What `accept` may throw. */
+  readonly errors?: readonly ClientErrorCode[];
+}
+
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `/chat/stream/{stream_id}`: a name in braces stands for one whole segment. */
   readonly path: string;
   /** How long the handler may take to begin its answer; the transport's own limit when absent. */
   readonly timeoutMs?: number;
+  readonly docs?: RouteDocs;
   /** What it throws is answered: a client error by its code, anything else as `INTERNAL`. */
   handler(request: HttpRequest, reply: HttpReply): void | Promise<void>;
 }
@@ -74,6 +109,7 @@ export interface SocketHandler {
 export interface WebSocketEndpoint {
   /** As a route's path: `/ws/{client_id}`. */
   readonly path: string;
+  readonly docs?: EndpointDocs;
   /** Refuses an upgrade by throwing a client error; it is answered over HTTP. */
   accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void | Promise<void>;
   open(socket: Socket): SocketHandler;
@@ -85,6 +121,9 @@ export interface Transport {
   route(route: Route): Undo;
   /** Undone: its connections close with 1001, after what was sent. @throws ROUTE_INVALID, ROUTE_CONFLICT */
   websocket(endpoint: WebSocketEndpoint): Undo;
+  /** What is registered at this moment. */
+  readonly routes: readonly Route[];
+  readonly endpoints: readonly WebSocketEndpoint[];
   /** Where it listens; undefined while it does not. */
   readonly address: { readonly host: string; readonly port: number } | undefined;
   readonly connections: { readonly open: number; readonly limit: number };

@@ -1,9 +1,11 @@
 import {
   type ChatStreams,
+  type ClientErrorCode,
   type LogEntry,
   type Logger,
   type Reply,
   type ReplyReader,
+  type ServerFrame,
   type Socket,
   type SocketHandler,
   toClientError,
@@ -78,7 +80,7 @@ export class Session implements SocketHandler {
   async #handle(frame: ClientFrame): Promise<void> {
     switch (frame.type) {
       case 'ping':
-        this.#socket.send('{"type":"pong"}');
+        this.#send({ type: 'pong' });
         return;
       case 'cancel':
         return this.#cancel(frame.streamId);
@@ -165,12 +167,15 @@ export class Session implements SocketHandler {
       this.close(4400, 'too many frames that cannot be read');
   }
 
-  #sendError(error: WaggleError, about: { readonly streamId?: string; readonly requestId?: string }): void {
+  #sendError(
+    error: WaggleError<ClientErrorCode>,
+    about: { readonly streamId?: string; readonly requestId?: string },
+  ): void {
     const { code, message, retryAfterMs } = error;
     this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
   }
 
-  #send(frame: object): void {
+  #send(frame: ServerFrame): void {
     this.#socket.send(JSON.stringify(frame));
   }
 }

@@ -34,6 +34,14 @@ export abstract class BaseTransport implements Transport {
     return { open: this.#connecting.connections.size, limit: this.config.maxConnections };
   }
 
+  get routes(): readonly Route[] {
+    return this.#routes.values;
+  }
+
+  get endpoints(): readonly WebSocketEndpoint[] {
+    return this.#endpoints.values;
+  }
+
   route(route: Route): Undo {
     return this.#routes.add(route.method, route.path, route);
   }

@@ -38,6 +38,11 @@ export class RouteTable<T> {
     };
   }
 
+  /** All of them, in no particular order. */
+  get values(): readonly T[] {
+    return [...this.#fixed.values(), ...this.#named].flatMap((entry) => [...entry.values.values()]);
+  }
+
   match(path: string): Match<T> | undefined {
     const fixed = this.#fixed.get(path);
     if (fixed) return { values: fixed.values, params: {} };

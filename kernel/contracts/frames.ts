@@ -1,0 +1,123 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { z } from 'zod';
+import type { ClientErrorCode } from '../errors.js';
+import { httpStatus } from './transport.js';
+
+const count = z.int().min(0);
+const milliseconds = z.number().min(0);
+const streamId = z.string().describe('A capability: whoever has it may resume or cancel the stream');
+const agent = z.string().describe('Who answers');
+const conversationId = z.string().describe('Give it back to go on with this conversation');
+const requestId = z.string().describe('As given').exactOptional();
+const position = count
+  .describe('UTF-16 code units of all content up to here; when asked for')
+  .exactOptional();
+const errorCode = z.enum(Object.keys(httpStatus) as [ClientErrorCode]);
+
+/** What an answer has cost. */
+export const usage = z.object({ inputTokens: z.number(), outputTokens: z.number() });
+
+/** Milliseconds since the request was accepted. */
+export const timings = z.object({
+  queuedMs: milliseconds,
+  firstTokenMs: milliseconds.exactOptional(),
+  totalMs: milliseconds,
+});
+
+/** Why a stream was cancelled. */
+export const cancelReason = z
+  .enum(['client', 'disconnected', 'abandoned', 'shutdown'])
+  .describe('Who or what cancelled it; `abandoned` when nobody came back in time');
+
+/** How every stream ends, with exactly one of these. */
+export const terminalFrame = z.discriminatedUnion('type', [
+  z
+    .object({
+      type: z.literal('streaming_end'),
+      streamId,
+      reason: z.string().describe('`stop`, `length`, `tool_calls` or what the model says'),
+      agent,
+      usage: usage.exactOptional(),
+      timings,
+    })
+    .describe('The answer is complete'),
+  z
+    .object({
+      type: z.literal('message'),
+      content: z.string(),
+      agent,
+      conversationId,
+      streamId: streamId.describe('When it ends a stream, whose first agent had failed').exactOptional(),
+      requestId,
+      usage: usage.exactOptional(),
+    })
+    .describe('The whole answer as one piece'),
+  z
+    .object({
+      type: z.literal('cancelled'),
+      streamId,
+      reason: cancelReason,
+      upstreamClosedMs: milliseconds.describe("After the cancel, until the model's socket was closed"),
+    })
+    .describe('The stream was cancelled'),
+  z
+    .object({
+      type: z.literal('error'),
+      code: errorCode,
+      message: z.string().describe('For people'),
+      streamId: streamId.describe('Absent when there was no streaming_start').exactOptional(),
+      requestId,
+      retryAfterMs: z.number().describe('When to try again, where that helps').exactOptional(),
+    })
+    .describe('The request could not be read, or the stream failed'),
+]);
+
+/** What a reader of a reply gets: `streaming_start` first, then content, then exactly one terminal frame. */
+export const streamFrame = z.discriminatedUnion('type', [
+  z
+    .object({ type: z.literal('queue_update'), streamId, ahead: count.describe('How many are before it') })
+    .describe('Before the start, while the reply waits for its turn'),
+  z
+    .object({
+      type: z.literal('streaming_start'),
+      streamId,
+      agent,
+      conversationId,
+      requestId,
+      resumed: z.literal(true).describe('What follows begins at the position that was named').exactOptional(),
+    })
+    .describe('The reply begins'),
+  z
+    .object({ type: z.literal('streaming_token'), streamId, content: z.string(), position })
+    .describe('A piece of the answer, never the accumulated text'),
+  z
+    .object({ type: z.literal('streaming_thinking'), streamId, content: z.string(), position })
+    .describe("A piece of a model's reasoning"),
+  z
+    .object({
+      type: z.literal('streaming_tool_call'),
+      streamId,
+      id: z.string(),
+      name: z.string(),
+      arguments: z.unknown(),
+    })
+    .describe('A tool that the model wants to be called'),
+  ...terminalFrame.options,
+]);
+
+/** Every frame that a WebSocket client may get. */
+export const serverFrame = z.discriminatedUnion('type', [
+  ...streamFrame.options,
+  z
+    .object({
+      type: z.literal('server_draining'),
+      deadlineMs: count.describe('How long running replies may still take'),
+    })
+    .describe('The server is about to stop'),
+  z.object({ type: z.literal('pong') }).describe('The answer to ping'),
+]);
+
+/** The same by `type`. */
+export const serverFrames: Readonly<Record<string, StandardSchemaV1>> = Object.fromEntries(
+  serverFrame.options.map((frame) => [frame.shape.type.value, frame]),
+);
