@@ -25,8 +25,8 @@ export const transportConfig = z.strictObject({
   requestTimeoutMs: milliseconds.default(30_000),
   /** How long a stop waits for closing handshakes and for answers under way. */
   closeTimeoutMs: milliseconds.default(1000),
-  /** Silence after which a WebSocket counts as dead; it is pinged before. uWebSockets takes no other range. */
-  idleTimeoutS: z.int().min(8).max(960).default(120),
+  /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
+  idleTimeoutS: z.int().min(8).max(960).default(40),
   /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
   allowedOrigins: z.array(z.string().min(1)).default([]),
 });
