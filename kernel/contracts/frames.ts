@@ -75,7 +75,12 @@ export const terminalFrame = z.discriminatedUnion('type', [
 /** What a reader of a reply gets: `streaming_start` first, then content, then exactly one terminal frame. */
 export const streamFrame = z.discriminatedUnion('type', [
   z
-    .object({ type: z.literal('queue_update'), streamId, ahead: count.describe('How many are before it') })
+    .object({
+      type: z.literal('queue_update'),
+      streamId,
+      ahead: count.describe('How many are before it'),
+      requestId,
+    })
     .describe('Before the start, while the reply waits for its turn'),
   z
     .object({

@@ -47,6 +47,10 @@ export class FrameWriter {
     return this.#agent !== undefined;
   }
 
+  queued(ahead: number): StreamFrame {
+    return { type: 'queue_update', streamId: this.#request.streamId, ahead, ...this.#requestId };
+  }
+
   write(batch: readonly (StreamChunk | AgentChosen)[]): Written {
     const frames: StreamFrame[] = [];
     let chars = 0;

@@ -93,7 +93,7 @@ export class MemoryReply implements Reply {
 
   /** Tells readers how many replies are before this one. */
   wait(ahead: number): void {
-    this.#log.append([{ type: 'queue_update', streamId: this.streamId, ahead }]);
+    this.#log.append([this.#writer.queued(ahead)]);
   }
 
   /** Begins to pull. Called once. */

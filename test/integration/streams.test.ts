@@ -345,6 +345,8 @@ describe('more replies than may run', () => {
       code: 'QUEUE_FULL',
       retryAfterMs: expect.any(Number),
     });
+    const waiting = client.frames.filter((frame) => frame.type === 'queue_update');
+    expect(waiting.map((frame) => frame.requestId)).toEqual(['b', 'c']);
     for (const requestId of ['a', 'b', 'c']) {
       const { streamId } = await client.until((frame) => frame.requestId === requestId);
       await client.until((frame) => frame.type === 'streaming_end' && frame.streamId === streamId);
