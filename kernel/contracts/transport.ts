@@ -110,8 +110,8 @@ export interface WebSocketEndpoint {
   /** As a route's path: `/ws/{client_id}`. */
   readonly path: string;
   readonly docs?: EndpointDocs;
-  /** Refuses an upgrade by throwing a client error; it is answered over HTTP. */
-  accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void | Promise<void>;
+  /** Refuses an upgrade by throwing a client error; it is answered over HTTP. At once: a promise refuses as well. */
+  accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void;
   open(socket: Socket): SocketHandler;
 }
 

@@ -139,18 +139,15 @@ export abstract class BaseTransport implements Transport {
         mistakes: ['Sec-WebSocket-Key: expected 16 bytes in base64'],
       });
     request.params = params;
-    reply.expire(this.config.requestTimeoutMs);
-    const open = () => {
-      // `accept` may have taken its time.
-      const current = this.#endpoints.match(request.path)?.values.get('GET');
-      if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
-      if (current !== endpoint) throw new WaggleError('NOT_FOUND', { path: request.path });
-      reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress: request.remoteAddress });
-    };
-    const accepted = endpoint.accept?.(request);
-    if (accepted instanceof Promise)
-      accepted.then(open).catch((error: unknown) => this.#failed(error, request, reply, endpoint.path));
-    else open();
+    const { remoteAddress } = request;
+    const accepted: unknown = endpoint.accept?.(request);
+    // An async function passes for one that returns nothing; what it would refuse later must not be open until then.
+    if (accepted instanceof Promise) {
+      accepted.catch(() => {});
+      throw new TypeError(`accept() of ${endpoint.path} returned a promise; it must decide at once`);
+    }
+    // At once, because uWebSockets closes some of the connections that are upgraded outside the call that brought them.
+    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress });
   }
 
   #checkLength(request: Request): void {
