@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
@@ -298,6 +299,17 @@ describe('many readers of one reply', () => {
 });
 
 describe('a silent stream', () => {
+  it.each(['uws', 'node'] as const)(
+    'is kept open by pings on a WebSocket of transport-%s',
+    async (transport) => {
+      await start({ transport, config: { transport: { idleTimeoutS: 8 } } });
+      const client = await WsClient.connect(`${hive.ws}/a`);
+      client.send({ type: 'stream_request', content: 'Hallo', model: 'silent', onDisconnect: 'cancel' });
+      await once(client.socket, 'ping');
+      await client.close();
+    },
+  );
+
   it('is kept open by comments, also while the model loads', async () => {
     await start({ config: { 'endpoint-chat': { heartbeatMs: 20 } } });
     const response = await fetch(`${hive.url}/chat/stream`, {
