@@ -24,9 +24,18 @@ export async function readCommand(body: unknown): Promise<StartCommand> {
   };
 }
 
+/** The query of `GET /chat/stream/{stream_id}`. */
+export const resumeQuery = z.object({
+  position: z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected an integer >= 0')
+    .describe('How much is here already, in UTF-16 code units of content')
+    .default('0'),
+});
+
 /** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
-export function readPosition(query: string | null, lastEventId: string | undefined): number {
-  const text = query ?? lastEventId ?? '0';
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new WaggleError('INVALID_REQUEST', { mistakes: ['position: expected an integer >= 0'] });
+export async function readPosition(query: string | null, lastEventId: string | undefined): Promise<number> {
+  const { value, mistakes } = await check(resumeQuery, { position: query ?? lastEventId });
+  if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
+  return Number(value.position);
 }

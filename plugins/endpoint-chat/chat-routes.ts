@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import {
   type ChatStreams,
   type HttpReply,
@@ -7,6 +8,7 @@ import {
   WaggleError,
 } from '#kernel';
 import { readCommand, readPosition } from './body.js';
+import type { cancelReceipt, wholeAnswer } from './docs.js';
 import { EncodedReply, encodingFor } from './encoding.js';
 
 /** `POST /chat`: the whole answer as one JSON object. */
@@ -25,7 +27,7 @@ export async function answerWhole(
     agent,
     conversation_id: reply.conversationId,
     ...(usage && { usage }),
-  });
+  } satisfies z.infer<typeof wholeAnswer>);
 }
 
 /** `POST /chat/stream`: frames as they come. What fails before the first one is answered as plain JSON. */
@@ -49,7 +51,7 @@ export async function resumeStream(
   const streamId = request.params.stream_id as string;
   const reply = streams.find(streamId);
   if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
-  const position = readPosition(request.query.get('position'), request.header('last-event-id'));
+  const position = await readPosition(request.query.get('position'), request.header('last-event-id'));
   await send(reply, reply.read(position), request, response, heartbeatMs);
 }
 
@@ -62,7 +64,7 @@ export async function cancelStream(
   const streamId = request.params.stream_id as string;
   const receipt = await streams.find(streamId)?.cancel('client');
   if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
-  response.json(200, { cancelled: true, ...receipt });
+  response.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelReceipt>);
 }
 
 async function send(

@@ -1,6 +1,7 @@
 import { ChatStreams, definePlugin, Overview, type Route, Transport } from '#kernel';
 import { answerStream, answerWhole, cancelStream, resumeStream } from './chat-routes.js';
 import { config } from './config.js';
+import { cancelDocs, resumeDocs, streamDocs, wholeDocs } from './docs.js';
 
 export default definePlugin({
   name: 'endpoint-chat',
@@ -14,24 +15,28 @@ export default definePlugin({
       {
         method: 'POST',
         path: '/chat',
+        docs: wholeDocs,
         timeoutMs: replyTimeoutMs,
         handler: (request, reply) => answerWhole(streams, request, reply),
       },
       {
         method: 'POST',
         path: '/chat/stream',
+        docs: streamDocs,
         timeoutMs: startTimeoutMs,
         handler: (request, reply) => answerStream(streams, request, reply, heartbeatMs),
       },
       {
         method: 'GET',
         path: '/chat/stream/{stream_id}',
+        docs: resumeDocs,
         timeoutMs: startTimeoutMs,
         handler: (request, reply) => resumeStream(streams, request, reply, heartbeatMs),
       },
       {
         method: 'DELETE',
         path: '/chat/stream/{stream_id}',
+        docs: cancelDocs,
         handler: (request, reply) => cancelStream(streams, request, reply),
       },
     ];

@@ -1,4 +1,5 @@
 import { Chat, definePlugin, Overview, Transport, version } from '#kernel';
+import { healthDocs, readyDocs } from './docs.js';
 import { readiness } from './readiness.js';
 
 export default definePlugin({
@@ -12,6 +13,7 @@ export default definePlugin({
       transport.route({
         method: 'GET',
         path: '/health',
+        docs: healthDocs,
         handler: (_request, reply) =>
           reply.json(200, { status: 'ok', version, uptimeMs: Math.round(performance.now() - startedAt) }),
       }),
@@ -20,6 +22,7 @@ export default definePlugin({
       transport.route({
         method: 'GET',
         path: '/ready',
+        docs: readyDocs,
         handler: async (_request, reply) => {
           const report = readiness(ctx.inspect(), await chat?.statuses());
           reply.json(report.status === 'ready' ? 200 : 503, report);

@@ -1,14 +1,15 @@
 import { type ChatStreams, type Logger, type Socket, WaggleError, type WebSocketEndpoint } from '#kernel';
 import type { Config } from './config.js';
+import { clientParams, endpointDocs } from './docs.js';
 import { Session, type SessionHost } from './session.js';
 
-const clientIds = /^[A-Za-z0-9._~-]{1,128}$/;
 /** How long terminal frames may take to reach slow readers once everything else is over. */
 const farewellMs = 1000;
 
 /** All connections by client id; a client has one, and the newest wins. */
 export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly path = '/ws/{client_id}';
+  readonly docs = endpointDocs;
   readonly streams: ChatStreams;
   readonly config: Config;
   readonly logger: Logger;
@@ -25,7 +26,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
 
   /** @throws INVALID_REQUEST */
   accept({ params }: { readonly params: Readonly<Record<string, string>> }): void {
-    if (!clientIds.test(params.client_id ?? ''))
+    if (!clientParams.safeParse(params).success)
       throw new WaggleError('INVALID_REQUEST', {
         mistakes: ['client_id: expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ -'],
       });
