@@ -1,0 +1,57 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { WebSocketEndpoint } from '#kernel';
+import { embedded, namesIn } from './json-schema.js';
+
+type Frames = Readonly<Record<string, StandardSchemaV1>>;
+
+/** An AsyncAPI 3 document of the frames that WebSockets take and send. `receive` is what this server receives. */
+export function asyncApi(endpoints: readonly WebSocketEndpoint[], version: string): object {
+  const sorted = [...endpoints].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {
+    asyncapi: '3.0.0',
+    info: { title: 'Waggle', version, description: 'The frames of the WebSockets of this moment.' },
+    defaultContentType: 'application/json',
+    channels: Object.fromEntries(sorted.map((endpoint) => [endpoint.path, channelOf(endpoint)])),
+    operations: Object.fromEntries(sorted.flatMap(operationsOf)),
+  };
+}
+
+function channelOf({ path, docs }: WebSocketEndpoint): object {
+  const known = docs?.params ? embedded(docs.params).properties : undefined;
+  const parameters = namesIn(path).map((name) => [name, { description: known?.[name]?.description ?? name }]);
+  return {
+    address: path,
+    summary: docs?.summary ?? 'Not described',
+    ...(docs?.description && { description: docs.description }),
+    ...(parameters.length > 0 && { parameters: Object.fromEntries(parameters) }),
+    messages: { ...messagesOf('receive', docs?.receives), ...messagesOf('send', docs?.sends) },
+  };
+}
+
+// Both directions have a `message`, so the direction is part of the key.
+function messagesOf(action: string, frames: Frames = {}): Record<string, object> {
+  const messages = Object.entries(frames).map(([type, schema]) => {
+    const { description, properties, required = [], ...rest } = embedded(schema);
+    const payload = {
+      ...rest,
+      properties: { type: { type: 'string', const: type }, ...properties },
+      required: [...new Set(['type', ...required])],
+    };
+    return [`${action}.${type}`, { name: type, ...(description && { summary: description }), payload }];
+  });
+  return Object.fromEntries(messages);
+}
+
+function operationsOf({ path, docs }: WebSocketEndpoint): readonly (readonly [string, object])[] {
+  const channel = `#/channels/${encodeURI(path.replaceAll('/', '~1'))}`;
+  const operation = (action: string, frames: Frames = {}) =>
+    [
+      `${action} ${path}`,
+      {
+        action,
+        channel: { $ref: channel },
+        messages: Object.keys(frames).map((type) => ({ $ref: `${channel}/messages/${action}.${type}` })),
+      },
+    ] as const;
+  return [operation('receive', docs?.receives), operation('send', docs?.sends)];
+}

@@ -1,0 +1,57 @@
+import { definePlugin, Overview, type Route, Transport, version, WaggleError } from '#kernel';
+import { Assets } from './assets.js';
+import { asyncApi } from './asyncapi.js';
+import { assetDocs, asyncApiDocs, openApiDocs, pageDocs } from './docs.js';
+import { openApi } from './openapi.js';
+import { page, pageHeaders } from './page.js';
+
+export default definePlugin({
+  name: 'endpoint-docs',
+  apiVersion: 1,
+  requires: { transport: Transport },
+  optional: { overview: Overview },
+  async setup(ctx, { transport, overview }) {
+    const assets = await Assets.read();
+    const html = page(`/docs/${assets.folder}`, version);
+    const routes: readonly Route[] = [
+      {
+        method: 'GET',
+        path: '/docs',
+        docs: pageDocs,
+        handler: (_request, reply) => reply.send(200, html, pageHeaders),
+      },
+      {
+        method: 'GET',
+        path: '/docs/{folder}/{file}',
+        docs: assetDocs,
+        handler: ({ path, params }, reply) => {
+          const asset = assets.find(params.folder as string, params.file as string);
+          if (!asset) throw new WaggleError('NOT_FOUND', { path: path.slice(0, 200) });
+          reply.send(200, asset.body, {
+            'content-type': asset.type,
+            'cache-control': 'public, max-age=31536000, immutable',
+            'x-content-type-options': 'nosniff',
+          });
+        },
+      },
+      {
+        method: 'GET',
+        path: '/openapi.json',
+        docs: openApiDocs,
+        handler: (_request, reply) =>
+          reply.json(200, openApi(transport.routes, transport.endpoints, version)),
+      },
+      {
+        method: 'GET',
+        path: '/asyncapi.json',
+        docs: asyncApiDocs,
+        handler: (_request, reply) => reply.json(200, asyncApi(transport.endpoints, version)),
+      },
+    ];
+    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
+    if (!overview) return;
+    ctx.effect('endpoint docs', () => overview.add('docs', '/docs'));
+    ctx.effect('endpoint openapi', () => overview.add('openapi', '/openapi.json'));
+    ctx.effect('endpoint asyncapi', () => overview.add('asyncapi', '/asyncapi.json'));
+  },
+});

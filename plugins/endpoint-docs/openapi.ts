@@ -1,0 +1,162 @@
+import { STATUS_CODES } from 'node:http';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import {
+  type AnswerDocs,
+  type ClientErrorCode,
+  httpStatus,
+  type Route,
+  type WebSocketEndpoint,
+} from '#kernel';
+import { embedded, type JsonSchema, namesIn } from './json-schema.js';
+
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const json = 'application/json';
+const description = [
+  'Made from the schemas that check requests, for the routes of this moment.',
+  'Every path also answers HEAD where it answers GET, OPTIONS with 204, and any other method with 405.',
+  'While the server stops, paths answer 404 or 503.',
+  '`X-Request-Id` is taken or made, and returned. The frames of WebSockets are in `/asyncapi.json`.',
+].join(' ');
+
+const inBodies: readonly ClientErrorCode[] = [
+  'INVALID_JSON',
+  'INVALID_REQUEST',
+  'TOO_DEEP',
+  'UNSUPPORTED_MEDIA_TYPE',
+];
+
+/** An OpenAPI 3.1 document of what is registered. */
+export function openApi(
+  routes: readonly Route[],
+  endpoints: readonly WebSocketEndpoint[],
+  version: string,
+): object {
+  const paths = new Map<string, Record<string, object>>();
+  const add = (method: string, path: string, operation: object) =>
+    paths.set(path, { ...paths.get(path), [method.toLowerCase()]: operation });
+  // Routes last: without a handshake they answer in the endpoint's place.
+  for (const endpoint of endpoints) add('GET', endpoint.path, upgradeOf(endpoint));
+  for (const route of byMethod(routes)) add(route.method, route.path, operationOf(route));
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Waggle', version, description },
+    servers: [{ url: '/' }],
+    paths: Object.fromEntries([...paths].sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
+}
+
+function operationOf(route: Route): object {
+  const { path, docs } = route;
+  return {
+    summary: docs?.summary ?? 'Not described',
+    parameters: [
+      ...pathParameters(path, docs?.params),
+      ...parametersOf('query', docs?.query),
+      ...parametersOf('header', docs?.headers),
+    ],
+    ...(docs?.body && {
+      requestBody: { required: true, content: { [json]: { schema: embedded(docs.body) } } },
+    }),
+    responses: {
+      ...responsesOf(docs?.answers ?? {}, errorsOf(route)),
+      default: docs ? unexpected : { description: 'Not described' },
+    },
+  };
+}
+
+function upgradeOf({ path, docs }: WebSocketEndpoint): object {
+  const errors: readonly ClientErrorCode[] = [
+    ...(docs?.errors ?? []),
+    ...lostIn(path),
+    'INVALID_REQUEST',
+    'FORBIDDEN',
+    'UPGRADE_REQUIRED',
+  ];
+  return {
+    summary: docs?.summary ?? 'A WebSocket',
+    parameters: pathParameters(path, docs?.params),
+    responses: {
+      101: { description: 'The connection speaks WebSocket; `/asyncapi.json` has its frames' },
+      ...responsesOf({}, errors),
+      default: unexpected,
+    },
+  };
+}
+
+/** What its handler may throw, and what is refused before that. */
+function errorsOf({ method, path, docs }: Route): readonly ClientErrorCode[] {
+  return [
+    ...(docs?.errors ?? []),
+    ...(docs?.body ? inBodies : []),
+    ...lostIn(path),
+    ...(method === 'GET' ? [] : (['FORBIDDEN'] as const)),
+    'TOO_LARGE',
+  ];
+}
+
+/** A segment that cannot be decoded leads nowhere. */
+function lostIn(path: string): readonly ClientErrorCode[] {
+  return namesIn(path).length > 0 ? ['NOT_FOUND'] : [];
+}
+
+function responsesOf(
+  answers: Readonly<Record<number, AnswerDocs>>,
+  errors: readonly ClientErrorCode[],
+): Record<string, object> {
+  const statuses = new Set([...Object.keys(answers).map(Number), ...errors.map((code) => httpStatus[code])]);
+  const responses = [...statuses].map((status) => {
+    const codes = new Set(errors.filter((code) => httpStatus[code] === status));
+    return [status, responseOf(status, answers[status], [...codes].sort())];
+  });
+  return Object.fromEntries(responses);
+}
+
+function responseOf(
+  status: number,
+  answer: AnswerDocs | undefined,
+  errors: readonly ClientErrorCode[],
+): object {
+  const schemas = new Map<string, JsonSchema>();
+  for (const [type, schema] of Object.entries(answer?.content ?? {})) schemas.set(type, embedded(schema));
+  if (errors.length > 0) {
+    const own = schemas.get(json);
+    schemas.set(json, own ? { anyOf: [own, errorSchema(errors)] } : errorSchema(errors));
+  }
+  return {
+    description: answer?.description ?? STATUS_CODES[status] ?? 'Error',
+    content: Object.fromEntries([...schemas].map(([type, schema]) => [type, { schema }])),
+  };
+}
+
+function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
+  const text = { type: 'string' };
+  const error = {
+    type: 'object',
+    properties: { code: { ...text, enum: codes }, message: text, requestId: text },
+    required: ['code', 'message', 'requestId'],
+  };
+  return { type: 'object', properties: { error }, required: ['error'] };
+}
+
+const unexpected = responseOf(500, undefined, ['INTERNAL']);
+
+function pathParameters(path: string, schema: StandardSchemaV1 | undefined): readonly object[] {
+  const known = schema ? embedded(schema).properties : undefined;
+  return namesIn(path).map((name) => parameter('path', name, known?.[name] ?? { type: 'string' }, true));
+}
+
+function parametersOf(place: string, schema: StandardSchemaV1 | undefined): readonly object[] {
+  const { properties = {}, required = [] } = schema ? embedded(schema) : {};
+  return Object.entries(properties).map(([name, field]) =>
+    parameter(place, name, field, required.includes(name)),
+  );
+}
+
+function parameter(place: string, name: string, field: JsonSchema, required: boolean): object {
+  const { description, ...schema } = field;
+  return { name, in: place, required, ...(description && { description }), schema };
+}
+
+function byMethod(routes: readonly Route[]): readonly Route[] {
+  return [...routes].sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method));
+}

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { agentStatus, type RouteDocs } from '#kernel';
+
+const overview = z.object({
+  message: z.literal('Chat Backend API'),
+  version: z.string(),
+  endpoints: z.record(z.string(), z.string()).describe('Paths by name'),
+});
+
+/** `GET /` */
+export const overviewDocs: RouteDocs = {
+  summary: 'What this server offers',
+  answers: { 200: { description: 'Its endpoints', content: { 'application/json': overview } } },
+};
+
+/** `GET /agents` */
+export const agentsDocs: RouteDocs = {
+  summary: 'The agents and their health',
+  answers: {
+    200: {
+      description: 'All of them',
+      content: { 'application/json': z.object({ agents: z.array(agentStatus) }) },
+    },
+  },
+  errors: ['DEADLINE_EXCEEDED'],
+};
