@@ -1434,12 +1434,17 @@ export function transportContract(name: string, plugin: Plugin): void {
         import { createLogger, Kernel, Transport } from './dist/kernel/index.js';
         import plugin from './dist/plugins/${name}/index.js';
         const kernel = new Kernel({ logger: createLogger('silent') });
-        kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, requestTimeoutMs: 50 } });
+        const limits = { requestTimeoutMs: 50, stallTimeoutMs: 50, backlogLimitBytes: 1e9 };
+        kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, ...limits } });
         await kernel.start();
         const transport = kernel.get(Transport);
         transport.route({ method: 'GET', path: '/never', handler: () => {} });
         transport.route({ method: 'GET', path: '/throw', handler: () => { throw new Error('x'); } });
         transport.websocket({ path: '/ws', open: () => ({ message: () => { throw new Error('x'); } }) });
+        transport.websocket({ path: '/flood', open: (socket) => {
+          socket.send(Array(3000).fill('x'.repeat(10000)));
+          return { message: () => {}, closed: (code) => console.log(code) };
+        } });
         console.log(transport.address.port);
         process.stdin.resume().on('end', () => kernel.stop());
       `;
@@ -1454,6 +1459,9 @@ export function transportContract(name: string, plugin: Plugin): void {
       const client = await Client.open(port, '/ws');
       client.send('x');
       await client.take(1);
+      const slow = await RawWebSocket.open(port, { path: '/flood' });
+      slow.client.pause();
+      expect(Number((await once(child.stdout, 'data'))[0])).toBe(4429);
       const open = await RawClient.connect(port);
       await open.send(httpRequest({ path: '/throw' }));
       await open.waitForText('}}');
@@ -1461,6 +1469,8 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(await exit).toEqual([0, null]);
       expect(await client.closed).toMatchObject({ code: 1001 });
       await open.closed;
+      slow.client.resume();
+      await slow.client.closed;
     });
 
     it('can be started again on the same port', async () => {
