@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
   type Plugin,
   type Route,
@@ -1451,6 +1451,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
+      onTestFinished(() => void child.kill('SIGKILL'));
       const exit = once(child, 'exit');
       const [line] = await once(child.stdout, 'data');
       const port = Number(line);
