@@ -29,7 +29,7 @@ const lingerMs = 250;
 
 /**
  * One request to Ollama. `fetch` is what the client of the `ollama` package sends it with: over `node:http`, because
- * global fetch costs three times as much for each token. A streamed answer is kept back from the client, whose parser
+ * global fetch costs three times as much for each token. The answer to a chat is kept back from the client, whose parser
  * drops broken lines, and read through `body`.
  */
 export class Exchange {
@@ -57,12 +57,18 @@ export class Exchange {
       throw new ExchangeError('REDIRECT', `it redirects (status ${status})`);
     }
     const ok = status >= 200 && status < 300;
-    if (ok && type.startsWith('application/x-ndjson')) {
+    const isPage = /\b(html|xml)\b/.test(type);
+    if (ok && isPage) {
+      response.destroy();
+      throw new ExchangeError('CONTENT_TYPE', 'its answer is a page, not JSON');
+    }
+    // One object or many: both are lines. What says it is JSON is taken for it, whatever its type is called.
+    if (ok && init.method === 'POST') {
       this.#streamed = true;
       return new Response('');
     }
     const text = await this.#text(response);
-    const json = /^application\/(json|x-ndjson)\b/.test(type) ? parse(text) : undefined;
+    const json = parse(text);
     if (ok && json === undefined) throw new ExchangeError('CONTENT_TYPE', 'its answer is not JSON');
     // The client prints what it cannot read, and pages of proxies are nobody's business.
     const error = typeof json?.error === 'string' ? json.error : `status ${status}`;
@@ -70,9 +76,10 @@ export class Exchange {
     return new Response(body, { status, headers: { 'content-type': 'application/json' } });
   };
 
-  /** The streamed answer; undefined where it came as one JSON object. */
-  get body(): IncomingMessage | undefined {
-    return this.#streamed ? this.#response : undefined;
+  /** The answer to a chat. */
+  get body(): IncomingMessage {
+    if (!this.#streamed || !this.#response) throw new ExchangeError('', 'nothing was asked');
+    return this.#response;
   }
 
   /** Ends it: an answer that is over gives its connection back, any other connection is closed before this resolves. */

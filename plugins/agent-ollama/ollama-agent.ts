@@ -58,10 +58,9 @@ export class OllamaAgent extends BaseAgent {
     try {
       watchdog.watch(firstTokenTimeoutMs, 'until the first token');
       const model = request.model ?? (await this.#preferredModel(watchdog.signal));
-      const parsed = await this.#client(exchange).chat(this.#requestFor(request, model));
+      await this.#client(exchange).chat(this.#requestFor(request, model));
       const reader = new ChunkReader();
-      // Some remote models answer in one piece, which the client can read.
-      for await (const { values, error } of exchange.body ? this.#linesOf(exchange.body) : single(parsed)) {
+      for await (const { values, error } of this.#linesOf(exchange.body)) {
         const batch: StreamChunk[] = [];
         let failure: unknown = error;
         try {
@@ -164,8 +163,4 @@ export class OllamaAgent extends BaseAgent {
     this.#models = { names, at: performance.now() };
     return names;
   }
-}
-
-async function* single(parsed: AsyncIterable<object>): AsyncGenerator<Lines> {
-  for await (const line of parsed) yield { values: [line as Readonly<Record<string, unknown>>] };
 }

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chunksOf, type StreamChunk } from '#kernel';
@@ -84,6 +87,25 @@ describe('agent-ollama', () => {
     expect(text).toBe(fake.expectedText(model));
     expect(thinking).toBe(model === 'thinking' ? fake.expectedThinking(model) : '');
     expect(last).toMatchObject({ type: 'done', reason: 'stop' });
+  });
+
+  it('takes JSON for JSON, also from a proxy that names no type, and in one piece', async () => {
+    const line = '{"message":{"role":"assistant","content":"whole"},"done":true,"done_reason":"stop"}';
+    const plain = createServer((request, response) => {
+      request.resume();
+      if (request.url === '/api/version') response.end('{"version":"1.0"}');
+      else if (request.url === '/api/tags') response.end('{"models":[{"name":"m"}]}');
+      else response.end(line);
+    }).listen(0, '127.0.0.1');
+    await once(plain, 'listening');
+    const { port } = plain.address() as AddressInfo;
+    agent.close();
+    agent = new OllamaAgent(config.parse({ baseUrl: `http://127.0.0.1:${port}` }));
+    expect(await agent.health(new AbortController().signal)).toMatchObject({ healthy: true, models: ['m'] });
+    expect(await collect()).toMatchObject({ text: 'whole', error: undefined });
+    agent.close();
+    plain.close();
+    await once(plain, 'close');
   });
 
   it('takes a line of half a megabyte', async () => {
