@@ -1,4 +1,4 @@
-import { ChatStreams, Kernel, Transport } from '#kernel';
+import { ChatStreams, Kernel, type Plugin, Transport } from '#kernel';
 import agentEliza from '../../plugins/agent-eliza/index.js';
 import agentOllama from '../../plugins/agent-ollama/index.js';
 import agentQueen from '../../plugins/agent-queen/index.js';
@@ -20,6 +20,8 @@ export interface HiveOptions {
   /** Config of plugins by their name. */
   readonly config?: Readonly<Record<string, object>>;
   readonly drainTimeoutMs?: number;
+  /** What runs besides. */
+  readonly plugins?: readonly Plugin[];
 }
 
 /** A whole server in this process, whose insides a test can see. */
@@ -35,6 +37,7 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
   kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });
   kernel.use(endpointWs, { config: { ...config['endpoint-ws'] } });
+  for (const plugin of options.plugins ?? []) kernel.use(plugin);
   await kernel.start();
 
   const wires = kernel.get(Transport);

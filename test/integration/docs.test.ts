@@ -1,0 +1,365 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AgentHealth, BaseAgent, definePlugin, type Plugin } from '#kernel';
+import endpointDocs from '../../plugins/endpoint-docs/index.js';
+import endpointOverview from '../../plugins/endpoint-overview/index.js';
+import { ApiDocument, strictValidator } from '../support/api-document.js';
+import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
+import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
+import { deferred } from '../support/kernel.js';
+import { type Answer, type Call, call } from '../support/transport.js';
+import { WsClient } from '../support/ws-client.js';
+
+const bodyLimitBytes = 4096;
+const over = deferred();
+
+/** Once the server has started, it neither says how it is, nor begins, nor stops. */
+class Mute extends BaseAgent {
+  readonly name = 'mute';
+  #started = false;
+
+  async health(): Promise<AgentHealth> {
+    if (this.#started) await over.promise;
+    this.#started = true;
+    return { healthy: false };
+  }
+
+  // biome-ignore lint/correctness/useYield: that is what it is about
+  async *generateResponseStream(): AsyncGenerator<never> {
+    await over.promise;
+  }
+}
+
+const mute: Plugin = definePlugin({
+  name: 'mute',
+  apiVersion: 1,
+  setup: (ctx) => void ctx.addAgent(new Mute()),
+});
+
+let fake: FakeOllama;
+let usual: Hive;
+/** Everything takes too long for it. */
+let hurried: Hive;
+/** Nobody answers who is not asked by name, and one reply at a time. */
+let lonely: Hive;
+let document: ApiDocument;
+let folder: string;
+
+const start = ({ config, plugins = [] }: HiveOptions) =>
+  startHive({ fake, config: { ...config }, plugins: [endpointOverview, endpointDocs, ...plugins] });
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  usual = await start({ config: { transport: { bodyLimitBytes } } });
+  hurried = await start({
+    plugins: [mute],
+    config: {
+      transport: { requestTimeoutMs: 100 },
+      'endpoint-chat': { replyTimeoutMs: 100, startTimeoutMs: 100 },
+      'agent-queen': { candidates: ['mute'], healthTimeoutMs: 60_000 },
+    },
+  });
+  lonely = await start({
+    config: {
+      'agent-queen': { candidates: ['nobody'] },
+      'streams-memory': { maxRunning: 1, maxWaiting: 0 },
+    },
+  });
+  document = new ApiDocument(await (await fetch(`${usual.url}/openapi.json`)).json());
+  const page = await (await fetch(`${usual.url}/docs`)).text();
+  folder = /"\/docs\/(\w+)\//.exec(page)?.[1] as string;
+});
+afterAll(async () => {
+  over.resolve();
+  await Promise.all([usual, hurried, lonely].map((hive) => hive.stop()));
+  await fake.close();
+});
+
+/** One request; its answer has to be a documented one. */
+async function ask(hive: Hive, request: Call): Promise<string> {
+  const answer = await call(Number(new URL(hive.url).port), request);
+  return document.judge(request.method ?? 'GET', request.path, answer);
+}
+
+const get = (path: string, headers: Record<string, string> = {}): Call => ({ path, headers });
+const remove = (path: string, headers: Record<string, string> = {}): Call => ({
+  method: 'DELETE',
+  path,
+  headers,
+});
+const post = (path: string, body: object | string, headers: Record<string, string> = {}): Call => ({
+  method: 'POST',
+  path,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+});
+const question = (more: object = {}) => ({ content: 'Hallo', user_id: 'u', ...more });
+const tooLarge = {
+  body: 'x'.repeat(bodyLimitBytes + 1),
+  headers: { 'content-length': `${bodyLimitBytes + 1}` },
+};
+const evil = { origin: 'https://evil.example' };
+const handshake = {
+  connection: 'Upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+};
+
+/** A reply that has not ended when this resolves. */
+const running = (hive: Hive, model: string) =>
+  hive.streams.start({ content: 'Hallo', userId: 'u', agent: 'ollama', model });
+
+/** A reply that has failed before it began. */
+async function failed(hive: Hive, agent?: string): Promise<string> {
+  const reply = hive.streams.start({ content: 'Hallo', userId: 'u', agent });
+  await expect(reply.whole()).rejects.toThrow();
+  return reply.streamId;
+}
+
+async function resumed(accept: string): Promise<string> {
+  const reply = running(usual, 'thinking');
+  await reply.whole();
+  return ask(usual, get(`/chat/stream/${reply.streamId}?position=2`, { accept }));
+}
+
+async function whileDraining(): Promise<string> {
+  const hive = await start({});
+  running(hive, 'stall?k=1');
+  const stopped = hive.stop();
+  const name = await ask(hive, get('/ready'));
+  for (const reply of hive.streams.list()) void reply.cancel('client');
+  await stopped;
+  return name;
+}
+
+async function whileFull(path: string): Promise<string> {
+  const reply = running(lonely, 'stall?k=1');
+  const name = await ask(lonely, post(path, question()));
+  await reply.cancel('client');
+  return name;
+}
+
+async function upgraded(): Promise<string> {
+  const client = await WsClient.connect(`${usual.ws}/docs`);
+  await client.close();
+  return document.judge('GET', '/ws/docs', { status: 101, headers: {}, text: '' });
+}
+
+const tooLargeFor = (method: string, template: string): readonly [string, () => Promise<string>] => [
+  `${method} ${template} 413`,
+  () => ask(usual, { method, path: template.replace(/\{\w+\}/g, 'x'), ...tooLarge }),
+];
+const badChat = (path: string): readonly (readonly [string, () => Promise<string>])[] => [
+  tooLargeFor('POST', path),
+  [`POST ${path} 400`, () => ask(usual, post(path, { content: 5 }))],
+  [`POST ${path} 403`, () => ask(usual, post(path, question(), evil))],
+  [`POST ${path} 404`, () => ask(usual, post(path, question({ agent: 'nobody' })))],
+  [`POST ${path} 415`, () => ask(usual, post(path, '<x/>', { 'content-type': 'application/xml' }))],
+  [`POST ${path} 503`, () => whileFull(path)],
+];
+
+/** How to come to each answer; every one of them gives the name of what it got. */
+const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
+  ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready'].flatMap((path) => [
+    [`GET ${path} 200`, () => ask(usual, get(path))] as const,
+    tooLargeFor('GET', path),
+  ]),
+  ['GET /agents 504', () => ask(hurried, get('/agents'))],
+  ['GET /ready 503', whileDraining],
+  ['GET /ready 504', () => ask(hurried, get('/ready'))],
+
+  ['GET /docs/{folder}/{file} 200', () => ask(usual, get(`/docs/${folder}/page.js`))],
+  ['GET /docs/{folder}/{file} 404', () => ask(usual, get(`/docs/${folder}/index.html`))],
+  tooLargeFor('GET', '/docs/{folder}/{file}'),
+
+  ['POST /chat 200', () => ask(usual, post('/chat', question()))],
+  ...badChat('/chat'),
+  ['POST /chat 502', () => ask(usual, post('/chat', question({ agent: 'ollama', model: 'fin-cut?k=2' })))],
+  ['POST /chat 504', () => ask(hurried, post('/chat', question({ agent: 'mute' })))],
+
+  ['POST /chat/stream 200', () => ask(usual, post('/chat/stream', question({ model: 'tool-early' })))],
+  ...badChat('/chat/stream'),
+  ['POST /chat/stream 504', () => ask(hurried, post('/chat/stream', question()))],
+
+  ['GET /chat/stream/{stream_id} 200', () => resumed('application/x-ndjson')],
+  ['GET /chat/stream/{stream_id} 200', () => resumed('text/event-stream')],
+  [
+    'GET /chat/stream/{stream_id} 400',
+    async () => {
+      const { streamId } = running(usual, 'normal');
+      return ask(usual, get(`/chat/stream/${streamId}?position=-1`));
+    },
+  ],
+  ['GET /chat/stream/{stream_id} 404', () => ask(usual, get('/chat/stream/a%2fb'))],
+  [
+    'GET /chat/stream/{stream_id} 404',
+    async () => ask(usual, get(`/chat/stream/${await failed(usual, 'nobody')}`)),
+  ],
+  ['GET /chat/stream/{stream_id} 410', () => ask(usual, get('/chat/stream/never-was'))],
+  tooLargeFor('GET', '/chat/stream/{stream_id}'),
+  ['GET /chat/stream/{stream_id} 503', async () => ask(lonely, get(`/chat/stream/${await failed(lonely)}`))],
+  [
+    'GET /chat/stream/{stream_id} 504',
+    () => {
+      const { streamId } = hurried.streams.start({ content: 'Hallo', userId: 'u' });
+      return ask(hurried, get(`/chat/stream/${streamId}`));
+    },
+  ],
+
+  [
+    'DELETE /chat/stream/{stream_id} 200',
+    () => ask(usual, remove(`/chat/stream/${running(usual, 'stall?k=1').streamId}`)),
+  ],
+  ['DELETE /chat/stream/{stream_id} 403', () => ask(usual, remove('/chat/stream/x', evil))],
+  ['DELETE /chat/stream/{stream_id} 404', () => ask(usual, remove('/chat/stream/never-was'))],
+  tooLargeFor('DELETE', '/chat/stream/{stream_id}'),
+  [
+    'DELETE /chat/stream/{stream_id} 504',
+    () => {
+      const { streamId } = hurried.streams.start({ content: 'Hallo', userId: 'u', agent: 'mute' });
+      return ask(hurried, remove(`/chat/stream/${streamId}`));
+    },
+  ],
+
+  ['GET /ws/{client_id} 101', upgraded],
+  ['GET /ws/{client_id} 400', () => ask(usual, get('/ws/a%20b', handshake))],
+  ['GET /ws/{client_id} 403', () => ask(usual, get('/ws/a', { ...handshake, ...evil }))],
+  ['GET /ws/{client_id} 404', () => ask(usual, get('/ws/a%2fb', handshake))],
+  ['GET /ws/{client_id} 426', () => ask(usual, get('/ws/a'))],
+];
+
+describe('the documented answers', () => {
+  it('are those that there are scenarios for', () => {
+    expect([...new Set(scenarios.map(([name]) => name))].sort()).toEqual([...document.answers].sort());
+  });
+
+  it.each(scenarios)('%s occurs as documented', async (name, run) => {
+    expect(await run()).toBe(name);
+  });
+
+  it('are the only ones, also for odd requests', async () => {
+    const odd = fc.constantFrom('x', '%', '%ff', '%00', '%2e%2e%2f', '..', '~', '{x}', 'x'.repeat(200));
+    const path = fc
+      .tuple(
+        fc.constantFrom(
+          ...document.answers.map((name) => name.split(' ')[1] as string),
+          '/nowhere',
+          '/chat/',
+        ),
+        odd,
+        fc.constantFrom('', '', '/', '?position=1', '?position=%ff', '?x'),
+      )
+      .map(([template, value, rest]) => template.replace(/\{\w+\}/g, () => value) + rest);
+    const headers = fc.record(
+      {
+        'content-type': fc.constantFrom('application/json', 'text/plain', '', 'application/x+json', ';'),
+        accept: fc.constantFrom('application/x-ndjson', 'text/html', '*/*', ''),
+        origin: fc.constantFrom('https://evil.example', 'null', 'http://localhost:1', ''),
+        upgrade: fc.constantFrom('websocket', 'h2c'),
+        'last-event-id': fc.constantFrom('0', '-1', 'x'),
+        'x-request-id': fc.constantFrom('a', 'a b', 'x'.repeat(300)),
+        expect: fc.constant('100-continue'),
+      },
+      { requiredKeys: [] },
+    );
+    const fields = fc.record(
+      {
+        content: fc.oneof(fc.string(), fc.constant(null)),
+        user_id: fc.oneof(fc.string(), fc.integer()),
+        agent: fc.constantFrom('eliza', 'ollama', 'nobody', 'queen', ''),
+        model: fc.constantFrom('normal?n=3', 'http-404', 'html-200', 'thinking', 'nosuch'),
+        options: fc.oneof(fc.record({ seed: fc.integer() }), fc.json()),
+        request_id: fc.constantFrom('a', 'b'),
+        conversation_id: fc.constantFrom('c', ''),
+        extra: fc.constant(1),
+      },
+      { requiredKeys: ['content', 'user_id'] },
+    );
+    const body = fc.oneof(
+      { weight: 3, arbitrary: fields.map((value) => JSON.stringify(value)) },
+      { weight: 1, arbitrary: fc.json() },
+      { weight: 1, arbitrary: fc.string() },
+      { weight: 1, arbitrary: fc.constant('['.repeat(100)) },
+    );
+    const method = fc.constantFrom('GET', 'POST', 'POST', 'DELETE', 'PUT', 'PATCH', 'HEAD', 'OPTIONS');
+    const request = fc.record({ method, path, headers, body }).map(({ body, ...head }): Call => {
+      const sends = head.method === 'POST' || head.method === 'PUT' || head.method === 'PATCH';
+      return sends ? { ...head, body } : head;
+    });
+    await fc.assert(
+      fc.asyncProperty(request, async (each) => void (await ask(usual, each))),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('the documented frames', () => {
+  it('are those that come and go over a WebSocket', async () => {
+    const hive = await start({ config: { 'streams-memory': { maxRunning: 1 } } });
+    // biome-ignore lint/suspicious/noExplicitAny: a document is plain JSON
+    const frames: any = await (await fetch(`${hive.url}/asyncapi.json`)).json();
+    const { messages } = frames.channels['/ws/{client_id}'];
+    const client = await WsClient.connect(`${hive.ws}/docs`);
+    const sent: { readonly type: string }[] = [];
+    const send = (frame: { readonly type: string; readonly [field: string]: unknown }) => {
+      sent.push(frame);
+      client.send(frame);
+    };
+    const ended = async (requestId: string) => {
+      const { streamId } = await client.until((frame) => frame.requestId === requestId);
+      const terminal = /^(streaming_end|message|cancelled|error)$/;
+      await client.until((frame) => terminal.test(frame.type) && frame.streamId === streamId);
+    };
+    const stream = (requestId: string, more: object) =>
+      send({ type: 'stream_request', content: 'Hallo', requestId, ...more });
+
+    send({ type: 'ping' });
+    send({ type: 'message', content: 'Hallo', requestId: 'whole', agent: 'eliza' });
+    await client.end('whole');
+    stream('thinking', { model: 'thinking', agent: 'ollama', positions: true });
+    await ended('thinking');
+    stream('tool', { model: 'tool-early', agent: 'ollama', options: { seed: 1 } });
+    await ended('tool');
+    stream('broken', { model: 'fin-cut?k=2', agent: 'ollama' });
+    await ended('broken');
+    stream('nobody', { agent: 'nobody', conversationId: 'c', priority: 'high' });
+    await client.end('nobody');
+    stream('fallback', { model: 'html-200' });
+    await ended('fallback');
+    client.send('{"type":"stream_request"}');
+    await client.until((frame) => frame.code === 'INVALID_FRAME');
+
+    stream('stalled', { model: 'stall?k=1', onDisconnect: 'cancel' });
+    const { streamId } = await client.until(
+      (frame) => frame.type === 'streaming_start' && frame.requestId === 'stalled',
+    );
+    stream('waiting', {});
+    await client.until((frame) => frame.type === 'queue_update');
+    send({ type: 'resume', streamId, position: 0, positions: true });
+    await client.until((frame) => frame.resumed === true);
+    send({ type: 'cancel', streamId });
+    await client.until((frame) => frame.type === 'cancelled');
+    await ended('waiting');
+    stream('last', { model: 'stall?k=1' });
+    const last = await client.until((frame) => frame.requestId === 'last');
+    const stopped = hive.stop();
+    await client.until((frame) => frame.type === 'server_draining');
+    send({ type: 'cancel', streamId: last.streamId });
+    await client.closed;
+    await stopped;
+
+    const judge = (action: string, all: readonly { readonly type: string }[]) => {
+      const documented = Object.keys(messages).filter((key) => key.startsWith(`${action}.`));
+      const validators = new Map(documented.map((key) => [key, strictValidator(messages[key].payload)]));
+      for (const frame of all) {
+        const validate = validators.get(`${action}.${frame.type}`);
+        if (!validate?.(frame))
+          expect.fail(`${action} ${JSON.stringify(frame)}: ${JSON.stringify(validate?.errors)}`);
+      }
+      expect([...new Set(all.map((frame) => `${action}.${frame.type}`))].sort()).toEqual(documented.sort());
+    };
+    judge('send', client.frames);
+    judge('receive', sent);
+  });
+});
