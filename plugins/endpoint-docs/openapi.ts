@@ -1,13 +1,7 @@
-import { STATUS_CODES } from 'node:http';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import {
-  type AnswerDocs,
-  type ClientErrorCode,
-  httpStatus,
-  type Route,
-  type WebSocketEndpoint,
-} from '#kernel';
+import type { ClientErrorCode, Route, WebSocketEndpoint } from '#kernel';
 import { embedded, type JsonSchema, namesIn } from './json-schema.js';
+import { responsesOf, unexpected } from './responses.js';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const json = 'application/json';
@@ -98,47 +92,6 @@ function errorsOf({ method, path, docs }: Route): readonly ClientErrorCode[] {
 function lostIn(path: string): readonly ClientErrorCode[] {
   return namesIn(path).length > 0 ? ['NOT_FOUND'] : [];
 }
-
-function responsesOf(
-  answers: Readonly<Record<number, AnswerDocs>>,
-  errors: readonly ClientErrorCode[],
-): Record<string, object> {
-  const statuses = new Set([...Object.keys(answers).map(Number), ...errors.map((code) => httpStatus[code])]);
-  const responses = [...statuses].map((status) => {
-    const codes = new Set(errors.filter((code) => httpStatus[code] === status));
-    return [status, responseOf(status, answers[status], [...codes].sort())];
-  });
-  return Object.fromEntries(responses);
-}
-
-function responseOf(
-  status: number,
-  answer: AnswerDocs | undefined,
-  errors: readonly ClientErrorCode[],
-): object {
-  const schemas = new Map<string, JsonSchema>();
-  for (const [type, schema] of Object.entries(answer?.content ?? {})) schemas.set(type, embedded(schema));
-  if (errors.length > 0) {
-    const own = schemas.get(json);
-    schemas.set(json, own ? { anyOf: [own, errorSchema(errors)] } : errorSchema(errors));
-  }
-  return {
-    description: answer?.description ?? STATUS_CODES[status] ?? 'Error',
-    content: Object.fromEntries([...schemas].map(([type, schema]) => [type, { schema }])),
-  };
-}
-
-function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
-  const text = { type: 'string' };
-  const error = {
-    type: 'object',
-    properties: { code: { ...text, enum: codes }, message: text, requestId: text },
-    required: ['code', 'message', 'requestId'],
-  };
-  return { type: 'object', properties: { error }, required: ['error'] };
-}
-
-const unexpected = responseOf(500, undefined, ['INTERNAL']);
 
 function pathParameters(path: string, schema: StandardSchemaV1 | undefined): readonly object[] {
   const known = schema ? embedded(schema).properties : undefined;

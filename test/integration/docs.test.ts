@@ -7,7 +7,7 @@ import { ApiDocument, strictValidator } from '../support/api-document.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
 import { deferred } from '../support/kernel.js';
-import { type Answer, type Call, call } from '../support/transport.js';
+import { type Call, call } from '../support/transport.js';
 import { WsClient } from '../support/ws-client.js';
 
 const bodyLimitBytes = 4096;

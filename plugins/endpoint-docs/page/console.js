@@ -4,15 +4,9 @@ const linesKept = 500;
 
 /** Lets the reader talk to a channel: connect, edit a frame, send it, see what comes. */
 export function startConsole(channels) {
-  const [address, state, type, frame, connect, send, log] = [
-    'address',
-    'state',
-    'type',
-    'frame',
-    'connect',
-    'send',
-    'log',
-  ].map((id) => document.getElementById(id));
+  const [address, state, type, frame, connect, send, log] = 'address state type frame connect send log'
+    .split(' ')
+    .map((id) => document.getElementById(id));
   let socket;
   let streamId = '';
 

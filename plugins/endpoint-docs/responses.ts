@@ -1,0 +1,48 @@
+import { STATUS_CODES } from 'node:http';
+import { type AnswerDocs, type ClientErrorCode, httpStatus } from '#kernel';
+import { embedded, type JsonSchema } from './json-schema.js';
+
+const json = 'application/json';
+
+/** The responses of an operation by status: its answers, and its errors with the codes that each status stands for. */
+export function responsesOf(
+  answers: Readonly<Record<number, AnswerDocs>>,
+  errors: readonly ClientErrorCode[],
+): Record<string, object> {
+  const statuses = new Set([...Object.keys(answers).map(Number), ...errors.map((code) => httpStatus[code])]);
+  const responses = [...statuses].map((status) => {
+    const codes = new Set(errors.filter((code) => httpStatus[code] === status));
+    return [status, responseOf(status, answers[status], [...codes].sort())];
+  });
+  return Object.fromEntries(responses);
+}
+
+function responseOf(
+  status: number,
+  answer: AnswerDocs | undefined,
+  errors: readonly ClientErrorCode[],
+): object {
+  const schemas = new Map<string, JsonSchema>();
+  for (const [type, schema] of Object.entries(answer?.content ?? {})) schemas.set(type, embedded(schema));
+  if (errors.length > 0) {
+    const own = schemas.get(json);
+    schemas.set(json, own ? { anyOf: [own, errorSchema(errors)] } : errorSchema(errors));
+  }
+  return {
+    description: answer?.description ?? STATUS_CODES[status] ?? 'Error',
+    content: Object.fromEntries([...schemas].map(([type, schema]) => [type, { schema }])),
+  };
+}
+
+function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
+  const text = { type: 'string' };
+  const error = {
+    type: 'object',
+    properties: { code: { ...text, enum: codes }, message: text, requestId: text },
+    required: ['code', 'message', 'requestId'],
+  };
+  return { type: 'object', properties: { error }, required: ['error'] };
+}
+
+/** What nobody has foreseen. */
+export const unexpected = responseOf(500, undefined, ['INTERNAL']);
