@@ -15,6 +15,7 @@ interface Options {
 }
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
+const orphanCheckMs = 250;
 const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
 
 const program = new Command('waggle')
@@ -119,13 +120,26 @@ function layersOf({ config, profile }: Options): readonly string[] {
 
 function exitOnSignals(kernel: Kernel, logger: Logger): void {
   let asked = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
-      if (asked) process.exit(exitCodes.forced);
-      asked = true;
-      logger.info({ signal }, 'stopping; a second signal ends the process at once');
-      void stop(kernel, logger, exitCodes.clean);
-    });
+  const ask = (signal: string) => {
+    if (asked) process.exit(exitCodes.forced);
+    asked = true;
+    logger.info({ signal }, 'stopping; a second signal ends the process at once');
+    void stop(kernel, logger, exitCodes.clean);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, ask);
+  // Ctrl-C reaches all of them: the shell that leaves first is no second signal.
+  if (process.env.npm_lifecycle_event) onOrphaned(() => asked || ask('the end of npm'));
+}
+
+/** The shell between npm and this process dies of a signal without passing it on. */
+function onOrphaned(act: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, orphanCheckMs);
+  timer.unref();
 }
 
 /** Whatever nobody caught leaves the process in an unknown state: it says so, lets running replies end, and exits. */

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { runWaggle, startServer } from '../support/server.js';
@@ -114,6 +117,26 @@ describe('SIGTERM', () => {
     expect(await run.stop()).toBe(0);
     expect(run.logs.at(-1)?.msg).toBe('shutdown complete');
     expect(run.stderr).toBe('');
+  });
+
+  it('to npm reaches the server behind it', async () => {
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    const env = { ...process.env, HOST: '127.0.0.1', PORT: '0', OLLAMA_HOST: 'http://127.0.0.1:9' };
+    // Without `prestart`, so that no build runs beside the tests.
+    const npm = spawn('npm', ['start', '--ignore-scripts'], {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const lines = createInterface({ input: npm.stdout });
+    for await (const line of lines) {
+      if (line.includes('"msg":"started"')) npm.kill('SIGTERM');
+      if (line.includes('shutdown complete')) {
+        expect(JSON.parse(line)).toMatchObject({ exitCode: 0 });
+        return;
+      }
+    }
+    expect.fail('the server did not say that it had stopped');
   });
 
   it('twice ends the process at once with 130', async () => {
