@@ -13,7 +13,9 @@ export interface KernelEvents {
   };
 }
 
+/** Every name that an event may have. */
 export type EventName = keyof KernelEvents & string;
+/** What is called with each event of one name. */
 export type Listener<K extends EventName> = (event: KernelEvents[K]) => void | Promise<void>;
 
 /** Announces what has happened. It never carries tokens: those flow through async iterables. */

@@ -18,6 +18,7 @@ export interface Shared {
   inspect(): KernelReport;
 }
 
+/** What one plugin wants to be called for. */
 export interface Hooks {
   readonly ready: Set<() => void | Promise<void>>;
   readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;

@@ -85,8 +85,11 @@ const clientErrors = {
 /** Every deliberate error, one row a code: README lists them, and a test compares the two. */
 export const errorCatalog = { ...kernelErrors, ...clientErrors };
 
+/** Every code of the catalogue. */
 export type ErrorCode = keyof typeof errorCatalog;
+/** The codes that a client may see. */
 export type ClientErrorCode = keyof typeof clientErrors;
+/** What the message of a code is made from. */
 export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof errorCatalog)[C]>[0];
 
 /** An error with a code of the catalogue. Compare codes, not classes: a plugin may bring its own copy of this package. */

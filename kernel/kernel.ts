@@ -15,6 +15,7 @@ import { EffectScope } from './scope.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
 import { runningTimers } from './timers.js';
 
+/** What a kernel may be told; all of it has defaults. */
 export interface KernelOptions {
   readonly logger?: Logger;
   /** How long one plugin may take for each of setup, ready and stop. Default 10 s. */
@@ -23,6 +24,7 @@ export interface KernelOptions {
   readonly drainTimeoutMs?: number;
 }
 
+/** How one plugin is to be used. */
 export interface UseOptions<T extends Plugin> {
   /** The instance's id; the plugin's name when absent. */
   readonly id?: string;

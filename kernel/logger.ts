@@ -1,8 +1,11 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 
+/** What plugins log with. */
 export type { Logger } from 'pino';
 
+/** From everything to nothing. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+/** How much is logged. */
 export type LogLevel = (typeof logLevels)[number];
 
 const secretKeys = ['password', 'secret', 'token', 'apiKey', 'authorization', 'cookie'];

@@ -8,6 +8,7 @@ import type { Contributions } from './registry.js';
 import type { EffectScope, Undo } from './scope.js';
 import type { ServiceOf, ServicesOf, Token, TokenRecord } from './services.js';
 
+/** Where the kernel is in its life; `degraded` is ready without an optional plugin. */
 export type KernelState =
   | 'idle'
   | 'starting'
@@ -17,6 +18,7 @@ export type KernelState =
   | 'stopping'
   | 'stopped'
   | 'failed';
+/** Where a plugin is in its life. */
 export type PluginState = 'pending' | 'starting' | 'active' | 'stopping' | 'stopped' | 'failed';
 
 /** What `kernel.inspect()` says of one plugin. */
@@ -34,6 +36,7 @@ export interface PluginReport {
   readonly error?: string;
 }
 
+/** What `kernel.inspect()` says. */
 export interface KernelReport {
   readonly state: KernelState;
   readonly plugins: readonly PluginReport[];

@@ -6,8 +6,11 @@ declare const serviceType: unique symbol;
 
 /** Names a service and carries its type. A plain symbol at run time, so tsyringe's `@inject()` takes it. */
 export type Token<T> = symbol & { readonly [serviceType]?: T };
+/** The service behind a token. */
 export type ServiceOf<K> = K extends Token<infer T> ? T : never;
+/** Tokens by the names that a plugin gives them. */
 export type TokenRecord = Readonly<Record<string, Token<unknown>>>;
+/** The services behind a record of tokens. */
 export type ServicesOf<R> = { readonly [K in keyof R]: ServiceOf<R[K]> };
 
 /** Makes the token of a service. The same id gives the same token, also across two copies of this package. */

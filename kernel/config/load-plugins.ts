@@ -9,6 +9,7 @@ import type { Plugin } from '../plugin.js';
 import type { Config, PluginEntry } from './read-config.js';
 import { nearest } from './schema.js';
 
+/** What went wrong while plugins were imported; empty when nothing did. */
 export interface Loaded {
   readonly mistakes: readonly string[];
   /** Plugins whose module threw while it was imported. */

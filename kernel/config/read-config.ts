@@ -26,6 +26,7 @@ const file = z.strictObject({
   extensions: z.string().min(1).optional(),
 });
 
+/** The part of the config that is about the process itself. */
 export type ServerSettings = z.infer<typeof file>['server'];
 
 /** One plugin as the config names it. */
@@ -36,6 +37,7 @@ export interface PluginEntry extends z.infer<typeof entry> {
   readonly origin: Origin;
 }
 
+/** All files of a config as one, and what is wrong with them. */
 export interface Config {
   readonly server: ServerSettings;
   readonly plugins: readonly PluginEntry[];

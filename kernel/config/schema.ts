@@ -9,7 +9,9 @@ export interface Origin {
   variable(path: Path): string | undefined;
 }
 
+/** Where a value stands: keys of maps and places in lists. */
 export type Path = readonly (string | number)[];
+/** The value with its defaults, or everything that is wrong with it. */
 export type Checked<T> =
   | { readonly value: T; readonly mistakes?: undefined }
   | { readonly value?: undefined; readonly mistakes: readonly string[] };

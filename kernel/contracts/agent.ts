@@ -26,22 +26,27 @@ export interface ChatRequest {
   readonly options?: ChatOptions;
 }
 
+/** What an answer has cost, in tokens. */
 export type Usage = Readonly<z.infer<typeof usage>>;
 
+/** Why an agent ended its answer. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
 
+/** A piece of an answer. */
 export type StreamChunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
   | { readonly type: 'tool_call'; readonly id: string; readonly name: string; readonly arguments: unknown }
   | { readonly type: 'done'; readonly reason: FinishReason; readonly usage?: Usage };
 
+/** What comes with a request to an agent. */
 export interface AgentCall {
   /** Aborts when the answer is no longer wanted. Every wait of an agent ends with it, and so does its upstream socket. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
 }
 
+/** Whether an agent can answer. */
 export interface AgentHealth {
   readonly healthy: boolean;
   /** For people: why it is not healthy, and what to do. No secrets. */

@@ -22,6 +22,7 @@ export interface AgentChosen {
   readonly fallback: boolean;
 }
 
+/** A registered agent and its health. */
 export interface AgentStatus extends AgentHealth {
   readonly name: string;
   readonly description?: string;
@@ -50,4 +51,5 @@ export interface Chat {
   statuses(): Promise<readonly AgentStatus[]>;
 }
 
+/** Provided by the plugin that owns the conversations. */
 export const Chat = createToken<Chat>('chat');

@@ -7,4 +7,5 @@ export interface Overview {
   add(name: string, path: string): Undo;
 }
 
+/** Provided by whoever answers `GET /`. */
 export const Overview = createToken<Overview>('overview');

@@ -16,4 +16,5 @@ export interface ConversationStore {
   delete(key: ConversationKey): Promise<void>;
 }
 
+/** Provided by the plugin that remembers. */
 export const ConversationStore = createToken<ConversationStore>('conversations');

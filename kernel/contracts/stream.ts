@@ -28,6 +28,7 @@ export interface LogEntry {
   readonly json: string;
 }
 
+/** A reply as one piece. */
 export interface WholeReply {
   readonly content: string;
   readonly agent: string;
@@ -93,6 +94,7 @@ export interface ChatStreams {
   readonly figures: StreamFigures;
 }
 
+/** Provided by the plugin that keeps the logs. */
 export const ChatStreams = createToken<ChatStreams>('chat.streams');
 
 declare module '../bus.js' {

@@ -1,8 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Logger } from '../logger.js';
 
+/** How urgent a task is. */
 export type TaskPriority = 'low' | 'normal' | 'high' | 'urgent';
 
+/** What comes with a call of a main-lane task. */
 export interface TaskCall {
   /** Aborts when the result is no longer wanted. */
   readonly signal: AbortSignal;

@@ -22,6 +22,7 @@ export interface HttpRequest {
   json(): Promise<unknown>;
 }
 
+/** Header values by name. */
 export type Headers = Readonly<Record<string, string>>;
 
 /** The one answer to a request. Whatever is sent after the client has gone is dropped. */
@@ -70,6 +71,7 @@ export interface EndpointDocs {
   readonly errors?: readonly ClientErrorCode[];
 }
 
+/** One method of one path. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `/chat/stream/{stream_id}`: a name in braces stands for one whole segment. */
@@ -106,6 +108,7 @@ export interface SocketHandler {
   closed?(code: number): void;
 }
 
+/** One path that speaks WebSocket. */
 export interface WebSocketEndpoint {
   /** As a route's path: `/ws/{client_id}`. */
   readonly path: string;
@@ -129,6 +132,7 @@ export interface Transport {
   readonly connections: { readonly open: number; readonly limit: number };
 }
 
+/** Provided by the plugin that owns the port. */
 export const Transport = createToken<Transport>('transport');
 
 /** The status that stands for each error a client may see. */

@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 
+/** Bounds of one exchange. */
 export interface ExchangeLimits {
   readonly connectTimeoutMs: number;
   /** A body that is not streamed. */

@@ -3,6 +3,7 @@ export class LineError extends Error {
   override readonly name = 'LineError';
 }
 
+/** What one read gave. */
 export interface Lines {
   readonly values: readonly Readonly<Record<string, unknown>>[];
   /** What was wrong with the line after `values`. */

@@ -11,6 +11,7 @@ export default definePlugin({
   setup(ctx) {
     ctx.container.register(QueenConfig, { useValue: ctx.config });
     ctx.container.register(Agents, { useValue: ctx.agents });
+    ctx.container.registerSingleton(Queen);
     const queen = ctx.container.resolve(Queen);
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);

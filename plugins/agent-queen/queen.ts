@@ -20,7 +20,9 @@ import {
 import type { Config } from './config.js';
 import { HealthBoard } from './health-board.js';
 
+/** Her config, for injection. */
 export const QueenConfig = createToken<Config>('queen.config');
+/** The agents that plugins have added, for injection. */
 export const Agents = createToken<Contributions<Agent>>('queen.agents');
 
 type Batch = readonly (StreamChunk | AgentChosen)[];

@@ -1,5 +1,6 @@
 import type { AgentStatus, KernelReport } from '#kernel';
 
+/** What `GET /ready` answers. */
 export interface Readiness {
   readonly status: 'ready' | 'not ready';
   readonly state: string;

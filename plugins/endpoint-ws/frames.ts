@@ -21,7 +21,9 @@ export const clientFrames = {
 };
 
 type ClientFrames = typeof clientFrames;
+/** A request for an answer. */
 export type ChatFrame = z.infer<typeof request>;
+/** Any frame that a client may send. */
 export type ClientFrame = {
   [T in keyof ClientFrames]: { readonly type: T } & z.infer<ClientFrames[T]>;
 }[keyof ClientFrames];

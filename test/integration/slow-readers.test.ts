@@ -126,3 +126,51 @@ describe('a hundred readers that stop reading', () => {
     expect(await server.stop()).toBe(0);
   }, 60_000);
 });
+
+describe('a thousand readers that never read', () => {
+  it('take bounded memory, and the one who reads has everything', async () => {
+    const limitBytes = 64 * 1024;
+    const server = await startServer({
+      config: {
+        plugins: {
+          big: { use: './big.js' },
+          'transport-uws': {
+            config: {
+              maxConnections: 1100,
+              stallTimeoutMs,
+              backlogLimitBytes: 2 * limitBytes,
+              highWaterMarkBytes: limitBytes,
+            },
+          },
+          'streams-memory': { config: { replyLimitChars: 20_000_000 } },
+        },
+      },
+      files: { 'big.js': bigAgent },
+    });
+    const rss = async () => {
+      const { rss: bytes } = (await (await fetch(`${server.url}/memory`)).json()) as { rss: number };
+      return bytes;
+    };
+    const sockets = await Promise.all(
+      Array.from({ length: 1000 }, async (_, id) => {
+        const socket = new WebSocket(`${server.ws}/never${id}`);
+        await once(socket, 'open');
+        socket.pause();
+        return socket;
+      }),
+    );
+    const before = await rss();
+    const owner = await WsClient.connect(`${server.ws}/owner`);
+    owner.send({ type: 'stream_request', content: 'Hallo', agent: 'big', options: { maxTokens: 200 } });
+    const { streamId } = await owner.until((frame) => frame.type === 'streaming_start');
+    for (const socket of sockets) socket.send(JSON.stringify({ type: 'resume', streamId }));
+    await owner.until((frame) => frame.type === 'streaming_end');
+    expect(owner.frames.map((frame) => frame.content ?? '').join('') === textOf(200)).toBe(true);
+    // Copies would be 12.8 GB.
+    expect((await rss()) - before).toBeLessThan(1000 * 2 * limitBytes + 200 * 1024 * 1024);
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    for (const socket of sockets) socket.terminate();
+    await owner.close();
+    expect(await server.stop()).toBe(0);
+  }, 60_000);
+});

@@ -31,4 +31,5 @@ export const transportConfig = z.strictObject({
   allowedOrigins: z.array(z.string().min(1)).default([]),
 });
 
+/** The config of a transport with its defaults filled in. */
 export type TransportConfig = Readonly<z.output<typeof transportConfig>>;
