@@ -71,7 +71,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   over.resolve();
-  await Promise.all([usual, hurried, lonely].map((hive) => hive.stop()));
+  await Promise.all([usual, hurried, lonely].map((hive) => hive.close()));
   await fake.close();
 });
 

@@ -19,8 +19,7 @@ beforeEach(async () => {
 });
 // After each case everything is back where it was: connections, streams, readers, sockets to the model, timers, threads.
 afterEach(async () => {
-  await hive.settled();
-  await hive.stop();
+  await hive.close();
   await fake.close();
   await leaks.settled();
 });

@@ -55,21 +55,29 @@ export async function startHive(options: HiveOptions = {}) {
     url: `http://${host}`,
     ws: `ws://${host}/ws`,
     gauges,
-    /** Resolves when all gauges are back where they were, and no socket to the model is in use. */
-    async settled(): Promise<void> {
-      const deadline = performance.now() + boundMs;
-      const busy = () =>
-        fake?.requests.filter((record) => record.atMs.requestReceived && !record.endedBy).length ?? 0;
-      while (JSON.stringify(gauges()) !== JSON.stringify(before) || busy() > 0) {
-        if (performance.now() > deadline)
-          throw new Error(
-            `not back after ${boundMs} ms: ${JSON.stringify({ ...gauges(), modelRequests: busy() })}`,
-          );
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+    settled,
+    /** Stops it after a test: whatever was started has to have ended by itself. */
+    async close(): Promise<void> {
+      await settled();
+      await kernel.stop();
     },
     stop: () => kernel.stop(),
   };
+
+  /** Resolves when all gauges are back where they were, and no socket to the model is in use. */
+  async function settled(): Promise<void> {
+    const deadline = performance.now() + boundMs;
+    const busy = () =>
+      fake?.requests.filter((record) => record.atMs.requestReceived && !record.endedBy).length ?? 0;
+    while (JSON.stringify(gauges()) !== JSON.stringify(before) || busy() > 0) {
+      if (performance.now() > deadline)
+        throw new Error(
+          `not back after ${boundMs} ms: ${JSON.stringify({ ...gauges(), modelRequests: busy() })}`,
+        );
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
 }
 
+/** What `startHive` gives. */
 export type Hive = Awaited<ReturnType<typeof startHive>>;
