@@ -302,6 +302,23 @@ export function chatStreamsContract(name: string, create: Create): void {
         expect(events).toEqual(['started', 'cancelled']);
       });
 
+      it('says nothing more after a cancel, whatever its agent still has to say', async () => {
+        const agent = new ScriptedAgent('a');
+        agent.generateResponseStream = async function* (_request, { signal }) {
+          yield text('Hel');
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+          yield [text('lo'), done];
+        };
+        const { streams, events } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        await reply.cancel('client');
+        const frames = await framesOf(reply);
+        expect(words(frames)).toBe('Hel');
+        expect(frames.at(-1)?.type).toBe('cancelled');
+        expect(events).toEqual(['started', 'cancelled']);
+      });
+
       it('is cut off with an error when it grows too long', async () => {
         const { streams } = streamsOver(
           [new ScriptedAgent('a', [text('12345'), text('67890'), text('x'), 'wait'])],

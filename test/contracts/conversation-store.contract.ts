@@ -43,6 +43,7 @@ export function conversationStoreContract(
       const store = await create({ ...limits, maxConversations: 10 });
       for (const [user, conversation] of [
         ['a', 'b:c'],
+        ['b', 'b:c'],
         ['a:b', 'c'],
         ['__proto__', 'constructor'],
         ['a', '","b'],

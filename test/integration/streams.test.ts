@@ -136,7 +136,10 @@ describe('a connection that is lost', () => {
     older.client.reset();
     await newer.until((frame) => frame.type === 'streaming_end');
     expect(contents(newer.frames)).toBe(fake.expectedText(model));
-    await newer.close();
+    // The newer one is still the client's connection: the next one takes over from it.
+    const newest = await WsClient.connect(`${hive.ws}/same`);
+    expect(await newer.closed).toMatchObject({ code: 4409 });
+    await newest.close();
   });
 });
 

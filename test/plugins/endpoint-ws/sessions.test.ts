@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import type { ChatStreams, Socket } from '#kernel';
+import { config } from '../../../plugins/endpoint-ws/config.js';
+import { RateLimit } from '../../../plugins/endpoint-ws/rate-limit.js';
+import { Sessions } from '../../../plugins/endpoint-ws/sessions.js';
+import { silentLogger } from '../../support/kernel.js';
+
+/** A connection whose close is only asked for: a transport may report it much later. */
+function socket(clientId: string): Socket & { readonly closedWith: number[] } {
+  const closedWith: number[] = [];
+  return {
+    id: 'x',
+    params: { client_id: clientId },
+    remoteAddress: '127.0.0.1',
+    closed: false,
+    bufferedBytes: 0,
+    send: () => true,
+    drained: async () => true,
+    close: (code) => void closedWith.push(code),
+    closedWith,
+  };
+}
+
+describe('sessions', () => {
+  it('keep the newest connection of a client, also when the close of an older one comes late', () => {
+    const sessions = new Sessions({} as ChatStreams, config.parse({}), silentLogger);
+    const [older, newer, newest] = [socket('me'), socket('me'), socket('me')];
+    const first = sessions.open(older);
+    sessions.open(newer);
+    expect(older.closedWith).toEqual([4409]);
+    first.closed();
+    sessions.open(newest);
+    expect(newer.closedWith).toEqual([4409]);
+    expect(newest.closedWith).toEqual([]);
+  });
+
+  it('leave other clients alone', () => {
+    const sessions = new Sessions({} as ChatStreams, config.parse({}), silentLogger);
+    const [mine, yours] = [socket('me'), socket('you')];
+    sessions.open(mine);
+    sessions.open(yours);
+    expect([...mine.closedWith, ...yours.closedWith]).toEqual([]);
+  });
+});
+
+describe('the rate limit', () => {
+  it('allows ten seconds at once, then so much a second, and never saves up more', () => {
+    const limit = new RateLimit(2, 0);
+    const taken = (now: number) => {
+      let count = 0;
+      while (limit.take(now)) count++;
+      return count;
+    };
+    expect(taken(0)).toBe(20);
+    expect(taken(1000)).toBe(2);
+    expect(taken(1400)).toBe(0);
+    expect(taken(1500)).toBe(1);
+    expect(taken(1_000_000)).toBe(20);
+  });
+});
