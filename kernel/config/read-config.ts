@@ -51,6 +51,7 @@ export interface Config {
 interface Source {
   readonly file: string;
   readonly variable?: string;
+  readonly unset?: boolean;
 }
 
 type Tree = Record<string, unknown>;
@@ -203,12 +204,12 @@ function substitute(
       say(`"${match}" is not \${NAME} or \${NAME:-default}`);
       return '';
     }
-    sources.set(idOf(path), { file: source?.file ?? '', variable: name });
     const set = env[name];
+    const unset = set === undefined && fallback === undefined;
+    sources.set(idOf(path), { file: source?.file ?? '', variable: name, unset });
+    if (unset) say(`the environment variable ${name} is not set`);
     // As in a shell: `:-` also stands in for a variable that is set to nothing.
-    if (fallback !== undefined) return set || fallback;
-    if (set === undefined) say(`the environment variable ${name} is not set`);
-    return set ?? '';
+    return set || (fallback ?? '');
   });
 }
 
@@ -230,6 +231,7 @@ function originOf(
       return shown === undefined ? `${name}: ` : `${name}: ${shown}.`;
     },
     variable: (path) => sources.get(idOf([...base, ...path]))?.variable,
+    unset: (path) => sources.get(idOf([...base, ...path]))?.unset ?? false,
   };
 }
 

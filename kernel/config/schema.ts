@@ -7,6 +7,8 @@ export interface Origin {
   prefix(path: Path): string;
   /** The environment variable that a value was taken from. Such values are never printed. */
   variable(path: Path): string | undefined;
+  /** Whether that variable is not set. This was said already; what follows from it is not said again. */
+  unset?(path: Path): boolean;
 }
 
 /** Where a value stands: keys of maps and places in lists. */
@@ -80,6 +82,7 @@ function mistakesAt(
   message: string,
   origin: Origin,
 ): string[] {
+  if (origin.unset?.(path)) return [];
   const node = root && nodeAt(root, path);
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], input);
   const at = (where: Path) => {

@@ -90,23 +90,31 @@ describe.each(['start', 'check'])('waggle %s with a bad configuration ends with 
         plugins: {
           'transport-uws': { config: { port: 70000, prot: 1 } },
           'agent-elisa': {},
-          'agent-ollama': { config: { model: '${MODEL_OF_MINE}', connectTimeoutMs: 'soon' } },
+          'agent-ollama': {
+            config: {
+              model: '${MODEL_OF_MINE}',
+              connectTimeoutMs: 'soon',
+              tokenTimeoutMs: '${TIMEOUT_OF_MINE}',
+            },
+          },
         },
         plugin: {},
       },
     });
     expect(code).toBe(78);
+    // Each once: a variable that is not set makes no second mistake where a number is asked for.
     for (const part of [
       'server.logLevel',
       'transport-uws.port',
       'transport-uws.prot',
       'agent-elisa',
       'MODEL_OF_MINE',
+      'tokenTimeoutMs',
       'connectTimeoutMs',
       'plugin: unknown key',
     ])
       expect(lines.filter((line) => line.includes(part))).toHaveLength(1);
-    expect(lines).toHaveLength(7);
+    expect(lines).toHaveLength(8);
   });
 
   it('no secret', async () => {
