@@ -63,23 +63,17 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
 
 async function checkOnly(options: Options): Promise<void> {
   const { kernel } = await prepare(options);
-  try {
-    const order = await kernel.check();
-    const { plugins } = kernel.inspect();
-    const rows = order.map((id, index) => {
-      const { name, provides, optional } = plugins.find((plugin) => plugin.id === id) ?? {};
-      const facts = [
-        id === name ? '' : `(${name})`,
-        optional ? 'optional' : '',
-        provides?.length ? `provides ${provides.join(', ')}` : '',
-      ];
-      return [`${String(index + 1).padStart(3)}  ${id}`, ...facts.filter(Boolean)].join('  ');
-    });
-    process.stdout.write(`${rows.join('\n')}\nThe configuration is good.\n`);
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
-    process.exitCode = exitCodes.badConfig;
-  }
+  const { plugins } = kernel.inspect();
+  const rows = (await kernel.check()).map((id, index) => {
+    const { name, provides, optional } = plugins.find((plugin) => plugin.id === id) ?? {};
+    const facts = [
+      id === name ? '' : `(${name})`,
+      optional ? 'optional' : '',
+      provides?.length ? `provides ${provides.join(', ')}` : '',
+    ];
+    return [`${String(index + 1).padStart(3)}  ${id}`, ...facts.filter(Boolean)].join('  ');
+  });
+  process.stdout.write(`${rows.join('\n')}\nThe configuration is good.\n`);
 }
 
 /** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
