@@ -195,14 +195,18 @@ export class Kernel {
 
   async #checked(): Promise<readonly Entry[]> {
     const mistakes: string[] = [];
+    let valid = true;
     for (const entry of this.#entries) {
       entry.config = entry.input;
       if (!entry.plugin.config) continue;
       const checked = await check(entry.plugin.config, entry.input ?? {}, entry.origin);
-      if (checked.mistakes) mistakes.push(...checked.mistakes);
-      else entry.config = checked.value;
+      // The list may be empty, where whoever read the config has said it already.
+      if (checked.mistakes) {
+        mistakes.push(...checked.mistakes);
+        valid = false;
+      } else entry.config = checked.value;
     }
-    if (mistakes.length === 0) return orderPlugins(this.#entries);
+    if (valid) return orderPlugins(this.#entries);
     try {
       orderPlugins(this.#entries);
     } catch (error) {

@@ -1015,3 +1015,22 @@ describe('what a plugin sees of the kernel', () => {
     expect(warnings).toEqual([]);
   });
 });
+
+describe('a config whose variable was not set', () => {
+  it('is never handed to a plugin, although nothing more is said of it', async () => {
+    let started = false;
+    const needy = plugin('needy', {
+      config: z.strictObject({ key: z.string() }),
+      setup: () => {
+        started = true;
+      },
+    });
+    const origin = { prefix: () => '', variable: () => 'KEY', unset: () => true };
+    const kernel = kernelWith([[needy, { config: {}, origin }]]);
+    await expect(kernel.start()).rejects.toMatchObject({
+      code: 'KERNEL_CONFIG_INVALID',
+      details: { mistakes: [] },
+    });
+    expect(started).toBe(false);
+  });
+});
