@@ -124,6 +124,8 @@ export class Session implements SocketHandler {
     this.#checkLimit();
     const { requestId } = frame;
     const abort = new AbortController();
+    // It may have closed while the frame was being checked, when there was nothing to give up yet.
+    if (this.#socket.closed) abort.abort();
     this.#whole.add(abort);
     try {
       // Without a requestId nobody could come back for it.

@@ -34,6 +34,25 @@ describe('sessions', () => {
     expect(newest.closedWith).toEqual([]);
   });
 
+  it('give up a whole answer whose client left while the frame was being checked', async () => {
+    let signal: AbortSignal | undefined;
+    const reply = {
+      whole: (given: AbortSignal) => {
+        signal = given;
+        return Promise.reject(new Error('nobody waits'));
+      },
+    };
+    const streams = { start: () => reply } as unknown as ChatStreams;
+    const sessions = new Sessions(streams, config.parse({}), silentLogger);
+    const leaving = { ...socket('me'), closed: false };
+    const session = sessions.open(leaving);
+    const handled = session.message('{"type":"message","content":"Hallo"}');
+    leaving.closed = true;
+    session.closed();
+    await handled;
+    expect(signal?.aborted).toBe(true);
+  });
+
   it('leave other clients alone', () => {
     const sessions = new Sessions({} as ChatStreams, config.parse({}), silentLogger);
     const [mine, yours] = [socket('me'), socket('you')];
