@@ -64,7 +64,9 @@ async function loadEntry(
   const use = entry.use ?? entry.id;
   const load = async (specifier: string): Promise<[Plugin, UseOptions<Plugin>]> => {
     const url = locate(specifier, entry.file);
-    return [await importPlugin(entry.id, url), { ...options, module: url.href }];
+    const plugin = await importPlugin(entry.id, url);
+    const version = plugin?.version ?? packageVersion(dirname(fileURLToPath(url)));
+    return [plugin, { ...options, module: url.href, ...(version !== undefined && { version }) }];
   };
   try {
     return await load(use);
@@ -127,6 +129,14 @@ function entryPointOf(path: string): string | undefined {
     ? [main, `${main}.js`, join(main, 'index.js')]
     : moduleEndings.map((ending) => `index${ending}`);
   return candidates.map((candidate) => join(path, candidate)).find(isFile);
+}
+
+/** The version of the package that a folder is part of. */
+function packageVersion(folder: string): string | undefined {
+  const manifest = join(folder, 'package.json');
+  if (!isFile(manifest)) return folder === dirname(folder) ? undefined : packageVersion(dirname(folder));
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version?: unknown };
+  return typeof version === 'string' ? version : undefined;
 }
 
 function isFile(path: string): boolean {
