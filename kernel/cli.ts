@@ -5,13 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { ChatSettings } from './chat.js';
 import { loadPlugins } from './config/load-plugins.js';
-import { readConfig } from './config/read-config.js';
+import { type Config, readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
 import { createLogger, Kernel, type Logger, version } from './index.js';
 
 interface Options {
   readonly config?: string;
   readonly profile?: string;
+}
+
+interface Prepared {
+  readonly kernel: Kernel;
+  readonly config: Config;
+  readonly logger: Logger;
 }
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
@@ -27,7 +33,9 @@ const command = (name: string, description: string) =>
     .description(description)
     .option('--config <file>', 'a YAML file over the defaults')
     .option('--profile <name>', 'a profile of the config folder', process.env.WAGGLE_PROFILE);
-command('start', 'start the server').action(start);
+command('start', 'start the server')
+  .option('--watch', 'reload plugins whose files change, while connections stay open')
+  .action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
 program
   .command('chat')
@@ -39,12 +47,16 @@ program
   .action(talk);
 await program.parseAsync();
 
-async function start(options: Options): Promise<void> {
-  const { kernel, logger } = await prepare(options);
+async function start(options: Options & { readonly watch?: boolean }): Promise<void> {
+  const { kernel, config, logger } = await prepare(options);
   exitOnSignals(kernel, logger);
   exitOnCrash(kernel, logger);
   try {
     await kernel.start();
+    if (options.watch) {
+      const { PluginWatch } = await import('./watch.js');
+      new PluginWatch(kernel, config, logger);
+    }
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
   } catch (err) {
     // A stop during the start is a clean one; whoever stopped it ends the process.
@@ -77,7 +89,7 @@ async function checkOnly(options: Options): Promise<void> {
 }
 
 /** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
-async function prepare(options: Options): Promise<{ kernel: Kernel; logger: Logger }> {
+async function prepare(options: Options): Promise<Prepared> {
   const config = await readConfig(layersOf(options));
   const logger = createLogger(config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
@@ -99,7 +111,7 @@ async function prepare(options: Options): Promise<{ kernel: Kernel; logger: Logg
     process.stderr.write(`waggle: ${failure.message}\n`);
     process.exit(exitCodes.failed);
   }
-  return { kernel, logger };
+  return { kernel, config, logger };
 }
 
 function layersOf({ config, profile }: Options): readonly string[] {

@@ -118,6 +118,16 @@ export class Kernel {
   }
 
   /**
+   * Puts a new version in the place of a plugin, and restarts what depends on it. Everything is checked first; a version
+   * that fails later is undone, and the old one started again.
+   * @throws what `load` throws
+   */
+  async reload<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
+    const entry = createEntry(plugin, options);
+    await this.#change('reload a plugin', () => this.#reload(entry));
+  }
+
+  /**
    * Stops one plugin and, before it, everything that depends on it, which comes back when a `load` brings what it needs.
    * @throws KERNEL_STATE, KERNEL_PLUGIN_UNKNOWN, KERNEL_STOP_FAILED
    */
@@ -194,16 +204,45 @@ export class Kernel {
   }
 
   async #load(entry: Entry): Promise<void> {
-    this.#throwIfAborted();
-    const { id } = entry;
-    const replaced = this.#entries.find((each) => each.id === id);
-    if (this.#active.some((each) => each.id === id))
-      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: id });
+    if (this.#active.some(({ id }) => id === entry.id))
+      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: entry.id });
+    await this.#checkJoining(entry, this.#active);
+    await this.#join(entry);
+  }
+
+  async #reload(entry: Entry): Promise<void> {
+    const old = this.#entries.find(({ id }) => id === entry.id);
+    const affected = dependentsOf(this.#active, entry.id);
+    const others = this.#active.filter((each) => !affected.includes(each));
+    await this.#checkJoining(entry, others);
+    if (!old || affected.length === 0) return this.#join(entry);
+    // What could not be undone was logged there.
+    await this.#takeDown(old).catch(() => {});
+    try {
+      await this.#join(entry);
+    } catch (error) {
+      if (!WaggleError.is(error, 'KERNEL_START_ABORTED'))
+        await this.#join(renew(old)).catch((err: unknown) =>
+          this.#options.logger.error({ err, plugin: old.id }, 'the old version did not start again'),
+        );
+      throw error;
+    }
+  }
+
+  /** Whether a plugin can join those that run. */
+  async #checkJoining(entry: Entry, running: readonly Entry[]): Promise<void> {
     const mistakes = await checkConfig(entry);
     if (mistakes) throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
-    const waiting = this.#entries.filter((each) => each.goal === 'wait' && each !== replaced);
-    expectFit(entry, this.#active, waiting);
+    const others = this.#entries.filter(({ id }) => id !== entry.id);
+    const waiting = others.filter(
+      (each) => each.goal === 'wait' || (this.#active.includes(each) && !running.includes(each)),
+    );
+    expectFit(entry, running, waiting);
+    this.#throwIfAborted();
+  }
 
+  async #join(entry: Entry): Promise<void> {
+    const replaced = this.#entries.find(({ id }) => id === entry.id);
     this.#put(entry);
     const returned: Entry[] = [];
     try {

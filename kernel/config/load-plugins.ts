@@ -120,9 +120,14 @@ function forgetCommonJs(folder: string): void {
       delete cache[path];
 }
 
+/** The folder whose plugins are loaded, too, whether it is there or not. */
+export function extensionsFolder({ extensions: named }: Config): string {
+  return named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
+}
+
 function extensionsOf(config: Config, mistakes: string[]): readonly PluginEntry[] {
   const named = config.extensions;
-  const folder = named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
+  const folder = extensionsFolder(config);
   const file = named?.file ?? folder;
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     if (named) mistakes.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);

@@ -313,6 +313,116 @@ describe('what depends on an unloaded plugin', () => {
   });
 });
 
+describe('reloading', () => {
+  const failing = (done: string[], overrides: Partial<Plugin> = {}) =>
+    part('a', [], done, {
+      setup(ctx) {
+        done.push('+new');
+        ctx.effect('mark', () => () => void done.push('-new'));
+        ctx.provide(token('a'), 'new');
+        throw new Error('boom');
+      },
+      ...overrides,
+    });
+
+  it('puts a new version in the place of the old one, and restarts what depends on it', async () => {
+    const done: string[] = [];
+    const kernel = await startKernel([part('a', [], done), part('b', ['a'], done), part('c', [], done)]);
+    done.length = 0;
+    const newer = part('a', [], done, { setup: (ctx) => void ctx.provide(token('a'), 'newer') });
+    await kernel.reload(newer, { version: '2.0.0' });
+    expect(done).toEqual(['-b', '-a', '+b', '!b']);
+    expect(kernel.get(token('a'))).toBe('newer');
+    expect(kernel.state).toBe('ready');
+    expect(kernel.inspect().plugins.map(({ id, version }) => [id, version])).toEqual([
+      ['a', '2.0.0'],
+      ['b', undefined],
+      ['c', undefined],
+    ]);
+    await kernel.stop();
+  });
+
+  it('loads what did not run', async () => {
+    const done: string[] = [];
+    const kernel = await startKernel([[part('a', [], done, { setup: boom.setup }), { optional: true }]]);
+    await kernel.reload(part('a', [], done));
+    await kernel.reload(part('b', ['a'], done));
+    expect(states(kernel)).toEqual({ a: 'active', b: 'active' });
+    expect(kernel.state).toBe('ready');
+    await kernel.stop();
+  });
+
+  it.each<[string, Plugin]>([
+    ['a config that is wrong', part('a', [], [], { config: z.strictObject({ port: z.int() }) })],
+    ['a requirement that nobody meets', part('a', ['nobody'], [])],
+    ['a requirement that only what depends on it meets', part('a', ['b'], [])],
+    ['a service of another', part('a', [], [], { provides: [token('a'), token('c')] })],
+    ['a service of what depends on it', part('a', [], [], { provides: [token('a'), token('b')] })],
+  ])('does not touch the old version when the new one has %s', async (_, refused) => {
+    const done: string[] = [];
+    const kernel = await startKernel([part('a', [], done), part('b', ['a'], done), part('c', [], done)]);
+    const before = kernel.inspect();
+    done.length = 0;
+    await rejection(kernel.reload(refused));
+    expect(done).toEqual([]);
+    expect(kernel.inspect()).toEqual(before);
+    await kernel.stop();
+  });
+
+  it('brings the old version back when the new one fails, with all that depends on it', async () => {
+    const done: string[] = [];
+    const kernel = await startKernel([part('a', [], done), part('b', ['a'], done)]);
+    done.length = 0;
+    await expect(kernel.reload(failing(done))).rejects.toMatchObject({ code: 'KERNEL_PLUGIN_FAILED' });
+    expect(done).toEqual(['-b', '-a', '+new', '-new', '+a', '+b', '!a', '!b']);
+    expect(kernel.get(token('a'))).toBe('a');
+    expect(kernel.state).toBe('ready');
+    await kernel.stop();
+  });
+
+  it('says so when not even the old version starts again, and the kernel is degraded', async () => {
+    const { logger, lines } = recordingLogger();
+    let starts = 0;
+    const once = part('a', [], [], {
+      setup(ctx) {
+        if (starts++ > 0) throw new Error('only once');
+        ctx.provide(token('a'), 'a');
+      },
+    });
+    const kernel = await startKernel([once, part('b', ['a'], [])], { logger });
+    const error = await rejection(kernel.reload(failing([])));
+    expect(error.message).toBe('plugin "a" failed during setup: boom');
+    expect(lines.find(({ msg }) => msg === 'the old version did not start again')).toMatchObject({
+      plugin: 'a',
+      err: { message: expect.stringContaining('only once') },
+    });
+    expect(kernel.state).toBe('degraded');
+    await kernel.reload(part('a', [], []));
+    expect(kernel.state).toBe('ready');
+    expect(states(kernel)).toEqual({ a: 'active', b: 'active' });
+    await kernel.stop();
+  });
+
+  it('ends cleanly when a stop comes, and does not bring the old version back', async () => {
+    const done: string[] = [];
+    const begun = deferred();
+    const hangs = failing(done, {
+      setup() {
+        begun.resolve();
+        return never();
+      },
+    });
+    const kernel = await startKernel([part('a', [], done), part('b', ['a'], done)]);
+    done.length = 0;
+    const reload = rejection(kernel.reload(hangs));
+    await begun.promise;
+    await kernel.stop();
+    expect(await reload).toMatchObject({ code: 'KERNEL_START_ABORTED' });
+    expect(done).toEqual(['-b', '-a']);
+    expect(kernel.state).toBe('stopped');
+  });
+});
+
 describe('calls at the same time', () => {
   it('are done one after the other', async () => {
     const done: string[] = [];
