@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import type { ChatSettings } from './chat.js';
 import { loadPlugins } from './config/load-plugins.js';
 import { type Config, readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
 import { createLogger, Kernel, type Logger, version } from './index.js';
+import { createPlugin, type PluginKind, pluginKinds } from './new.js';
 
 interface Options {
   readonly config?: string;
@@ -37,6 +38,12 @@ command('start', 'start the server')
   .option('--watch', 'reload plugins whose files change, while connections stay open')
   .action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
+program
+  .command('new')
+  .description('write a new plugin, with a test that passes, into a folder')
+  .addArgument(new Argument('<kind>', 'what it adds').choices(pluginKinds))
+  .argument('<name>', 'its name, and that of the folder')
+  .action(create);
 program
   .command('chat')
   .description('talk to a running server')
@@ -71,6 +78,18 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
   // Only here: a server must not pay for it.
   const { chat } = await import('./chat.js');
   process.exitCode = await chat(url, settings);
+}
+
+function create(kind: PluginKind, name: string): void {
+  try {
+    const files = createPlugin(kind, name);
+    process.stdout.write(
+      `${files.map((file) => `${name}/${file}\n`).join('')}\nNext: cd ${name} && npm install && npm test\n`,
+    );
+  } catch (error) {
+    process.stderr.write(`waggle: ${messageOf(error)}\n`);
+    process.exitCode = exitCodes.failed;
+  }
 }
 
 async function checkOnly(options: Options): Promise<void> {
