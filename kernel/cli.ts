@@ -7,8 +7,9 @@ import type { ChatSettings } from './chat.js';
 import { loadPlugins } from './config/load-plugins.js';
 import { type Config, readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
-import { createLogger, Kernel, type Logger, version } from './index.js';
+import { createLogger, Kernel, type Logger, type LogLevel, version } from './index.js';
 import { createPlugin, type PluginKind, pluginKinds } from './new.js';
+import { pluginTable } from './plugin-table.js';
 
 interface Options {
   readonly config?: string;
@@ -19,6 +20,7 @@ interface Prepared {
   readonly kernel: Kernel;
   readonly config: Config;
   readonly logger: Logger;
+  readonly failures: readonly WaggleError[];
 }
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
@@ -38,6 +40,7 @@ command('start', 'start the server')
   .option('--watch', 'reload plugins whose files change, while connections stay open')
   .action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
+command('plugins', 'set up every plugin, open nothing, and print what each of them brings').action(list);
 program
   .command('new')
   .description('write a new plugin, with a test that passes, into a folder')
@@ -107,10 +110,39 @@ async function checkOnly(options: Options): Promise<void> {
   process.stdout.write(`${rows.join('\n')}\nThe configuration is good.\n`);
 }
 
-/** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
+async function list(options: Options): Promise<void> {
+  const { kernel, failures } = await load(options, 'silent');
+  const [missing] = failures;
+  try {
+    const report = await kernel.rehearse();
+    const failed = report.plugins.some(({ state }) => state === 'failed');
+    process.exitCode = failed ? exitCodes.failed : exitCodes.clean;
+    // A plugin that left something behind must not hold up the end.
+    process.stdout.write(pluginTable(report), () => process.exit());
+  } catch (error) {
+    // With a plugin missing, what others miss of it says nothing new.
+    process.stderr.write(`waggle: ${messageOf(missing ?? error)}\n`);
+    process.exit(exitCodes.failed);
+  }
+}
+
+/** As `load`; ends the process with 1 as well, when a plugin could not be imported. */
 async function prepare(options: Options): Promise<Prepared> {
+  const prepared = await load(options);
+  const { failures, logger } = prepared;
+  const [failure] = failures;
+  if (failure) {
+    for (const err of failures) logger.fatal({ err }, 'a plugin could not be imported');
+    process.stderr.write(`waggle: ${failure.message}\n`);
+    process.exit(exitCodes.failed);
+  }
+  return prepared;
+}
+
+/** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
+async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   const config = await readConfig(layersOf(options));
-  const logger = createLogger(config.server.logLevel);
+  const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
   const loaded = await loadPlugins(kernel, config, logger);
@@ -124,13 +156,7 @@ async function prepare(options: Options): Promise<Prepared> {
     process.stderr.write(`${mistakes.join('\n')}\n`);
     process.exit(exitCodes.badConfig);
   }
-  const [failure] = loaded.failures;
-  if (failure) {
-    for (const err of loaded.failures) logger.fatal({ err }, 'a plugin could not be imported');
-    process.stderr.write(`waggle: ${failure.message}\n`);
-    process.exit(exitCodes.failed);
-  }
-  return { kernel, config, logger };
+  return { kernel, config, logger, failures: loaded.failures };
 }
 
 function layersOf({ config, profile }: Options): readonly string[] {

@@ -38,8 +38,8 @@ export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger
       kernel.use(plugin, options);
     } catch (error) {
       if (WaggleError.is(error, 'KERNEL_PLUGIN_FAILED')) {
-        if (entry.optional) kernel.use(failing(entry.id, error), { id: entry.id, optional: true });
-        else failures.push(error);
+        kernel.use(failing(entry.id, error), { id: entry.id, optional: entry.optional });
+        if (!entry.optional) failures.push(error);
       } else mistakes.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
     }
   }
@@ -58,7 +58,7 @@ export function entriesOf(config: Config, mistakes: string[]): readonly PluginEn
   return entries;
 }
 
-/** A plugin that could not be imported, and may: it takes its place in the report and fails when its turn comes. */
+/** A plugin that could not be imported: it takes its place in the report and fails when its turn comes. */
 function failing(name: string, error: WaggleError): Plugin {
   return {
     name,
