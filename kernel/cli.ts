@@ -2,16 +2,25 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import type { ChatSettings } from './chat.js';
 import { loadPlugins } from './config/load-plugins.js';
-import { readConfig } from './config/read-config.js';
+import { type Config, readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
-import { createLogger, Kernel, type Logger, version } from './index.js';
+import { createLogger, Kernel, type Logger, type LogLevel, version } from './index.js';
+import { createPlugin, type PluginKind, pluginKinds } from './new.js';
+import { pluginTable } from './plugin-table.js';
 
 interface Options {
   readonly config?: string;
   readonly profile?: string;
+}
+
+interface Prepared {
+  readonly kernel: Kernel;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly failures: readonly WaggleError[];
 }
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
@@ -27,8 +36,17 @@ const command = (name: string, description: string) =>
     .description(description)
     .option('--config <file>', 'a YAML file over the defaults')
     .option('--profile <name>', 'a profile of the config folder', process.env.WAGGLE_PROFILE);
-command('start', 'start the server').action(start);
+command('start', 'start the server')
+  .option('--watch', 'reload plugins whose files change, while connections stay open')
+  .action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
+command('plugins', 'set up every plugin, open nothing, and print what each of them brings').action(list);
+program
+  .command('new')
+  .description('write a new plugin, with a test that passes, into a folder')
+  .addArgument(new Argument('<kind>', 'what it adds').choices(pluginKinds))
+  .argument('<name>', 'its name, and that of the folder')
+  .action(create);
 program
   .command('chat')
   .description('talk to a running server')
@@ -39,12 +57,16 @@ program
   .action(talk);
 await program.parseAsync();
 
-async function start(options: Options): Promise<void> {
-  const { kernel, logger } = await prepare(options);
+async function start(options: Options & { readonly watch?: boolean }): Promise<void> {
+  const { kernel, config, logger } = await prepare(options);
   exitOnSignals(kernel, logger);
   exitOnCrash(kernel, logger);
   try {
     await kernel.start();
+    if (options.watch) {
+      const { PluginWatch } = await import('./watch.js');
+      new PluginWatch(kernel, config, logger);
+    }
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
   } catch (err) {
     // A stop during the start is a clean one; whoever stopped it ends the process.
@@ -59,6 +81,18 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
   // Only here: a server must not pay for it.
   const { chat } = await import('./chat.js');
   process.exitCode = await chat(url, settings);
+}
+
+function create(kind: PluginKind, name: string): void {
+  try {
+    const files = createPlugin(kind, name);
+    process.stdout.write(
+      `${files.map((file) => `${name}/${file}\n`).join('')}\nNext: cd ${name} && npm install && npm test\n`,
+    );
+  } catch (error) {
+    process.stderr.write(`waggle: ${messageOf(error)}\n`);
+    process.exitCode = exitCodes.failed;
+  }
 }
 
 async function checkOnly(options: Options): Promise<void> {
@@ -76,10 +110,39 @@ async function checkOnly(options: Options): Promise<void> {
   process.stdout.write(`${rows.join('\n')}\nThe configuration is good.\n`);
 }
 
+async function list(options: Options): Promise<void> {
+  const { kernel, failures } = await load(options, 'silent');
+  const [missing] = failures;
+  try {
+    const report = await kernel.rehearse();
+    const failed = report.plugins.some(({ state }) => state === 'failed');
+    process.exitCode = failed ? exitCodes.failed : exitCodes.clean;
+    // A plugin that left something behind must not hold up the end.
+    process.stdout.write(pluginTable(report), () => process.exit());
+  } catch (error) {
+    // With a plugin missing, what others miss of it says nothing new.
+    process.stderr.write(`waggle: ${messageOf(missing ?? error)}\n`);
+    process.exit(exitCodes.failed);
+  }
+}
+
+/** As `load`; ends the process with 1 as well, when a plugin could not be imported. */
+async function prepare(options: Options): Promise<Prepared> {
+  const prepared = await load(options);
+  const { failures, logger } = prepared;
+  const [failure] = failures;
+  if (failure) {
+    for (const err of failures) logger.fatal({ err }, 'a plugin could not be imported');
+    process.stderr.write(`waggle: ${failure.message}\n`);
+    process.exit(exitCodes.failed);
+  }
+  return prepared;
+}
+
 /** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
-async function prepare(options: Options): Promise<{ kernel: Kernel; logger: Logger }> {
+async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   const config = await readConfig(layersOf(options));
-  const logger = createLogger(config.server.logLevel);
+  const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
   const loaded = await loadPlugins(kernel, config, logger);
@@ -93,13 +156,7 @@ async function prepare(options: Options): Promise<{ kernel: Kernel; logger: Logg
     process.stderr.write(`${mistakes.join('\n')}\n`);
     process.exit(exitCodes.badConfig);
   }
-  const [failure] = loaded.failures;
-  if (failure) {
-    for (const err of loaded.failures) logger.fatal({ err }, 'a plugin could not be imported');
-    process.stderr.write(`waggle: ${failure.message}\n`);
-    process.exit(exitCodes.failed);
-  }
-  return { kernel, logger };
+  return { kernel, config, logger, failures: loaded.failures };
 }
 
 function layersOf({ config, profile }: Options): readonly string[] {

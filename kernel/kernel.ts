@@ -1,18 +1,16 @@
-import { setMaxListeners } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { Bus, type EventBus } from './bus.js';
-import { check, type Origin } from './config/schema.js';
-import { createContext, type Hooks, type Shared } from './context.js';
+import { createContext, type Shared } from './context.js';
 import type { Agent } from './contracts/agent.js';
 import type { TaskDefinition } from './contracts/task.js';
+import { drain } from './drain.js';
+import { checkConfig, createEntry, type Entry, renew, reportOf, type UseOptions } from './entry.js';
 import { messageOf, WaggleError } from './errors.js';
 import { blaming, createLogger, type Logger } from './logger.js';
-import { dependentsOf, orderPlugins } from './order.js';
-import type { ConfigInput, KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
+import { dependentsOf, expectFit, orderPlugins } from './order.js';
+import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
 import { Registry } from './registry.js';
-import { EffectScope } from './scope.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
+import { runStep } from './step.js';
 import { runningTimers } from './timers.js';
 
 /** What a kernel may be told; all of it has defaults. */
@@ -25,51 +23,21 @@ export interface KernelOptions {
 }
 
 /** How one plugin is to be used. */
-export interface UseOptions<T extends Plugin> {
-  /** The instance's id; the plugin's name when absent. */
-  readonly id?: string;
-  readonly config?: ConfigInput<T>;
-  /** May fail without stopping the others; the kernel is `degraded` then. */
-  readonly optional?: boolean;
-  /** Words mistakes in `config` by the file they were made in. */
-  readonly origin?: Origin;
-  /** URL of the module, so that an error that arose in it can be traced to the plugin. */
-  readonly module?: string;
-}
-
-interface Entry {
-  readonly id: string;
-  readonly plugin: Plugin;
-  readonly input: unknown;
-  readonly optional: boolean;
-  readonly origin: Origin;
-  /** How stack traces name its code: by URL, and by path where it is a CommonJS module. */
-  readonly code: readonly string[];
-  readonly requires: readonly symbol[];
-  readonly wants: readonly symbol[];
-  readonly provides: readonly symbol[];
-  readonly scope: EffectScope;
-  readonly hooks: Hooks;
-  config: unknown;
-  state: PluginState;
-  setupMs: number;
-  /** Timers that its setup left running, less those that its stop ended. */
-  timers: number;
-  error?: unknown;
-}
+export type { UseOptions } from './entry.js';
 
 /** Starts plugins in the order of what they need, and stops them in reverse. */
 export class Kernel {
-  readonly #entries: Entry[] = [];
+  #entries: readonly Entry[] = [];
   readonly #shared: Shared;
   readonly #options: Required<KernelOptions>;
   readonly #abort = new AbortController();
   readonly #timersBefore = runningTimers();
+  /** What runs, in the order of its start. */
   #active: readonly Entry[] = [];
+  #starts = 0;
   #state: KernelState = 'idle';
-  #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #undone: Promise<void> = Promise.resolve();
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(options: KernelOptions = {}) {
     const logger = blaming(options.logger ?? createLogger(), (error) => this.pluginOf(error));
@@ -100,28 +68,10 @@ export class Kernel {
   /** Adds a plugin before the start. @throws KERNEL_STATE, KERNEL_PLUGIN_INVALID, KERNEL_PLUGIN_DUPLICATE */
   use<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): this {
     this.#expect('add a plugin', 'idle');
-    const id = options.id ?? plugin?.name ?? 'unnamed';
-    const why = whyInvalid(plugin);
-    if (why) throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why });
-    if (this.#entries.some((entry) => entry.id === id))
-      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: id });
-    this.#entries.push({
-      id,
-      plugin,
-      input: options.config,
-      optional: options.optional ?? false,
-      origin: options.origin ?? { prefix: () => `${id}.`, variable: () => undefined },
-      code: codeOf(options.module),
-      requires: Object.values(plugin.requires ?? {}),
-      wants: Object.values(plugin.optional ?? {}),
-      provides: plugin.provides ?? [],
-      scope: new EffectScope(id),
-      hooks: { ready: new Set(), drain: new Set() },
-      config: undefined,
-      state: 'pending',
-      setupMs: 0,
-      timers: 0,
-    });
+    const entry = createEntry(plugin, options);
+    if (this.#entries.some(({ id }) => id === entry.id))
+      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: entry.id });
+    this.#entries = [...this.#entries, entry];
     return this;
   }
 
@@ -138,39 +88,64 @@ export class Kernel {
    * @throws what `check` throws; KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_SERVICE_PROMISED; KERNEL_START_ABORTED after a `stop`
    */
   async start(): Promise<void> {
-    this.#expect('start', 'idle');
-    // Set before anybody hears of it: a listener may stop the kernel right away.
-    this.#starting = this.#start();
-    this.#enter('starting');
-    await this.#starting;
+    await this.#begin('start', () => this.#start());
+  }
+
+  /**
+   * Sets everything up, calls nobody ready, and undoes it all again: what there would be, and what would fail.
+   * @throws what `check` throws; KERNEL_STOP_FAILED; KERNEL_START_ABORTED after a `stop`
+   */
+  rehearse(): Promise<KernelReport> {
+    return this.#begin('rehearse', () => this.#rehearse());
   }
 
   /** Drains, then stops plugins in the reverse of their start order, all of it bounded in time. Safe to call again. @throws KERNEL_STOP_FAILED */
   stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+    // At once: whatever is being started or loaded gives up, and then it is the stop's turn.
+    this.#abort.abort();
+    this.#stopping ??= this.#inTurn(() => this.#stop());
     return this.#stopping;
   }
 
-  /** Stops one plugin and, before it, everything that depends on it. @throws KERNEL_STATE, KERNEL_PLUGIN_UNKNOWN, KERNEL_STOP_FAILED */
+  /**
+   * Adds a plugin to those that run, in place of one of its id that does not; then whatever waited for it comes back. A
+   * failure undoes it and leaves everything as it was.
+   * @throws KERNEL_STATE, KERNEL_PLUGIN_DUPLICATE; what `use`, `check` and `start` throw of one plugin
+   */
+  async load<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
+    const entry = createEntry(plugin, options);
+    await this.#change('load a plugin', () => this.#load(entry));
+  }
+
+  /**
+   * Puts a new version in the place of a plugin, and restarts what depends on it. Everything is checked first; a version
+   * that fails later is undone, and the old one started again.
+   * @throws what `load` throws
+   */
+  async reload<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
+    const entry = createEntry(plugin, options);
+    await this.#change('reload a plugin', () => this.#reload(entry));
+  }
+
+  /**
+   * Stops one plugin and, before it, everything that depends on it, which comes back when a `load` brings what it needs.
+   * @throws KERNEL_STATE, KERNEL_PLUGIN_UNKNOWN, KERNEL_STOP_FAILED
+   */
   async unload(id: string): Promise<void> {
-    this.#expect('unload a plugin', 'ready', 'degraded');
-    const known = this.#active.map((entry) => entry.id);
-    if (!known.includes(id)) throw new WaggleError('KERNEL_PLUGIN_UNKNOWN', { plugin: id, known });
-    await this.#stopEntries(dependentsOf(this.#active, id));
+    await this.#change('unload a plugin', async () => {
+      const known = this.#entries.filter((each) => each.goal === 'wait' || this.#active.includes(each));
+      const entry = known.find((each) => each.id === id);
+      if (!entry) {
+        const ids = known.map((each) => each.id);
+        throw new WaggleError('KERNEL_PLUGIN_UNKNOWN', { plugin: id, known: ids });
+      }
+      entry.goal = 'gone';
+      await this.#takeDown(entry);
+    });
   }
 
   inspect(): KernelReport {
-    const plugins = this.#entries.map(({ id, plugin, state, optional, setupMs, provides, scope, error }) => ({
-      id,
-      name: plugin.name,
-      state,
-      optional,
-      setupMs,
-      provides: provides.map(tokenId),
-      effects: scope.labels(),
-      ...(error === undefined ? {} : { error: messageOf(error) }),
-    }));
-    return { state: this.#state, plugins };
+    return { state: this.#state, plugins: this.#entries.map(reportOf) };
   }
 
   /** The plugin in whose code an error arose, as far as its stack and those of its causes tell. */
@@ -197,14 +172,10 @@ export class Kernel {
     const mistakes: string[] = [];
     let valid = true;
     for (const entry of this.#entries) {
-      entry.config = entry.input;
-      if (!entry.plugin.config) continue;
-      const checked = await check(entry.plugin.config, entry.input ?? {}, entry.origin);
-      // The list may be empty, where whoever read the config has said it already.
-      if (checked.mistakes) {
-        mistakes.push(...checked.mistakes);
-        valid = false;
-      } else entry.config = checked.value;
+      const found = await checkConfig(entry);
+      if (!found) continue;
+      mistakes.push(...found);
+      valid = false;
     }
     if (valid) return orderPlugins(this.#entries);
     try {
@@ -216,51 +187,125 @@ export class Kernel {
   }
 
   async #start(): Promise<void> {
+    const ordered = await this.#checked();
+    for (const entry of ordered) await this.#attempt(entry, () => this.#setup(entry), isOptional);
+    for (const entry of ordered)
+      if (entry.state === 'active') await this.#attempt(entry, () => this.#ready(entry), isOptional);
+    this.#throwIfAborted();
+    this.#enter(this.#runningState());
+  }
+
+  async #rehearse(): Promise<KernelReport> {
+    for (const entry of await this.#checked()) await this.#attempt(entry, () => this.#setup(entry), isAny);
+    const report = this.inspect();
+    await this.#stopEntries(this.#active);
+    this.#enter('stopped');
+    return report;
+  }
+
+  async #load(entry: Entry): Promise<void> {
+    if (this.#active.some(({ id }) => id === entry.id))
+      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: entry.id });
+    await this.#checkJoining(entry, this.#active);
+    await this.#join(entry);
+  }
+
+  async #reload(entry: Entry): Promise<void> {
+    const old = this.#entries.find(({ id }) => id === entry.id);
+    const affected = dependentsOf(this.#active, entry.id);
+    const others = this.#active.filter((each) => !affected.includes(each));
+    await this.#checkJoining(entry, others);
+    if (!old || affected.length === 0) return this.#join(entry);
+    // What could not be undone was logged there.
+    await this.#takeDown(old).catch(() => {});
     try {
-      const ordered = await this.#checked();
-      for (const entry of ordered) await this.#attempt(entry, () => this.#setup(entry));
-      for (const entry of ordered)
-        if (entry.state === 'active')
-          await this.#attempt(entry, async () => {
-            for (const hook of entry.hooks.ready) await this.#guard(entry, 'ready', hook);
-          });
-      this.#throwIfAborted();
-      this.#enter(this.#active.length === this.#entries.length ? 'ready' : 'degraded');
+      await this.#join(entry);
     } catch (error) {
-      await this.#stopEntries(this.#active).catch((err: unknown) =>
-        this.#options.logger.error({ err }, 'undoing the failed start was not complete'),
-      );
-      this.#enter(WaggleError.is(error, 'KERNEL_START_ABORTED') ? 'stopped' : 'failed');
+      if (!WaggleError.is(error, 'KERNEL_START_ABORTED'))
+        await this.#join(renew(old)).catch((err: unknown) =>
+          this.#options.logger.error({ err, plugin: old.id }, 'the old version did not start again'),
+        );
       throw error;
     }
   }
 
-  /** Lets an optional plugin fail, and with it the optional plugins that stand on it. */
-  async #attempt(entry: Entry, step: () => Promise<void>): Promise<void> {
+  /** Whether a plugin can join those that run. */
+  async #checkJoining(entry: Entry, running: readonly Entry[]): Promise<void> {
+    const mistakes = await checkConfig(entry);
+    if (mistakes) throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
+    const others = this.#entries.filter(({ id }) => id !== entry.id);
+    const waiting = others.filter(
+      (each) => each.goal === 'wait' || (this.#active.includes(each) && !running.includes(each)),
+    );
+    expectFit(entry, running, waiting);
+    this.#throwIfAborted();
+  }
+
+  async #join(entry: Entry): Promise<void> {
+    const replaced = this.#entries.find(({ id }) => id === entry.id);
+    this.#put(entry);
+    const returned: Entry[] = [];
+    try {
+      await this.#setup(entry);
+      await this.#setupWaiting(returned);
+      await this.#ready(entry);
+    } catch (error) {
+      if (!WaggleError.is(error, 'KERNEL_START_ABORTED')) this.#move(entry, 'failed', error);
+      // What could not be undone was logged there.
+      await this.#takeDown(entry).catch(() => {});
+      if (replaced) this.#put(replaced);
+      else this.#entries = this.#entries.filter((each) => each !== entry);
+      throw error;
+    }
+    for (const each of returned)
+      if (each.state === 'active') await this.#attempt(each, () => this.#ready(each), isAny);
+  }
+
+  /** Sets up again what waits, as far as all that it needs is there now, in the order of its last start. */
+  async #setupWaiting(returned: Entry[]): Promise<void> {
+    const { services } = this.#shared;
+    for (;;) {
+      const [next] = this.#entries
+        .filter(({ goal, requires }) => goal === 'wait' && requires.every((token) => services.has(token)))
+        .sort((a, b) => a.rank - b.rank);
+      if (!next) return;
+      const entry = renew(next);
+      this.#put(entry);
+      returned.push(entry);
+      await this.#attempt(entry, () => this.#setup(entry), isAny);
+    }
+  }
+
+  /** Lets a plugin fail where that is allowed, to it and to those that stand on it; these wait for its return. */
+  async #attempt(entry: Entry, step: () => Promise<void>, mayFail: (entry: Entry) => boolean): Promise<void> {
     this.#throwIfAborted();
     try {
       await step();
     } catch (error) {
       if (WaggleError.is(error, 'KERNEL_START_ABORTED')) throw error;
       this.#move(entry, 'failed', error);
-      const affected = dependentsOf(this.#active, entry.id);
-      if (affected.some((each) => !each.optional)) throw error;
-      this.#options.logger.warn({ err: error, plugin: entry.id }, 'an optional plugin failed');
+      if (!dependentsOf(this.#active, entry.id).every(mayFail)) throw error;
+      const level = entry.optional ? 'warn' : 'error';
+      const kind = entry.optional ? 'an optional plugin' : 'a plugin';
+      this.#options.logger[level]({ err: error, plugin: entry.id }, `${kind} failed`);
       // What could not be undone was logged there.
-      await this.#stopEntries(affected).catch(() => {});
+      await this.#takeDown(entry).catch(() => {});
     }
   }
 
   async #setup(entry: Entry): Promise<void> {
     const { services } = this.#shared;
     this.#active = [...this.#active, entry];
+    entry.rank = this.#starts++;
     this.#move(entry, 'starting');
     const startedAt = performance.now();
     const missing = entry.requires.filter((token) => !services.has(token));
-    if (missing.length > 0)
+    if (missing.length > 0) {
+      entry.goal = 'wait';
       throw new WaggleError('KERNEL_DEPENDENCY_MISSING', {
         missing: missing.map((token) => `"${entry.id}" requires ${tokenId(token)}, whose plugin failed`),
       });
+    }
     const wanted = Object.entries({ ...entry.plugin.optional, ...entry.plugin.requires } as Record<
       string,
       symbol
@@ -278,7 +323,7 @@ export class Kernel {
     );
     const timersBefore = runningTimers();
     try {
-      await this.#guard(entry, 'setup', () => entry.plugin.setup(context, deps));
+      await this.#run(entry, 'setup', () => entry.plugin.setup(context, deps));
       const broken = entry.provides.find((token) => !services.has(token));
       if (broken)
         throw new WaggleError('KERNEL_SERVICE_PROMISED', { service: tokenId(broken), plugin: entry.id });
@@ -289,14 +334,20 @@ export class Kernel {
     }
   }
 
+  async #ready(entry: Entry): Promise<void> {
+    for (const hook of entry.hooks.ready) await this.#run(entry, 'ready', hook);
+  }
+
+  #run(entry: Entry, phase: string, run: () => void | Promise<void>): Promise<void> {
+    const { pluginTimeoutMs: timeoutMs } = this.#options;
+    return runStep({ plugin: entry.id, phase, timeoutMs, signal: this.#abort.signal, run });
+  }
+
   async #stop(): Promise<void> {
-    this.#abort.abort();
-    // Whoever called start() hears of its failure there.
-    await this.#starting?.catch(() => {});
     if (this.#state === 'idle') this.#enter('stopped');
     if (this.#state !== 'ready' && this.#state !== 'degraded') return;
     this.#enter('draining');
-    await this.#drain();
+    await drain(this.#active, this.#options, this.#options.logger);
     this.#enter('stopping');
     try {
       await this.#stopEntries(this.#active);
@@ -314,42 +365,15 @@ export class Kernel {
         this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
   }
 
-  /** Gives every plugin until the deadline to finish its work, and one plugin's time on top to cancel the rest. */
-  async #drain(): Promise<void> {
-    const { drainTimeoutMs, pluginTimeoutMs, logger } = this.#options;
-    const deadline = new AbortController();
-    setMaxListeners(0, deadline.signal); // Any number of plugins may wait for it.
-    const pending = new Set(
-      this.#active.flatMap(({ id, hooks }) => [...hooks.drain].map((hook) => ({ plugin: id, hook }))),
-    );
-    const drains = [...pending].map(async (each) => {
-      const { plugin, hook } = each;
-      try {
-        await hook(deadline.signal, drainTimeoutMs);
-      } catch (err) {
-        logger.warn({ err, plugin }, 'its drain hook failed');
-      }
-      pending.delete(each);
-    });
-    const timers: NodeJS.Timeout[] = [];
-    const over = new Promise<void>((resolve) => {
-      timers.push(setTimeout(() => deadline.abort(), drainTimeoutMs));
-      timers.push(setTimeout(resolve, drainTimeoutMs + pluginTimeoutMs));
-    });
-    await Promise.race([Promise.all(drains), over]);
-    for (const timer of timers) clearTimeout(timer);
-    for (const { plugin } of pending) logger.warn({ plugin }, 'its drain hook did not end in time');
+  /** Stops a plugin after everything that stands on it; that waits for its return. */
+  async #takeDown(entry: Entry): Promise<void> {
+    const affected = dependentsOf(this.#active, entry.id);
+    for (const each of affected) if (each !== entry) each.goal = 'wait';
+    await this.#stopEntries(affected);
   }
 
-  /** One call after the other: what is being unloaded is gone before something that it uses begins to stop. */
-  #stopEntries(entries: readonly Entry[]): Promise<void> {
+  async #stopEntries(entries: readonly Entry[]): Promise<void> {
     this.#active = this.#active.filter((entry) => !entries.includes(entry));
-    const undone = this.#undone.then(() => this.#undo(entries));
-    this.#undone = undone.catch(() => {});
-    return undone;
-  }
-
-  async #undo(entries: readonly Entry[]): Promise<void> {
     const { pluginTimeoutMs, logger } = this.#options;
     const failures: string[] = [];
     for (const entry of [...entries].reverse()) {
@@ -373,33 +397,57 @@ export class Kernel {
     if (failures.length > 0) throw new WaggleError('KERNEL_STOP_FAILED', { failures });
   }
 
-  async #guard(entry: Entry, phase: string, step: () => void | Promise<void>): Promise<void> {
-    const { pluginTimeoutMs: timeoutMs } = this.#options;
-    const over = new AbortController();
-    const bound = new Promise<never>((_resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new WaggleError('KERNEL_PLUGIN_TIMEOUT', { plugin: entry.id, phase, timeoutMs })),
-        timeoutMs,
-      );
-      over.signal.addEventListener('abort', () => clearTimeout(timer));
-      this.#abort.signal.addEventListener(
-        'abort',
-        () => reject(new WaggleError('KERNEL_START_ABORTED', {})),
-        {
-          signal: over.signal,
-        },
-      );
+  /** Runs the one thing that an idle kernel is for, and undoes everything when it fails. */
+  async #begin<T>(action: string, step: () => Promise<T>): Promise<T> {
+    this.#expect(action, 'idle');
+    const result = this.#inTurn(async () => {
+      try {
+        return await step();
+      } catch (error) {
+        await this.#stopEntries(this.#active).catch((err: unknown) =>
+          this.#options.logger.error({ err }, 'undoing the failed start was not complete'),
+        );
+        this.#enter(WaggleError.is(error, 'KERNEL_START_ABORTED') ? 'stopped' : 'failed');
+        throw error;
+      }
     });
-    const failed = (cause: unknown) => {
-      if (WaggleError.is(cause, 'KERNEL_PLUGIN_FAILED')) throw cause;
-      const why = messageOf(cause);
-      throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: entry.id, phase, why }, { cause });
-    };
-    try {
-      await Promise.race([(async () => step())().catch(failed), bound]);
-    } finally {
-      over.abort();
-    }
+    this.#enter('starting');
+    return result;
+  }
+
+  /** Changes what runs, and says what that makes of the kernel. */
+  #change(action: string, step: () => Promise<void>): Promise<void> {
+    const expect = () => this.#expect(action, 'ready', 'degraded');
+    expect();
+    return this.#inTurn(async () => {
+      expect(); // A stop may have come first.
+      try {
+        await step();
+      } finally {
+        if (this.#runningState() !== this.#state) this.#enter(this.#runningState());
+      }
+    });
+  }
+
+  /** One after the other: what is being unloaded is gone before something that it uses begins to stop. */
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(step);
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  #runningState(): KernelState {
+    return this.#entries.some(({ state, goal }) => state !== 'active' && goal !== 'gone')
+      ? 'degraded'
+      : 'ready';
+  }
+
+  /** Puts an entry in the place of the one with its id, or at the end. */
+  #put(entry: Entry): void {
+    const isKnown = this.#entries.some(({ id }) => id === entry.id);
+    this.#entries = isKnown
+      ? this.#entries.map((each) => (each.id === entry.id ? entry : each))
+      : [...this.#entries, entry];
   }
 
   #throwIfAborted(): void {
@@ -425,26 +473,5 @@ export class Kernel {
   }
 }
 
-/** A folder is one plugin, a file beside others is one, too. */
-function codeOf(module: string | undefined): readonly string[] {
-  if (!module) return [];
-  const url = module.replace(/\/index\.\w+$/, '/');
-  return url.startsWith('file:') ? [url, fileURLToPath(url)] : [url];
-}
-
-function whyInvalid(plugin: unknown): string | undefined {
-  if (typeof plugin !== 'object' || plugin === null) return 'the default export is not an object';
-  const { name, apiVersion, setup, config, requires, optional, provides } = plugin as Partial<
-    Record<keyof Plugin, unknown>
-  >;
-  if (typeof name !== 'string' || name === '') return '"name" is not a text';
-  if (typeof setup !== 'function') return '"setup" is not a function';
-  if (apiVersion !== 1) return `"apiVersion" is ${String(apiVersion)}; this kernel speaks version 1`;
-  if (config !== undefined && !(config as Partial<StandardSchemaV1>)?.['~standard'])
-    return '"config" is not a schema, such as one of zod';
-  const tokens = [...Object.values(requires ?? {}), ...Object.values(optional ?? {})];
-  if (!Array.isArray(provides ?? [])) return '"provides" is not a list';
-  if ([...tokens, ...((provides as unknown[]) ?? [])].some((token) => typeof token !== 'symbol'))
-    return '"requires", "optional" and "provides" take tokens of createToken';
-  return undefined;
-}
+const isOptional = (entry: Entry): boolean => entry.optional;
+const isAny = (): boolean => true;

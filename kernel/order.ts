@@ -50,6 +50,24 @@ export function dependentsOf<T extends Orderable>(ordered: readonly T[], id: str
   });
 }
 
+/**
+ * Whether a plugin can join those that run: everything it requires is there, and nothing it provides is taken, by them
+ * or by those that wait to come back.
+ * @throws KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING (all of them at once)
+ */
+export function expectFit(
+  plugin: Orderable,
+  running: readonly Orderable[],
+  waiting: readonly Orderable[],
+): void {
+  providersOf([...running, ...waiting, plugin]);
+  const providers = providersOf(running);
+  const missing = plugin.requires
+    .filter((token) => !providers.has(token))
+    .map((token) => `"${plugin.id}" requires ${tokenId(token)}, which no running plugin provides`);
+  if (missing.length > 0) throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
+}
+
 function providersOf<T extends Orderable>(plugins: readonly T[]): ReadonlyMap<symbol, T> {
   const providers = new Map<symbol, T>();
   for (const plugin of plugins)

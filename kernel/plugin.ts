@@ -25,6 +25,7 @@ export type PluginState = 'pending' | 'starting' | 'active' | 'stopping' | 'stop
 export interface PluginReport {
   readonly id: string;
   readonly name: string;
+  readonly version?: string;
   readonly state: PluginState;
   readonly optional: boolean;
   /** How long its `setup` took, in milliseconds. */
@@ -97,6 +98,8 @@ export interface Plugin<
   readonly name: string;
   /** The version of this interface that the plugin was written for. */
   readonly apiVersion: 1;
+  /** The plugin's own version, for reports; that of its package when absent. */
+  readonly version?: string;
   /** Checks the plugin's part of the config file and fills in defaults. */
   readonly config?: StandardSchemaV1<Input, Config>;
   /** Services it cannot do without, by the names that `setup` gets them under. */

@@ -11,6 +11,8 @@ export default defineConfig({
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
     setupFiles: ['reflect-metadata'],
+    // Plugins in folders of tests are loaded by Node, as in a server, and not by vitest.
+    server: { deps: { external: [/\/waggle-\w{6}\//] } },
     // Tests that start the real command run what is in dist/.
     globalSetup: `${root}test/support/build.ts`,
     testTimeout: 20_000,

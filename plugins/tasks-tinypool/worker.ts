@@ -155,7 +155,12 @@ class Work implements TaskCall {
   }
 }
 
+let hooks: Promise<unknown> | undefined;
+
 async function load(url: string): Promise<TaskFunction> {
+  // Tasks may be TypeScript and import this package. Only now, because it takes a while and many threads never need it.
+  hooks ??= import('#register');
+  await hooks;
   const { default: run } = (await import(url)) as { readonly default?: unknown };
   if (typeof run !== 'function') throw new Error('its default export is not a function');
   return run as TaskFunction;

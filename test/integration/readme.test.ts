@@ -70,6 +70,26 @@ describe('README', () => {
     await configured.stop();
   });
 
+  it('shows a plugin in TypeScript that answers', async () => {
+    const name = 'extensions/agent-parrot.ts';
+    const server = await startServer({ files: { [name]: example(name) } });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect(textOf(await client.ask({ content: 'good morning', agent: 'parrot' }))).toBe('good morning');
+    await client.close();
+    await server.stop();
+  });
+
+  it('names every command, and no other', async () => {
+    const help = await runWaggle('--help');
+    await help.exited;
+    const commands = [...help.stdout.matchAll(/^ {2}(\w+) .*\[options\]|^ {2}(new) /gm)].map(
+      ([, first, second]) => first ?? second,
+    );
+    const [, section] = /## Command line\n(.*?)\n\| exit code/s.exec(readme) ?? [];
+    const named = [...(section ?? '').matchAll(/`waggle (\w+)/g)].map(([, command]) => command);
+    expect(named.sort()).toEqual(commands.filter((command) => command !== 'help').sort());
+  });
+
   it('shows a route that answers', async () => {
     const name = 'extensions/hello-route.js';
     const server = await startServer({ files: { [name]: example(name) } });

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startServer } from '../support/server.js';
+import { runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
 const parrot = `import { BaseAgent, definePlugin } from 'waggle-server';
@@ -79,6 +79,54 @@ describe("a third party's agent in a folder outside the repository", () => {
     expect((await client.ask({ content: 'x' }))[0]).toMatchObject({ agent: 'parrot' });
     await client.close();
     expect(await server.stop()).toBe(0);
+  });
+});
+
+describe("a third party's agent in TypeScript", () => {
+  const files = {
+    'extensions/parrot.ts': `import { type AgentCall, BaseAgent, type ChatRequest, definePlugin, type StreamChunk } from 'waggle-server';
+import { greeting } from './words/greeting.js';
+
+interface Unused {
+  readonly gone: true;
+}
+
+class Parrot extends BaseAgent {
+  readonly name = 'parrot';
+  async *generateResponseStream({ messages }: ChatRequest, _: AgentCall): AsyncIterable<StreamChunk[]> {
+    const content = messages.at(-1)!.content;
+    if (content === 'fail') setImmediate(() => { throw new Error('on line 12'); });
+    yield [{ type: 'text', content: greeting + content }, { type: 'done', reason: 'stop' }];
+  }
+}
+
+export default definePlugin({
+  name: 'agent-parrot',
+  apiVersion: 1,
+  setup: (ctx) => void ctx.addAgent(new Parrot()),
+});
+`,
+    'extensions/words/greeting.ts': `export const greeting: string = 'Ahoy ';`,
+  };
+
+  it('answers without a build, and its errors name it, its file and its line', async () => {
+    const server = await startServer({ files });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect(textOf(await client.ask({ content: 'good morning', agent: 'parrot' }))).toBe('Ahoy good morning');
+    client.send({ type: 'stream_request', content: 'fail', agent: 'parrot' });
+    const { plugin, err } = await server.untilLog((line) => line.level === 'fatal');
+    expect(plugin).toBe('parrot');
+    expect(err).toMatchObject({ stack: expect.stringMatching(/parrot\.ts:12:/) });
+    expect(await server.exited).toBe(1);
+  });
+
+  it('that cannot be read ends the start with one line that says where', async () => {
+    const broken = { ...files, 'extensions/words/greeting.ts': `\nexport const greeting: string = ;` };
+    const run = await runWaggle('start', { files: broken });
+    expect(await run.exited).toBe(1);
+    expect(run.stderr).toMatch(
+      /^waggle: plugin "parrot" failed during import: \S+greeting\.ts:2:33: Unexpected token\n$/,
+    );
   });
 });
 

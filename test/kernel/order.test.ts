@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dependentsOf, type Orderable, orderPlugins } from '../../kernel/order.js';
+import { dependentsOf, expectFit, type Orderable, orderPlugins } from '../../kernel/order.js';
 import { createToken } from '../../kernel/services.js';
 
 const token = (id: string) => createToken<unknown>(`order.${id}`);
@@ -135,6 +135,40 @@ describe('dependents', () => {
         const [first] = plugins as [Orderable];
         const expected = ordered.filter((each) => each === first || allUsesOf(plugins, each).has(first));
         expect(dependentsOf(ordered, first.id)).toEqual(expected);
+      }),
+    );
+  });
+});
+
+describe('a plugin that joins others', () => {
+  const running = [node('a'), node('b', ['a'])];
+
+  it('finds all it requires among those that run, and may do without what it only wants', () => {
+    expect(() => expectFit(node('c', ['a', 'b'], { wants: [token('nobody')] }), running, [])).not.toThrow();
+  });
+
+  it('is told of everything that is missing, also where its provider waits', () => {
+    expect(() => expectFit(node('c', ['a', 'x', 'y']), running, [node('y')])).toThrow(
+      expect.objectContaining({
+        code: 'KERNEL_DEPENDENCY_MISSING',
+        details: {
+          missing: [
+            '"c" requires order.x, which no running plugin provides',
+            '"c" requires order.y, which no running plugin provides',
+          ],
+        },
+      }),
+    );
+  });
+
+  it.each([
+    ['runs', running, []],
+    ['waits', [], [node('a')]],
+  ])('is refused when what it provides is that of one which %s', (_, active, waiting) => {
+    expect(() => expectFit(node('c', [], { provides: [token('a')] }), active, waiting)).toThrow(
+      expect.objectContaining({
+        code: 'KERNEL_SERVICE_CONFLICT',
+        details: { service: 'order.a', owner: 'a', plugin: 'c' },
       }),
     );
   });

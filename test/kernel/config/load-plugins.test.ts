@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { builtInNames, loadPlugins } from '../../../kernel/config/load-plugins.js';
 import { readConfig } from '../../../kernel/config/read-config.js';
 import { Kernel } from '../../../kernel/kernel.js';
+import { version } from '../../../kernel/version.js';
 import { recordingLogger, rejection, type TempFolder, tempFolder } from '../../support/kernel.js';
 
 /** A module whose plugin shows its config in the report. */
@@ -148,6 +149,28 @@ plugins:
     const error = await rejection(kernel.start());
     expect(error.message).toBe('plugin "mine" failed during setup: boom');
     expect(kernel.pluginOf(error)).toBe('mine');
+  });
+});
+
+describe('the version of a plugin', () => {
+  it('is its own, else that of the package that its module is part of', async () => {
+    const folder = tempFolder();
+    folder.write('package.json', '{ "version": "1.2.3", "type": "module" }');
+    folder.write('file.js', source('file'));
+    folder.write('own.js', source('own').replace('apiVersion', `version: '9.9.9', apiVersion`));
+    folder.write('deep/package.json', '{ "type": "module" }');
+    folder.write('deep/er/index.js', source('deep'));
+    const { kernel } = await load(
+      folder,
+      'plugins: { file: { use: ./file.js }, own: { use: ./own.js }, deep: { use: ./deep/er }, agent-eliza: }',
+    );
+    const versions = kernel.inspect().plugins.map((each) => [each.id, each.version]);
+    expect(versions).toEqual([
+      ['file', '1.2.3'],
+      ['own', '9.9.9'],
+      ['deep', undefined],
+      ['agent-eliza', version],
+    ]);
   });
 });
 

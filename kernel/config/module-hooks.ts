@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { LoadHook, ResolveHook } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { OxcError } from 'oxc-transform';
+
+const isTypeScript = /\.m?ts$/;
+const own = import.meta.url;
+
+/**
+ * Finds what modules outside this package import: `waggle-server` is this very copy of it, `./x.js` may be an `x.ts`, and
+ * what belongs to a plugin that is imported afresh is imported afresh, too.
+ */
+export const resolve: ResolveHook = async (specifier, context, next) => {
+  const parent = context.parentURL ? new URL(context.parentURL) : undefined;
+  if (/^waggle-server(\/|$)/.test(specifier)) return next(specifier, { ...context, parentURL: own });
+  // The helpers of what `load` makes of TypeScript; nobody who writes that has to install them.
+  if (specifier.startsWith('@oxc-project/runtime/') && parent && isTypeScript.test(parent.pathname))
+    return next(specifier, { ...context, parentURL: own });
+  const found = await next(typeScriptFor(specifier, context.parentURL) ?? specifier, context);
+  return parent ? { ...found, url: afresh(found.url, parent) } : found;
+};
+
+/** Makes JavaScript of TypeScript, as `tsc` would with `verbatimModuleSyntax` and `experimentalDecorators`. */
+export const load: LoadHook = async (url, context, next) => {
+  const { protocol, pathname } = new URL(url);
+  if (protocol !== 'file:' || !isTypeScript.test(pathname)) return next(url, context);
+  const path = fileURLToPath(url);
+  const source = await readFile(path, 'utf8');
+  // Only here: most plugins are JavaScript.
+  const { transform } = await import('oxc-transform');
+  const { code, map, errors } = await transform(path, source, {
+    lang: 'ts',
+    sourceType: 'module',
+    target: 'node20',
+    sourcemap: true,
+    typescript: { onlyRemoveTypeImports: true },
+    decorator: { legacy: true },
+  });
+  const mistakes = errors.filter(({ severity }) => String(severity) === 'Error');
+  if (mistakes.length > 0)
+    throw new SyntaxError(mistakes.map((mistake) => wording(mistake, path, source)).join('\n'));
+  const inline = Buffer.from(JSON.stringify(map)).toString('base64');
+  return {
+    format: 'module',
+    source: `${code}\n//# sourceMappingURL=data:application/json;base64,${inline}`,
+    shortCircuit: true,
+  };
+};
+
+/** The address of another edition of a module: it, and all that it imports from the folder of its plugin, is read anew. */
+export function editionOf(module: URL, folder: string, edition: number): URL {
+  const url = new URL(module);
+  const depth = fileURLToPath(module).slice(folder.length).split(/[/\\]/).filter(Boolean).length - 1;
+  // Nothing else is remembered: where the folder begins travels with each address, through every thread.
+  url.search = `?reload=${edition}&depth=${Math.max(depth, 0)}`;
+  return url;
+}
+
+function afresh(found: string, parent: URL): string {
+  const edition = parent.searchParams.get('reload');
+  if (!edition || !found.startsWith('file:')) return found;
+  const folder = new URL('../'.repeat(Number(parent.searchParams.get('depth'))) || '.', parent).href;
+  const url = new URL(found);
+  if (!url.href.startsWith(folder) || url.search) return found;
+  const inside = url.href.slice(folder.length).split('/');
+  if (inside.includes('node_modules')) return found;
+  url.search = `?reload=${edition}&depth=${inside.length - 1}`;
+  return url.href;
+}
+
+/** TypeScript is written with the names that its files have once they are built. */
+function typeScriptFor(specifier: string, parent: string | undefined): string | undefined {
+  if (!/^(\.{0,2}\/|file:).*\.m?js$/.test(specifier) || (parent && !parent.startsWith('file:')))
+    return undefined;
+  const url = new URL(specifier, parent);
+  if (existsSync(fileURLToPath(url))) return undefined;
+  url.pathname = url.pathname.replace(/js$/, 'ts');
+  return existsSync(fileURLToPath(url)) ? url.href : undefined;
+}
+
+function wording({ message, labels: [label] }: OxcError, path: string, source: string): string {
+  if (!label) return `${path}: ${message}`;
+  // Places are counted in bytes.
+  const before = Buffer.from(source).subarray(0, label.start).toString().split('\n');
+  return `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}: ${message}`;
+}

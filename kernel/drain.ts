@@ -1,0 +1,39 @@
+import { setMaxListeners } from 'node:events';
+import type { Hooks } from './context.js';
+import type { Logger } from './logger.js';
+
+/** How long a drain may take: for running work, and on top of it for cancelling what still runs then. */
+export interface DrainBounds {
+  readonly drainTimeoutMs: number;
+  readonly pluginTimeoutMs: number;
+}
+
+/** Gives every plugin until the deadline to finish its work, and one plugin's time on top to cancel the rest. */
+export async function drain(
+  plugins: readonly { readonly id: string; readonly hooks: Hooks }[],
+  { drainTimeoutMs, pluginTimeoutMs }: DrainBounds,
+  logger: Logger,
+): Promise<void> {
+  const deadline = new AbortController();
+  setMaxListeners(0, deadline.signal); // Any number of plugins may wait for it.
+  const pending = new Set(
+    plugins.flatMap(({ id, hooks }) => [...hooks.drain].map((hook) => ({ plugin: id, hook }))),
+  );
+  const drains = [...pending].map(async (each) => {
+    const { plugin, hook } = each;
+    try {
+      await hook(deadline.signal, drainTimeoutMs);
+    } catch (err) {
+      logger.warn({ err, plugin }, 'its drain hook failed');
+    }
+    pending.delete(each);
+  });
+  const timers: NodeJS.Timeout[] = [];
+  const over = new Promise<void>((resolve) => {
+    timers.push(setTimeout(() => deadline.abort(), drainTimeoutMs));
+    timers.push(setTimeout(resolve, drainTimeoutMs + pluginTimeoutMs));
+  });
+  await Promise.race([Promise.all(drains), over]);
+  for (const timer of timers) clearTimeout(timer);
+  for (const { plugin } of pending) logger.warn({ plugin }, 'its drain hook did not end in time');
+}
