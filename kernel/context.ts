@@ -1,9 +1,9 @@
 import type { Bus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
-import type { TaskDefinition } from './contracts/task.js';
-import { WaggleError } from './errors.js';
+import { type TaskDefinition, taskPriorities } from './contracts/task.js';
+import { messageOf, WaggleError } from './errors.js';
 import type { Logger } from './logger.js';
-import type { KernelReport, PluginContext } from './plugin.js';
+import type { KernelReport, PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
 import type { EffectScope } from './scope.js';
 import { type ServiceTable, tokenId } from './services.js';
@@ -40,13 +40,14 @@ export function createContext(
       return () => void set.delete(item);
     });
 
+  const container = services.createContainer();
   return {
     id,
     config,
     agents,
     tasks,
     logger: shared.logger.child({ plugin: id }),
-    container: services.createContainer(),
+    container,
     signal: scope.signal,
     inspect: shared.inspect,
     bus: {
@@ -61,10 +62,44 @@ export function createContext(
         throw new WaggleError('KERNEL_SERVICE_UNDECLARED', { service: name, plugin: id });
       return scope.effect(`provide ${name}`, () => services.provide(token, service, id));
     },
-    registerTask: (task) => scope.effect(`task ${task.name}`, () => tasks.add(task, id)),
+    registerTask: (given: TaskDefinition | TaskClass) => {
+      const task = typeof given === 'function' ? (container.resolve(given) as TaskDefinition) : given;
+      return scope.effect(`task ${task?.name}`, () => {
+        try {
+          const why = whyInvalid(task);
+          if (why) throw new Error(why);
+          return tasks.add(task, id);
+        } catch (cause) {
+          if (WaggleError.is(cause, 'KERNEL_REGISTRY_CONFLICT')) throw cause;
+          const details = { plugin: id, task: String(task?.name), why: messageOf(cause) };
+          throw new WaggleError('KERNEL_TASK_INVALID', details, { cause });
+        }
+      });
+    },
     addAgent: (agent) => scope.effect(`agent ${agent.name}`, () => agents.add(agent, id)),
     effect: scope.effect.bind(scope),
     onReady: (hook) => keep('onReady', hooks.ready, hook),
     onDrain: (hook) => keep('onDrain', hooks.drain, hook),
   };
+}
+
+/** Third parties write tasks in JavaScript, too. */
+function whyInvalid(task: TaskDefinition): string | undefined {
+  if (typeof task !== 'object' || task === null) return 'it is neither an object nor a class';
+  const { name, lane, priority, ...rest } = task;
+  if (typeof name !== 'string' || !/^[A-Za-z\d._:-]{1,128}$/.test(name))
+    return 'its name is not 1 to 128 characters of A-Z a-z 0-9 . _ : -';
+  const { module, run } = task as { readonly module?: unknown; readonly run?: unknown };
+  if (lane === 'worker' ? !(module instanceof URL) : lane !== 'main')
+    return 'it needs lane "worker" and a module as a URL, or lane "main" and a function run';
+  if (lane === 'main' && typeof run !== 'function') return '"run" is not a function';
+  if (priority !== undefined && !taskPriorities.includes(priority))
+    return `"priority" is none of ${taskPriorities.join(', ')}`;
+  const numbers = { timeoutMs: 1, concurrency: 1, maxQueued: 0 } as const;
+  for (const [key, least] of Object.entries(numbers) as [keyof typeof numbers, number][]) {
+    const { [key]: value } = rest;
+    if (value !== undefined && !(Number.isInteger(value) && value >= least))
+      return `"${key}" is not an integer from ${least} on`;
+  }
+  return undefined;
 }

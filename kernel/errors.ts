@@ -36,6 +36,8 @@ const kernelErrors = {
     `"${d.plugin}" lists ${d.service} in "provides", but setup() did not provide it`,
   KERNEL_REGISTRY_CONFLICT: (d: { kind: string; name: string; owner: string; plugin: string }) =>
     `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
+  KERNEL_TASK_INVALID: (d: { plugin: string; task: string; why: string }) =>
+    `"${d.plugin}" cannot register the task "${d.task}": ${d.why}`,
   KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
@@ -77,6 +79,13 @@ const clientErrors = {
     `no more than ${d.limit} ${d.what} at once; wait for one to end`,
   QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>
     `the server already has ${d.limit} ${d.what}; try again later`,
+  TASK_UNKNOWN: (d: { task: string }) => `no task "${d.task}"`,
+  TASK_FAILED: (d: { task: string; why: string }) => `task "${d.task}" failed: ${d.why}`,
+  TASK_TIMEOUT: (d: { task: string; timeoutMs: number }) =>
+    `task "${d.task}" took longer than ${d.timeoutMs} ms`,
+  TASK_CANCELLED: (d: { task: string }) => `task "${d.task}" was cancelled`,
+  TASK_CRASHED: (d: { task: string; why: string }) => `task "${d.task}" crashed: ${d.why}`,
+  TASK_OUT_OF_MEMORY: (d: { task: string }) => `task "${d.task}" needs more memory than it may have`,
   SHUTTING_DOWN: (_: { retryAfterMs?: number }) => 'the server is shutting down; connect again',
   DEADLINE_EXCEEDED: (d: { timeoutMs: number }) => `no answer within ${d.timeoutMs} ms`,
   INTERNAL: (_: Record<never, never>) => 'internal error; the log of the server knows more',
@@ -122,7 +131,11 @@ export function toClientError(error: unknown): WaggleError<ClientErrorCode> {
 
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return 'something that cannot be shown';
+  }
 }
 
 function isWaggleError(error: unknown): error is WaggleError {

@@ -23,6 +23,7 @@ export * from './kernel.js';
 export * from './logger.js';
 export * from './plugin.js';
 export * from './registry.js';
+export * from './retention.js';
 export * from './scope.js';
 export * from './services.js';
 export * from './version.js';

@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { DependencyContainer } from 'tsyringe';
 import type { EventBus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
-import type { TaskDefinition } from './contracts/task.js';
+import type { BaseTask, TaskDefinition, TaskInput, TaskOutput, TaskTypes } from './contracts/task.js';
 import type { Logger } from './logger.js';
 import type { Contributions } from './registry.js';
 import type { EffectScope, Undo } from './scope.js';
@@ -42,6 +42,10 @@ export interface KernelReport {
   readonly plugins: readonly PluginReport[];
 }
 
+/** A class that tsyringe can build a task from. */
+// biome-ignore lint/suspicious/noExplicitAny: the container knows what to pass
+export type TaskClass = new (...injected: any[]) => BaseTask<any, any>;
+
 /** All a plugin may touch. Whatever is done through it is undone when the plugin stops, last thing first. */
 export interface PluginContext<Config = unknown, Provided extends Token<unknown> = Token<unknown>> {
   readonly id: string;
@@ -59,8 +63,17 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
 
   /** @throws KERNEL_SERVICE_UNDECLARED, KERNEL_SERVICE_CONFLICT */
   provide<K extends Provided>(token: K, service: ServiceOf<K>): Undo;
-  /** @throws KERNEL_REGISTRY_CONFLICT */
-  registerTask(task: TaskDefinition): Undo;
+  /**
+   * A task as an object, or as a class of the main lane that tsyringe builds with what it asks for. Undone: those that
+   * wait are cancelled, those that run may finish for a while. @throws KERNEL_REGISTRY_CONFLICT, KERNEL_TASK_INVALID
+   */
+  registerTask<N extends keyof TaskTypes & string>(
+    task: TaskDefinition<TaskInput<N>, TaskOutput<N>> & { readonly name: N },
+  ): Undo;
+  registerTask<Input, Output, const N extends string>(
+    task: TaskDefinition<Input, Output> & { readonly name: N extends keyof TaskTypes ? never : N },
+  ): Undo;
+  registerTask(task: TaskClass): Undo;
   /** @throws KERNEL_REGISTRY_CONFLICT */
   addAgent(agent: Agent): Undo;
   /** Runs `start` now, and the undo that it returns when the plugin stops. @throws KERNEL_SCOPE_CLOSED */

@@ -44,26 +44,32 @@ export async function check<T>(
   input: unknown,
   origin: Origin = nowhere,
 ): Promise<Checked<T>> {
-  const root = jsonSchemaOf(schema) as Node | undefined;
-  const value = root ? coerce(input, root, [], origin) : input;
-  const result = await validate(schema, value);
-  if (!result.issues) return { value: result.value };
-  const mistakes = result.issues.flatMap((issue) => {
-    const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
-    return mistakesAt(path, root, value, issue.message, origin);
-  });
-  return { mistakes: [...new Set(mistakes)] };
+  return checkNow(schema, input, origin);
 }
 
-/** A rule of a schema that throws has found a mistake, too. */
-async function validate<T>(
+/** The same, at once where the schema can say so at once. */
+export function checkNow<T>(
   schema: StandardSchemaV1<unknown, T>,
-  value: unknown,
-): Promise<StandardSchemaV1.Result<T>> {
+  input: unknown,
+  origin: Origin = nowhere,
+): Checked<T> | Promise<Checked<T>> {
+  const root = jsonSchemaOf(schema) as Node | undefined;
+  const value = root ? coerce(input, root, [], origin) : input;
+  const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
+    if (!result.issues) return { value: result.value };
+    const mistakes = result.issues.flatMap((issue) => {
+      const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
+      return mistakesAt(path, root, value, issue.message, origin);
+    });
+    return { mistakes: [...new Set(mistakes)] };
+  };
+  // A rule of a schema that throws has found a mistake, too.
+  const thrown = (error: unknown) => judge({ issues: [{ message: messageOf(error) }] });
   try {
-    return await schema['~standard'].validate(value);
+    const result = schema['~standard'].validate(value);
+    return result instanceof Promise ? result.then(judge, thrown) : judge(result);
   } catch (error) {
-    return { issues: [{ message: messageOf(error) }] };
+    return thrown(error);
   }
 }
 

@@ -4,6 +4,7 @@ import { createToken } from '../services.js';
 import type { Usage } from './agent.js';
 import type { ChatCommand } from './chat.js';
 import type { cancelReason, serverFrame, streamFrame, terminalFrame, timings } from './frames.js';
+import type { TaskPriority } from './task.js';
 
 /** Milliseconds since the request was accepted. */
 export type Timings = Readonly<z.infer<typeof timings>>;
@@ -44,6 +45,8 @@ export interface StartCommand extends ChatCommand {
   readonly requestId?: string | undefined;
   /** What happens when the last reader has left: `continue` for the grace period (the default), or `cancel` at once. */
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
+  /** Who is served first where replies have to wait. */
+  readonly priority?: TaskPriority | undefined;
 }
 
 /** One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. */
@@ -81,6 +84,8 @@ export interface StreamFigures {
   readonly readers: number;
   /** Characters in all logs. */
   readonly chars: number;
+  /** Pieces of answers, thinking included, since the start. */
+  readonly tokens: number;
 }
 
 /** Starts replies and keeps their logs. */

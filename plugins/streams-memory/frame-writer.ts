@@ -23,6 +23,8 @@ export interface Written {
   readonly frames: readonly StreamFrame[];
   /** Characters of content, also where they are held back for a `message`. */
   readonly chars: number;
+  /** Pieces of content. */
+  readonly tokens: number;
   readonly done: Done | undefined;
 }
 
@@ -54,17 +56,21 @@ export class FrameWriter {
   write(batch: readonly (StreamChunk | AgentChosen)[]): Written {
     const frames: StreamFrame[] = [];
     let chars = 0;
+    let tokens = 0;
     let done: Done | undefined;
     for (const chunk of batch) {
       if (chunk.type === 'done') done = chunk;
       else if (chunk.type === 'agent') this.#choose(chunk, frames);
       else {
-        if (chunk.type !== 'tool_call') chars += chunk.content.length;
+        if (chunk.type !== 'tool_call') {
+          chars += chunk.content.length;
+          tokens++;
+        }
         if (this.#fallbackText === undefined) frames.push(this.#frameOf(chunk));
         else if (chunk.type === 'text') this.#fallbackText += chunk.content;
       }
     }
-    return { frames, chars, done };
+    return { frames, chars, tokens, done };
   }
 
   end({ reason, usage }: Done, timings: Timings): TerminalFrame {

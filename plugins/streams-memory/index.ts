@@ -1,4 +1,4 @@
-import { Chat, ChatStreams, definePlugin } from '#kernel';
+import { Chat, ChatStreams, definePlugin, TaskEngine } from '#kernel';
 import { config } from './config.js';
 import { MemoryStreams } from './memory-streams.js';
 
@@ -6,10 +6,11 @@ export default definePlugin({
   name: 'streams-memory',
   apiVersion: 1,
   config,
-  requires: { chat: Chat },
+  requires: { chat: Chat, tasks: TaskEngine },
   provides: [ChatStreams],
-  setup(ctx, { chat }) {
-    const streams = new MemoryStreams(chat, ctx.config, ctx.bus, ctx.logger);
+  setup(ctx, { chat, tasks }) {
+    const streams = new MemoryStreams(chat, tasks, ctx.config, ctx.bus, ctx.logger);
+    ctx.registerTask(streams.task);
     ctx.effect('running replies', () => () => streams.close());
     ctx.provide(ChatStreams, streams);
     ctx.onDrain((deadline) => streams.drain(deadline));

@@ -7,6 +7,7 @@ import {
   type Reply,
   type ReplyReader,
   type StreamChunk,
+  type TaskRun,
   type TerminalFrame,
   type Timings,
   toClientError,
@@ -27,8 +28,8 @@ export type Ending =
 /** What a reply tells its owner. */
 export interface ReplyEvents {
   started(reply: MemoryReply, agent: string): void;
-  /** Its log has grown by so many characters; false when there is no room for them. */
-  grew(reply: MemoryReply, chars: number): boolean;
+  /** Its log has grown by so many characters in so many pieces; false when there is no room for them. */
+  grew(reply: MemoryReply, chars: number, tokens: number): boolean;
   /** Its readers are to be woken before long. */
   stale(log: ReplyLog): void;
   ended(reply: MemoryReply, ending: Ending): void;
@@ -47,6 +48,9 @@ export class MemoryReply implements Reply {
   #deadline: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
   #pumped: Promise<void> | undefined;
+  /** Its turn, or the wait for it. */
+  #turn: TaskRun | undefined;
+  #onEnded: (() => void) | undefined;
   #firstTokenMs: number | undefined;
   #failure: WaggleError<ClientErrorCode> | undefined;
   #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
@@ -63,7 +67,6 @@ export class MemoryReply implements Reply {
       grew: (log) => events.stale(log),
       readersChanged: (count) => this.#watchReaders(count),
     });
-    this.#watchReaders(0);
   }
 
   get streamId(): string {
@@ -96,8 +99,16 @@ export class MemoryReply implements Reply {
     this.#log.append([this.#writer.queued(ahead)]);
   }
 
-  /** Begins to pull. Called once. */
-  run(chat: Chat, logger: Logger): void {
+  /** It will get its turn, and is cancelled if it does not. */
+  accept(turn: TaskRun): void {
+    this.#turn = turn;
+    turn.result.catch(() => void this.cancel('shutdown'));
+    this.#watchReaders(this.readers);
+  }
+
+  /** Pulls until the reply has ended. Called once. */
+  async run(chat: Chat, logger: Logger): Promise<void> {
+    if (this.#log.ended) return;
     const { replyTimeoutMs: timeoutMs } = this.#config;
     this.#queuedMs = this.#elapsedMs;
     this.#deadline = setTimeout(() => {
@@ -105,7 +116,11 @@ export class MemoryReply implements Reply {
         new WaggleError('AGENT_TIMEOUT', { agent: this.#writer.agent, phase: 'the whole answer', timeoutMs }),
       );
     }, timeoutMs);
+    const ended = new Promise<void>((resolve) => {
+      this.#onEnded = resolve;
+    });
     this.#pumped = this.#pump(chat, logger);
+    await ended;
   }
 
   read(position?: number): ReplyReader {
@@ -137,7 +152,10 @@ export class MemoryReply implements Reply {
 
   async cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined> {
     const isFirst = !this.#log.ended && !this.#cancelling;
-    if (isFirst) this.#cancelling = { reason, at: performance.now() };
+    if (isFirst) {
+      this.#cancelling = { reason, at: performance.now() };
+      void this.#turn?.cancel();
+    }
     if (!this.#log.ended) await this.#stop();
     // An agent that ignores its signal is left to itself; what it still says is dropped.
     this.#endCancelled();
@@ -179,13 +197,14 @@ export class MemoryReply implements Reply {
 
   #append(batch: readonly (StreamChunk | AgentChosen)[]): void {
     const hadStarted = this.#writer.started;
-    const { frames, chars, done } = this.#writer.write(batch);
+    const { frames, chars, tokens, done } = this.#writer.write(batch);
     if (frames.length > 0) this.#log.append(frames);
     if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
     if (chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
     this.#chars += chars;
     const { replyLimitChars } = this.#config;
-    if (!this.#events.grew(this, chars)) this.#cutOff('the server has no room for more of its answer');
+    if (!this.#events.grew(this, chars, tokens))
+      this.#cutOff('the server has no room for more of its answer');
     else if (this.#chars > replyLimitChars)
       this.#cutOff(`its answer is longer than ${replyLimitChars} characters`);
     else if (done) this.#finish(done);
@@ -227,6 +246,7 @@ export class MemoryReply implements Reply {
     clearTimeout(this.#grace);
     this.#log.append([frame]);
     this.#events.ended(this, ending);
+    this.#onEnded?.();
   }
 
   /** A lost connection is not a cancel: the reply goes on for a while, so that somebody can come back to it. */

@@ -5,47 +5,75 @@ import {
   type EventBus,
   type Logger,
   type Reply,
+  Retention,
   type StartCommand,
   type StreamFigures,
+  type TaskCall,
+  type TaskDefinition,
+  type TaskEngine,
   WaggleError,
 } from '#kernel';
 import type { Config } from './config.js';
-import { KeptReplies } from './kept-replies.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import type { ReplyLog } from './reply-log.js';
 
 const retryAfterMs = 1000;
 
-/** Starts replies, lets them wait for their turn, and keeps them for a while after their end. */
+/** How a reply gets its turn. */
+export const chatTask = 'chat:message';
+
+/** Starts replies, lets the task engine give them their turn, and keeps them for a while after their end. */
 export class MemoryStreams implements ChatStreams, ReplyEvents {
+  /** One run of it is one reply. */
+  readonly task: TaskDefinition;
   readonly #chat: Chat;
+  readonly #tasks: TaskEngine;
   readonly #config: Config;
   readonly #bus: EventBus;
   readonly #logger: Logger;
   readonly #replies = new Map<string, MemoryReply>();
   readonly #byRequest = new Map<string, MemoryReply>();
-  readonly #running = new Set<MemoryReply>();
-  readonly #waiting = new Set<MemoryReply>();
-  readonly #kept: KeptReplies;
+  readonly #unended = new Set<MemoryReply>();
+  readonly #kept: Retention<MemoryReply>;
   /** Logs whose readers have something new to take. */
   readonly #stale = new Set<ReplyLog>();
+  #running = 0;
   #chars = 0;
+  #tokens = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(chat: Chat, config: Config, bus: EventBus, logger: Logger) {
+  constructor(chat: Chat, tasks: TaskEngine, config: Config, bus: EventBus, logger: Logger) {
     this.#chat = chat;
+    this.#tasks = tasks;
     this.#config = config;
     this.#bus = bus;
     this.#logger = logger;
-    this.#kept = new KeptReplies(config, (reply) => this.#forget(reply));
+    this.#kept = new Retention(config, (reply) => this.#forget(reply));
+    const { replyTimeoutMs, cancelTimeoutMs } = config;
+    this.task = {
+      name: chatTask,
+      description: 'Gives one answer',
+      lane: 'main',
+      concurrency: config.maxRunning,
+      maxQueued: config.maxWaiting,
+      // Replies keep their own time and know more about it; this only bounds what goes wrong there.
+      timeoutMs: Math.min(2 ** 31 - 1, replyTimeoutMs + cancelTimeoutMs + 1000),
+      run: (streamId, call) => this.#answer(streamId as string, call),
+    };
   }
 
   get figures(): StreamFigures {
     let readers = 0;
     for (const reply of this.#replies.values()) readers += reply.readers;
-    const { size: running } = this.#running;
-    return { running, waiting: this.#waiting.size, kept: this.#kept.size, readers, chars: this.#chars };
+    return {
+      running: this.#running,
+      waiting: this.#unended.size - this.#running,
+      kept: this.#kept.size,
+      readers,
+      chars: this.#chars,
+      tokens: this.#tokens,
+    };
   }
 
   /** @throws QUEUE_FULL, SHUTTING_DOWN */
@@ -53,13 +81,6 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const known = this.#byRequest.get(requestKey(command) ?? '');
     if (known) return known;
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { maxRunning, maxWaiting } = this.#config;
-    if (this.#running.size >= maxRunning && this.#waiting.size >= maxWaiting)
-      throw new WaggleError('QUEUE_FULL', {
-        limit: maxRunning + maxWaiting,
-        what: 'replies to give',
-        retryAfterMs,
-      });
     const request = {
       ...command,
       // A capability: whoever knows it may read and cancel the reply.
@@ -70,10 +91,15 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#replies.set(reply.streamId, reply);
     const key = requestKey(command);
     if (key) this.#byRequest.set(key, reply);
-    if (this.#running.size < maxRunning) this.#run(reply);
-    else {
-      this.#waiting.add(reply);
-      reply.wait(this.#waiting.size - 1);
+    this.#unended.add(reply);
+    const { priority } = command;
+    try {
+      const onQueued = (ahead: number) => reply.wait(ahead);
+      reply.accept(this.#tasks.submit(chatTask, reply.streamId, { priority, onQueued }));
+    } catch (error) {
+      this.#unended.delete(reply);
+      this.#forget(reply);
+      throw error;
     }
     return reply;
   }
@@ -89,7 +115,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   /** Refuses new replies, lets running and waiting ones end until the deadline, then cancels the rest. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
-    if (this.#running.size > 0)
+    if (this.#unended.size > 0)
       await new Promise<void>((resolve) => {
         this.#onEmpty = resolve;
         deadline.addEventListener('abort', () => resolve(), { once: true });
@@ -109,8 +135,9 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#bus.emit('chat:started', { streamId: reply.streamId, agent });
   }
 
-  grew(_reply: MemoryReply, chars: number): boolean {
+  grew(_reply: MemoryReply, chars: number, tokens: number): boolean {
     this.#chars += chars;
+    this.#tokens += tokens;
     while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
     return true;
   }
@@ -123,35 +150,28 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
 
   ended(reply: MemoryReply, ending: Ending): void {
     const { streamId } = reply;
-    this.#running.delete(reply);
-    this.#waiting.delete(reply);
+    this.#unended.delete(reply);
     this.#report(streamId, ending, this.#loggerOf(reply));
     this.#kept.keep(reply);
-    this.#runNext();
-    if (this.#running.size === 0) this.#onEmpty?.();
+    if (this.#unended.size === 0) this.#onEmpty?.();
   }
 
-  #run(reply: MemoryReply): void {
-    this.#running.add(reply);
-    reply.run(this.#chat, this.#loggerOf(reply));
-  }
-
-  #runNext(): void {
-    const [next] = this.#waiting;
-    if (!next || this.#running.size >= this.#config.maxRunning) return;
-    this.#waiting.delete(next);
-    this.#run(next);
-    let ahead = 0;
-    for (const reply of this.#waiting) {
-      // Everybody near the front, and now and then the others: a long line must not cost a frame each for every step.
-      if (ahead < 5 || ahead % 10 === 0) reply.wait(ahead);
-      ahead++;
+  /** The turn of one reply has come. @throws why it failed, so that the task fails with it */
+  async #answer(streamId: string, { signal }: TaskCall): Promise<void> {
+    const reply = this.#replies.get(streamId);
+    if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
+    signal.addEventListener('abort', () => void reply.cancel('shutdown'), { once: true });
+    this.#running++;
+    try {
+      await reply.run(this.#chat, this.#loggerOf(reply));
+    } finally {
+      this.#running--;
     }
+    if (reply.failure) throw reply.failure;
   }
 
   async #cancelAll(): Promise<void> {
-    const unended = [...this.#waiting, ...this.#running];
-    await Promise.all(unended.map((reply) => reply.cancel('shutdown')));
+    await Promise.all([...this.#unended].map((reply) => reply.cancel('shutdown')));
   }
 
   #wake(): void {

@@ -60,6 +60,13 @@ async function untilFrame(reply: Reply, type: StreamFrame['type']): Promise<void
   throw new Error(`no ${type}`);
 }
 
+/** Resolves when the reply was told that so many are before it. */
+async function untilAhead(reply: Reply, ahead: number): Promise<void> {
+  for await (const batch of reply.read())
+    if (batch.some(({ frame }) => frame.type === 'queue_update' && frame.ahead === ahead)) return;
+  throw new Error(`never ${ahead} ahead`);
+}
+
 /** Resolves when the reply has ended, without reading it. */
 async function ended(reply: Reply): Promise<void> {
   while (!reply.ended) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -654,8 +661,9 @@ export function chatStreamsContract(name: string, create: Create): void {
         const replies = Array.from({ length: 4 }, () => streams.start(ask()));
         expect(streams.figures).toMatchObject({ running: 1, waiting: 3 });
         const reads = replies.map(framesOf);
-        for (const reply of replies) {
+        for (const [index, reply] of replies.entries()) {
           await untilFrame(reply, 'streaming_start');
+          for (const [ahead, later] of replies.slice(index + 1).entries()) await untilAhead(later, ahead);
           agent.release();
           await ended(reply);
         }
@@ -692,7 +700,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         await read(reply);
         expect(streams.find(reply.streamId)).toBe(reply);
         while (streams.find(reply.streamId)) await new Promise((resolve) => setTimeout(resolve, 5));
-        expect(streams.figures).toEqual({ running: 0, waiting: 0, kept: 0, readers: 0, chars: 0 });
+        expect(streams.figures).toEqual({ running: 0, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 2 });
         expect(streams.list()).toEqual([]);
         expect(streams.start(command)).not.toBe(reply);
       });

@@ -7,6 +7,7 @@ import endpointHealth from '../../plugins/endpoint-health/index.js';
 import endpointWs from '../../plugins/endpoint-ws/index.js';
 import storeMemory from '../../plugins/store-memory/index.js';
 import streamsMemory from '../../plugins/streams-memory/index.js';
+import tasksTinypool from '../../plugins/tasks-tinypool/index.js';
 import transportNode from '../../plugins/transport-node/index.js';
 import transportUws from '../../plugins/transport-uws/index.js';
 import type { FakeOllama } from './fake-ollama/index.js';
@@ -33,6 +34,7 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(storeMemory);
   if (fake) kernel.use(agentOllama, { config: { baseUrl: fake.url, ...config['agent-ollama'] } });
   kernel.use(agentEliza, { config: { wordDelayMs: 1 } });
+  kernel.use(tasksTinypool, { config: { workers: 0, ...config['tasks-tinypool'] } });
   kernel.use(agentQueen, { config: { ...config['agent-queen'] } });
   kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
   kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });

@@ -1,37 +1,35 @@
-import type { MemoryReply } from './memory-reply.js';
-
 interface Limits {
   readonly keepMs: number;
   readonly maxKept: number;
 }
 
-/** Ended replies, the one that ended first in front, until their time is over or others need the room. */
-export class KeptReplies {
-  readonly #endedAt = new Map<MemoryReply, number>();
+/** What has ended and is kept for a while: the oldest goes first, when its time is over or others need the room. */
+export class Retention<T> {
+  readonly #keptAt = new Map<T, number>();
   readonly #limits: Limits;
-  readonly #onGone: (reply: MemoryReply) => void;
+  readonly #onGone: (item: T) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(limits: Limits, onGone: (reply: MemoryReply) => void) {
+  constructor(limits: Limits, onGone: (item: T) => void) {
     this.#limits = limits;
     this.#onGone = onGone;
   }
 
   get size(): number {
-    return this.#endedAt.size;
+    return this.#keptAt.size;
   }
 
-  keep(reply: MemoryReply): void {
-    this.#endedAt.set(reply, performance.now());
-    if (this.#endedAt.size > this.#limits.maxKept) this.dropOldest();
+  keep(item: T): void {
+    this.#keptAt.set(item, performance.now());
+    if (this.#keptAt.size > this.#limits.maxKept) this.dropOldest();
     this.#schedule();
   }
 
   /** Makes room. False when there is nothing left to drop. */
   dropOldest(): boolean {
-    const [oldest] = this.#endedAt.keys();
-    if (!oldest) return false;
-    this.#endedAt.delete(oldest);
+    const [oldest] = this.#keptAt.keys();
+    if (oldest === undefined) return false;
+    this.#keptAt.delete(oldest);
     this.#onGone(oldest);
     return true;
   }
@@ -45,9 +43,9 @@ export class KeptReplies {
   /** One timer, for the oldest. */
   #schedule(): void {
     if (this.#timer) return;
-    const [endedAt] = this.#endedAt.values();
-    if (endedAt === undefined) return;
-    const dueMs = Math.max(1, endedAt + this.#limits.keepMs - performance.now());
+    const [keptAt] = this.#keptAt.values();
+    if (keptAt === undefined) return;
+    const dueMs = Math.max(1, keptAt + this.#limits.keepMs - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#expire();
@@ -59,8 +57,8 @@ export class KeptReplies {
 
   #expire(): void {
     const oldest = performance.now() - this.#limits.keepMs;
-    for (const endedAt of this.#endedAt.values()) {
-      if (endedAt > oldest) return;
+    for (const keptAt of this.#keptAt.values()) {
+      if (keptAt > oldest) return;
       this.dropOldest();
     }
   }

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { taskPriorities } from '#kernel';
+
+const milliseconds = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+
+export const config = z.strictObject({
+  /** Threads. With 0 the worker lane runs on the main thread, where nothing can be ended by force: for tests. */
+  workers: z.int().min(0).max(256).default(4),
+  /** Runs of the main lane at the same time. */
+  mainConcurrency: z.int().min(1).default(4000),
+  /** Runs that may wait, delayed ones included. */
+  queueLimit: z.int().min(0).default(1000),
+  /** Every so many turns the run that has waited longest goes first, whatever its priority. */
+  ageEvery: z.int().min(2).default(16),
+  /** The highest priority that can be asked for; a task's own definition may have more. */
+  maxPriority: z.enum(taskPriorities).default('high'),
+  /** How long one try may take where neither the task nor the request says so. */
+  timeoutMs: milliseconds.default(60_000),
+  /** How long a run may take to stop by itself once it was told to, before its thread is ended or it is left to itself. */
+  cancelGraceMs: milliseconds.default(500),
+  /** How long running ones may go on when their task is unregistered. */
+  unregisterGraceMs: milliseconds.default(3000),
+  /** Parts of a result that one run may give before its end. */
+  maxPartials: z.int().min(1).default(10_000),
+  /** Memory of one thread's heap. */
+  workerMemoryMb: z.int().min(32).default(512),
+  /** How long a run that has ended can still be asked for. */
+  keepMs: milliseconds.default(5 * 60_000),
+  /** Ended runs that are kept; the oldest go first. */
+  maxKept: z.int().min(0).default(1000),
+  /** Dead letters that are kept; the oldest go first. */
+  maxDeadLetters: z.int().min(0).default(100),
+});
+
+export type Config = z.infer<typeof config>;

@@ -1,0 +1,459 @@
+import {
+  type Checked,
+  type ClientErrorCode,
+  checkNow,
+  type DeadLetter,
+  type EventBus,
+  type Logger,
+  messageOf,
+  Retention,
+  type SubmitOptions,
+  type TaskDefinition,
+  type TaskEngine,
+  type TaskFigures,
+  type TaskInput,
+  type TaskOutput,
+  type TaskPriority,
+  type TaskRetries,
+  type TaskRun,
+  taskPriorities,
+  toClientError,
+  WaggleError,
+  type Watcher,
+} from '#kernel';
+import { Announcer } from './announcer.js';
+import type { Config } from './config.js';
+import { Counts, Kind } from './kind.js';
+import type { Lane } from './lane.js';
+import { PriorityQueue } from './priority-queue.js';
+import { type Outcome, Run, type StopReason } from './run.js';
+
+const lanes = ['main', 'worker'] as const;
+/** Where a run takes place. */
+export type LaneName = (typeof lanes)[number];
+
+const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
+/** What no second try can change, and what says so of itself. */
+const final = new Set<ClientErrorCode>(['INVALID_REQUEST', 'SHUTTING_DOWN']);
+const violent = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY', 'TASK_TIMEOUT']);
+
+/**
+ * Admits runs, lets them wait for their turn, tries them on a lane and keeps the books: whatever is submitted succeeds,
+ * fails, is cancelled or is rejected, once.
+ */
+export class Engine implements TaskEngine, Watcher<TaskDefinition> {
+  readonly #config: Config;
+  readonly #lanes: Readonly<Record<LaneName, Lane>>;
+  readonly #bus: EventBus;
+  readonly #logger: Logger;
+  readonly #queues: Readonly<Record<LaneName, PriorityQueue<Run>>>;
+  readonly #kinds = new Map<string, Kind>();
+  readonly #counts = new Counts();
+  readonly #queued: Record<TaskPriority, number> = { low: 0, normal: 0, high: 0, urgent: 0 };
+  readonly #runs = new Map<string, Run>();
+  readonly #unended = new Set<Run>();
+  readonly #byKey = new Map<string, Run>();
+  readonly #kept: Retention<Run>;
+  readonly #deadLetters: DeadLetter[] = [];
+  readonly #announcer: Announcer;
+  readonly #workers: () => TaskFigures['workers'];
+  #delayed = 0;
+  #draining = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(
+    config: Config,
+    lanes: Readonly<Record<LaneName, Lane>>,
+    workers: () => TaskFigures['workers'],
+    bus: EventBus,
+    logger: Logger,
+  ) {
+    this.#config = config;
+    this.#lanes = lanes;
+    this.#workers = workers;
+    this.#bus = bus;
+    this.#logger = logger;
+    const { ageEvery } = config;
+    this.#queues = { main: new PriorityQueue(ageEvery), worker: new PriorityQueue(ageEvery) };
+    this.#announcer = new Announcer(() => this.#allQueues());
+    this.#kept = new Retention(config, (run) => this.#forget(run));
+  }
+
+  get figures(): TaskFigures {
+    return {
+      ...this.#counts,
+      queued: { ...this.#queued },
+      delayed: this.#delayed,
+      workers: this.#workers(),
+    };
+  }
+
+  get deadLetters(): readonly DeadLetter[] {
+    return this.#deadLetters;
+  }
+
+  countsOf(name: string): Counts | undefined {
+    const kind = this.#kinds.get(name);
+    return kind && { ...kind.counts };
+  }
+
+  find(taskId: string): TaskRun | undefined {
+    return this.#runs.get(taskId);
+  }
+
+  submit<N extends string>(
+    name: N,
+    input: TaskInput<N>,
+    options: SubmitOptions = {},
+  ): TaskRun<TaskOutput<N>> {
+    const known = this.#byKey.get(keyOf(name, options) ?? '');
+    const run = known ?? this.#submit(name, input, options);
+    // What its schema promises is checked before it succeeds.
+    return run as unknown as TaskRun<TaskOutput<N>>;
+  }
+
+  /** A task was registered. @throws what is wrong with it */
+  added(definition: TaskDefinition): void {
+    this.#lanes[definition.lane].accept(definition);
+    this.#kinds.set(definition.name, new Kind(definition, this.#config.ageEvery));
+  }
+
+  /** A task was unregistered: what waits is cancelled, what runs may end for a while. */
+  async removed(definition: TaskDefinition): Promise<void> {
+    const kind = this.#kinds.get(definition.name);
+    if (kind?.definition !== definition) return;
+    this.#kinds.delete(definition.name);
+    kind.registered = false;
+    const theirs = [...this.#unended].filter((run) => run.kind === kind);
+    const running = theirs.filter((run) => run.state === 'running');
+    for (const run of theirs) if (!running.includes(run)) void run.cancel();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#config.unregisterGraceMs);
+    });
+    await Promise.race([Promise.all(running.map((run) => run.whenEnded())), late]);
+    clearTimeout(timer);
+    await Promise.all(running.map((run) => run.cancel()));
+    await this.#lanes[definition.lane].forget(definition);
+  }
+
+  /** Refuses new runs, lets the others end until the deadline, then cancels the rest. */
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.#draining = true;
+    if (this.#unended.size > 0)
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        deadline.addEventListener('abort', () => resolve(), { once: true });
+        if (deadline.aborted) resolve();
+      });
+    await this.#cancelAll();
+  }
+
+  /** Cancels whatever is left, and ends the lanes. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    await this.#cancelAll();
+    this.#kept.clear();
+    this.#announcer.close();
+    await Promise.all(lanes.map((lane) => this.#lanes[lane].close()));
+  }
+
+  /** Something in a lane has become free. */
+  pump(lane: LaneName): void {
+    const queue = this.#queues[lane];
+    while (queue.size > 0 && this.#lanes[lane].free > 0) {
+      const run = queue.take() as Run;
+      if (run.kind.busy) this.#place(run, run.kind.parked);
+      else this.#start(run);
+    }
+    this.#announcer.changed();
+  }
+
+  #submit(name: string, input: unknown, options: SubmitOptions): Run {
+    const kind = this.#kinds.get(name);
+    const counts = [this.#counts, ...(kind ? [kind.counts] : [])];
+    for (const each of counts) each.submitted++;
+    try {
+      return this.#admit(kind, name, input, options);
+    } catch (error) {
+      for (const each of counts) each.rejected++;
+      this.#bus.emit('task:rejected', { name, code: toClientError(error).code });
+      throw error;
+    }
+  }
+
+  #admit(kind: Kind | undefined, name: string, input: unknown, options: SubmitOptions): Run {
+    if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
+    if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
+    const { definition } = kind;
+    const queue = this.#queues[definition.lane];
+    const atOnce =
+      !options.delayMs && !kind.busy && queue.size === 0 && this.#lanes[definition.lane].free > 0;
+    // Before the input is looked at: a refusal is to cost little.
+    if (!atOnce) this.#checkRoom(kind);
+    const checked = definition.input ? checkNow(definition.input, input) : { value: input };
+    const value = checked instanceof Promise ? undefined : inputOf(checked);
+    const run = new Run(kind, value, options, {
+      priority: this.#priorityOf(definition, options),
+      timeoutMs: options.timeoutMs ?? definition.timeoutMs ?? this.#config.timeoutMs,
+      maxPartials: this.#config.maxPartials,
+      cancel: (each) => this.#cancel(each),
+    });
+    this.#runs.set(run.id, run);
+    this.#unended.add(run);
+    const key = keyOf(name, options);
+    if (key) this.#byKey.set(key, run);
+    this.#count(run, 'waiting', 1);
+    this.#bus.emit('task:queued', { taskId: run.id, name, priority: run.priority });
+    if (checked instanceof Promise) void this.#enqueueChecked(run, checked);
+    else this.#accept(run);
+    return run;
+  }
+
+  #checkRoom(kind: Kind): void {
+    const { queueLimit } = this.#config;
+    const { maxQueued = queueLimit } = kind.definition;
+    const { running, waiting } = kind.counts;
+    if (this.#counts.waiting < queueLimit && waiting < maxQueued) return;
+    const estimateMs = kind.averageMs / Math.max(1, running) || retryAfterMs.unknown;
+    throw new WaggleError('QUEUE_FULL', {
+      limit: Math.min(queueLimit, maxQueued),
+      what: 'tasks waiting',
+      retryAfterMs: Math.round(Math.min(retryAfterMs.most, Math.max(retryAfterMs.least, estimateMs))),
+    });
+  }
+
+  #priorityOf({ priority = 'normal' }: TaskDefinition, options: SubmitOptions): TaskPriority {
+    if (options.priority === undefined) return priority;
+    const { maxPriority } = this.#config;
+    const rank = (each: TaskPriority) => taskPriorities.indexOf(each);
+    return rank(options.priority) > rank(maxPriority) ? maxPriority : options.priority;
+  }
+
+  async #enqueueChecked(run: Run, checking: Promise<Checked<unknown>>): Promise<void> {
+    run.leave = () => {};
+    try {
+      run.input = inputOf(await checking);
+      if (!run.ended) this.#accept(run);
+    } catch (error) {
+      if (!run.ended) this.#end(run, { state: 'failed', error: toClientError(error) });
+    }
+  }
+
+  #accept(run: Run): void {
+    const { delayMs } = run.options;
+    if (delayMs) this.#delay(run, delayMs);
+    else this.#enqueue(run);
+  }
+
+  #enqueue(run: Run): void {
+    const { lane } = run.kind.definition;
+    run.state = 'queued';
+    this.#place(run, run.kind.busy ? run.kind.parked : this.#queues[lane]);
+    this.#announcer.added(run);
+    this.pump(lane);
+  }
+
+  #place(run: Run, queue: PriorityQueue<Run>): void {
+    const place = queue.put(run, run.priority);
+    run.leave = () => void queue.remove(place);
+  }
+
+  #delay(run: Run, delayMs: number): void {
+    run.state = 'delayed';
+    this.#delayed++;
+    const timer = setTimeout(() => {
+      this.#delayed--;
+      this.#enqueue(run);
+    }, delayMs);
+    run.leave = () => {
+      clearTimeout(timer);
+      this.#delayed--;
+    };
+  }
+
+  #start(run: Run): void {
+    this.#count(run, 'waiting', -1);
+    this.#count(run, 'running', 1);
+    run.starts();
+    this.#bus.emit('task:started', {
+      taskId: run.id,
+      name: run.name,
+      attempt: run.attempts,
+      queuedMs: run.queuedMs,
+    });
+    void this.#try(run);
+  }
+
+  async #try(run: Run): Promise<void> {
+    const { definition } = run.kind;
+    let stopped: StopReason | undefined;
+    const attempt = this.#lanes[definition.lane].start(run, run.input);
+    run.stop = (reason) => {
+      stopped ??= reason;
+      attempt.stop();
+    };
+    const timer = setTimeout(() => run.stop?.('timeout'), run.timeoutMs);
+    let outcome: Outcome;
+    try {
+      const output = await attempt.done;
+      outcome = await this.#checked(run, output);
+    } catch (error) {
+      outcome = { state: 'failed', error: errorOf(run, error) };
+    }
+    clearTimeout(timer);
+    if (stopped === 'cancel') outcome = { state: 'cancelled' };
+    else if (stopped === 'timeout') outcome = { state: 'failed', error: timeoutOf(run, outcome) };
+    run.pauses();
+    run.kind.took(run.runMs);
+    this.#count(run, 'running', -1);
+    this.#next(run, outcome);
+  }
+
+  /** After a try: the end, or another one. */
+  #next(run: Run, outcome: Outcome): void {
+    const { kind } = run;
+    const { retries } = kind.definition;
+    if (
+      outcome.state === 'failed' &&
+      !final.has(outcome.error.code) &&
+      run.attempts <= (retries?.max ?? 0) &&
+      kind.registered &&
+      !this.#draining
+    ) {
+      const delayMs = backOffMs(retries as TaskRetries, run.attempts);
+      const { code } = outcome.error;
+      this.#logger.info(
+        { err: outcome.error, task: run.name, attempt: run.attempts, delayMs },
+        'a task is tried again',
+      );
+      this.#bus.emit('task:retrying', {
+        taskId: run.id,
+        name: run.name,
+        attempt: run.attempts,
+        delayMs,
+        code,
+      });
+      this.#count(run, 'waiting', 1);
+      this.#delay(run, delayMs);
+    } else this.#end(run, outcome);
+    const next = kind.parked.take();
+    if (next) {
+      const queue = this.#queues[kind.definition.lane];
+      const place = queue.putBack(next, next.priority);
+      next.leave = () => void queue.remove(place);
+    }
+    this.pump(kind.definition.lane);
+  }
+
+  async #checked(run: Run, output: unknown): Promise<Outcome> {
+    const { output: schema } = run.kind.definition;
+    if (!schema) return { state: 'succeeded', output };
+    const { value, mistakes } = await checkNow(schema, output);
+    if (!mistakes) return { state: 'succeeded', output: value };
+    const why = 'its output is not what its definition promises';
+    const cause = new Error(mistakes.join('; '));
+    return { state: 'failed', error: new WaggleError('TASK_FAILED', { task: run.name, why }, { cause }) };
+  }
+
+  async #cancel(run: Run): Promise<boolean> {
+    if (run.leave) {
+      run.leave();
+      this.#end(run, { state: 'cancelled' });
+    } else if (!run.ended) {
+      run.stop?.('cancel');
+      await run.whenEnded();
+    }
+    return run.state === 'cancelled';
+  }
+
+  #end(run: Run, outcome: Outcome): void {
+    if (run.leave) this.#count(run, 'waiting', -1);
+    run.ends(outcome);
+    this.#unended.delete(run);
+    this.#announcer.left(run);
+    this.#counts[outcome.state]++;
+    run.kind.counts[outcome.state]++;
+    this.#report(run, outcome);
+    this.#kept.keep(run);
+    if (this.#unended.size === 0) this.#onEmpty?.();
+  }
+
+  #report(run: Run, outcome: Outcome): void {
+    const { id: taskId, name, queuedMs, runMs, attempts } = run;
+    if (outcome.state === 'succeeded') this.#bus.emit('task:succeeded', { taskId, name, queuedMs, runMs });
+    else if (outcome.state === 'cancelled') this.#bus.emit('task:cancelled', { taskId, name });
+    else {
+      const { error } = outcome;
+      const { code } = error;
+      this.#bus.emit('task:failed', { taskId, name, code, error, attempts });
+      if (attempts > 1 || violent.has(code))
+        this.#bury({ taskId, name, attempts, code, reason: reasonOf(error), at: Date.now() });
+      // Other deliberate errors are for those to tell who throw them.
+      const level = code.startsWith('TASK_') ? 'warn' : 'debug';
+      this.#logger[level]({ err: error, task: name, taskId: taskId.slice(0, 6), attempts }, 'a task failed');
+    }
+  }
+
+  #bury(letter: DeadLetter): void {
+    this.#deadLetters.push(letter);
+    if (this.#deadLetters.length > this.#config.maxDeadLetters) this.#deadLetters.shift();
+  }
+
+  #forget(run: Run): void {
+    this.#runs.delete(run.id);
+    const key = keyOf(run.name, run.options);
+    if (key && this.#byKey.get(key) === run) this.#byKey.delete(key);
+  }
+
+  #count(run: Run, what: 'waiting' | 'running', by: 1 | -1): void {
+    this.#counts[what] += by;
+    run.kind.counts[what] += by;
+    if (what === 'waiting') this.#queued[run.priority] += by;
+  }
+
+  async #cancelAll(): Promise<void> {
+    await Promise.all([...this.#unended].map((run) => run.cancel()));
+  }
+
+  *#allQueues(): Iterable<PriorityQueue<Run>> {
+    for (const lane of lanes) yield this.#queues[lane];
+    for (const kind of this.#kinds.values()) yield kind.parked;
+  }
+}
+
+/** @throws INVALID_REQUEST */
+function inputOf({ value, mistakes }: Checked<unknown>): unknown {
+  if (!mistakes) return value;
+  throw new WaggleError('INVALID_REQUEST', {
+    mistakes: mistakes.map((mistake) =>
+      /^[\w.]+: /.test(mistake) ? `input.${mistake}` : `input: ${mistake}`,
+    ),
+  });
+}
+
+/** What tasks throw may hold anything; only errors of the catalogue go to the client as they are. */
+function errorOf(run: Run, thrown: unknown): WaggleError<ClientErrorCode> {
+  const error = toClientError(thrown);
+  if (error.code !== 'INTERNAL') return error;
+  const cause = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+  return new WaggleError('TASK_FAILED', { task: run.name, why: 'it threw an error' }, { cause });
+}
+
+function timeoutOf(run: Run, outcome: Outcome): WaggleError<ClientErrorCode> {
+  const options = outcome.state === 'failed' ? { cause: outcome.error } : undefined;
+  return new WaggleError('TASK_TIMEOUT', { task: run.name, timeoutMs: run.timeoutMs }, options);
+}
+
+function reasonOf(error: Error): string {
+  const { cause } = error;
+  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
+}
+
+function backOffMs({ baseMs = 200, maxMs = 10_000 }: TaskRetries, attempts: number): number {
+  return Math.ceil(Math.random() * Math.min(maxMs, baseMs * 2 ** (attempts - 1)));
+}
+
+function keyOf(name: string, { owner, idempotencyKey }: SubmitOptions): string | undefined {
+  return idempotencyKey === undefined ? undefined : JSON.stringify([name, owner, idempotencyKey]);
+}

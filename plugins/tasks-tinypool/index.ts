@@ -1,0 +1,22 @@
+import { definePlugin, TaskEngine } from '#kernel';
+import { config } from './config.js';
+import { Engine } from './engine.js';
+import { createLanes } from './lanes.js';
+
+export default definePlugin({
+  name: 'tasks-tinypool',
+  apiVersion: 1,
+  config,
+  provides: [TaskEngine],
+  setup(ctx) {
+    const lanes = createLanes(ctx.config, ctx.logger, {
+      free: (lane) => engine.pump(lane),
+      lost: (reason) => ctx.bus.emit('worker:lost', { reason }),
+    });
+    const engine: Engine = new Engine(ctx.config, lanes, () => lanes.figures, ctx.bus, ctx.logger);
+    ctx.effect('lanes and threads', () => () => engine.close());
+    ctx.effect('registered tasks', () => ctx.tasks.watch(engine));
+    ctx.provide(TaskEngine, engine);
+    ctx.onDrain((deadline) => engine.drain(deadline));
+  },
+});

@@ -1,0 +1,35 @@
+import type { Logger, TaskFigures } from '#kernel';
+import type { Config } from './config.js';
+import type { LaneName } from './engine.js';
+import type { Lane } from './lane.js';
+import { MainLane } from './main-lane.js';
+import { WorkerLane } from './worker-lane.js';
+
+interface LanesEvents {
+  free(lane: LaneName): void;
+  lost(reason: string): void;
+}
+
+const noThreads: TaskFigures['workers'] = { alive: 0, busy: 0, lost: 0 };
+
+/** Both lanes; with no workers the second one is on the main thread, too, one run at a time. */
+export function createLanes(
+  config: Config,
+  logger: Logger,
+  { free, lost }: LanesEvents,
+): Readonly<Record<LaneName, Lane>> & { readonly figures: TaskFigures['workers'] } {
+  const { workers, mainConcurrency, cancelGraceMs } = config;
+  const main = new MainLane({ concurrency: mainConcurrency, cancelGraceMs }, logger, () => free('main'));
+  if (workers === 0) {
+    const inline = new MainLane({ concurrency: 1, cancelGraceMs }, logger, () => free('worker'));
+    return { main, worker: inline, figures: noThreads };
+  }
+  const worker = new WorkerLane(config, logger, { free: () => free('worker'), lost });
+  return {
+    main,
+    worker,
+    get figures() {
+      return worker.figures;
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { type Logger, type TaskCall, type TaskDefinition, type TaskFunction, WaggleError } from '#kernel';
+import type { Attempt, Lane } from './lane.js';
+import { moduleUrl } from './module-url.js';
+import type { Run } from './run.js';
+
+interface Settings {
+  readonly concurrency: number;
+  readonly cancelGraceMs: number;
+}
+
+/** The main thread: async functions that mostly wait. A run that does not stop when it should is left to itself. */
+export class MainLane implements Lane {
+  readonly #settings: Settings;
+  readonly #logger: Logger;
+  readonly #onFree: () => void;
+  #running = 0;
+
+  constructor(settings: Settings, logger: Logger, onFree: () => void) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#onFree = onFree;
+  }
+
+  get free(): number {
+    return this.#settings.concurrency - this.#running;
+  }
+
+  accept(definition: TaskDefinition): void {
+    if (definition.lane === 'worker') moduleUrl(definition.module);
+  }
+
+  start(run: Run, input: unknown): Attempt {
+    const abort = new AbortController();
+    const logger = this.#logger.child({ task: run.name, taskId: run.id.slice(0, 6) });
+    // First, because what runs may submit something itself.
+    this.#running++;
+    const work = invoke(run.kind.definition, input, new MainCall(run, abort.signal, logger));
+    let grace: NodeJS.Timeout | undefined;
+    let leave = (_: Error) => {};
+    const done = new Promise<unknown>((resolve, reject) => {
+      leave = reject;
+      work.then(resolve, reject);
+    }).finally(() => {
+      clearTimeout(grace);
+      this.#running--;
+      this.#onFree();
+    });
+    const stop = () => {
+      abort.abort();
+      grace ??= setTimeout(
+        () => leave(new Error('it did not stop when it was told to')),
+        this.#settings.cancelGraceMs,
+      );
+    };
+    return { done, stop };
+  }
+
+  async forget(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+async function invoke(definition: TaskDefinition, input: unknown, call: TaskCall): Promise<unknown> {
+  if (definition.lane === 'main') return definition.run(input, call);
+  const { default: run } = (await import(moduleUrl(definition.module).href)) as {
+    readonly default: TaskFunction;
+  };
+  return run(input, call);
+}
+
+class MainCall implements TaskCall {
+  readonly #run: Run;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+
+  constructor(run: Run, signal: AbortSignal, logger: Logger) {
+    this.#run = run;
+    this.attempt = run.attempts;
+    this.signal = signal;
+    this.logger = logger;
+  }
+
+  get taskId(): string {
+    return this.#run.id;
+  }
+
+  get cancelled(): boolean {
+    return this.signal.aborted;
+  }
+
+  progress(value: unknown): void {
+    this.#run.tells([{ type: 'progress', value }]);
+  }
+
+  partial(value: unknown): void {
+    if (this.#run.tells([{ type: 'partial', value }])) return;
+    throw new WaggleError('TASK_FAILED', { task: this.#run.name, why: 'it gave too many partial results' });
+  }
+}

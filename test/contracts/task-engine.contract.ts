@@ -1,0 +1,808 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  type EventName,
+  type TaskDefinition,
+  type TaskPriority,
+  type TaskRun,
+  taskPriorities,
+} from '#kernel';
+import { createEngine } from '../support/engine.js';
+import { deferred, rejection } from '../support/kernel.js';
+
+type Limits = NonNullable<Parameters<typeof createEngine>[0]>;
+
+const fixture = (name: string): URL => new URL(`../fixtures/tasks/${name}.mjs`, import.meta.url);
+
+const events = [
+  'task:queued',
+  'task:started',
+  'task:retrying',
+  'task:succeeded',
+  'task:failed',
+  'task:cancelled',
+  'task:rejected',
+] as const satisfies readonly EventName[];
+
+/** Everything that the contract `TaskEngine` promises, for any implementation: `limits` says which. */
+export function taskEngineContract(name: string, limits: Limits): void {
+  const start = (more: Limits = {}) => {
+    const created = createEngine({ ...limits, ...more });
+    const { engine, tasks, bus } = created;
+    const log: string[] = [];
+    for (const event of events) bus.on(event, (about) => void log.push(`${event.slice(5)} ${about.name}`));
+    const register = (definition: Partial<TaskDefinition> & { readonly name: string }) =>
+      tasks.add(
+        { lane: 'main', run: async (input: unknown) => input, ...definition } as TaskDefinition,
+        'test',
+      );
+    const module = (file: string, more: Partial<TaskDefinition> = {}) =>
+      register({ name: file, lane: 'worker', module: fixture(file), ...more } as TaskDefinition);
+    /** A task of the main lane that runs until it is released. */
+    const gate = (name: string, more: Partial<TaskDefinition> = {}) => {
+      const started: unknown[] = [];
+      const waiting: (() => void)[] = [];
+      const run = (input: unknown, { signal }: { readonly signal: AbortSignal }) => {
+        started.push(input);
+        const { promise, resolve, reject } = deferred<unknown>();
+        waiting.push(() => resolve(input));
+        signal.addEventListener('abort', () => reject(new Error('stopped')));
+        return promise;
+      };
+      register({ name, lane: 'main', run, ...more } as TaskDefinition);
+      return {
+        started,
+        release: () => waiting.shift()?.(),
+        releaseAll: () => {
+          for (const go of waiting.splice(0)) go();
+        },
+      };
+    };
+    const balanced = () => {
+      const { submitted, succeeded, failed, cancelled, rejected, waiting, running } = engine.figures;
+      return submitted === succeeded + failed + cancelled + rejected + waiting + running;
+    };
+    return { ...created, log, register, module, gate, balanced };
+  };
+  const settled = (runs: readonly TaskRun[]) => Promise.allSettled(runs.map((run) => run.result));
+
+  describe(`${name} keeps the TaskEngine contract`, () => {
+    describe('a run', () => {
+      it('gives what its function gives, on the main thread', async () => {
+        const { engine, register, log } = start();
+        register({ name: 'double', run: async (n: number) => n * 2 } as never);
+        const run = engine.submit('double', 21);
+        expect(await run.result).toBe(42);
+        expect(run).toMatchObject({
+          name: 'double',
+          state: 'succeeded',
+          ended: true,
+          output: 42,
+          attempts: 1,
+        });
+        expect(log).toEqual(['queued double', 'started double', 'succeeded double']);
+        await engine.close();
+      });
+
+      it('gives what its module gives', async () => {
+        const { engine, module } = start();
+        module('echo');
+        expect(await engine.submit('echo', { a: [1, 'ü'] }).result).toEqual({ a: [1, 'ü'] });
+        await engine.close();
+      });
+
+      it('has an id that nobody guesses, is found by it, and says how long it took', async () => {
+        const { engine, module } = start();
+        module('echo');
+        const run = engine.submit('echo', 1);
+        expect(Buffer.from(run.id, 'base64url').length * 8).toBeGreaterThanOrEqual(128);
+        expect(engine.find(run.id)).toBe(run);
+        await run.result;
+        expect(run.queuedMs).toBeGreaterThanOrEqual(0);
+        expect(run.runMs).toBeGreaterThan(0);
+        expect(engine.find('nobody')).toBeUndefined();
+        await engine.close();
+      });
+
+      it('writes to the log of the server', async () => {
+        const { engine, module, lines } = start();
+        module('logs');
+        const run = engine.submit('logs', null);
+        await run.result;
+        expect(lines).toContainEqual(
+          expect.objectContaining({ msg: 'from a task', size: 3, task: 'logs', taskId: run.id.slice(0, 6) }),
+        );
+        await engine.close();
+      });
+    });
+
+    describe('input and output', () => {
+      it('are checked against any schema, and the mistake names its place', async () => {
+        const { engine, register, balanced } = start();
+        register({ name: 'len', input: z.object({ text: z.string() }), run: async () => 1 } as never);
+        expect(() => engine.submit('len', { text: 1 })).toThrow(
+          expect.objectContaining({
+            code: 'INVALID_REQUEST',
+            message: 'invalid request: input.text: expected string, got number 1',
+          }),
+        );
+        expect(() => engine.submit('len', 'x')).toThrow('input: expected');
+        expect(engine.figures).toMatchObject({ submitted: 2, rejected: 2, waiting: 0 });
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('are what the schema makes of them', async () => {
+        const { engine, register } = start();
+        const input = z.object({ n: z.number().default(7) });
+        register({
+          name: 'n',
+          input,
+          run: async ({ n }: { n: number }) => n,
+          output: z.number().transform((n) => n + 1),
+        } as never);
+        expect(await engine.submit('n', {}).result).toBe(8);
+        await engine.close();
+      });
+
+      it('may be checked by a schema that takes its time', async () => {
+        const { engine, register, balanced } = start();
+        const input = z.string().refine(async (text) => text !== 'bad', 'not this one');
+        register({ name: 'slow-check', input, run: async (text: string) => text } as never);
+        expect(await engine.submit('slow-check', 'good').result).toBe('good');
+        const bad = engine.submit('slow-check', 'bad');
+        expect(await rejection(bad.result)).toMatchObject({ code: 'INVALID_REQUEST' });
+        const cancelled = engine.submit('slow-check', 'good');
+        expect(await cancelled.cancel()).toBe(true);
+        expect(engine.figures).toMatchObject({
+          succeeded: 1,
+          failed: 1,
+          cancelled: 1,
+          waiting: 0,
+          running: 0,
+        });
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('fails a run whose output is not what was promised', async () => {
+        const { engine, register } = start();
+        register({ name: 'liar', output: z.number(), run: async () => 'x' } as never);
+        const error = await rejection(engine.submit('liar', null).result);
+        expect(error).toMatchObject({ code: 'TASK_FAILED', message: expect.stringContaining('promises') });
+        expect((error.cause as Error).message).toContain('expected number');
+        await engine.close();
+      });
+    });
+
+    describe('a run that fails', () => {
+      it.each(['throw', 'reject', 'throw a text', 'throw nothing', 'throw an odd thing'])(
+        'because of a %s is one failed run with a code, and the next one works',
+        async (how) => {
+          const { engine, module, balanced } = start();
+          module('fails');
+          const error = await rejection(engine.submit('fails', { how }).result);
+          expect(error).toMatchObject({ code: 'TASK_FAILED' });
+          // What a task throws may hold anything.
+          expect(error.message).toBe('task "fails" failed: it threw an error');
+          expect(error.cause).toBeInstanceOf(Error);
+          expect(await engine.submit('fails', { how: 'fine' }).result).toBe('fine');
+          expect(engine.figures).toMatchObject({ failed: 1, succeeded: 1 });
+          expect(balanced()).toBe(true);
+          await engine.close();
+        },
+      );
+
+      it('with an error of the catalogue fails with that', async () => {
+        const { engine, module } = start();
+        module('fails');
+        expect(await rejection(engine.submit('fails', { how: 'coded' }).result)).toMatchObject({
+          code: 'INVALID_REQUEST',
+          message: 'invalid request: text: too odd',
+        });
+        await engine.close();
+      });
+
+      it('is nobody’s unhandled rejection when nobody waits for it', async () => {
+        const { engine, module, bus } = start();
+        module('fails');
+        const failed = new Promise<void>((resolve) => void bus.on('task:failed', () => resolve()));
+        engine.submit('fails', { how: 'throw' });
+        await failed;
+        await new Promise((resolve) => setImmediate(resolve));
+        await engine.close();
+      });
+    });
+
+    describe('retries', () => {
+      it('try again with a growing wait until it works', async () => {
+        const { engine, module, log, bus } = start();
+        module('fails', { retries: { max: 3, baseMs: 1 } });
+        const delays: number[] = [];
+        bus.on('task:retrying', ({ delayMs }) => void delays.push(delayMs));
+        const run = engine.submit('fails', { how: 'twice' });
+        expect(await run.result).toBe(3);
+        expect(run.attempts).toBe(3);
+        expect(log.filter((line) => line.startsWith('retrying'))).toHaveLength(2);
+        expect(delays.every((delay) => delay >= 1 && delay <= 2)).toBe(true);
+        expect(engine.deadLetters).toEqual([]);
+        await engine.close();
+      });
+
+      it('end with a dead letter that says why', async () => {
+        const { engine, module, balanced } = start();
+        module('fails', { retries: { max: 2, baseMs: 1 } });
+        const run = engine.submit('fails', { how: 'throw' });
+        await rejection(run.result);
+        expect(engine.deadLetters).toEqual([
+          {
+            taskId: run.id,
+            name: 'fails',
+            attempts: 3,
+            code: 'TASK_FAILED',
+            reason: expect.stringContaining('secret'),
+            at: expect.any(Number),
+          },
+        ]);
+        expect(engine.figures).toMatchObject({ failed: 1, submitted: 1 });
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('are not made for an invalid request, nor after a cancel', async () => {
+        const { engine, module, bus } = start();
+        module('fails', { retries: { max: 5, baseMs: 60_000, maxMs: 60_000 } });
+        const coded = engine.submit('fails', { how: 'coded' });
+        await rejection(coded.result);
+        expect(coded.attempts).toBe(1);
+        const retrying = new Promise<void>((resolve) => void bus.on('task:retrying', () => resolve()));
+        const run = engine.submit('fails', { how: 'throw' });
+        await retrying;
+        expect(run.state).toBe('delayed');
+        expect(engine.figures).toMatchObject({ waiting: 1, delayed: 1 });
+        expect(await run.cancel()).toBe(true);
+        expect(engine.figures).toMatchObject({ waiting: 0, delayed: 0, cancelled: 1 });
+        await engine.close();
+      });
+
+      it('keep a bounded number of dead letters, the newest ones', async () => {
+        const { engine, module } = start({ maxDeadLetters: 2 });
+        module('fails', { retries: { max: 1, baseMs: 1 } });
+        const runs = [1, 2, 3].map(() => engine.submit('fails', { how: 'throw' }));
+        const ended: string[] = [];
+        for (const run of runs) void run.result.catch(() => ended.push(run.id));
+        await settled(runs);
+        expect(engine.deadLetters.map(({ taskId }) => taskId)).toEqual(ended.slice(1));
+        await engine.close();
+      });
+    });
+
+    describe('what a run tells', () => {
+      it('comes complete and in order, and the newest progress', async () => {
+        const { engine, module } = start();
+        module('parts');
+        const run = engine.submit('parts', { count: 1000, pauseEvery: 37 });
+        const parts: unknown[] = [];
+        const progress: unknown[] = [];
+        for await (const batch of run.updates())
+          for (const { type, value } of batch) (type === 'partial' ? parts : progress).push(value);
+        expect(parts).toEqual(Array.from({ length: 1000 }, (_, index) => index));
+        expect(progress.at(-1)).toEqual({ percent: 100 });
+        expect(run.progress).toEqual({ percent: 100 });
+        expect(await run.result).toBe(1000);
+        await engine.close();
+      });
+
+      it('can be read later and by several, each from the beginning', async () => {
+        const { engine, module } = start();
+        module('parts');
+        const run = engine.submit('parts', { count: 3 });
+        await run.result;
+        for (const _ of [1, 2]) {
+          const all = [];
+          for await (const batch of run.updates()) all.push(...batch);
+          expect(all.map(({ type }) => type)).toEqual(['partial', 'partial', 'partial', 'progress']);
+        }
+        await engine.close();
+      });
+
+      it('is left by a reader at once, also while nothing comes', async () => {
+        const { engine, gate } = start();
+        const { release } = gate('gate');
+        const run = engine.submit('gate', 1);
+        const reader = run.updates();
+        const next = reader.next();
+        await reader.return?.();
+        expect(await next).toEqual({ done: true, value: undefined });
+        release();
+        await run.result;
+        await engine.close();
+      });
+
+      it('is bounded: more partial results than allowed fail the run', async () => {
+        const { engine, module } = start({ maxPartials: 10 });
+        module('parts');
+        const run = engine.submit('parts', { count: 11 });
+        expect(await rejection(run.result)).toMatchObject({ code: 'TASK_FAILED' });
+        const all = [];
+        for await (const batch of run.updates()) all.push(...batch);
+        expect(all.filter(({ type }) => type === 'partial').length).toBeLessThanOrEqual(10);
+        expect(await engine.submit('parts', { count: 10 }).result).toBe(10);
+        await engine.close();
+      });
+    });
+
+    describe('cancel', () => {
+      it('takes a run that waits out of the line', async () => {
+        const { engine, gate, balanced } = start({ mainConcurrency: 1 });
+        const { started, release } = gate('gate');
+        const [first, second, third] = [1, 2, 3].map((n) => engine.submit('gate', n)) as [
+          TaskRun,
+          TaskRun,
+          TaskRun,
+        ];
+        expect(await second.cancel()).toBe(true);
+        expect(await rejection(second.result)).toMatchObject({ code: 'TASK_CANCELLED' });
+        release();
+        await first.result;
+        release();
+        await third.result;
+        expect(started).toEqual([1, 3]);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('stops a run that listens, and says so when it has stopped', async () => {
+        const { engine, module } = start();
+        module('until-stopped');
+        const run = engine.submit('until-stopped', null);
+        for await (const _ of run.updates()) break;
+        expect(run.state).toBe('running');
+        expect(await run.cancel()).toBe(true);
+        expect(run).toMatchObject({ state: 'cancelled', error: { code: 'TASK_CANCELLED' } });
+        expect(engine.figures).toMatchObject({ running: 0, cancelled: 1 });
+        await engine.close();
+      });
+
+      it('gives a finished run no second outcome, and two cancels one', async () => {
+        const { engine, module, gate, log } = start();
+        module('echo');
+        const done = engine.submit('echo', 1);
+        await done.result;
+        expect(await done.cancel()).toBe(false);
+        expect(done.state).toBe('succeeded');
+        gate('gate');
+        const run = engine.submit('gate', 1);
+        expect(await Promise.all([run.cancel(), run.cancel()])).toEqual([true, true]);
+        expect(await run.cancel()).toBe(true);
+        expect(log.filter((line) => line === 'cancelled gate')).toHaveLength(1);
+        await engine.close();
+      });
+
+      it('leaves a run to itself that does not stop, and drops what it still tells', async () => {
+        const { engine, register } = start({ cancelGraceMs: 10 });
+        const late = deferred();
+        let tell = (_: unknown) => {};
+        register({
+          name: 'deaf',
+          lane: 'main',
+          run: (_: unknown, call: { progress(value: unknown): void }) => {
+            tell = call.progress.bind(call);
+            return late.promise;
+          },
+        } as never);
+        const run = engine.submit('deaf', null);
+        expect(await run.cancel()).toBe(true);
+        tell('too late');
+        expect(run.progress).toBeUndefined();
+        late.resolve();
+        await engine.close();
+      });
+    });
+
+    describe('a time limit', () => {
+      it('ends a run that takes too long, with a code and in the dead letters', async () => {
+        const { engine, module, balanced } = start();
+        module('until-stopped', { timeoutMs: 30 });
+        const run = engine.submit('until-stopped', null);
+        expect(await rejection(run.result)).toMatchObject({
+          code: 'TASK_TIMEOUT',
+          message: 'task "until-stopped" took longer than 30 ms',
+        });
+        expect(engine.deadLetters).toMatchObject([{ taskId: run.id, code: 'TASK_TIMEOUT' }]);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('can be set for one run', async () => {
+        const { engine, module } = start();
+        module('until-stopped');
+        const run = engine.submit('until-stopped', null, { timeoutMs: 20 });
+        expect(await rejection(run.result)).toMatchObject({ code: 'TASK_TIMEOUT' });
+        await engine.close();
+      });
+    });
+
+    describe('the line', () => {
+      const mixed = (length: number, seed: number) =>
+        Array.from({ length }, (_, index) => taskPriorities[(index * 7919 + seed) % 4] as TaskPriority);
+
+      /** What must come out, from the rule alone: the best priority, but every 16th time whoever came first. */
+      const expected = (priorities: readonly TaskPriority[], ageEvery: number): readonly number[] => {
+        const left = new Map(priorities.map((priority, index) => [index, taskPriorities.indexOf(priority)]));
+        const classes = taskPriorities.map((_, rank) =>
+          [...left].filter(([, each]) => each === rank).map(([index]) => index),
+        );
+        const order: number[] = [];
+        // The first turn was that of whatever held the line up.
+        for (let turn = 2; order.length < priorities.length; turn++) {
+          const waiting = classes.filter((each) => each.length > 0);
+          const from =
+            turn % ageEvery === 0
+              ? waiting.reduce((a, b) => ((a[0] as number) < (b[0] as number) ? a : b))
+              : (waiting.at(-1) as number[]);
+          order.push(from.shift() as number);
+        }
+        return order;
+      };
+
+      it('lets 10 000 runs of mixed priority leave in the right order', async () => {
+        const { engine, gate, register, balanced } = start({
+          mainConcurrency: 1,
+          queueLimit: 10_000,
+          ageEvery: 16,
+          maxPriority: 'urgent',
+        });
+        const { release } = gate('gate');
+        const order: number[] = [];
+        register({ name: 'note', run: async (n: number) => void order.push(n) } as never);
+        const first = engine.submit('gate', null);
+        const priorities = mixed(10_000, 3);
+        const runs = priorities.map((priority, index) => engine.submit('note', index, { priority }));
+        expect(engine.figures.queued).toEqual({ low: 2500, normal: 2500, high: 2500, urgent: 2500 });
+        release();
+        await first.result;
+        await settled(runs);
+        expect(order).toEqual(expected(priorities, 16));
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('is first in, first out within one priority', async () => {
+        const { engine, gate, register } = start({ mainConcurrency: 1 });
+        const { release } = gate('gate');
+        const order: number[] = [];
+        register({ name: 'note', run: async (n: number) => void order.push(n) } as never);
+        engine.submit('gate', null);
+        const runs = Array.from({ length: 100 }, (_, n) => engine.submit('note', n));
+        release();
+        await settled(runs);
+        expect(order).toEqual(Array.from({ length: 100 }, (_, n) => n));
+        await engine.close();
+      });
+
+      it('never lets the lowest wait for ever, however many come before it', async () => {
+        const { engine, register } = start({ mainConcurrency: 1, ageEvery: 8 });
+        let served = 0;
+        let low: TaskRun | undefined;
+        register({
+          name: 'flood',
+          run: async () => {
+            served++;
+            // A new one for each that is served: there is always somebody before the low one.
+            if (!low?.ended) engine.submit('flood', null, { priority: 'high' });
+          },
+        } as never);
+        register({ name: 'patient', run: async () => served } as never);
+        engine.submit('flood', null, { priority: 'high' });
+        engine.submit('flood', null, { priority: 'high' });
+        low = engine.submit('patient', null, { priority: 'low' });
+        expect(await low.result).toBeLessThanOrEqual(8);
+        await engine.close();
+      });
+
+      it('is asked for no more than the config allows; the definition may have more', async () => {
+        const { engine, register } = start({ maxPriority: 'normal' });
+        register({ name: 'plain' });
+        register({ name: 'vip', priority: 'urgent' });
+        expect(engine.submit('plain', 1, { priority: 'urgent' }).priority).toBe('normal');
+        expect(engine.submit('plain', 1, { priority: 'low' }).priority).toBe('low');
+        expect(engine.submit('vip', 1).priority).toBe('urgent');
+        await engine.close();
+      });
+
+      it('refuses at once when it is full, and says when to come again', async () => {
+        const { engine, gate, log, balanced } = start({ mainConcurrency: 1, queueLimit: 2 });
+        const { releaseAll, release } = gate('gate');
+        const runs = [1, 2, 3].map((n) => engine.submit('gate', n));
+        expect(() => engine.submit('gate', 4)).toThrow(
+          expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: expect.any(Number) }),
+        );
+        expect(log.at(-1)).toBe('rejected gate');
+        for (const run of runs) {
+          release();
+          await run.result;
+        }
+        releaseAll();
+        expect(engine.figures).toMatchObject({ submitted: 4, succeeded: 3, rejected: 1 });
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('may be shorter for one task, down to none at all', async () => {
+        const { engine, gate } = start();
+        const { releaseAll } = gate('gate', { concurrency: 1, maxQueued: 0 });
+        const run = engine.submit('gate', 1);
+        expect(() => engine.submit('gate', 2)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
+        releaseAll();
+        await run.result;
+        await engine.close();
+      });
+
+      it('holds a task to its own limit without holding up others', async () => {
+        const { engine, gate, register } = start({ mainConcurrency: 3 });
+        const { started, release } = gate('gate', { concurrency: 2 });
+        register({ name: 'other' });
+        const runs = [1, 2, 3, 4].map((n) => engine.submit('gate', n));
+        expect(await engine.submit('other', 'x').result).toBe('x');
+        expect(started).toEqual([1, 2]);
+        expect(engine.countsOf('gate')).toMatchObject({ running: 2, waiting: 2 });
+        for (const run of runs) {
+          release();
+          await run.result;
+        }
+        expect(started).toEqual([1, 2, 3, 4]);
+        await engine.close();
+      });
+
+      it('orders by priority also those that wait for their own kind', async () => {
+        const { engine, gate } = start();
+        const { started, release } = gate('gate', { concurrency: 1 });
+        const submit = (n: string, priority: TaskPriority) => engine.submit('gate', n, { priority });
+        const runs = [
+          submit('first', 'low'),
+          submit('low', 'low'),
+          submit('normal', 'normal'),
+          submit('high', 'high'),
+        ];
+        for (let index = 0; index < runs.length; index++) {
+          const run = runs.find((each) => each.state === 'running');
+          release();
+          await run?.result;
+        }
+        expect(started).toEqual(['first', 'high', 'normal', 'low']);
+        await engine.close();
+      });
+
+      it('tells those who want to know how many are before them', async () => {
+        const { engine, gate } = start();
+        const { release } = gate('gate', { concurrency: 1 });
+        const told: string[] = [];
+        const heard = new Map<string, () => void>();
+        const until = (line: string) =>
+          new Promise<void>((resolve) => {
+            if (told.includes(line)) resolve();
+            else heard.set(line, resolve);
+          });
+        const submit = (name: string) =>
+          engine.submit('gate', name, {
+            onQueued: (ahead) => {
+              told.push(`${name} ${ahead}`);
+              heard.get(`${name} ${ahead}`)?.();
+            },
+          });
+        const [a, b, c] = [submit('a'), submit('b'), submit('c')];
+        await until('c 1');
+        release();
+        await a.result;
+        await until('c 0');
+        release();
+        await b.result;
+        release();
+        await c.result;
+        expect(told).toEqual(['b 0', 'c 1', 'c 0']);
+        await engine.close();
+      });
+    });
+
+    describe('a delayed start', () => {
+      it('comes when it is due, and counts as waiting until then', async () => {
+        const { engine, register } = start();
+        register({ name: 'note' });
+        const run = engine.submit('note', 1, { delayMs: 20 });
+        expect(run.state).toBe('delayed');
+        expect(engine.figures).toMatchObject({ delayed: 1, waiting: 1, running: 0 });
+        expect(await run.result).toBe(1);
+        expect(run.queuedMs).toBeGreaterThanOrEqual(19);
+        expect(engine.figures).toMatchObject({ delayed: 0, waiting: 0 });
+        await engine.close();
+      });
+    });
+
+    describe('an idempotency key', () => {
+      it('gives the same run to the same owner as long as it is kept', async () => {
+        const { engine, gate, balanced } = start({ keepMs: 20 });
+        const { started, releaseAll } = gate('gate');
+        const key = { owner: 'ann', idempotencyKey: 'k' };
+        const run = engine.submit('gate', 1, key);
+        expect(engine.submit('gate', 2, key)).toBe(run);
+        expect(engine.submit('gate', 3, { ...key, owner: 'bob' })).not.toBe(run);
+        releaseAll();
+        await run.result;
+        expect(engine.submit('gate', 4, key)).toBe(run);
+        while (engine.find(run.id)) await new Promise((resolve) => setTimeout(resolve, 2));
+        expect(engine.submit('gate', 5, key)).not.toBe(run);
+        releaseAll();
+        expect(started).toEqual([1, 3, 5]);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+    });
+
+    describe('what is kept', () => {
+      it('is bounded in number, the oldest go first', async () => {
+        const { engine, register } = start({ maxKept: 2 });
+        register({ name: 'note' });
+        const runs = [1, 2, 3].map((n) => engine.submit('note', n));
+        await settled(runs);
+        expect(runs.map((run) => engine.find(run.id) === run)).toEqual([false, true, true]);
+        await engine.close();
+      });
+    });
+
+    describe('a task that is unregistered', () => {
+      it('is unknown, and those that wait are cancelled', async () => {
+        const { engine, gate, register } = start({ mainConcurrency: 1, unregisterGraceMs: 20 });
+        const { release } = gate('gate');
+        const undo = register({ name: 'note' });
+        const first = engine.submit('gate', 1);
+        const waits = engine.submit('note', 1);
+        await undo();
+        expect(await rejection(waits.result)).toMatchObject({ code: 'TASK_CANCELLED' });
+        expect(() => engine.submit('note', 1)).toThrow(expect.objectContaining({ code: 'TASK_UNKNOWN' }));
+        expect(engine.countsOf('note')).toBeUndefined();
+        release();
+        await first.result;
+        await engine.close();
+      });
+
+      it('lets those that run end', async () => {
+        const { engine, register } = start({ unregisterGraceMs: 10_000 });
+        const { promise, resolve } = deferred<string>();
+        const undo = register({ name: 'slow', run: () => promise } as never);
+        const run = engine.submit('slow', 1);
+        const undone = undo();
+        resolve('done');
+        expect(await run.result).toBe('done');
+        await undone;
+        await engine.close();
+      });
+
+      it('cancels those that go on for too long', async () => {
+        const { engine, module, tasks } = start({ unregisterGraceMs: 10 });
+        const undo = module('until-stopped');
+        const run = engine.submit('until-stopped', 1);
+        for await (const _ of run.updates()) break;
+        await undo();
+        expect(run.state).toBe('cancelled');
+        // The name is free for another one.
+        expect(tasks.find('until-stopped')).toBeUndefined();
+        module('until-stopped');
+        await engine.close();
+      });
+
+      it('refuses a module that does not exist', async () => {
+        const { engine, module } = start();
+        expect(() => module('nowhere')).toThrow(/nowhere.mjs" does not exist/);
+        expect(() => engine.submit('nowhere', 1)).toThrow(expect.objectContaining({ code: 'TASK_UNKNOWN' }));
+        await engine.close();
+      });
+    });
+
+    describe('the end', () => {
+      it('lets running and waiting ones finish until the deadline', async () => {
+        const { engine, gate } = start({ mainConcurrency: 1 });
+        const { release } = gate('gate');
+        const runs = [engine.submit('gate', 1), engine.submit('gate', 2)];
+        const drained = engine.drain(new AbortController().signal);
+        expect(() => engine.submit('gate', 3)).toThrow(
+          expect.objectContaining({ code: 'SHUTTING_DOWN', retryAfterMs: expect.any(Number) }),
+        );
+        for (const run of runs) {
+          release();
+          await run.result;
+        }
+        await drained;
+        expect(engine.figures).toMatchObject({ succeeded: 2, rejected: 1 });
+        await engine.close();
+      });
+
+      it('cancels what is left at the deadline: running, waiting and delayed', async () => {
+        const { engine, module, gate, balanced } = start({ mainConcurrency: 1 });
+        gate('gate');
+        module('until-stopped');
+        const runs = [
+          engine.submit('gate', 1),
+          engine.submit('gate', 2),
+          engine.submit('gate', 3, { delayMs: 60_000 }),
+          engine.submit('until-stopped', null),
+        ];
+        await engine.drain(AbortSignal.abort());
+        expect(runs.map(({ state }) => state)).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled']);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('refuses everything from then on, and still knows its figures', async () => {
+        const { engine, module } = start();
+        module('echo');
+        await engine.submit('echo', 1).result;
+        await engine.close();
+        expect(() => engine.submit('echo', 1)).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
+        expect(engine.figures).toMatchObject({
+          submitted: 2,
+          succeeded: 1,
+          rejected: 1,
+          waiting: 0,
+          running: 0,
+        });
+        await engine.close();
+      });
+    });
+
+    it('the books balance whatever is done in whatever order', async () => {
+      const step = fc.record({
+        task: fc.constantFrom('gate', 'fails', 'echo', 'nobody'),
+        priority: fc.constantFrom(...taskPriorities),
+        delayMs: fc.constantFrom(0, 0, 1),
+        next: fc.constantFrom('nothing', 'cancel', 'cancel twice', 'release', 'turn'),
+        key: fc.constantFrom(undefined, undefined, 'k'),
+      });
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+          const { engine, gate, module, balanced } = start({
+            mainConcurrency: 2,
+            queueLimit: 5,
+            maxPriority: 'urgent',
+          });
+          const { release, releaseAll } = gate('gate');
+          module('echo');
+          module('fails', { retries: { max: 1, baseMs: 1 } });
+          const runs = new Set<TaskRun>();
+          let refused = 0;
+          for (const { task, priority, delayMs, next, key } of steps) {
+            let run: TaskRun | undefined;
+            try {
+              run = engine.submit(task, { how: 'throw' }, { priority, delayMs, idempotencyKey: key });
+              runs.add(run);
+            } catch {
+              refused++;
+            }
+            if (next.startsWith('cancel')) void run?.cancel();
+            if (next === 'cancel twice') void run?.cancel();
+            if (next === 'release') release();
+            if (next === 'turn') await new Promise((resolve) => setImmediate(resolve));
+            expect(balanced()).toBe(true);
+          }
+          const all = settled([...runs]);
+          const releasing = setInterval(releaseAll, 1);
+          const outcomes = await all;
+          clearInterval(releasing);
+          expect(engine.figures).toMatchObject({
+            submitted: runs.size + refused,
+            rejected: refused,
+            waiting: 0,
+            running: 0,
+            delayed: 0,
+            queued: { low: 0, normal: 0, high: 0, urgent: 0 },
+            succeeded: outcomes.filter(({ status }) => status === 'fulfilled').length,
+          });
+          expect(balanced()).toBe(true);
+          await engine.close();
+        }),
+        { numRuns: 25 },
+      );
+    });
+  });
+}

@@ -1,0 +1,23 @@
+import type { z } from 'zod';
+import { Bus, Registry, type TaskDefinition } from '#kernel';
+import { config } from '../../plugins/tasks-tinypool/config.js';
+import { Engine } from '../../plugins/tasks-tinypool/engine.js';
+import { createLanes } from '../../plugins/tasks-tinypool/lanes.js';
+import { recordingLogger } from './kernel.js';
+
+/** An engine without a kernel, and the registry that feeds it. */
+export function createEngine(limits: z.input<typeof config> = {}) {
+  const settings = config.parse(limits);
+  const { logger, lines } = recordingLogger();
+  const bus = new Bus((error) => {
+    throw error;
+  });
+  const lanes = createLanes(settings, logger, {
+    free: (lane) => engine.pump(lane),
+    lost: (reason) => bus.emit('worker:lost', { reason }),
+  });
+  const engine: Engine = new Engine(settings, lanes, () => lanes.figures, bus, logger);
+  const tasks = new Registry<TaskDefinition>('task');
+  tasks.watch(engine);
+  return { engine, tasks, bus, lines };
+}
