@@ -9,6 +9,7 @@ const streamId = z.string().describe('A capability: whoever has it may resume or
 const agent = z.string().describe('Who answers');
 const conversationId = z.string().describe('Give it back to go on with this conversation');
 const requestId = z.string().describe('As given').exactOptional();
+const taskId = z.string().describe('A capability: whoever has it may look at or cancel the run');
 const position = count
   .describe('UTF-16 code units of all content up to here; when asked for')
   .exactOptional();
@@ -66,6 +67,7 @@ export const terminalFrame = z.discriminatedUnion('type', [
       code: errorCode,
       message: z.string().describe('For people'),
       streamId: streamId.describe('Absent when there was no streaming_start').exactOptional(),
+      taskId: taskId.describe('When it ends a task').exactOptional(),
       requestId,
       retryAfterMs: z.number().describe('When to try again, where that helps').exactOptional(),
     })
@@ -77,11 +79,12 @@ export const streamFrame = z.discriminatedUnion('type', [
   z
     .object({
       type: z.literal('queue_update'),
-      streamId,
+      streamId: streamId.exactOptional(),
+      taskId: taskId.exactOptional(),
       ahead: count.describe('How many are before it'),
       requestId,
     })
-    .describe('Before the start, while the reply waits for its turn'),
+    .describe('Before the start, while the reply or the task waits for its turn'),
   z
     .object({
       type: z.literal('streaming_start'),
@@ -119,6 +122,24 @@ export const serverFrame = z.discriminatedUnion('type', [
       deadlineMs: count.describe('How long running replies may still take'),
     })
     .describe('The server is about to stop'),
+  z
+    .object({ type: z.literal('task_accepted'), taskId, requestId })
+    .describe('The task will run, or runs already'),
+  z
+    .object({
+      type: z.literal('task_progress'),
+      taskId,
+      requestId,
+      progress: z.unknown().describe('What the task tells'),
+      partial: z
+        .literal(true)
+        .describe('A part of the result: all of them come, in order; of anything else the newest')
+        .exactOptional(),
+    })
+    .describe('The task runs'),
+  z
+    .object({ type: z.literal('task_result'), taskId, requestId, output: z.unknown() })
+    .describe('The task has ended well'),
   z.object({ type: z.literal('pong') }).describe('The answer to ping'),
 ]);
 
@@ -126,3 +147,12 @@ export const serverFrame = z.discriminatedUnion('type', [
 export const serverFrames: Readonly<Record<string, StandardSchemaV1>> = Object.fromEntries(
   serverFrame.options.map((frame) => [frame.shape.type.value, frame]),
 );
+
+declare module '../bus.js' {
+  interface KernelEvents {
+    /** A frame of a client was read. */
+    'message:received': { readonly connection: string; readonly clientId: string; readonly type: string };
+    /** A frame of a client was answered with an error. */
+    'message:refused': { readonly connection: string; readonly clientId: string; readonly code: string };
+  }
+}

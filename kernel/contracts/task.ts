@@ -112,7 +112,7 @@ export abstract class BaseTask<Input = unknown, Output = unknown> {
 export interface SubmitOptions {
   /** At most what the engine's config lets requests ask for; the definition's own priority when absent. */
   readonly priority?: TaskPriority | undefined;
-  /** Instead of the definition's, for each try. */
+  /** For each try; can only be less than what the definition or the engine allows. */
   readonly timeoutMs?: number | undefined;
   readonly delayMs?: number | undefined;
   /** Who asks; scopes `idempotencyKey`. */

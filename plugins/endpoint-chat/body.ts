@@ -8,6 +8,7 @@ export const chatBody = z.strictObject({
   conversation_id: clientChosenId.optional(),
   request_id: clientChosenId.optional(),
   on_disconnect: z.enum(['continue', 'cancel']).optional(),
+  priority: z.enum(['low', 'normal', 'high']).optional(),
 });
 
 /** @throws INVALID_REQUEST with the path of each wrong field */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type EndpointDocs, serverFrames } from '#kernel';
-import { clientFrames } from './frames.js';
+import { type EndpointDocs, serverFrames, type TaskDefinition } from '#kernel';
+import { clientFrames, messageTypes } from './frames.js';
 
 /** What the path of a connection names. */
 export const clientParams = z.object({
@@ -10,8 +10,13 @@ export const clientParams = z.object({
     .describe('Who connects; chosen by the client'),
 });
 
-/** The frames of `/ws/{client_id}`. */
-export const endpointDocs: EndpointDocs = {
+/** Types of frames that no task may take. */
+export const ownTypes: ReadonlySet<string> = new Set([
+  ...Object.keys(clientFrames),
+  ...Object.keys(serverFrames),
+]);
+
+const endpointDocs: EndpointDocs = {
   summary: 'Chat over a WebSocket',
   description:
     'Text frames, one JSON object each. A second connection with the same id takes over. Close codes: 1001 shutting ' +
@@ -22,3 +27,9 @@ export const endpointDocs: EndpointDocs = {
   sends: serverFrames,
   errors: ['INVALID_REQUEST'],
 };
+
+/** The frames of `/ws/{client_id}`, those that tasks have registered included. */
+export function docsOf(tasks: Iterable<TaskDefinition>): EndpointDocs {
+  const registered = messageTypes(tasks).map(({ name, input = z.object({}) }) => [name, input]);
+  return { ...endpointDocs, receives: { ...endpointDocs.receives, ...Object.fromEntries(registered) } };
+}

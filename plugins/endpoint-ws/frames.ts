@@ -1,5 +1,15 @@
 import { z } from 'zod';
-import { chatFields, check, clientChosenId, parseJson, type StartCommand, WaggleError } from '#kernel';
+import {
+  type Contributions,
+  chatFields,
+  check,
+  clientChosenId,
+  parseJson,
+  type StartCommand,
+  type TaskDefinition,
+  taskPriorities,
+  WaggleError,
+} from '#kernel';
 
 const request = z.object({
   ...chatFields,
@@ -17,27 +27,50 @@ export const clientFrames = {
   message: request,
   cancel: z.object({ streamId }),
   resume: z.object({ streamId, position: z.int().min(0).default(0), positions: z.boolean().default(false) }),
+  task: z.object({
+    task: z.string().min(1).max(128),
+    input: z.unknown().optional(),
+    requestId: clientChosenId.optional(),
+    priority: z.enum(taskPriorities).optional(),
+    timeoutMs: z.int().min(1).optional(),
+  }),
+  cancel_task: z.object({ taskId: z.string().min(1).max(128) }),
   ping: z.object({}),
 };
 
 type ClientFrames = typeof clientFrames;
 /** A request for an answer. */
 export type ChatFrame = z.infer<typeof request>;
+/** A request to run a task. */
+export type TaskFrame = z.infer<typeof clientFrames.task>;
+/** A frame whose type is a task's name. */
+export interface MessageFrame {
+  readonly type: 'registered';
+  readonly name: string;
+  readonly requestId: string | undefined;
+  /** Its other fields. */
+  readonly input: Readonly<Record<string, unknown>>;
+}
 /** Any frame that a client may send. */
-export type ClientFrame = {
-  [T in keyof ClientFrames]: { readonly type: T } & z.infer<ClientFrames[T]>;
-}[keyof ClientFrames];
+export type ClientFrame =
+  | MessageFrame
+  | {
+      [T in keyof ClientFrames]: { readonly type: T } & z.infer<ClientFrames[T]>;
+    }[keyof ClientFrames];
 
 /** @throws INVALID_JSON, TOO_DEEP, INVALID_FRAME with the path of each wrong field, UNKNOWN_TYPE */
-export async function readFrame(text: string): Promise<ClientFrame> {
+export async function readFrame(text: string, tasks: Contributions<TaskDefinition>): Promise<ClientFrame> {
   const json = parseJson(text);
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new WaggleError('INVALID_FRAME', { mistakes: ['expected a JSON object'] });
   const { type } = json as { readonly type?: unknown };
   if (typeof type !== 'string')
     throw new WaggleError('INVALID_FRAME', { mistakes: ['type: expected a string'] });
-  if (!isKnown(type))
-    throw new WaggleError('UNKNOWN_TYPE', { type: type.slice(0, 64), known: Object.keys(clientFrames) });
+  if (!isKnown(type)) {
+    if (tasks.find(type)?.message) return messageFrame(type, json);
+    const known = [...Object.keys(clientFrames), ...messageTypes(tasks).map(({ name }) => name)];
+    throw new WaggleError('UNKNOWN_TYPE', { type: type.slice(0, 64), known });
+  }
   const { value, mistakes } = await check<object>(clientFrames[type], json);
   if (mistakes) throw new WaggleError('INVALID_FRAME', { mistakes });
   return { ...value, type } as ClientFrame;
@@ -55,8 +88,20 @@ export function requestIdOf(text: string): string | undefined {
 
 /** What the chat layer is asked for on behalf of `userId`. */
 export function commandOf(frame: ChatFrame, userId: string): StartCommand {
-  const { content, agent, model, options, conversationId, requestId, onDisconnect } = frame;
-  return { content, userId, conversationId, agent, model, options, requestId, onDisconnect };
+  const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
+  return { content, userId, conversationId, agent, model, options, requestId, onDisconnect, priority };
+}
+
+/** The tasks that have a type of frames of their own. */
+export function messageTypes(tasks: Iterable<TaskDefinition>): readonly TaskDefinition[] {
+  return [...tasks].filter(({ message }) => message);
+}
+
+async function messageFrame(name: string, json: object): Promise<MessageFrame> {
+  const { type: _, requestId, ...input } = json as Record<string, unknown>;
+  const { value, mistakes } = await check(z.object({ requestId: clientChosenId.optional() }), { requestId });
+  if (mistakes) throw new WaggleError('INVALID_FRAME', { mistakes });
+  return { type: 'registered', name, requestId: value.requestId, input };
 }
 
 function isKnown(type: string): type is keyof ClientFrames {

@@ -1,6 +1,8 @@
 import {
   type ChatStreams,
   type ClientErrorCode,
+  type Contributions,
+  type EventBus,
   type LogEntry,
   type Logger,
   type Reply,
@@ -8,17 +10,24 @@ import {
   type ServerFrame,
   type Socket,
   type SocketHandler,
+  type TaskDefinition,
+  type TaskEngine,
   toClientError,
   WaggleError,
 } from '#kernel';
 import type { Config } from './config.js';
 import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
 import { RateLimit } from './rate-limit.js';
+import { SessionTasks } from './session-tasks.js';
 
 /** What sessions share. */
 export interface SessionHost {
   readonly streams: ChatStreams;
+  /** Absent where no plugin runs tasks. */
+  readonly engine: TaskEngine | undefined;
+  readonly tasks: Contributions<TaskDefinition>;
   readonly config: Config;
+  readonly bus: Pick<EventBus, 'emit'>;
   readonly logger: Logger;
   onClosed(session: Session): void;
   /** An answer was sent to its end, or given up. */
@@ -37,6 +46,7 @@ export class Session implements SocketHandler {
   readonly #readers = new Map<string, ReplyReader>();
   /** Whole answers that are being waited for. */
   readonly #whole = new Set<AbortController>();
+  readonly #tasks: SessionTasks;
   #bad = 0;
 
   constructor(socket: Socket, clientId: string, host: SessionHost) {
@@ -44,11 +54,12 @@ export class Session implements SocketHandler {
     this.clientId = clientId;
     this.#host = host;
     this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
+    this.#tasks = new SessionTasks(socket, clientId, host);
   }
 
   /** Whether every answer was delivered. */
   get idle(): boolean {
-    return this.#readers.size + this.#whole.size === 0;
+    return this.#busy === 0;
   }
 
   close(code: number, reason: string): void {
@@ -58,8 +69,10 @@ export class Session implements SocketHandler {
   async message(text: string): Promise<void> {
     if (!this.#rate.take(performance.now())) return this.close(1008, 'too many frames');
     try {
-      const frame = await readFrame(text);
+      const frame = await readFrame(text, this.#host.tasks);
       this.#bad = 0;
+      const type = frame.type === 'registered' ? frame.name : frame.type;
+      this.#host.bus.emit('message:received', { ...this.#who, type });
       await this.#handle(frame);
     } catch (cause) {
       this.#refuse(cause, requestIdOf(text));
@@ -69,6 +82,7 @@ export class Session implements SocketHandler {
   closed(): void {
     for (const reader of this.#readers.values()) void reader.return();
     for (const abort of this.#whole) abort.abort();
+    this.#tasks.leave();
     this.#host.onClosed(this);
   }
 
@@ -88,6 +102,14 @@ export class Session implements SocketHandler {
         return this.#resume(frame.streamId, frame.position, frame.positions);
       case 'message':
         return this.#answerWhole(frame);
+      case 'task':
+        this.#checkLimit();
+        return this.#tasks.run(frame);
+      case 'registered':
+        this.#checkLimit();
+        return this.#tasks.answer(frame);
+      case 'cancel_task':
+        return this.#tasks.cancel(frame.taskId);
       case 'stream_request':
         return this.#answer(frame);
     }
@@ -156,14 +178,23 @@ export class Session implements SocketHandler {
 
   #checkLimit(): void {
     const { maxStreamsPerConnection: limit } = this.#host.config;
-    if (this.#readers.size + this.#whole.size >= limit)
-      throw new WaggleError('BUSY', { limit, what: 'replies on one connection' });
+    if (this.#busy >= limit) throw new WaggleError('BUSY', { limit, what: 'replies on one connection' });
+  }
+
+  /** Answers under way. */
+  get #busy(): number {
+    return this.#readers.size + this.#whole.size + this.#tasks.size;
+  }
+
+  get #who(): { readonly connection: string; readonly clientId: string } {
+    return { connection: this.#socket.id, clientId: this.clientId };
   }
 
   #refuse(cause: unknown, requestId: string | undefined): void {
     const error = toClientError(cause);
     if (error.code === 'INTERNAL')
       this.#host.logger.error({ err: cause, clientId: this.clientId }, 'a frame could not be handled');
+    this.#host.bus.emit('message:refused', { ...this.#who, code: error.code });
     this.#sendError(error, requestId === undefined ? {} : { requestId });
     if (badFrames.has(error.code) && ++this.#bad >= this.#host.config.maxBadFrames)
       this.close(4400, 'too many frames that cannot be read');

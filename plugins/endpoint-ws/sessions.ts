@@ -1,28 +1,52 @@
-import { type ChatStreams, type Logger, type Socket, WaggleError, type WebSocketEndpoint } from '#kernel';
-import type { Config } from './config.js';
-import { clientParams, endpointDocs } from './docs.js';
+import {
+  type EndpointDocs,
+  type Socket,
+  type TaskDefinition,
+  WaggleError,
+  type WebSocketEndpoint,
+} from '#kernel';
+import { clientParams, docsOf, ownTypes } from './docs.js';
 import { Session, type SessionHost } from './session.js';
 
 /** How long terminal frames may take to reach slow readers once everything else is over. */
 const farewellMs = 1000;
 
+/** What sessions need. */
+export type SessionSettings = Pick<SessionHost, 'streams' | 'engine' | 'tasks' | 'config' | 'bus' | 'logger'>;
+
 /** All connections by client id; a client has one, and the newest wins. */
 export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly path = '/ws/{client_id}';
-  readonly docs = endpointDocs;
-  readonly streams: ChatStreams;
-  readonly config: Config;
-  readonly logger: Logger;
+  readonly streams: SessionHost['streams'];
+  readonly engine: SessionHost['engine'];
+  readonly tasks: SessionHost['tasks'];
+  readonly config: SessionHost['config'];
+  readonly bus: SessionHost['bus'];
+  readonly logger: SessionHost['logger'];
   readonly #current = new Map<string, Session>();
   readonly #open = new Set<Session>();
   #drainEndsAt: number | undefined;
   #whenDelivered: (() => void) | undefined;
 
-  constructor(streams: ChatStreams, config: Config, logger: Logger) {
+  constructor({ streams, engine, tasks, config, bus, logger }: SessionSettings) {
     this.streams = streams;
+    this.engine = engine;
+    this.tasks = tasks;
     this.config = config;
+    this.bus = bus;
     this.logger = logger;
   }
+
+  get docs(): EndpointDocs {
+    return docsOf(this.tasks);
+  }
+
+  /** Looks at a task that was registered. @throws when its name is a type of frames that are ours */
+  added({ name, message }: TaskDefinition): void {
+    if (message && ownTypes.has(name)) throw new Error(`frames of the type "${name}" are the server's own`);
+  }
+
+  removed(): void {}
 
   /** @throws INVALID_REQUEST */
   accept({ params }: { readonly params: Readonly<Record<string, string>> }): void {

@@ -195,7 +195,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const value = checked instanceof Promise ? undefined : inputOf(checked);
     const run = new Run(kind, value, options, {
       priority: this.#priorityOf(definition, options),
-      timeoutMs: options.timeoutMs ?? definition.timeoutMs ?? this.#config.timeoutMs,
+      timeoutMs: Math.min(
+        options.timeoutMs ?? Number.POSITIVE_INFINITY,
+        definition.timeoutMs ?? this.#config.timeoutMs,
+      ),
       maxPartials: this.#config.maxPartials,
       cancel: (each) => this.#cancel(each),
     });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AgentHealth, BaseAgent, definePlugin, type Plugin } from '#kernel';
+import { z } from 'zod';
+import { type AgentHealth, BaseAgent, definePlugin, type Plugin, type TaskRun } from '#kernel';
 import endpointDocs from '../../plugins/endpoint-docs/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import { ApiDocument, strictValidator } from '../support/api-document.js';
@@ -36,6 +37,48 @@ const mute: Plugin = definePlugin({
   setup: (ctx) => void ctx.addAgent(new Mute()),
 });
 
+/** Tasks that end in every way. */
+const tasks: Plugin = definePlugin({
+  name: 'tasks',
+  apiVersion: 1,
+  setup(ctx) {
+    const exposed = { lane: 'main', exposed: true } as const;
+    const input = z.object({ text: z.string() });
+    ctx.registerTask({
+      ...exposed,
+      name: 'echo',
+      description: 'Gives it back',
+      input,
+      output: input,
+      run: (given) => given,
+    });
+    ctx.registerTask({
+      ...exposed,
+      name: 'parts',
+      concurrency: 1,
+      maxQueued: 1,
+      run: (_, call) => {
+        call.partial('a part');
+        call.progress({ percent: 50 });
+        return new Promise((_resolve, reject) =>
+          call.signal.addEventListener('abort', () => reject(call.signal.reason)),
+        );
+      },
+    });
+    ctx.registerTask({
+      ...exposed,
+      name: 'fails',
+      run: () => {
+        throw new Error('it fails');
+      },
+    });
+    ctx.registerTask({ ...exposed, name: 'slow', timeoutMs: 10, run: () => over.promise });
+    ctx.registerTask({ ...exposed, name: 'stuck', run: () => over.promise });
+    ctx.registerTask({ name: 'hidden', lane: 'main', run: () => 1 });
+    ctx.registerTask({ name: 'greet', lane: 'main', message: true, input, run: ({ text }) => ({ text }) });
+  },
+});
+
 let fake: FakeOllama;
 let usual: Hive;
 /** Everything takes too long for it. */
@@ -46,7 +89,7 @@ let document: ApiDocument;
 let folder: string;
 
 const start = ({ config, plugins = [] }: HiveOptions) =>
-  startHive({ fake, config: { ...config }, plugins: [endpointOverview, endpointDocs, ...plugins] });
+  startHive({ fake, config: { ...config }, plugins: [endpointOverview, endpointDocs, tasks, ...plugins] });
 
 beforeAll(async () => {
   fake = await startFakeOllama();
@@ -57,6 +100,8 @@ beforeAll(async () => {
       transport: { requestTimeoutMs: 100 },
       'endpoint-chat': { replyTimeoutMs: 100, startTimeoutMs: 100 },
       'agent-queen': { candidates: ['mute'], healthTimeoutMs: 60_000 },
+      // Whoever is told to stop has all the time to do so.
+      'tasks-tinypool': { cancelGraceMs: 60_000 },
     },
   });
   lonely = await start({
@@ -123,6 +168,28 @@ async function resumed(accept: string): Promise<string> {
   return ask(usual, get(`/chat/stream/${reply.streamId}?position=2`, { accept }));
 }
 
+/** A run that has not ended when this resolves. */
+const runs = (hive: Hive, name: string) => hive.tasks.submit(name, { text: 'x' }).id;
+
+async function whileTasksAreFull(): Promise<string> {
+  const all = [runs(usual, 'parts'), runs(usual, 'parts')];
+  const name = await ask(usual, post('/tasks/parts', { input: {} }));
+  for (const id of all) await usual.tasks.find(id)?.cancel();
+  return name;
+}
+
+async function cancelledWhileWaiting(): Promise<string> {
+  const answer = ask(usual, post('/tasks/parts?wait=10000', { user_id: 'u', request_id: 'c' }));
+  let run: TaskRun | undefined;
+  while (!run?.attempts) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (usual.tasks.countsOf('parts')?.running)
+      run = usual.tasks.submit('parts', {}, { owner: 'u', idempotencyKey: 'c' });
+  }
+  await run.cancel();
+  return answer;
+}
+
 async function whileDraining(): Promise<string> {
   const hive = await start({});
   running(hive, 'stall?k=1');
@@ -161,10 +228,9 @@ const badChat = (path: string): readonly (readonly [string, () => Promise<string
 
 /** How to come to each answer; every one of them gives the name of what it got. */
 const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
-  ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready'].flatMap((path) => [
-    [`GET ${path} 200`, () => ask(usual, get(path))] as const,
-    tooLargeFor('GET', path),
-  ]),
+  ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready', '/tasks'].flatMap(
+    (path) => [[`GET ${path} 200`, () => ask(usual, get(path))] as const, tooLargeFor('GET', path)],
+  ),
   ['GET /agents 504', () => ask(hurried, get('/agents'))],
   ['GET /ready 503', whileDraining],
   ['GET /ready 504', () => ask(hurried, get('/ready'))],
@@ -221,6 +287,29 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
       return ask(hurried, remove(`/chat/stream/${streamId}`));
     },
   ],
+
+  ['POST /tasks/{task} 200', () => ask(usual, post('/tasks/echo?wait=10000', { input: { text: 'x' } }))],
+  ['POST /tasks/{task} 202', () => ask(usual, post('/tasks/echo', { input: { text: 'x' }, delay_ms: 1 }))],
+  ['POST /tasks/{task} 400', () => ask(usual, post('/tasks/echo', { input: { text: 5 } }))],
+  ['POST /tasks/{task} 400', () => ask(usual, post('/tasks/echo?wait=x', { input: { text: 'x' } }))],
+  ['POST /tasks/{task} 403', () => ask(usual, post('/tasks/echo', {}, evil))],
+  ['POST /tasks/{task} 404', () => ask(usual, post('/tasks/hidden', {}))],
+  ['POST /tasks/{task} 409', cancelledWhileWaiting],
+  tooLargeFor('POST', '/tasks/{task}'),
+  ['POST /tasks/{task} 415', () => ask(usual, post('/tasks/echo', '<x/>', { 'content-type': 'text/xml' }))],
+  ['POST /tasks/{task} 500', () => ask(usual, post('/tasks/fails?wait=10000', {}))],
+  ['POST /tasks/{task} 503', whileTasksAreFull],
+  ['POST /tasks/{task} 504', () => ask(usual, post('/tasks/slow?wait=10000', {}))],
+
+  ['GET /tasks/{task} 200', () => ask(usual, get(`/tasks/${runs(usual, 'echo')}`))],
+  ['GET /tasks/{task} 404', () => ask(usual, get('/tasks/never-was'))],
+  tooLargeFor('GET', '/tasks/{task}'),
+
+  ['DELETE /tasks/{task} 200', () => ask(usual, remove(`/tasks/${runs(usual, 'echo')}`))],
+  ['DELETE /tasks/{task} 403', () => ask(usual, remove('/tasks/x', evil))],
+  ['DELETE /tasks/{task} 404', () => ask(usual, remove('/tasks/never-was'))],
+  tooLargeFor('DELETE', '/tasks/{task}'),
+  ['DELETE /tasks/{task} 504', () => ask(hurried, remove(`/tasks/${runs(hurried, 'stuck')}`))],
 
   ['GET /ws/{client_id} 101', upgraded],
   ['GET /ws/{client_id} 400', () => ask(usual, get('/ws/a%20b', handshake))],
@@ -341,6 +430,29 @@ describe('the documented frames', () => {
     send({ type: 'cancel', streamId });
     await client.until((frame) => frame.type === 'cancelled');
     await ended('waiting');
+    send({
+      type: 'task',
+      task: 'echo',
+      input: { text: 'x' },
+      requestId: 'echo',
+      priority: 'high',
+      timeoutMs: 1000,
+    });
+    await client.until((frame) => frame.type === 'task_result');
+    send({ type: 'task', task: 'parts' });
+    const { taskId } = await client.until((frame) => frame.type === 'task_progress');
+    send({ type: 'task', task: 'parts', requestId: 'second' });
+    await client.until((frame) => frame.type === 'queue_update' && frame.requestId === 'second');
+    send({ type: 'cancel_task', taskId });
+    await client.until((frame) => frame.code === 'TASK_CANCELLED');
+    send({ type: 'cancel_task', taskId: 'never-was' });
+    await client.until((frame) => frame.code === 'TASK_UNKNOWN');
+    const { taskId: second } = await client.until((frame) => frame.requestId === 'second');
+    send({ type: 'cancel_task', taskId: second });
+    send({ type: 'greet', text: 'Hi' });
+    const own = client.frames.indexOf(await client.until((frame) => frame.type === 'greet'));
+    // In its own words, which the task alone knows.
+    client.frames.splice(own, 1);
     stream('last', { model: 'stall?k=1' });
     const last = await client.until((frame) => frame.requestId === 'last');
     const stopped = hive.stop();

@@ -1,9 +1,10 @@
-import { ChatStreams, Kernel, type Plugin, Transport } from '#kernel';
+import { ChatStreams, Kernel, type Plugin, TaskEngine, Transport } from '#kernel';
 import agentEliza from '../../plugins/agent-eliza/index.js';
 import agentOllama from '../../plugins/agent-ollama/index.js';
 import agentQueen from '../../plugins/agent-queen/index.js';
 import endpointChat from '../../plugins/endpoint-chat/index.js';
 import endpointHealth from '../../plugins/endpoint-health/index.js';
+import endpointTasks from '../../plugins/endpoint-tasks/index.js';
 import endpointWs from '../../plugins/endpoint-ws/index.js';
 import storeMemory from '../../plugins/store-memory/index.js';
 import streamsMemory from '../../plugins/streams-memory/index.js';
@@ -38,22 +39,26 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(agentQueen, { config: { ...config['agent-queen'] } });
   kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
   kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });
+  kernel.use(endpointTasks, { config: { ...config['endpoint-tasks'] } });
   kernel.use(endpointWs, { config: { ...config['endpoint-ws'] } });
   for (const plugin of options.plugins ?? []) kernel.use(plugin);
   await kernel.start();
 
   const wires = kernel.get(Transport);
   const streams = kernel.get(ChatStreams);
+  const tasks = kernel.get(TaskEngine);
   const host = `127.0.0.1:${wires.address?.port}`;
   /** Everything that goes up while work is done and has to come down again. */
   const gauges = () => {
     const { running, waiting, readers } = streams.figures;
-    return { connections: wires.connections.open, running, waiting, readers };
+    const { running: runningTasks, waiting: waitingTasks } = tasks.figures;
+    return { connections: wires.connections.open, running, waiting, readers, runningTasks, waitingTasks };
   };
   const before = gauges();
   return {
     kernel,
     streams,
+    tasks,
     url: `http://${host}`,
     ws: `ws://${host}/ws`,
     gauges,

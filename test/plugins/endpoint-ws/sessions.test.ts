@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ChatStreams, Socket } from '#kernel';
+import { Bus, type ChatStreams, Registry, type Socket, type TaskDefinition } from '#kernel';
 import { config } from '../../../plugins/endpoint-ws/config.js';
 import { RateLimit } from '../../../plugins/endpoint-ws/rate-limit.js';
 import { Sessions } from '../../../plugins/endpoint-ws/sessions.js';
@@ -21,9 +21,19 @@ function socket(clientId: string): Socket & { readonly closedWith: number[] } {
   };
 }
 
+const sessionsOver = (streams: ChatStreams) =>
+  new Sessions({
+    streams,
+    engine: undefined,
+    tasks: new Registry<TaskDefinition>('task'),
+    config: config.parse({}),
+    bus: new Bus(() => {}),
+    logger: silentLogger,
+  });
+
 describe('sessions', () => {
   it('keep the newest connection of a client, also when the close of an older one comes late', () => {
-    const sessions = new Sessions({} as ChatStreams, config.parse({}), silentLogger);
+    const sessions = sessionsOver({} as ChatStreams);
     const [older, newer, newest] = [socket('me'), socket('me'), socket('me')];
     const first = sessions.open(older);
     sessions.open(newer);
@@ -43,7 +53,7 @@ describe('sessions', () => {
       },
     };
     const streams = { start: () => reply } as unknown as ChatStreams;
-    const sessions = new Sessions(streams, config.parse({}), silentLogger);
+    const sessions = sessionsOver(streams);
     const leaving = { ...socket('me'), closed: false };
     const session = sessions.open(leaving);
     const handled = session.message('{"type":"message","content":"Hallo"}');
@@ -54,7 +64,7 @@ describe('sessions', () => {
   });
 
   it('leave other clients alone', () => {
-    const sessions = new Sessions({} as ChatStreams, config.parse({}), silentLogger);
+    const sessions = sessionsOver({} as ChatStreams);
     const [mine, yours] = [socket('me'), socket('you')];
     sessions.open(mine);
     sessions.open(yours);

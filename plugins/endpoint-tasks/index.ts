@@ -1,0 +1,47 @@
+import { definePlugin, Overview, type Route, TaskEngine, Transport } from '#kernel';
+import { config } from './config.js';
+import { cancelDocs, listDocs, lookDocs, submitDocs } from './docs.js';
+import { cancelRun, listTasks, lookAtRun, submitTask } from './task-routes.js';
+
+/** What a handler has beyond the longest wait. */
+const marginMs = 5000;
+
+export default definePlugin({
+  name: 'endpoint-tasks',
+  apiVersion: 1,
+  config,
+  requires: { transport: Transport, engine: TaskEngine },
+  optional: { overview: Overview },
+  setup(ctx, { transport, engine, overview }) {
+    const { maxWaitMs } = ctx.config;
+    const routes: readonly Route[] = [
+      {
+        method: 'GET',
+        path: '/tasks',
+        docs: listDocs,
+        handler: (_request, reply) => listTasks(engine, ctx.tasks, reply),
+      },
+      {
+        method: 'POST',
+        path: '/tasks/{task}',
+        docs: submitDocs,
+        timeoutMs: maxWaitMs + marginMs,
+        handler: (request, reply) => submitTask(engine, ctx.tasks, maxWaitMs, request, reply),
+      },
+      {
+        method: 'GET',
+        path: '/tasks/{task}',
+        docs: lookDocs,
+        handler: (request, reply) => lookAtRun(engine, request, reply),
+      },
+      {
+        method: 'DELETE',
+        path: '/tasks/{task}',
+        docs: cancelDocs,
+        handler: (request, reply) => cancelRun(engine, request, reply),
+      },
+    ];
+    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
+    if (overview) ctx.effect('endpoint tasks', () => overview.add('tasks', '/tasks'));
+  },
+});

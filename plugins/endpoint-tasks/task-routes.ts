@@ -1,0 +1,128 @@
+import type { z } from 'zod';
+import {
+  type Contributions,
+  check,
+  type HttpReply,
+  type HttpRequest,
+  jsonSchemaOf,
+  type TaskDefinition,
+  type TaskEngine,
+  type TaskRun,
+  WaggleError,
+} from '#kernel';
+import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
+
+type Tasks = Contributions<TaskDefinition>;
+
+/** `GET /tasks` */
+export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpReply): void {
+  const all = [...tasks].flatMap((definition) => {
+    const { name, description, lane, exposed = false, message = false } = definition;
+    const counts = engine.countsOf(name);
+    if (!counts) return [];
+    const input = definition.input && jsonSchemaOf(definition.input);
+    const output = definition.output && jsonSchemaOf(definition.output);
+    return {
+      name,
+      ...(description !== undefined && { description }),
+      lane,
+      exposed,
+      message,
+      ...(input && { input }),
+      ...(output && { output }),
+      counts,
+    };
+  });
+  response.json(200, { tasks: all, figures: engine.figures } satisfies z.infer<typeof taskList>);
+}
+
+/** `POST /tasks/{task}`: 202 at once, or 200 with the result if it ends within `?wait=`. @throws what the engine refuses it with, and why it failed */
+export async function submitTask(
+  engine: TaskEngine,
+  tasks: Tasks,
+  maxWaitMs: number,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const name = request.params.task as string;
+  if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
+  const { wait } = await checked(waitQuery, { wait: request.query.get('wait') ?? undefined });
+  const body = await checked(submission, await request.json());
+  const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id: owner, request_id } = body;
+  const run = engine.submit(name, input, {
+    priority,
+    timeoutMs,
+    delayMs,
+    owner,
+    idempotencyKey: request_id,
+  });
+  await endOf(run, Math.min(Number(wait), maxWaitMs), request.signal);
+  if (!run.ended) response.json(202, reportOf(run), { location: `/tasks/${run.id}` });
+  else if (run.error) throw run.error;
+  else response.json(200, reportOf(run));
+}
+
+/** `GET /tasks/{task}` @throws TASK_UNKNOWN */
+export function lookAtRun(engine: TaskEngine, request: HttpRequest, response: HttpReply): void {
+  response.json(200, reportOf(find(engine, request)));
+}
+
+/** `DELETE /tasks/{task}` @throws TASK_UNKNOWN */
+export async function cancelRun(
+  engine: TaskEngine,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const run = find(engine, request);
+  const cancelled = !run.ended && (await run.cancel());
+  response.json(200, { cancelled, state: run.state } satisfies z.infer<typeof cancelAnswer>);
+}
+
+function find(engine: TaskEngine, { params }: HttpRequest): TaskRun {
+  const id = params.task as string;
+  const run = engine.find(id);
+  if (!run) throw new WaggleError('TASK_UNKNOWN', { task: id.slice(0, 128) });
+  return run;
+}
+
+function reportOf(run: TaskRun): z.infer<typeof runReport> {
+  const { id: taskId, name: task, state, priority, attempts, progress, output, error } = run;
+  return {
+    taskId,
+    task,
+    state,
+    priority,
+    attempts,
+    queuedMs: rounded(run.queuedMs),
+    runMs: rounded(run.runMs),
+    ...(progress !== undefined && { progress }),
+    ...(output !== undefined && { output }),
+    ...(error && { error: { code: error.code, message: error.message } }),
+  };
+}
+
+/** Resolves when the run has ended, the time is over, or the client has gone. */
+async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise<void> {
+  if (run.ended || waitMs === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  let give: () => void = () => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+    timer = setTimeout(resolve, waitMs);
+  });
+  signal.addEventListener('abort', give, { once: true });
+  if (signal.aborted) give();
+  await Promise.race([run.result.catch(() => {}), given]);
+  clearTimeout(timer);
+  signal.removeEventListener('abort', give);
+}
+
+async function checked<T>(schema: z.ZodType<T>, value: unknown): Promise<T> {
+  const result = await check(schema, value);
+  if (result.mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes: result.mistakes });
+  return result.value;
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

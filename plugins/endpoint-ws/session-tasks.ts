@@ -1,0 +1,147 @@
+import {
+  type ClientErrorCode,
+  type ServerFrame,
+  type Socket,
+  type SubmitOptions,
+  type TaskRun,
+  type TaskUpdate,
+  toClientError,
+  WaggleError,
+} from '#kernel';
+import type { MessageFrame, TaskFrame } from './frames.js';
+import type { SessionHost } from './session.js';
+
+/** How the frames about one run are worded. */
+interface Wording {
+  update(update: TaskUpdate): object;
+  output(output: unknown): object;
+}
+
+/** The tasks that one connection watches. A run goes on without it: whoever has its id, or asks again with the same `requestId`, finds it. */
+export class SessionTasks {
+  readonly #socket: Socket;
+  readonly #clientId: string;
+  readonly #host: SessionHost;
+  readonly #watched = new Map<string, AsyncIterableIterator<readonly TaskUpdate[]>>();
+
+  constructor(socket: Socket, clientId: string, host: SessionHost) {
+    this.#socket = socket;
+    this.#clientId = clientId;
+    this.#host = host;
+  }
+
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** A `task` frame. @throws TASK_UNKNOWN, and what the engine refuses it with */
+  run({ task, input, ...options }: TaskFrame): Promise<void> {
+    if (!this.#host.tasks.find(task)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task });
+    const run = this.#submit(task, input, options);
+    const about = aboutOf(run, options.requestId);
+    this.#send({ type: 'task_accepted', ...about });
+    return this.#watch(run, about, {
+      update: ({ type, value }) => ({
+        type: 'task_progress',
+        ...about,
+        progress: value,
+        ...(type === 'partial' && { partial: true }),
+      }),
+      output: (output) => ({ type: 'task_result', ...about, output }),
+    });
+  }
+
+  /** A frame whose type is a task's name: it answers in its own words. */
+  answer({ name, input, requestId }: MessageFrame): Promise<void> {
+    const run = this.#submit(name, input, { requestId });
+    const inItsWords = (value: unknown) => ({
+      type: name,
+      ...(isObject(value) ? value : { output: value }),
+      ...(requestId !== undefined && { requestId }),
+    });
+    const wording = { update: ({ value }: TaskUpdate) => inItsWords(value), output: inItsWords };
+    return this.#watch(run, aboutOf(run, requestId), wording);
+  }
+
+  /** @throws TASK_UNKNOWN when there is no such run or it has ended */
+  async cancel(taskId: string): Promise<void> {
+    const run = this.#host.engine?.find(taskId);
+    if (!run || run.ended || !(await run.cancel())) throw new WaggleError('TASK_UNKNOWN', { task: taskId });
+    // Whoever watches the run hears of it there.
+    if (!this.#watched.has(taskId) && run.error) this.#sendError(run.error, { taskId });
+  }
+
+  /** The connection is no more. */
+  leave(): void {
+    for (const updates of this.#watched.values()) void updates.return?.();
+  }
+
+  #submit(
+    name: string,
+    input: unknown,
+    { requestId, ...options }: SubmitOptions & { readonly requestId?: string | undefined },
+  ): TaskRun {
+    const { engine } = this.#host;
+    if (!engine) throw new WaggleError('TASK_UNKNOWN', { task: name });
+    let run: TaskRun | undefined;
+    const onQueued = (ahead: number) => {
+      if (run) this.#send({ type: 'queue_update', ...aboutOf(run, requestId), ahead });
+    };
+    run = engine.submit(name, input, {
+      ...options,
+      owner: this.#clientId,
+      idempotencyKey: requestId,
+      onQueued,
+    });
+    return run;
+  }
+
+  async #watch(
+    run: TaskRun,
+    about: { readonly taskId: string; readonly requestId?: string },
+    wording: Wording,
+  ): Promise<void> {
+    // The same request again on the same connection: it is being watched already.
+    if (this.#watched.has(run.id)) return;
+    const updates = run.updates();
+    this.#watched.set(run.id, updates);
+    try {
+      for await (const batch of updates) {
+        if (this.#socket.send(batch.map((update) => JSON.stringify(wording.update(update))))) continue;
+        if (!(await this.#socket.drained())) return;
+      }
+      if (this.#socket.closed) return;
+      if (run.error) this.#sendError(run.error, about);
+      else this.#socket.send(JSON.stringify(wording.output(run.output)));
+    } catch (err) {
+      // What a task gives may hold what JSON cannot say.
+      this.#host.logger.error({ err, task: run.name }, 'a task gave something that cannot be sent');
+      this.#sendError(toClientError(err), about);
+    } finally {
+      this.#watched.delete(run.id);
+      this.#host.onDelivered();
+    }
+  }
+
+  #sendError(
+    { code, message, retryAfterMs }: WaggleError<ClientErrorCode>,
+    about: { readonly taskId: string; readonly requestId?: string },
+  ): void {
+    this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
+  }
+
+  #send(frame: ServerFrame): void {
+    this.#socket.send(JSON.stringify(frame));
+  }
+}
+
+function aboutOf(
+  run: TaskRun,
+  requestId: string | undefined,
+): { readonly taskId: string; readonly requestId?: string } {
+  return { taskId: run.id, ...(requestId !== undefined && { requestId }) };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
