@@ -18,6 +18,20 @@ export type EventName = keyof KernelEvents & string;
 /** What is called with each event of one name. */
 export type Listener<K extends EventName> = (event: KernelEvents[K]) => void | Promise<void>;
 
+/** An event with its name; `at` is when it was announced, as `performance.now()` says it. */
+export type BusEvent = {
+  readonly [K in EventName]: { readonly name: K; readonly event: KernelEvents[K]; readonly at: number };
+}[EventName];
+/** What was announced in one turn of the event loop. */
+export interface BusBatch {
+  /** In order. */
+  readonly events: readonly BusEvent[];
+  /** How many there were before these that found no room. */
+  readonly dropped: number;
+}
+/** What is called with everything that is announced. */
+export type BusWatcher = (batch: BusBatch) => void | Promise<void>;
+
 /** Announces what has happened. It never carries tokens: those flow through async iterables. */
 export interface EventBus {
   on<K extends EventName>(name: K, listener: Listener<K>): Undo;
@@ -25,16 +39,26 @@ export interface EventBus {
   emit<K extends EventName>(name: K, event: KernelEvents[K]): void;
   /** Awaits listeners in order. The first failure stops the series and reaches the caller. */
   emitSeries<K extends EventName>(name: K, event: KernelEvents[K]): Promise<void>;
+  /**
+   * Gives every event from now on, once per turn of the event loop and never inside `emit`: whoever watches holds up
+   * nobody. Of a flood in one turn it gives the newest 10,000. Undone, nothing more comes.
+   */
+  watch(watcher: BusWatcher): Undo;
 }
 
 type AnyListener = (event: never) => void | Promise<void>;
+type OnError = (error: unknown, event: string) => void;
+
+const maxWaiting = 10_000;
 
 /** The event bus of one kernel. */
 export class Bus implements EventBus {
   readonly #listeners = new Map<string, readonly AnyListener[]>();
-  readonly #onListenerError: (error: unknown, event: string) => void;
+  readonly #onListenerError: OnError;
+  #watches: readonly Watch[] = [];
 
-  constructor(onListenerError: (error: unknown, event: string) => void) {
+  /** `onListenerError` gets the name of the event, or `*` where a watcher failed. */
+  constructor(onListenerError: OnError) {
     this.#onListenerError = onListenerError;
   }
 
@@ -51,6 +75,7 @@ export class Bus implements EventBus {
   }
 
   emit<K extends EventName>(name: K, event: KernelEvents[K]): void {
+    this.#record(name, event);
     for (const listener of this.#of(name)) {
       try {
         const result = (listener as Listener<K>)(event);
@@ -62,10 +87,65 @@ export class Bus implements EventBus {
   }
 
   async emitSeries<K extends EventName>(name: K, event: KernelEvents[K]): Promise<void> {
+    this.#record(name, event);
     for (const listener of this.#of(name)) await (listener as Listener<K>)(event);
+  }
+
+  watch(watcher: BusWatcher): Undo {
+    const own = new Watch(watcher, this.#onListenerError);
+    this.#watches = [...this.#watches, own];
+    return () => {
+      this.#watches = this.#watches.filter((other) => other !== own);
+      own.end();
+    };
+  }
+
+  #record(name: EventName, event: unknown): void {
+    if (this.#watches.length === 0) return;
+    const recorded = { name, event, at: performance.now() } as BusEvent;
+    for (const watch of this.#watches) watch.take(recorded);
   }
 
   #of(name: string): readonly AnyListener[] {
     return this.#listeners.get(name) ?? [];
+  }
+}
+
+/** One watcher, and what waits for it until this turn of the event loop is over. */
+class Watch {
+  readonly #watcher: BusWatcher;
+  readonly #onError: OnError;
+  /** A ring once it is full. */
+  #waiting: BusEvent[] = [];
+  #count = 0;
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(watcher: BusWatcher, onError: OnError) {
+    this.#watcher = watcher;
+    this.#onError = onError;
+  }
+
+  take(event: BusEvent): void {
+    this.#waiting[this.#count++ % maxWaiting] = event;
+    this.#turn ??= setImmediate(() => void this.#deliver());
+  }
+
+  end(): void {
+    clearImmediate(this.#turn);
+    this.#waiting = [];
+  }
+
+  async #deliver(): Promise<void> {
+    const dropped = Math.max(0, this.#count - maxWaiting);
+    const oldest = dropped % maxWaiting;
+    const events = [...this.#waiting.slice(oldest), ...this.#waiting.slice(0, oldest)];
+    this.#waiting = [];
+    this.#count = 0;
+    this.#turn = undefined;
+    try {
+      await this.#watcher({ events, dropped });
+    } catch (error) {
+      this.#onError(error, '*');
+    }
   }
 }

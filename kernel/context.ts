@@ -54,6 +54,7 @@ export function createContext(
       on: (name, listener) => scope.effect(`on ${name}`, () => bus.on(name, listener)),
       emit: (name, event) => bus.emit(name, event),
       emitSeries: (name, event) => bus.emitSeries(name, event),
+      watch: (watcher) => scope.effect('watch', () => bus.watch(watcher)),
     },
     provide: (token: symbol, service: unknown) => {
       const name = tokenId(token);

@@ -8,7 +8,7 @@ export default definePlugin({
   config: transportConfig,
   provides: [Transport],
   setup(ctx) {
-    const transport = new UwsTransport(ctx.config, ctx.logger);
+    const transport = new UwsTransport(ctx.config, ctx.logger, ctx.bus);
     ctx.provide(Transport, transport);
     ctx.onReady(async () => {
       await ctx.effect('listen', async () => {

@@ -25,6 +25,21 @@ const hasIPv6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),
 );
 
+/** Of every connection the bus has said that it opened, then that it closed, and each of it once. */
+function expectPairs({ told }: RunningTransport): void {
+  const open = new Set<string>();
+  const closed = new Set<string>();
+  for (const { name, event } of told) {
+    if (name === 'connection:refused') continue;
+    const { connection } = event;
+    expect([name, open.has(connection), closed.has(connection)]).toEqual(
+      name === 'connection:opened' ? [name, false, false] : [name, true, false],
+    );
+    (name === 'connection:opened' ? open : closed).add(connection);
+  }
+  expect(closed).toEqual(open);
+}
+
 /** What every transport must do, whatever it is made of. */
 export function transportContract(name: string, plugin: Plugin): void {
   const running: RunningTransport[] = [];
@@ -34,7 +49,10 @@ export function transportContract(name: string, plugin: Plugin): void {
     return server;
   };
   afterEach(async () => {
-    for (const server of running.splice(0)) await server.kernel.stop();
+    for (const server of running.splice(0)) {
+      await server.kernel.stop();
+      expectPairs(server);
+    }
   });
 
   describe(`${name}: routes`, () => {
@@ -1082,6 +1100,61 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(codes).toEqual([code]);
     });
 
+    it('says on the bus who came, who was one too many, and who left with which code', async () => {
+      const { port, websocket, told } = await run({ maxConnections: 1 });
+      const opened = deferred<Socket>();
+      const closed = deferred();
+      const handled: string[] = [];
+      websocket({
+        path: '/ws/{id}',
+        open: (socket) => {
+          handled.push(`opened ${told.length}`);
+          opened.resolve(socket);
+          return {
+            message: () => {},
+            closed: () => {
+              handled.push(`closed ${told.length}`);
+              closed.resolve();
+            },
+          };
+        },
+      });
+      const first = await Client.open(port, '/ws/1');
+      const { id: connection } = await opened.promise;
+      const second = await Client.open(port, '/ws/2');
+      await second.closed;
+      first.ws.close(4321);
+      await closed.promise;
+      const remoteAddress = '127.0.0.1';
+      expect(told).toEqual([
+        { name: 'connection:opened', event: { connection, path: '/ws/{id}', remoteAddress } },
+        { name: 'connection:refused', event: { remoteAddress, code: 1013 } },
+        { name: 'connection:closed', event: { connection, code: 4321 } },
+      ]);
+      // The bus first: what a handler does about it is announced after its reason.
+      expect(handled).toEqual(['opened 1', 'closed 3']);
+    });
+
+    it.each([
+      ['could not be opened', 'throw', 1011],
+      ['was closed when it opened', 'close', 4001],
+    ])('says on the bus that a connection that %s has closed', async (_, how, code) => {
+      const { port, websocket, told } = await run();
+      websocket({
+        path: '/ws',
+        open: (socket) => {
+          if (how === 'throw') throw new Error('broken');
+          socket.close(4001, 'at once');
+          return { message: () => {} };
+        },
+      });
+      await (await Client.open(port, '/ws')).closed;
+      expect(told).toMatchObject([
+        { name: 'connection:opened' },
+        { name: 'connection:closed', event: { code } },
+      ]);
+    });
+
     it('closes from inside its own handlers', async () => {
       const { port, websocket } = await run();
       const codes: number[] = [];
@@ -1386,7 +1459,7 @@ export function transportContract(name: string, plugin: Plugin): void {
 
     it('closes every connection with 1001 after what was sent, and leaves nothing behind', async () => {
       const leaks = leakCheck();
-      const { kernel, port, websocket, transport } = await run();
+      const { kernel, port, websocket, transport, told } = await run();
       websocket({
         path: '/ws',
         open: (socket) => ({ message: () => {}, closed: () => void socket.send('late') }),
@@ -1397,6 +1470,8 @@ export function transportContract(name: string, plugin: Plugin): void {
       const clients = await Promise.all(Array.from({ length: 50 }, () => Client.open(port, '/ws')));
       await kernel.stop();
       for (const client of clients) expect(await client.closed).toMatchObject({ code: 1001 });
+      const codes = told.flatMap(({ name, event }) => (name === 'connection:closed' ? [event.code] : []));
+      expect(codes).toEqual(Array(50).fill(1001));
       await idle.closed;
       expect(transport.address).toBeUndefined();
       expect(transport.connections.open).toBe(0);
@@ -1427,6 +1502,26 @@ export function transportContract(name: string, plugin: Plugin): void {
       await stopped;
       expect(await client.closed).toMatchObject({ code: 1001 });
       expect(client.messages).toHaveLength(count);
+    });
+
+    it('says on the bus that a connection has closed whose peer reads nothing at the end', async () => {
+      const { kernel, port, websocket, told } = await run({ closeTimeoutMs: 50, backlogLimitBytes: 1e9 });
+      const opened = deferred<Socket>();
+      websocket({
+        path: '/ws',
+        open: (socket) => {
+          opened.resolve(socket);
+          return { message: () => {} };
+        },
+      });
+      const client = await Client.open(port, '/ws');
+      client.ws.pause();
+      const socket = await opened.promise;
+      socket.send(Array(2000).fill('x'.repeat(10_000)));
+      expect(socket.bufferedBytes).toBeGreaterThan(0);
+      await kernel.stop();
+      expect(told.map(({ name }) => name)).toEqual(['connection:opened', 'connection:closed']);
+      client.ws.terminate();
     });
 
     it('lets its process end by itself', async () => {

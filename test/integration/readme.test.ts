@@ -97,6 +97,18 @@ describe('README', () => {
     await server.stop();
   });
 
+  it('shows a plugin that watches everything', async () => {
+    const name = 'extensions/watcher.js';
+    expect(example(name).trim().split('\n')).toHaveLength(6);
+    const server = await startServer({ files: { [name]: example(name) } });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    await client.ask({ content: 'Hallo' });
+    await client.close();
+    for (const event of ['kernel:state', 'connection:opened', 'chat:started', 'chat:finished'])
+      await server.untilLog(({ plugin, names }) => plugin === 'watcher' && [names].flat().includes(event));
+    await server.stop();
+  });
+
   it('shows a config that is good', async () => {
     const [, config] = /## Configuration.*?```yaml\n(.*?)```/s.exec(readme) ?? [];
     const run = await runWaggle('check', {

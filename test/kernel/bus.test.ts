@@ -1,6 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { Bus } from '../../kernel/bus.js';
+import { Bus, type BusBatch } from '../../kernel/bus.js';
 import { deferred } from '../support/kernel.js';
 
 declare module '../../kernel/bus.js' {
@@ -127,5 +128,136 @@ describe('emitSeries', () => {
     await expect(one.emitSeries('test:happened', event)).rejects.toBe(boom);
     expect(later).not.toHaveBeenCalled();
     expect(failures).toEqual([]);
+  });
+});
+
+describe('watch', () => {
+  const state = { from: 'a', to: 'b' };
+  const numbers = ({ events }: BusBatch) =>
+    events.map((each) => (each.name === 'test:happened' ? each.event.n : Number.NaN));
+
+  it('gives everything of one turn in order, with its name and its time, and never inside emit', async () => {
+    const { bus: one } = bus();
+    const batches: BusBatch[] = [];
+    one.watch((batch) => void batches.push(batch));
+    const before = performance.now();
+    one.on('test:happened', ({ n }) => {
+      if (n === 1) one.emit('kernel:state', state);
+    });
+    one.emit('test:happened', event);
+    await one.emitSeries('test:happened', { n: 2 });
+    expect(batches).toEqual([]);
+    await nextTurn();
+    const at = expect.any(Number);
+    expect(batches).toEqual([
+      {
+        events: [
+          { name: 'test:happened', event, at },
+          { name: 'kernel:state', event: state, at },
+          { name: 'test:happened', event: { n: 2 }, at },
+        ],
+        dropped: 0,
+      },
+    ]);
+    const times = [before, ...batches[0]!.events.map((each) => each.at), performance.now()];
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+  });
+
+  it('gives what comes later as another batch, and none where nothing came', async () => {
+    const { bus: one } = bus();
+    const batches: BusBatch[] = [];
+    one.watch((batch) => {
+      batches.push(batch);
+      if (batches.length === 1) one.emit('test:happened', { n: 2 });
+    });
+    one.emit('test:happened', event);
+    await nextTurn();
+    expect(batches.map(numbers)).toEqual([[1]]);
+    await nextTurn();
+    expect(batches.map(numbers)).toEqual([[1], [2]]);
+    await nextTurn();
+    expect(batches).toHaveLength(2);
+  });
+
+  it.each([
+    [10_000, 0],
+    [10_001, 1],
+    [25_003, 15_003],
+  ])('gives the newest 10,000 of %i in one turn, and says how many it dropped', async (count, dropped) => {
+    const { bus: one } = bus();
+    const batches: BusBatch[] = [];
+    one.watch((batch) => void batches.push(batch));
+    for (let n = 0; n < count; n++) one.emit('test:happened', { n });
+    await nextTurn();
+    one.emit('test:happened', { n: -1 });
+    await nextTurn();
+    expect(batches.map((batch) => batch.dropped)).toEqual([dropped, 0]);
+    expect(batches.map(numbers)).toEqual([Array.from({ length: 10_000 }, (_, at) => dropped + at), [-1]]);
+  });
+
+  it('reports failing watchers, calls the others, and calls all of them again', async () => {
+    const { bus: one, failures } = bus();
+    const [thrown, rejected] = [new Error('thrown'), new Error('rejected')];
+    const seen: number[] = [];
+    one.watch(() => {
+      throw thrown;
+    });
+    one.watch(() => Promise.reject(rejected));
+    one.watch((batch) => void seen.push(...numbers(batch)));
+    for (const n of [1, 2]) {
+      one.emit('test:happened', { n });
+      await nextTurn();
+    }
+    expect(seen).toEqual([1, 2]);
+    expect(failures).toHaveLength(4);
+    expect(failures.slice(0, 2)).toEqual(
+      expect.arrayContaining([
+        [thrown, '*'],
+        [rejected, '*'],
+      ]),
+    );
+  });
+
+  it('gives whoever comes what follows, and whoever leaves nothing more', async () => {
+    const { bus: one } = bus();
+    const early: number[] = [];
+    const late: number[] = [];
+    const offs = [one.watch((batch) => void early.push(...numbers(batch)))];
+    one.emit('test:happened', { n: 1 });
+    offs.push(one.watch((batch) => void late.push(...numbers(batch))));
+    one.emit('test:happened', { n: 2 });
+    await nextTurn();
+    expect([early, late]).toEqual([[1, 2], [2]]);
+    one.emit('test:happened', { n: 3 });
+    void offs[0]!();
+    void offs[0]!();
+    one.emit('test:happened', { n: 4 });
+    await nextTurn();
+    expect([early, late]).toEqual([
+      [1, 2],
+      [2, 3, 4],
+    ]);
+  });
+
+  it('lets a watcher take another one away before its turn', async () => {
+    const { bus: one } = bus();
+    const second = vi.fn();
+    one.watch(() => void off());
+    const off = one.watch(second);
+    one.emit('test:happened', event);
+    await nextTurn();
+    expect(second).not.toHaveBeenCalled();
+  });
+
+  it('leaves nothing pending when the last watcher has left', () => {
+    const pending = () => process.getActiveResourcesInfo().filter((type) => type === 'Immediate').length;
+    const { bus: one } = bus();
+    const before = pending();
+    const off = one.watch(() => {});
+    one.emit('test:happened', event);
+    expect(pending()).toBe(before + 1);
+    void off();
+    one.emit('test:happened', event);
+    expect(pending()).toBe(before);
   });
 });

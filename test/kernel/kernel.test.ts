@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -378,6 +379,7 @@ describe('a setup that outlives its time', () => {
           () => ctx.addAgent(agent('ghost')),
           () => ctx.registerTask(task('ghost')),
           () => ctx.bus.on('kernel:state', () => {}),
+          () => ctx.bus.watch(() => {}),
           () => ctx.onReady(() => {}),
           () => ctx.onDrain(() => {}),
         ];
@@ -398,7 +400,7 @@ describe('a setup that outlives its time', () => {
       message: 'plugin "late": setup timed out after 20 ms',
     });
     gate.resolve();
-    expect(await refused.promise).toEqual([...Array(7).fill('KERNEL_SCOPE_CLOSED'), 0]);
+    expect(await refused.promise).toEqual([...Array(8).fill('KERNEL_SCOPE_CLOSED'), 0]);
     expect(report(kernel, 'late').effects).toEqual([]);
     expect(() => kernel.get(A)).toThrow(expect.objectContaining({ code: 'KERNEL_SERVICE_MISSING' }));
   });
@@ -992,6 +994,25 @@ describe('what a plugin sees of the kernel', () => {
     await kernel.unload('p');
     seen.length = 0;
     q!.bus.emit('plugin:state', event);
+    expect(seen).toEqual([]);
+    await kernel.stop();
+  });
+
+  it('is a bus whose watchers leave with the plugin', async () => {
+    const seen: string[] = [];
+    const watches = plugin('p', {
+      setup(ctx) {
+        ctx.bus.watch(({ events }) => void seen.push(...events.map(({ name }) => name)));
+      },
+    });
+    const kernel = await startKernel([watches]);
+    await nextTurn();
+    expect(seen).toEqual(['plugin:state', 'kernel:state']);
+    expect(kernel.inspect().plugins[0]?.effects).toEqual(['watch']);
+    await kernel.unload('p');
+    seen.length = 0;
+    kernel.bus.emit('kernel:state', { from: 'a', to: 'b' });
+    await nextTurn();
     expect(seen).toEqual([]);
     await kernel.stop();
   });

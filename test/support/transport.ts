@@ -4,7 +4,9 @@ import { type ClientOptions, WebSocket } from 'ws';
 import {
   createLogger,
   definePlugin,
+  type EventName,
   Kernel,
+  type KernelEvents,
   type Plugin,
   type Route,
   Transport,
@@ -20,11 +22,18 @@ export interface RunningTransport {
   readonly port: number;
   /** What was logged, from `debug` on. */
   readonly log: readonly LogLine[];
+  /** What the bus said of connections. */
+  readonly told: readonly ConnectionEvent[];
   route(route: Route): Undo;
   websocket(endpoint: WebSocketEndpoint): Undo;
   /** Keeps the kernel draining until then. */
   drainUntil(over: Promise<void>): void;
 }
+
+type ConnectionEventName = EventName & `connection:${string}`;
+export type ConnectionEvent = {
+  readonly [K in ConnectionEventName]: { readonly name: K; readonly event: KernelEvents[K] };
+}[ConnectionEventName];
 
 export interface LogLine {
   readonly level: string;
@@ -53,6 +62,10 @@ export async function runTransport(
       ctx.onDrain(() => drained);
     },
   });
+  const told: ConnectionEvent[] = [];
+  const listen = <K extends ConnectionEventName>(name: K) =>
+    kernel.bus.on(name, (event) => void told.push({ name, event } as ConnectionEvent));
+  for (const name of ['connection:opened', 'connection:closed', 'connection:refused'] as const) listen(name);
   kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, ...config } }).use(fixture);
   await kernel.start();
   const transport = kernel.get(Transport);
@@ -60,6 +73,7 @@ export async function runTransport(
     kernel,
     transport,
     log,
+    told,
     port: transport.address!.port,
     drainUntil: (over) => {
       drained = over;

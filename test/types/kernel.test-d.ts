@@ -1,7 +1,15 @@
 // Checked by `npm run typecheck`: each wrong use stands under @ts-expect-error, beside the right one.
 
 import { z } from 'zod';
-import { createToken, definePlugin, Kernel, type KernelEvents, type PluginContext, type Undo } from '#kernel';
+import {
+  type BusEvent,
+  createToken,
+  definePlugin,
+  Kernel,
+  type KernelEvents,
+  type PluginContext,
+  type Undo,
+} from '#kernel';
 
 interface Clock {
   now(): number;
@@ -63,6 +71,22 @@ export const full = definePlugin({
       event.n = 2;
     });
 
+    ctx.bus.watch(({ events, dropped }) => {
+      void dropped.toFixed();
+      for (const { name, event, at } of events) {
+        void at.toFixed();
+        // The name says what the event is.
+        if (name === 'types:happened') same<typeof event, KernelEvents['types:happened']>();
+        if (name === 'plugin:state') void event.plugin.length;
+        // @ts-expect-error what only some events have
+        void event.plugin;
+        // @ts-expect-error an event nobody knows
+        if (name === 'types:hapened') return;
+      }
+      // @ts-expect-error what happened is not to be changed
+      events.length = 0;
+    });
+
     same<Undo, ReturnType<typeof ctx.addAgent>>();
     const undo: Undo = ctx.effect('timer', () => () => {});
     const later: Promise<Undo> = ctx.effect('socket', async () => () => {});
@@ -113,6 +137,7 @@ kernel.bus.on('kernel:state', ({ plugin }) => void plugin);
 
 // Merged events are seen wherever the events are named.
 same<KernelEvents['types:happened'], { readonly n: number }>();
+same<Extract<BusEvent, { name: 'types:happened' }>['event'], KernelEvents['types:happened']>();
 // @ts-expect-error an event nobody knows
 export type Unknown = KernelEvents['types:hapened'];
 

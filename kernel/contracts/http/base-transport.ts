@@ -1,3 +1,4 @@
+import type { EventBus } from '../../bus.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
@@ -20,11 +21,12 @@ export abstract class BaseTransport implements Transport {
   readonly #replying: { -readonly [K in keyof ReplyHost]: ReplyHost[K] };
   #closing = false;
 
-  constructor(config: TransportConfig, logger: Logger) {
+  constructor(config: TransportConfig, logger: Logger, bus: EventBus) {
     const { stallTimeoutMs } = config;
     this.config = config;
     this.logger = logger;
-    this.#connecting = { config, logger, slow: new SlowReaders(stallTimeoutMs), connections: new Set() };
+    const slow = new SlowReaders(stallTimeoutMs);
+    this.#connecting = { config, logger, bus, slow, connections: new Set() };
     this.#replying = { logger, stallTimeoutMs, leaving: false, replies: new Set() };
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { EventBus } from '../../bus.js';
 import { toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../transport.js';
@@ -13,6 +14,7 @@ const frameOverhead = 10;
 export interface ConnectionHost {
   readonly config: TransportConfig;
   readonly logger: Logger;
+  readonly bus: EventBus;
   readonly slow: SlowReaders;
   readonly connections: Set<Connection>;
 }
@@ -89,19 +91,22 @@ export abstract class Connection implements Socket {
 
   /** The native layer says: it speaks WebSocket now. */
   open(): void {
-    const { connections, config, logger } = this.#host;
+    const { connections, config, logger, bus } = this.#host;
+    const { id, remoteAddress, endpoint } = this;
     if (connections.size >= config.maxConnections) {
       this.#closeCode = 1013;
+      bus.emit('connection:refused', { remoteAddress, code: 1013 });
       this.end(1013, 'too many connections');
       return;
     }
     connections.add(this);
+    bus.emit('connection:opened', { connection: id, path: endpoint.path, remoteAddress });
     try {
-      this.#handler = this.endpoint.open(this);
+      this.#handler = endpoint.open(this);
       // It may have closed the connection, when there was no handler to tell yet.
       if (this.#closeCode !== undefined) this.#tellClosed(this.#closeCode);
     } catch (err) {
-      logger.error({ err, connection: this.id }, 'a WebSocket endpoint could not open a connection');
+      logger.error({ err, connection: id }, 'a WebSocket endpoint could not open a connection');
       this.close(1011, 'internal error');
     }
   }
@@ -133,6 +138,7 @@ export abstract class Connection implements Socket {
     this.#host.connections.delete(this);
     this.#host.slow.delete(this);
     this.#release(false);
+    this.#host.bus.emit('connection:closed', { connection: this.id, code });
     this.#tellClosed(code);
   }
 
@@ -208,4 +214,19 @@ function waiting(): Waiting {
     resolve = done;
   });
   return { promise, resolve };
+}
+
+declare module '../../bus.js' {
+  interface KernelEvents {
+    /** A WebSocket is open. `path` is that of its endpoint: `/ws/{client_id}`. */
+    'connection:opened': {
+      readonly connection: string;
+      readonly path: string;
+      readonly remoteAddress: string;
+    };
+    /** It has closed; `code` is 1006 where the peer said nothing. */
+    'connection:closed': { readonly connection: string; readonly code: number };
+    /** One too many: it was closed before it counted as open. */
+    'connection:refused': { readonly remoteAddress: string; readonly code: number };
+  }
 }

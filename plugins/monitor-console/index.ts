@@ -1,0 +1,53 @@
+import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { config } from './config.js';
+import { statsDocs } from './docs.js';
+import { EventLoopLag } from './event-loop-lag.js';
+import { Screen } from './screen.js';
+import { Sampler } from './stats.js';
+import { tableOf } from './table.js';
+
+export default definePlugin({
+  name: 'monitor-console',
+  apiVersion: 1,
+  config,
+  optional: { transport: Transport, streams: ChatStreams, tasks: TaskEngine, overview: Overview },
+  setup(ctx, { overview, ...sources }) {
+    const { transport } = sources;
+    const { table, tableIntervalMs, intervalMs } = ctx.config;
+    const eventLoop = new EventLoopLag();
+    const sampler = new Sampler(sources, eventLoop);
+    ctx.effect('event loop lag', () => eventLoop.start());
+    if (transport)
+      ctx.effect('GET /stats', () =>
+        transport.route({
+          method: 'GET',
+          path: '/stats',
+          docs: statsDocs,
+          handler: (_request, reply) => reply.json(200, sampler.stats),
+        }),
+      );
+    if (overview) ctx.effect('endpoint stats', () => overview.add('stats', '/stats'));
+
+    const every = (ms: number, step: () => void) =>
+      ctx.effect(`stats every ${ms} ms`, () => {
+        const timer = setInterval(step, ms);
+        return () => clearInterval(timer);
+      });
+    ctx.onReady(() => {
+      if (table === 'off' || (table === 'auto' && !isTerminal())) {
+        every(intervalMs, () => ctx.logger.info(sampler.sample(), 'stats'));
+        return;
+      }
+      const screen = new Screen(process.stdout, (width) => tableOf(sampler.stats, width));
+      ctx.effect('table', () => screen.open());
+      every(tableIntervalMs, () => {
+        sampler.sample();
+        screen.draw();
+      });
+    });
+  },
+});
+
+function isTerminal(): boolean {
+  return process.stdout.isTTY && process.env.TERM !== 'dumb';
+}

@@ -1,0 +1,18 @@
+import { expect, it, vi } from 'vitest';
+import { EventLoopLag } from '../../../plugins/monitor-console/event-loop-lag.js';
+
+it('is how long the event loop was held up, until it is reset', async () => {
+  const eventLoop = new EventLoopLag();
+  const stop = eventLoop.start();
+  // It measures from one look at the clock to the next, so it takes more than one.
+  await vi.waitFor(() => {
+    const untilMs = performance.now() + 150;
+    while (performance.now() < untilMs);
+    expect(eventLoop.lag.maxMs).toBeGreaterThan(100);
+  });
+  const { p50Ms, p99Ms, maxMs } = eventLoop.lag;
+  expect([p50Ms, p99Ms, maxMs]).toEqual([p50Ms, p99Ms, maxMs].toSorted((a, b) => a - b));
+  eventLoop.reset();
+  expect(eventLoop.lag).toEqual({ p50Ms: 0, p99Ms: 0, maxMs: 0 });
+  void stop();
+});
