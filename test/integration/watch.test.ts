@@ -151,11 +151,11 @@ export default definePlugin({
         'setup: (ctx) => ',
         'requires: { given: Word },\n  setup: (ctx, { given }) => (word = given) && ',
       );
-    const { ask, afterLog, end } = await watching(folder);
-    await afterLog('loaded', () => {
-      folder.write('parrot.ts', parrot);
-      folder.write('word.ts', word('one'));
-    });
+    const { server, ask, afterLog, end } = await watching(folder);
+    folder.write('parrot.ts', parrot);
+    folder.write('word.ts', word('one'));
+    await server.untilLog((line) => line.msg === 'loaded' && line.plugin === 'parrot');
+    expect(await ask()).toBe('one');
     await afterLog('reloaded', () => folder.write('word.ts', word('two')));
     expect(await ask()).toBe('two');
     await afterLog('unloaded', () => rmSync(join(folder.path, 'word.ts')));

@@ -245,6 +245,23 @@ describe('what depends on an unloaded plugin', () => {
     await kernel.stop();
   });
 
+  it('comes back after what it only wants and waited for the same, although that is further down in the config', async () => {
+    const seen: unknown[] = [];
+    const wants = plugin('wants', {
+      requires: { a: token('a') },
+      optional: { b: token('b') },
+      setup: (_, services) => void seen.push(services),
+    });
+    const kernel = await startKernel([wants, part('b', ['a'], []), part('a', [], [])]);
+    await kernel.unload('a');
+    await kernel.load(part('a', [], []));
+    expect(seen).toEqual([
+      { a: 'a', b: 'b' },
+      { a: 'a', b: 'b' },
+    ]);
+    await kernel.stop();
+  });
+
   it('does not come back once it was unloaded itself', async () => {
     const done: string[] = [];
     const kernel = await startKernel([part('a', [], done), part('b', ['a'], done)]);
@@ -412,13 +429,40 @@ describe('reloading', () => {
         return never();
       },
     });
-    const kernel = await startKernel([part('a', [], done), part('b', ['a'], done)]);
+    const { logger, lines } = recordingLogger();
+    const kernel = await startKernel([part('a', [], done), part('b', ['a'], done)], { logger });
     done.length = 0;
     const reload = rejection(kernel.reload(hangs));
     await begun.promise;
     await kernel.stop();
     expect(await reload).toMatchObject({ code: 'KERNEL_START_ABORTED' });
     expect(done).toEqual(['-b', '-a']);
+    expect(kernel.state).toBe('stopped');
+    expect(lines).toEqual([]);
+  });
+
+  it('does not begin once a stop was asked for: that drains the old version first', async () => {
+    const done: string[] = [];
+    const gate = deferred();
+    const old = plugin('a', { setup: (ctx) => void ctx.onDrain(() => void done.push('drain')) });
+    const kernel = await startKernel([old]);
+    const loading = kernel.load(plugin('slow', { setup: () => gate.promise }));
+    const calls = [rejection(loading), rejection(kernel.reload(part('a', [], done)))];
+    await kernel.stop();
+    gate.resolve();
+    expect(await Promise.all(calls)).toMatchObject(Array(2).fill({ code: 'KERNEL_START_ABORTED' }));
+    expect(done).toEqual(['drain']);
+  });
+
+  it('does not set the new version up when a stop came while the old one ended', async () => {
+    const done: string[] = [];
+    const old = plugin('a', { setup: (ctx) => void ctx.effect('stop', () => () => void kernel.stop()) });
+    const kernel = await startKernel([old]);
+    expect(await rejection(kernel.reload(part('a', [], done)))).toMatchObject({
+      code: 'KERNEL_START_ABORTED',
+    });
+    await kernel.stop();
+    expect(done).toEqual([]);
     expect(kernel.state).toBe('stopped');
   });
 });

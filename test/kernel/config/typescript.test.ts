@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Uses what only TypeScript has, and what only some of its compilers do in the same way. */
 const fancy = `import { definePlugin, type PluginContext, version } from 'waggle-server';
+import eliza from 'waggle-server/plugins/agent-eliza';
 import type { Nowhere } from './nowhere.js';
 import { suffix } from './lib/suffix.js';
 
@@ -27,7 +28,7 @@ class Labels {
   declare readonly later: Nowhere;
   @note readonly field = Size[Size.big];
   constructor(@note private readonly text: string) {}
-  get label(): string { return [this.text, this.field, seen.join(), suffix satisfies string].join(' '); }
+  get label(): string { return [this.text, eliza.name, this.field, seen.join(), suffix satisfies string].join(' '); }
 }
 
 export default definePlugin({
@@ -71,7 +72,7 @@ describe('a plugin in TypeScript', () => {
       '{ "exports": { ".": { "source": "./src/main.ts", "default": "./dist/x.js" } } }',
     );
     expect(await effects(folder, `plugins: { x: { use: ${use} } }`)).toEqual([
-      expect.stringMatching(/^\d+\.\d+\.\d+ big 3,3,function end$/),
+      expect.stringMatching(/^\d+\.\d+\.\d+ agent-eliza big 3,3,function end$/),
     ]);
   });
 
