@@ -90,6 +90,32 @@ describe('README', () => {
     expect(named.sort()).toEqual(commands.filter((command) => command !== 'help').sort());
   });
 
+  it('shows a task on a thread, a message type, and a plugin that runs a task', async () => {
+    const files = Object.fromEntries(
+      ['text-count/index.js', 'text-count/count.task.js', 'counts-words.js'].map((file) => [
+        `extensions/${file}`,
+        example(`extensions/${file}`),
+      ]),
+    );
+    const server = await startServer({ files });
+    const [, body, path] = /^curl --json '(.*)' 'http:\/\/localhost:9797(.*)'$/m.exec(readme) ?? [];
+    const answer = await fetch(`${server.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: body as string,
+    });
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ task: 'text:count', output: 4, progress: { percent: 100 } }),
+    ]);
+    const client = await WsClient.connect(`${server.ws}/test`);
+    client.send({ type: 'text:repeat', text: 'ha' });
+    expect(await client.until((frame) => frame.type === 'text:repeat')).toMatchObject({ text: 'haha' });
+    expect(await server.untilLog((line) => line.msg === 'counted')).toMatchObject({ words: 3 });
+    await client.close();
+    await server.stop();
+  });
+
   it('shows a route that answers', async () => {
     const name = 'extensions/hello-route.js';
     const server = await startServer({ files: { [name]: example(name) } });
