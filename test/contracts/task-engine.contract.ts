@@ -530,6 +530,20 @@ export function taskEngineContract(name: string, limits: Limits): void {
         await engine.close();
       });
 
+      it('is one for all tasks', async () => {
+        const { engine, gate, register } = start({ mainConcurrency: 1, queueLimit: 1 });
+        const { release } = gate('gate');
+        register({ name: 'other' });
+        const runs = [engine.submit('gate', 1), engine.submit('gate', 2)];
+        expect(() => engine.submit('other', 1)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
+        for (const run of runs) {
+          release();
+          await run.result;
+        }
+        expect(await engine.submit('other', 1).result).toBe(1);
+        await engine.close();
+      });
+
       it('may be shorter for one task, down to none at all', async () => {
         const { engine, gate } = start();
         const { releaseAll } = gate('gate', { concurrency: 1, maxQueued: 0 });
@@ -689,6 +703,20 @@ export function taskEngineContract(name: string, limits: Limits): void {
         // The name is free for another one.
         expect(tasks.find('until-stopped')).toBeUndefined();
         module('until-stopped');
+        await engine.close();
+      });
+
+      it('is not tried again', async () => {
+        const { engine, register } = start();
+        const { promise, reject } = deferred();
+        const retries = { max: 5, baseMs: 1 };
+        const undo = register({ name: 'slow', retries, run: () => promise } as never);
+        const run = engine.submit('slow', 1);
+        const undone = undo();
+        reject(new Error('no'));
+        expect(await rejection(run.result)).toMatchObject({ code: 'TASK_FAILED' });
+        expect(run.attempts).toBe(1);
+        await undone;
         await engine.close();
       });
 

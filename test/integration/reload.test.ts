@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { definePlugin } from '#kernel';
 import { done, ScriptedAgent, text } from '../support/agents.js';
 import { startHive } from '../support/hive.js';
+import { leakCheck } from '../support/leaks.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
 const rounds = 200;
@@ -32,6 +33,44 @@ describe('an agent that is replaced while a WebSocket stays open', () => {
     expect(hive.kernel.state).toBe('ready');
     await client.close();
     await hive.close();
+  });
+});
+
+describe('a task that is replaced', () => {
+  it(`is run anew each time, ${rounds} times, and leaves no thread, listener or timer`, async () => {
+    const leaks = leakCheck();
+    const hive = await startHive({ config: { 'tasks-tinypool': { workers: 1 } } });
+    const task = definePlugin({
+      name: 'task-thread',
+      apiVersion: 1,
+      setup(ctx) {
+        const module = new URL('../fixtures/tasks/thread.mjs', import.meta.url);
+        ctx.registerTask({ name: 'thread', lane: 'worker', module });
+        ctx.bus.on('task:succeeded', () => {});
+        ctx.effect('a timer', () => {
+          const timer = setInterval(() => {}, 1000);
+          return () => clearInterval(timer);
+        });
+      },
+    });
+    const threadIds = new Set<number>();
+    let runs = 0;
+    for (let round = 0; round < rounds; round++) {
+      await hive.kernel.load(task);
+      // A thread that has run it is replaced with it, which takes its time.
+      if (round % 10 === 0) {
+        const output = await hive.tasks.submit('thread', null).result;
+        expect(output).toMatchObject({ runs: 1 });
+        threadIds.add((output as { readonly threadId: number }).threadId);
+        runs++;
+      }
+      await hive.kernel.unload('task-thread');
+      expect(hive.tasks.countsOf('thread')).toBeUndefined();
+    }
+    expect(threadIds.size).toBe(runs);
+    expect(hive.tasks.figures).toMatchObject({ succeeded: runs, workers: { lost: 0 } });
+    await hive.close();
+    await leaks.settled();
   });
 });
 

@@ -272,6 +272,23 @@ describe('an error that nobody caught', () => {
   });
 });
 
+describe('what a task says after its end', () => {
+  it('is nobody else’s', async () => {
+    const { engine, register, lines, serves } = start();
+    for (const name of ['logs-late', 'short']) register(name);
+    await engine.submit('logs-late', null).result;
+    const next = engine.submit('short', null);
+    expect(await next.result).toBe('done');
+    expect(next.progress).toBeUndefined();
+    expect(lines.filter((line) => line.msg === 'too late')).toEqual([]);
+    await engine.submit('logs-late', null).result;
+    // Nobody runs when it comes.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await serves();
+    expect(engine.figures.workers.lost).toBe(0);
+  });
+});
+
 describe('what cannot be copied', () => {
   it('comes as something that is no error from tinypool', async () => {
     expect(await bare('result that cannot be copied')).toBe('an error: false');
