@@ -114,8 +114,18 @@ function mistakesAt(
   return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
 }
 
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+// Requests are checked against the same few schemas over and over, and to describe one takes far longer than to check.
+const described = new WeakMap<StandardSchemaV1, JsonSchema | undefined>();
+
 /** What a schema takes in, as JSON Schema 2020-12; undefined where it cannot say so. */
-export function jsonSchemaOf(schema: StandardSchemaV1): Readonly<Record<string, unknown>> | undefined {
+export function jsonSchemaOf(schema: StandardSchemaV1): JsonSchema | undefined {
+  if (!described.has(schema)) described.set(schema, describe(schema));
+  return described.get(schema);
+}
+
+function describe(schema: StandardSchemaV1): JsonSchema | undefined {
   const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>;
   try {
     return jsonSchema?.input({ target: 'draft-2020-12' });
