@@ -40,13 +40,15 @@ export const agentStatus = z.object({
 /** The central chat agent: owns conversations, chooses who answers, falls back. */
 export interface Chat {
   /**
-   * One answer within a conversation: `agent` first, then its chunks, `done` last.
+   * One answer within a conversation, written in batches as they come: `agent` first, then its chunks, `done` last. Once
+   * the signal has aborted nothing more is asked of the agent, and what it still says may be written.
    * @throws AGENT_UNKNOWN, TOO_LARGE, and what the agent throws when there is nobody left to ask
    */
   reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },
     call: AgentCall,
-  ): AsyncIterable<readonly (StreamChunk | AgentChosen)[]>;
+    write: (batch: readonly (StreamChunk | AgentChosen)[]) => void,
+  ): Promise<void>;
   /** Every registered agent with its health. Bounded in time: an agent that does not answer is unhealthy. */
   statuses(): Promise<readonly AgentStatus[]>;
 }

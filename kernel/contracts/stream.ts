@@ -23,10 +23,14 @@ export type ServerFrame = Readonly<z.infer<typeof serverFrame>>;
  * thinking alike.
  */
 export interface LogEntry {
+  readonly type: StreamFrame['type'];
+  /** Made anew each time: whoever sends it takes `json`. */
   readonly frame: StreamFrame;
   readonly position: number;
-  /** The frame as JSON, made once for all readers. */
+  /** The frame as JSON. */
   readonly json: string;
+  /** The same with `position` where it is a piece of content. */
+  readonly positioned: string;
 }
 
 /** A reply as one piece. */
@@ -49,8 +53,15 @@ export interface StartCommand extends ChatCommand {
   readonly priority?: TaskPriority | undefined;
 }
 
-/** One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. */
+/**
+ * One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. Whoever serves many
+ * readers takes instead of pulling: that costs no promise.
+ */
 export interface ReplyReader extends AsyncIterableIterator<readonly LogEntry[]> {
+  /** What is new now, perhaps nothing; undefined once all of it was taken and the reply has ended, or the reader has left. */
+  take(): readonly LogEntry[] | undefined;
+  /** Calls back, at most once a turn of the event loop, when there is something to take. */
+  onReadable(listener: () => void): void;
   return(): Promise<IteratorResult<readonly LogEntry[]>>;
   /** The consumer was held up: the next pull gives its backlog merged into few frames. */
   merge(): void;

@@ -26,6 +26,8 @@ export const QueenConfig = createToken<Config>('queen.config');
 export const Agents = createToken<Contributions<Agent>>('queen.agents');
 
 type Batch = readonly (StreamChunk | AgentChosen)[];
+/** A promise holds the agent back. */
+type Write = (batch: Batch) => void | Promise<void>;
 
 /** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
 @injectable()
@@ -49,10 +51,11 @@ export class Queen implements Agent, Chat {
   }
 
   /** @throws AGENT_UNKNOWN, and what the agent throws when there is nobody left to ask */
-  async *reply(
+  async reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },
     call: AgentCall,
-  ): AsyncGenerator<Batch> {
+    write: Write,
+  ): Promise<void> {
     const { id, userId, conversationId, content, agent, model, options } = command;
     const key = { userId, conversationId };
     const question: ChatMessage = { role: 'user', content };
@@ -60,13 +63,13 @@ export class Queen implements Agent, Chat {
     const from = Math.max(0, history.length + 1 - this.#config.contextMessages);
     const messages = [...history.slice(from), question];
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
-    let text = '';
-    for await (const batch of this.#ask(request, agent, call)) {
-      for (const chunk of batch) if (chunk.type === 'text') text += chunk.content;
+    const parts: string[] = [];
+    await this.#ask(request, agent, call, (batch) => {
+      for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
+      if (batch.at(-1)?.type !== 'done') return write(batch);
       // Only whole answers are remembered, and before the client can ask the next question.
-      if (batch.at(-1)?.type === 'done') await this.#remember(key, question, text, call);
-      yield batch;
-    }
+      return this.#remember(key, question, parts.join(''), call).then(() => write(batch));
+    });
   }
 
   /** Answers without a memory of her own: the request carries all that was said. */
@@ -74,7 +77,16 @@ export class Queen implements Agent, Chat {
     request: ChatRequest,
     call: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
-    for await (const batch of this.#ask(request, undefined, call))
+    const { readable, writable } = new TransformStream<Batch, Batch>();
+    const writer = writable.getWriter();
+    this.#ask(request, undefined, call, (batch) => writer.write(batch))
+      .then(
+        () => writer.close(),
+        (error: unknown) => writer.abort(error),
+      )
+      // Whoever pulls has left.
+      .catch(() => {});
+    for await (const batch of readable)
       yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent');
   }
 
@@ -93,21 +105,24 @@ export class Queen implements Agent, Chat {
     );
   }
 
-  async *#ask(request: ChatRequest, named: string | undefined, call: AgentCall): AsyncGenerator<Batch> {
+  // One loop and no generator: each layer of those costs every token a promise or two.
+  async #ask(request: ChatRequest, named: string | undefined, call: AgentCall, write: Write): Promise<void> {
     const { systemPrompt } = this.#config;
     const prompted = systemPrompt
       ? { ...request, messages: [{ role: 'system' as const, content: systemPrompt }, ...request.messages] }
       : request;
     const agents = await this.#route(named);
     for (const [index, agent] of agents.entries()) {
+      await write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
       let spoken = false;
-      yield [{ type: 'agent', agent: agent.name, fallback: index > 0 }];
       try {
         for await (const pulled of agent.generateResponseStream(prompted, call)) {
           const { chunks, whole } = checkedChunks(pulled, agent.name);
           spoken ||= chunks.length > 0;
-          if (chunks.length > 0) yield chunks;
+          const written = chunks.length > 0 && write(chunks);
+          if (written) await written;
           if (whole) return;
+          if (call.signal.aborted) throw call.signal.reason;
         }
         throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
       } catch (error) {

@@ -14,7 +14,7 @@ const unbuffered = { 'cache-control': 'no-cache, no-transform', 'x-accel-bufferi
 /** Server-Sent Events (html.spec.whatwg.org/multipage/server-sent-events.html); `id` is the position. */
 const sse: Encoding = {
   headers: { 'content-type': 'text/event-stream; charset=utf-8', ...unbuffered },
-  encode: ({ frame, position, json }) => `id: ${position}\nevent: ${frame.type}\ndata: ${json}\n\n`,
+  encode: ({ type, position, json }) => `id: ${position}\nevent: ${type}\ndata: ${json}\n\n`,
   heartbeat: ': keep-alive\n\n',
 };
 

@@ -3,7 +3,6 @@ import {
   type ClientErrorCode,
   type Contributions,
   type EventBus,
-  type LogEntry,
   type Logger,
   type Reply,
   type ReplyReader,
@@ -16,6 +15,7 @@ import {
   WaggleError,
 } from '#kernel';
 import type { Config } from './config.js';
+import { Delivery } from './delivery.js';
 import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
 import { RateLimit } from './rate-limit.js';
 import { SessionTasks } from './session-tasks.js';
@@ -162,18 +162,18 @@ export class Session implements SocketHandler {
     }
   }
 
-  async #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean): Promise<void> {
+  /** Resolves when all of it was sent, or the reader has left. */
+  #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean): Promise<void> {
     this.#readers.set(streamId, reader);
-    try {
-      for await (const entries of reader) {
-        if (this.#socket.send(entries.map(positions ? withPosition : plain))) continue;
-        reader.merge();
-        if (!(await this.#socket.drained())) return;
-      }
-    } finally {
-      if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
-      this.#host.onDelivered();
-    }
+    return new Promise<void>((resolve, reject) => {
+      const delivery = new Delivery(this.#socket, reader, positions, (error) => {
+        if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
+        this.#host.onDelivered();
+        if (error) reject(error);
+        else resolve();
+      });
+      delivery.go();
+    });
   }
 
   #checkLimit(): void {
@@ -211,13 +211,4 @@ export class Session implements SocketHandler {
   #send(frame: ServerFrame): void {
     this.#socket.send(JSON.stringify(frame));
   }
-}
-
-function plain(entry: LogEntry): string {
-  return entry.json;
-}
-
-function withPosition({ frame, position, json }: LogEntry): string {
-  const counts = frame.type === 'streaming_token' || frame.type === 'streaming_thinking';
-  return counts ? JSON.stringify({ ...frame, position }) : json;
 }

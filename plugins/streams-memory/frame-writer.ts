@@ -9,6 +9,7 @@ import type {
   Timings,
   WaggleError,
 } from '#kernel';
+import type { ReplyLog } from './reply-log.js';
 
 /** A request that was accepted, with the ids that it was given. */
 export interface ReplyRequest extends StartCommand {
@@ -20,7 +21,6 @@ type Done = Extract<StreamChunk, { type: 'done' }>;
 
 /** What one batch of the chat agent comes to. */
 export interface Written {
-  readonly frames: readonly StreamFrame[];
   /** Characters of content, also where they are held back for a `message`. */
   readonly chars: number;
   /** Pieces of content. */
@@ -28,15 +28,17 @@ export interface Written {
   readonly done: Done | undefined;
 }
 
-/** Turns what the chat agent yields into the frames of one stream. */
+/** Writes what the chat agent yields into the log of one stream, and words its other frames. */
 export class FrameWriter {
   readonly #request: ReplyRequest;
+  readonly #log: ReplyLog;
   #agent: string | undefined;
   /** The text of an agent that took over: it goes out in one piece. */
   #fallbackText: string | undefined;
 
-  constructor(request: ReplyRequest) {
+  constructor(request: ReplyRequest, log: ReplyLog) {
     this.#request = request;
+    this.#log = log;
   }
 
   /** Who answers, or who was asked for as long as that is open. */
@@ -54,23 +56,30 @@ export class FrameWriter {
   }
 
   write(batch: readonly (StreamChunk | AgentChosen)[]): Written {
-    const frames: StreamFrame[] = [];
     let chars = 0;
     let tokens = 0;
     let done: Done | undefined;
     for (const chunk of batch) {
-      if (chunk.type === 'done') done = chunk;
-      else if (chunk.type === 'agent') this.#choose(chunk, frames);
-      else {
-        if (chunk.type !== 'tool_call') {
+      switch (chunk.type) {
+        case 'text':
+        case 'thinking':
           chars += chunk.content.length;
           tokens++;
-        }
-        if (this.#fallbackText === undefined) frames.push(this.#frameOf(chunk));
-        else if (chunk.type === 'text') this.#fallbackText += chunk.content;
+          if (this.#fallbackText === undefined) this.#log.write(chunk.type, chunk.content);
+          else if (chunk.type === 'text') this.#fallbackText += chunk.content;
+          break;
+        case 'tool_call':
+          if (this.#fallbackText === undefined) this.#log.add(this.#toolCall(chunk));
+          break;
+        case 'agent':
+          this.#choose(chunk);
+          break;
+        case 'done':
+          done = chunk;
       }
     }
-    return { frames, chars, tokens, done };
+    this.#log.announce();
+    return { chars, tokens, done };
   }
 
   end({ reason, usage }: Done, timings: Timings): TerminalFrame {
@@ -98,20 +107,15 @@ export class FrameWriter {
     return requestId === undefined ? {} : { requestId };
   }
 
-  #choose({ agent, fallback }: AgentChosen, frames: StreamFrame[]): void {
+  #choose({ agent, fallback }: AgentChosen): void {
     this.#agent = agent;
     const { streamId, conversationId } = this.#request;
     if (fallback) this.#fallbackText = '';
-    else frames.push({ type: 'streaming_start', streamId, agent, conversationId, ...this.#requestId });
+    else this.#log.add({ type: 'streaming_start', streamId, agent, conversationId, ...this.#requestId });
   }
 
-  #frameOf(chunk: Exclude<StreamChunk, Done>): StreamFrame {
+  #toolCall({ id, name, arguments: args }: Extract<StreamChunk, { type: 'tool_call' }>): StreamFrame {
     const { streamId } = this.#request;
-    if (chunk.type === 'tool_call') {
-      const { id, name, arguments: args } = chunk;
-      return { type: 'streaming_tool_call', streamId, id, name, arguments: args };
-    }
-    const type = chunk.type === 'text' ? 'streaming_token' : 'streaming_thinking';
-    return { type, streamId, content: chunk.content };
+    return { type: 'streaming_tool_call', streamId, id, name, arguments: args };
   }
 }

@@ -1,8 +1,57 @@
 import type { LogEntry, StreamFrame } from '#kernel';
 
-type ContentFrame = StreamFrame & { readonly content: string };
+type ContentType = 'streaming_token' | 'streaming_thinking';
 
-/** A frame at its place in a log. */
+/** What all pieces of content of one type in one reply have in common. */
+export class ContentKind {
+  readonly type: ContentType;
+  readonly streamId: string;
+  /** The frame as JSON up to its content, which comes last but for a position. */
+  readonly prefix: string;
+  /** Several readers take the same frames: then their JSON is worth keeping. */
+  isShared = false;
+
+  constructor(type: ContentType, streamId: string) {
+    this.type = type;
+    this.streamId = streamId;
+    this.prefix = `{"type":"${type}","streamId":${JSON.stringify(streamId)},"content":`;
+  }
+}
+
+/** A piece of content at its place in a log. There are many of them, and each is kept: it holds no more than it has to. */
+export class ContentEntry implements LogEntry {
+  readonly kind: ContentKind;
+  readonly content: string;
+  readonly position: number;
+  #json: string | undefined;
+
+  constructor(kind: ContentKind, content: string, position: number) {
+    this.kind = kind;
+    this.content = content;
+    this.position = position;
+  }
+
+  get type(): ContentType {
+    return this.kind.type;
+  }
+
+  get frame(): StreamFrame {
+    const { type, streamId } = this.kind;
+    return { type, streamId, content: this.content };
+  }
+
+  get json(): string {
+    if (!this.kind.isShared) return `${this.kind.prefix}${quoted(this.content)}}`;
+    this.#json ??= `${this.kind.prefix}${quoted(this.content)}}`;
+    return this.#json;
+  }
+
+  get positioned(): string {
+    return `${this.kind.prefix}${quoted(this.content)},"position":${this.position}}`;
+  }
+}
+
+/** Any other frame at its place in a log. */
 export class FrameEntry implements LogEntry {
   readonly frame: StreamFrame;
   readonly position: number;
@@ -13,30 +62,32 @@ export class FrameEntry implements LogEntry {
     this.position = position;
   }
 
+  get type(): StreamFrame['type'] {
+    return this.frame.type;
+  }
+
   get json(): string {
     this.#json ??= JSON.stringify(this.frame);
     return this.#json;
   }
-}
 
-/** Whether the frame moves the position on. */
-export function hasContent(frame: StreamFrame): frame is ContentFrame {
-  return 'content' in frame;
+  get positioned(): string {
+    return this.json;
+  }
 }
 
 /** Whether the frame ends its reply. */
-export function isTerminal({ type }: StreamFrame): boolean {
+export function isTerminal(type: StreamFrame['type']): boolean {
   return type === 'streaming_end' || type === 'message' || type === 'cancelled' || type === 'error';
 }
 
 /** The part of an entry that lies after `position`. */
 export function after(entry: LogEntry, position: number): LogEntry {
-  const { frame } = entry;
-  if (!hasContent(frame)) return entry;
+  if (!(entry instanceof ContentEntry)) return entry;
+  const { kind, content } = entry;
   const missing = entry.position - position;
-  if (missing >= frame.content.length) return entry;
-  const content = missing > 0 ? frame.content.slice(-missing) : '';
-  return new FrameEntry({ ...frame, content } as StreamFrame, entry.position);
+  if (missing >= content.length) return entry;
+  return new ContentEntry(kind, missing > 0 ? content.slice(-missing) : '', entry.position);
 }
 
 /** The same text in fewer frames: neighbours of one kind become one, up to `limitChars` each. */
@@ -45,17 +96,27 @@ export function merged(entries: readonly LogEntry[], limitChars: number): readon
   let parts: string[] = [];
   let chars = 0;
   for (const [index, entry] of entries.entries()) {
-    const { frame } = entry;
-    const joins = hasContent(frame) && !isTerminal(frame);
-    if (joins) {
-      parts.push(frame.content);
-      chars += frame.content.length;
-      if (entries[index + 1]?.frame.type === frame.type && chars < limitChars) continue;
+    if (!(entry instanceof ContentEntry)) {
+      result.push(entry);
+      continue;
     }
-    const whole = { ...frame, content: parts.join('') } as StreamFrame;
-    result.push(parts.length > 1 ? new FrameEntry(whole, entry.position) : entry);
+    parts.push(entry.content);
+    chars += entry.content.length;
+    if (entries[index + 1]?.type === entry.type && chars < limitChars) continue;
+    result.push(parts.length > 1 ? new ContentEntry(entry.kind, parts.join(''), entry.position) : entry);
     parts = [];
     chars = 0;
   }
   return result;
+}
+
+/** As `JSON.stringify`, which takes several times as long for the short texts that need no escape. */
+function quoted(text: string): string {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    // Controls, the quote, the backslash, and halves of characters, which must not stand alone.
+    if (code < 0x20 || code === 0x22 || code === 0x5c || (code >= 0xd800 && code <= 0xdfff))
+      return JSON.stringify(text);
+  }
+  return `"${text}"`;
 }

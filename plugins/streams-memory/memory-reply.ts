@@ -7,6 +7,7 @@ import {
   type Reply,
   type ReplyReader,
   type StreamChunk,
+  type StreamFrame,
   type TaskRun,
   type TerminalFrame,
   type Timings,
@@ -62,11 +63,11 @@ export class MemoryReply implements Reply {
     this.request = request;
     this.#config = config;
     this.#events = events;
-    this.#writer = new FrameWriter(request);
-    this.#log = new ReplyLog({
+    this.#log = new ReplyLog(request.streamId, {
       grew: (log) => events.stale(log),
       readersChanged: (count) => this.#watchReaders(count),
     });
+    this.#writer = new FrameWriter(request, this.#log);
   }
 
   get streamId(): string {
@@ -96,7 +97,7 @@ export class MemoryReply implements Reply {
 
   /** Tells readers how many replies are before this one. */
   wait(ahead: number): void {
-    this.#log.append([this.#writer.queued(ahead)]);
+    this.#append(this.#writer.queued(ahead));
   }
 
   /** It will get its turn, and is cancelled if it does not. */
@@ -177,11 +178,10 @@ export class MemoryReply implements Reply {
   async #pump(chat: Chat, logger: Logger): Promise<void> {
     const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.request;
     try {
-      for await (const batch of chat.reply({ ...command, id }, { signal: this.#abort.signal, logger })) {
-        if (this.#log.ended) return;
+      await chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, (batch) => {
         // What comes after a cancel would stand in the log behind what the client has been promised.
-        if (!this.#cancelling) this.#append(batch);
-      }
+        if (!this.#cancelling && !this.#log.ended) this.#write(batch);
+      });
       if (!this.#cancelling)
         this.#fail(
           new WaggleError('AGENT_DISCONNECTED', {
@@ -195,10 +195,9 @@ export class MemoryReply implements Reply {
     this.#endCancelled();
   }
 
-  #append(batch: readonly (StreamChunk | AgentChosen)[]): void {
+  #write(batch: readonly (StreamChunk | AgentChosen)[]): void {
     const hadStarted = this.#writer.started;
-    const { frames, chars, tokens, done } = this.#writer.write(batch);
-    if (frames.length > 0) this.#log.append(frames);
+    const { chars, tokens, done } = this.#writer.write(batch);
     if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
     if (chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
     this.#chars += chars;
@@ -244,9 +243,14 @@ export class MemoryReply implements Reply {
     if (this.#log.ended) return;
     clearTimeout(this.#deadline);
     clearTimeout(this.#grace);
-    this.#log.append([frame]);
+    this.#append(frame);
     this.#events.ended(this, ending);
     this.#onEnded?.();
+  }
+
+  #append(frame: StreamFrame): void {
+    this.#log.add(frame);
+    this.#log.announce();
   }
 
   /** A lost connection is not a cancel: the reply goes on for a while, so that somebody can come back to it. */

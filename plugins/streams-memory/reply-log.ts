@@ -1,5 +1,5 @@
 import { type LogEntry, type ReplyReader, type StreamFrame, WaggleError } from '#kernel';
-import { after, FrameEntry, hasContent, isTerminal, merged } from './log-entry.js';
+import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from './log-entry.js';
 
 const mergedFrameChars = 8 * 1024;
 /** Whoever is this many frames behind was held up, also if he does not say so. */
@@ -20,11 +20,15 @@ export class ReplyLog {
   readonly #entries: LogEntry[] = [];
   readonly #readers = new Set<Reader>();
   readonly #events: LogEvents;
+  readonly #text: ContentKind;
+  readonly #thinking: ContentKind;
   #position = 0;
   #ended = false;
 
-  constructor(events: LogEvents) {
+  constructor(streamId: string, events: LogEvents) {
     this.#events = events;
+    this.#text = new ContentKind('streaming_token', streamId);
+    this.#thinking = new ContentKind('streaming_thinking', streamId);
   }
 
   get ended(): boolean {
@@ -40,14 +44,24 @@ export class ReplyLog {
     return this.#readers.size;
   }
 
-  /** Adds frames. After the terminal one it adds nothing. */
-  append(frames: readonly StreamFrame[]): void {
-    for (const frame of frames) {
-      if (this.#ended) break;
-      if (hasContent(frame)) this.#position += frame.content.length;
-      this.#entries.push(new FrameEntry(frame, this.#position));
-      this.#ended = isTerminal(frame);
-    }
+  /** Adds a piece of content; `announce` tells of it. After the terminal frame it adds nothing. */
+  write(type: 'text' | 'thinking', content: string): void {
+    if (this.#ended) return;
+    this.#position += content.length;
+    const kind = type === 'text' ? this.#text : this.#thinking;
+    this.#entries.push(new ContentEntry(kind, content, this.#position));
+  }
+
+  /** Adds any other frame; `announce` tells of it. */
+  add(frame: StreamFrame): void {
+    if (this.#ended) return;
+    if (frame.type === 'message') this.#position += frame.content.length;
+    this.#entries.push(new FrameEntry(frame, this.#position));
+    this.#ended = isTerminal(frame.type);
+  }
+
+  /** Something was added. */
+  announce(): void {
     this.#events.grew(this);
   }
 
@@ -69,18 +83,23 @@ export class ReplyLog {
       (left) => this.#leave(left),
     );
     this.#readers.add(reader);
-    this.#events.readersChanged(this.#readers.size);
+    this.#readersChanged();
     return reader;
   }
 
   #leave(reader: Reader): void {
-    if (this.#readers.delete(reader)) this.#events.readersChanged(this.#readers.size);
+    if (this.#readers.delete(reader)) this.#readersChanged();
+  }
+
+  #readersChanged(): void {
+    const { size } = this.#readers;
+    this.#text.isShared = this.#thinking.isShared = size > 1;
+    this.#events.readersChanged(size);
   }
 }
 
 const done = { done: true, value: undefined } as const;
 
-// Not a generator: its return() would wait for the next frame.
 class Reader implements ReplyReader {
   readonly #entries: readonly LogEntry[];
   readonly #isEnded: () => boolean;
@@ -91,6 +110,7 @@ class Reader implements ReplyReader {
   #at = 0;
   #left = false;
   #merge = false;
+  #onReadable: (() => void) | undefined;
   #wake: (() => void) | undefined;
 
   constructor(
@@ -106,12 +126,24 @@ class Reader implements ReplyReader {
     this.#leave = leave;
   }
 
+  take(): readonly LogEntry[] | undefined {
+    if (this.#left) return undefined;
+    const batch = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
+    if (batch.length > 0 || !this.#isEnded()) return batch;
+    void this.return();
+    return undefined;
+  }
+
+  onReadable(listener: () => void): void {
+    this.#onReadable = listener;
+  }
+
+  // Not a generator: its return() would wait for the next frame.
   async next(): Promise<IteratorResult<readonly LogEntry[]>> {
     for (;;) {
-      if (this.#left) return done;
-      const batch = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
+      const batch = this.take();
+      if (!batch) return done;
       if (batch.length > 0) return { done: false, value: batch };
-      if (this.#isEnded()) return this.return();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -119,6 +151,7 @@ class Reader implements ReplyReader {
   }
 
   async return(): Promise<IteratorResult<readonly LogEntry[]>> {
+    if (this.#left) return done;
     this.#left = true;
     this.#leave(this);
     this.wake();
@@ -130,6 +163,7 @@ class Reader implements ReplyReader {
   }
 
   wake(): void {
+    this.#onReadable?.();
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
@@ -154,16 +188,17 @@ class Reader implements ReplyReader {
   }
 
   #endOfBatch(): number {
-    const { position: base } = this.#entries[this.#at - 1] ?? { position: 0 };
+    const { length } = this.#entries;
+    const base = this.#at > 0 ? (this.#entries[this.#at - 1] as LogEntry).position : 0;
+    if ((this.#entries[length - 1] as LogEntry).position - base <= batchChars) return length;
     let end = this.#at + 1;
-    while (end < this.#entries.length && (this.#entries[end] as LogEntry).position - base <= batchChars)
-      end++;
+    while (end < length && (this.#entries[end] as LogEntry).position - base <= batchChars) end++;
     return end;
   }
 
   /** `streaming_start` anew; what lies after the position follows, in few frames. */
   #begin(position: number): readonly LogEntry[] {
-    const start = this.#entries.find(({ frame }) => frame.type === 'streaming_start');
+    const start = this.#entries.find(({ type }) => type === 'streaming_start');
     // An error may end a reply before it has started.
     if (!start && !this.#isEnded()) return [];
     this.#begun = true;
@@ -189,6 +224,6 @@ function indexAfter(entries: readonly LogEntry[], position: number): number {
   return low;
 }
 
-function isRepeatable({ frame, position: at }: LogEntry, position: number): boolean {
-  return at === position && (frame.type === 'streaming_tool_call' || isTerminal(frame));
+function isRepeatable({ type, position: at }: LogEntry, position: number): boolean {
+  return at === position && (type === 'streaming_tool_call' || isTerminal(type));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type AgentChosen, Registry, type StreamChunk, WaggleError } from '#kernel';
+import { type AgentCall, type AgentChosen, Registry, type StreamChunk, WaggleError } from '#kernel';
 import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
@@ -18,11 +18,19 @@ function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) 
 const command = { id: 'r1', userId: 'ann', conversationId: 'c1', content: 'Hi' };
 const key = { userId: 'ann', conversationId: 'c1' };
 
-async function collect(stream: AsyncIterable<readonly (StreamChunk | AgentChosen)[]>) {
+type Batch = readonly (StreamChunk | AgentChosen)[];
+
+/** What she writes, as it comes, for one call of `collect`. */
+const asking =
+  (queen: Queen, command: Parameters<Queen['reply']>[0], agentCall: AgentCall) =>
+  (write: (batch: Batch) => void) =>
+    queen.reply(command, agentCall, write);
+
+async function collect(answer: (write: (batch: Batch) => void) => Promise<void>) {
   const chunks: (StreamChunk | AgentChosen)[] = [];
   let error: unknown;
   try {
-    for await (const batch of stream) chunks.push(...batch);
+    await answer((batch) => void chunks.push(...batch));
   } catch (cause) {
     error = cause;
   }
@@ -34,7 +42,7 @@ async function collect(stream: AsyncIterable<readonly (StreamChunk | AgentChosen
 describe('the Queen', () => {
   it('lets the first candidate answer and says who it is', async () => {
     const { queen } = court([new ScriptedAgent('a'), new ScriptedAgent('b')]);
-    const { words, agents, chunks } = await collect(queen.reply(command, call()));
+    const { words, agents, chunks } = await collect(asking(queen, command, call()));
     expect(agents).toEqual([{ type: 'agent', agent: 'a', fallback: false }]);
     expect(words).toBe('Hello there');
     expect(chunks.at(-1)).toEqual(done);
@@ -45,7 +53,7 @@ describe('the Queen', () => {
     a.healthy = { healthy: false };
     b.healthy = new Error('broken');
     const { queen } = court([a, b, c]);
-    const { agents } = await collect(queen.reply(command, call()));
+    const { agents } = await collect(asking(queen, command, call()));
     expect(agents).toEqual([{ type: 'agent', agent: 'c', fallback: false }]);
   });
 
@@ -53,35 +61,35 @@ describe('the Queen', () => {
     const a = new ScriptedAgent('a');
     const { queen } = court([a, new ScriptedAgent('b')]);
     a.healthy = { healthy: false };
-    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'b' });
+    expect((await collect(asking(queen, command, call()))).agents[0]).toMatchObject({ agent: 'b' });
     a.healthy = { healthy: true };
-    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'a' });
+    expect((await collect(asking(queen, command, call()))).agents[0]).toMatchObject({ agent: 'a' });
   });
 
   it('does not wait for an agent whose health check hangs', async () => {
     const a = new ScriptedAgent('a');
     a.health = () => new Promise(() => {});
     const { queen } = court([a, new ScriptedAgent('b')], { healthTimeoutMs: 20 });
-    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'b' });
+    expect((await collect(asking(queen, command, call()))).agents[0]).toMatchObject({ agent: 'b' });
   });
 
   it('asks the agent that is named, and only that one', async () => {
     const b = new ScriptedAgent('b', [new WaggleError('AGENT_UNAVAILABLE', { agent: 'b', why: 'no' })]);
     const { queen } = court([new ScriptedAgent('a'), b]);
-    const { error, agents } = await collect(queen.reply({ ...command, agent: 'b' }, call()));
+    const { error, agents } = await collect(asking(queen, { ...command, agent: 'b' }, call()));
     expect(agents).toEqual([{ type: 'agent', agent: 'b', fallback: false }]);
     expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE' });
   });
 
   it('chooses by herself when she is named', async () => {
     const { queen } = court([new ScriptedAgent('a')]);
-    const { agents } = await collect(queen.reply({ ...command, agent: 'queen' }, call()));
+    const { agents } = await collect(asking(queen, { ...command, agent: 'queen' }, call()));
     expect(agents[0]).toMatchObject({ agent: 'a' });
   });
 
   it('says which agents there are when the named one is unknown', async () => {
     const { queen } = court([new ScriptedAgent('a')]);
-    const { error } = await collect(queen.reply({ ...command, agent: 'x' }, call()));
+    const { error } = await collect(asking(queen, { ...command, agent: 'x' }, call()));
     expect(error).toMatchObject({ code: 'AGENT_UNKNOWN', message: expect.stringContaining('known: a') });
   });
 
@@ -89,7 +97,7 @@ describe('the Queen', () => {
     const a = new ScriptedAgent('a');
     a.healthy = { healthy: false };
     const { queen } = court([a]);
-    const { error } = await collect(queen.reply(command, call()));
+    const { error } = await collect(asking(queen, command, call()));
     expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE', retryAfterMs: expect.any(Number) });
   });
 
@@ -100,7 +108,7 @@ describe('the Queen', () => {
     ['yields nothing at all', [undefined as never]],
   ])('asks the next candidate when the first one %s before its first token', async (_, script) => {
     const { queen, store } = court([new ScriptedAgent('a', script), new ScriptedAgent('b')]);
-    const { agents, words } = await collect(queen.reply(command, call()));
+    const { agents, words } = await collect(asking(queen, command, call()));
     expect(agents).toEqual([
       { type: 'agent', agent: 'a', fallback: false },
       { type: 'agent', agent: 'b', fallback: true },
@@ -120,7 +128,7 @@ describe('the Queen', () => {
   ])('never repeats text: when an agent %s after its first token, that is the end', async (_, step, code) => {
     const b = new ScriptedAgent('b');
     const { queen, store } = court([new ScriptedAgent('a', [text('Hel'), step]), b]);
-    const { words, error } = await collect(queen.reply(command, call()));
+    const { words, error } = await collect(asking(queen, command, call()));
     expect(words).toBe('Hel');
     expect(error).toMatchObject({ code });
     expect(String(error)).not.toContain('boom');
@@ -130,7 +138,7 @@ describe('the Queen', () => {
 
   it('ignores what an agent says after done', async () => {
     const { queen } = court([new ScriptedAgent('a', [text('x'), [done, text('y')], text('z')])]);
-    const { words, chunks } = await collect(queen.reply(command, call()));
+    const { words, chunks } = await collect(asking(queen, command, call()));
     expect(words).toBe('x');
     expect(chunks.filter((chunk) => chunk.type === 'done')).toHaveLength(1);
   });
@@ -138,8 +146,8 @@ describe('the Queen', () => {
   it('gives an agent the conversation so far, the system prompt first', async () => {
     const a = new ScriptedAgent('a');
     const { queen } = court([a], { systemPrompt: 'Be brief' });
-    await collect(queen.reply(command, call()));
-    await collect(queen.reply({ ...command, content: 'And now?' }, call()));
+    await collect(asking(queen, command, call()));
+    await collect(asking(queen, { ...command, content: 'And now?' }, call()));
     expect(a.requests[1]?.messages).toEqual([
       { role: 'system', content: 'Be brief' },
       { role: 'user', content: 'Hi' },
@@ -151,7 +159,7 @@ describe('the Queen', () => {
   it.each([1, 2, 3])('gives an agent no more than %i messages', async (contextMessages) => {
     const a = new ScriptedAgent('a');
     const { queen } = court([a], { contextMessages });
-    for (let turn = 0; turn < 4; turn++) await collect(queen.reply(command, call()));
+    for (let turn = 0; turn < 4; turn++) await collect(asking(queen, command, call()));
     expect(a.requests.at(-1)?.messages).toHaveLength(contextMessages);
     expect(a.requests.at(-1)?.messages.at(-1)).toEqual({ role: 'user', content: 'Hi' });
   });
@@ -159,8 +167,8 @@ describe('the Queen', () => {
   it('keeps the conversations of two users apart, also under one id', async () => {
     const a = new ScriptedAgent('a');
     const { queen } = court([a]);
-    await collect(queen.reply(command, call()));
-    await collect(queen.reply({ ...command, userId: 'bob' }, call()));
+    await collect(asking(queen, command, call()));
+    await collect(asking(queen, { ...command, userId: 'bob' }, call()));
     expect(a.requests[1]?.messages).toEqual([{ role: 'user', content: 'Hi' }]);
   });
 
@@ -168,11 +176,13 @@ describe('the Queen', () => {
     const a = new ScriptedAgent('a', [text('Hel'), 'wait', text('lo'), done]);
     const { queen, store } = court([a]);
     const abort = new AbortController();
-    for await (const batch of queen.reply(command, call(abort.signal)))
-      if (batch[0]?.type === 'text') {
-        abort.abort();
-        break;
-      }
+    const { error } = await collect((write) =>
+      queen.reply(command, call(abort.signal), (batch) => {
+        write(batch);
+        if (batch[0]?.type === 'text') abort.abort();
+      }),
+    );
+    expect(error).toBeDefined();
     expect(await store.read(key)).toEqual([]);
     expect(a.running).toBe(0);
   });
@@ -181,7 +191,7 @@ describe('the Queen', () => {
     const b = new ScriptedAgent('b');
     const { queen } = court([new ScriptedAgent('a', ['wait', done]), b]);
     const abort = new AbortController();
-    const collected = collect(queen.reply(command, call(abort.signal)));
+    const collected = collect(asking(queen, command, call(abort.signal)));
     abort.abort();
     expect((await collected).error).toBeDefined();
     expect(b.requests).toHaveLength(0);
@@ -190,7 +200,7 @@ describe('the Queen', () => {
   it('delivers a whole answer even if it cannot be stored', async () => {
     const { queen, store } = court([new ScriptedAgent('a')]);
     store.append = () => Promise.reject(new Error('disk full'));
-    const { words, error } = await collect(queen.reply(command, call()));
+    const { words, error } = await collect(asking(queen, command, call()));
     expect(error).toBeUndefined();
     expect(words).toBe('Hello there');
   });
@@ -199,7 +209,9 @@ describe('the Queen', () => {
     const a = new ScriptedAgent('a');
     const { queen, store } = court([a]);
     const request = { id: 'r', messages: [{ role: 'user' as const, content: 'Hi' }] };
-    const { words } = await collect(queen.generateResponseStream(request, call()));
+    let words = '';
+    for await (const batch of queen.generateResponseStream(request, call()))
+      for (const chunk of batch) if (chunk.type === 'text') words += chunk.content;
     expect(words).toBe('Hello there');
     expect(await store.read(key)).toEqual([]);
   });
@@ -216,7 +228,7 @@ describe('the Queen', () => {
 
   it('never asks herself', async () => {
     const { queen } = court([new ScriptedAgent('a')], { candidates: ['queen', 'a'] });
-    expect((await collect(queen.reply(command, call()))).agents[0]).toMatchObject({ agent: 'a' });
+    expect((await collect(asking(queen, command, call()))).agents[0]).toMatchObject({ agent: 'a' });
   });
 
   it('lists every agent with its health', async () => {

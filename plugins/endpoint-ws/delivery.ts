@@ -1,0 +1,68 @@
+import { type LogEntry, messageOf, type ReplyReader, type Socket } from '#kernel';
+
+/** Sends one reply over one connection: everything new in one go, and a backlog merged when the connection was held up. */
+export class Delivery {
+  readonly #socket: Socket;
+  readonly #reader: ReplyReader;
+  readonly #encode: (entry: LogEntry) => string;
+  readonly #onEnd: (error?: Error) => void;
+  /** It is being sent already, or the connection takes nothing. */
+  #busy = false;
+  #ended = false;
+
+  /** `onEnd` is called once: when all was sent, the reader has left, or the connection was lost. */
+  constructor(socket: Socket, reader: ReplyReader, positions: boolean, onEnd: (error?: Error) => void) {
+    this.#socket = socket;
+    this.#reader = reader;
+    this.#encode = positions ? positioned : plain;
+    this.#onEnd = onEnd;
+    reader.onReadable(() => this.go());
+  }
+
+  /** Sends what is there. Called from the event loop for each batch of tokens: no promise, no timer. */
+  go(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      this.#busy = this.#send();
+    } catch (error) {
+      this.#end(error instanceof Error ? error : new Error(messageOf(error)));
+    }
+  }
+
+  /** True when it has to wait for the connection, or has ended. */
+  #send(): boolean {
+    for (;;) {
+      const entries = this.#reader.take();
+      if (!entries) return this.#end();
+      if (entries.length === 0) return false;
+      if (this.#socket.send(entries.map(this.#encode))) continue;
+      this.#reader.merge();
+      void this.#socket.drained().then((open) => {
+        if (!open) this.#end();
+        else {
+          this.#busy = false;
+          this.go();
+        }
+      });
+      return true;
+    }
+  }
+
+  #end(error?: Error): true {
+    if (!this.#ended) {
+      this.#ended = true;
+      void this.#reader.return();
+      this.#onEnd(error);
+    }
+    return true;
+  }
+}
+
+function plain({ json }: LogEntry): string {
+  return json;
+}
+
+function positioned({ positioned: json }: LogEntry): string {
+  return json;
+}
