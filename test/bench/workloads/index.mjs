@@ -1,0 +1,5 @@
+import w1 from './w1-burst.mjs';
+import w2 from './w2-paced.mjs';
+
+/** In the order in which they are played and published. */
+export const workloads = [w1, w2];
