@@ -19,7 +19,29 @@ const socketIo = {
   kindAt: '42["streaming_'.length,
   token: { before: '42["streaming_token",{"streamId":"', between: '","content":"', after: '"}]' },
 };
-export const dialects = { waggle, socketIo };
+
+/** HTTP/1.1 on a kept connection; `X` in the body is the question. */
+const post = (path, body, headers = '') => {
+  const [before, after] = body.split('X');
+  return (question) => {
+    const text = before + JSON.stringify(question).slice(1, -1) + after;
+    const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n${headers}`;
+    return `${head}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+  };
+};
+const chat = '{"content":"X","user_id":"bench"}';
+const sse = { ...waggle, http: true, request: post('/chat/stream', chat, 'Accept: text/event-stream\r\n') };
+const ndjson = {
+  ...waggle,
+  http: true,
+  request: post('/chat/stream', chat, 'Accept: application/x-ndjson\r\n'),
+};
+const ollama = {
+  ...waggle,
+  http: true,
+  request: post('/api/chat', '{"model":"bench","messages":[{"role":"user","content":"X"}],"stream":true}'),
+};
+export const dialects = { waggle, socketIo, sse, ndjson, ollama };
 
 /** All streams have ids of this length, so that frames are equally long everywhere. */
 export const streamIdChars = 24;

@@ -1,4 +1,5 @@
 import { contentBytes, textOf } from '../answers/corpus.mjs';
+import { lineContentAt } from '../mock/line.mjs';
 import { contentAt, overheadBytes } from './frames.mjs';
 
 const startKind = 's'.charCodeAt(0) * 256 + 't'.charCodeAt(0);
@@ -6,6 +7,7 @@ const tokenKind = 't'.charCodeAt(0) * 256 + 'o'.charCodeAt(0);
 const endKind = 'e'.charCodeAt(0) * 256 + 'n'.charCodeAt(0);
 /** Tokens until all streams that began at once have settled; what comes before says how long a beginning takes. */
 const settledTokens = 5;
+const quote = '"'.charCodeAt(0);
 const nowUs = () => Number(process.hrtime.bigint() / 1000n);
 
 /** What one stream has to be, checked by counting: frames, bytes of content, one start and one end. */
@@ -83,6 +85,42 @@ export class ExactStream {
     else if (frame.type === 'streaming_end')
       this.#onEnd(this.#text === textOf(this.#count) ? undefined : 'the text is not what was sent');
     else this.#onEnd(`an unexpected frame: ${JSON.stringify(frame).slice(0, 200)}`);
+  }
+}
+
+/** What the mock of Ollama sends, read directly. */
+export class StampedLines {
+  frames = 0;
+  lateUs = [];
+  gapsUs = [];
+  firstUs;
+  #askedUs = nowUs();
+  #lastUs;
+  #count;
+  #onEnd;
+
+  constructor(_, count, onEnd) {
+    this.#count = count;
+    this.#onEnd = onEnd;
+  }
+
+  get tokens() {
+    return this.#count;
+  }
+
+  text(bytes, from) {
+    const at = from + lineContentAt;
+    if (bytes[at] === quote)
+      return this.#onEnd(
+        this.frames === this.#count ? undefined : `${this.frames} lines for ${this.#count} tokens`,
+      );
+    const now = nowUs();
+    if (this.#lastUs === undefined) this.firstUs = now - this.#askedUs;
+    if (++this.frames > settledTokens) {
+      this.lateUs.push(now - Number(bytes.latin1Slice(at, at + 16)));
+      this.gapsUs.push(now - this.#lastUs);
+    }
+    this.#lastUs = now;
   }
 }
 

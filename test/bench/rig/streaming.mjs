@@ -12,7 +12,7 @@ export async function streamingRound(contender, steps, { mock, env } = {}) {
   try {
     const mockPort = upstream && (await upstream.ask({ do: 'listen' })).port;
     server = await startServer(contender, { ...env, ...(mockPort && { OLLAMA_PORT: String(mockPort) }) });
-    const client = await startProgram(contender.program ?? 'client/ws-client.mjs');
+    const client = await startProgram('client/client.mjs');
     clients.push(client, ...(upstream ? [upstream] : []));
     await client.ask({ do: 'connect', port: server.port, count: steps.connections, ...contender.client });
     if (steps.exact) expectWhole(await client.ask({ do: 'streams', kind: 'exact', ...steps.exact }));
@@ -21,11 +21,34 @@ export async function streamingRound(contender, steps, { mock, env } = {}) {
       ? await withinStreams({ server, clients, client }, steps.within)
       : await measured({ server, clients }, () => client.ask({ do: 'streams', ...steps.measured }));
     expectWhole(window.result);
+    const added = [];
+    for (const step of steps.added ?? []) added.push(await addedBy(client, mockPort, step));
     const late =
       steps.stamped && expectWhole(await client.ask({ do: 'streams', kind: 'stamped', ...steps.stamped }));
-    return { window, late };
+    return { window, late, added };
   } finally {
     await Promise.all([server, upstream, ...clients].map((each) => each?.stop()));
+  }
+}
+
+/** What the way through the server takes longer than the direct one, for `on` streams at the same time. */
+async function addedBy(client, mockPort, { on, ...how }) {
+  const direct = await startProgram('client/client.mjs');
+  try {
+    await direct.ask({ do: 'connect', port: mockPort, count: on, dialectName: 'ollama' });
+    const few = { on, question: 'stamped 10', tokens: 10 };
+    await direct.ask({ do: 'streams', kind: 'stampedLines', ...few });
+    await client.ask({ do: 'streams', kind: 'stamped', ...few });
+    const straight = expectWhole(await direct.ask({ do: 'streams', kind: 'stampedLines', on, ...how }));
+    const through = expectWhole(await client.ask({ do: 'streams', kind: 'stamped', on, ...how }));
+    const difference = (of, percentile) => (through[of][percentile] - straight[of][percentile]) / 1000;
+    return {
+      [`first token p50 ms at ${on}`]: difference('firstUs', 'p50'),
+      [`first token p99 ms at ${on}`]: difference('firstUs', 'p99'),
+      [`gap p99 ms at ${on}`]: difference('gapUs', 'p99'),
+    };
+  } finally {
+    await direct.stop();
   }
 }
 

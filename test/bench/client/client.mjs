@@ -1,10 +1,16 @@
-/** The clients of all WebSocket workloads: one process, raw sockets, told what to do by the rig. */
+/** The clients of all workloads: one process, raw sockets, told what to do by the rig. */
 import { RawConnection } from './connection.mjs';
 import { dialects } from './frames.mjs';
+import { HttpConnection } from './http-connection.mjs';
 import { percentiles } from './percentile.mjs';
-import { CountedStream, ExactStream, StampedStream } from './stream.mjs';
+import { CountedStream, ExactStream, StampedLines, StampedStream } from './stream.mjs';
 
-const streamKinds = { counted: CountedStream, exact: ExactStream, stamped: StampedStream };
+const streamKinds = {
+  counted: CountedStream,
+  exact: ExactStream,
+  stamped: StampedStream,
+  stampedLines: StampedLines,
+};
 /** Handshakes under way at the same time, below every listen backlog. */
 const openAtOnce = 100;
 
@@ -39,7 +45,7 @@ const actions = {
         total.frames += stream.frames;
         if (mistake) total.mistakes.push(mistake);
         else total.tokens += stream.tokens;
-        if (kind === 'stamped') {
+        if (kind.startsWith('stamped')) {
           for (const late of stream.lateUs) times.lateUs.push(late);
           for (const gap of stream.gapsUs) times.gapsUs.push(gap);
           times.firstUs.push(stream.firstUs);
@@ -47,7 +53,7 @@ const actions = {
       }
     }
     total.mistakes = total.mistakes.slice(0, 3);
-    if (kind !== 'stamped') return total;
+    if (!kind.startsWith('stamped')) return total;
     return {
       ...total,
       lateUs: percentiles(times.lateUs),
@@ -119,6 +125,7 @@ function openMany(from, to) {
   const { port, path, dialectName } = where;
   return Promise.all(
     Array.from({ length: to - from }, (_, index) => {
+      if (dialect.http) return HttpConnection.open(port);
       const place = path.startsWith('/socket.io') ? path : `${path}${from + index}`;
       return RawConnection.open(port, place, dialectName);
     }),
