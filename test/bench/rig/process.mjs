@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
+import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 export const benchRoot = fileURLToPath(new URL('../', import.meta.url));
@@ -32,9 +33,10 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a command on the given cores; `onCore` undefined leaves it to the kernel. */
-export function launch(command, { onCore, env = {}, ipc = false } = {}) {
-  const pinned = onCore === undefined ? command : ['taskset', '-c', String(onCore), ...command];
+/** Starts a command on one core, or on `all`: the rig's own core would be inherited. */
+export function launch(command, { onCore, env = {}, ipc = false }) {
+  const cores = onCore === 'all' ? `0-${cpus().length - 1}` : String(onCore);
+  const pinned = ['taskset', '-c', cores, ...command];
   const child = spawn(pinned[0], pinned.slice(1), {
     cwd: benchRoot,
     env: { ...process.env, NODE_OPTIONS: '', ...env },
@@ -94,7 +96,7 @@ export async function startServer(contender, env = {}) {
   const port = await freePort();
   const { command, env: more = {} } = contender.launch(port, env);
   const child = launch(command, {
-    onCore: serverCore,
+    onCore: contender.onCore ?? serverCore,
     env: { HOST: '127.0.0.1', PORT: String(port), ...env, ...more },
   });
   await untilHealthy(child, port);

@@ -1,6 +1,6 @@
 import { answer } from '../answers/answer.mjs';
 
-/** The agent loop that all servers share, as a plugin of a user. */
+/** The agent loop and the task that all contenders share, as a plugin of a user. */
 export default {
   name: 'bench-agent',
   apiVersion: 1,
@@ -8,6 +8,12 @@ export default {
     ctx.addAgent({
       name: 'bench',
       generateResponseStream: ({ messages }) => answer(messages.at(-1).content),
+    });
+    ctx.registerTask({
+      name: 'bench:spin',
+      lane: 'worker',
+      module: new URL('../tasks/spin.mjs', import.meta.url),
+      exposed: true,
     });
   },
 };
