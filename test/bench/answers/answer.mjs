@@ -4,8 +4,8 @@ import { Metronome } from './metronome.mjs';
 /**
  * The agent loop of every server under test. The question says what the answer looks like:
  * `burst <tokens in one yield> <tokens> <tokens in one turn of the event loop>`,
- * `paced <tokens>`, one token every 20 ms, `stamped <tokens>`, the same with the time in place of the text,
- * and `held <tokens> <ms>`, paced with a pause after the first token.
+ * `paced <tokens>`, one token every 20 ms, `stamped <tokens>`, the same with the time in place of the text, and
+ * `paced <tokens> <ms>`, with the first token at once and a pause after it, so that others can join.
  */
 const metronome = new Metronome();
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -47,7 +47,7 @@ async function* paced(count, holdMs, isStamped) {
   const place = metronome.place();
   for (let at = 0; at < count; at++) {
     if (at === 1 && holdMs > 0) await new Promise((resolve) => setTimeout(resolve, holdMs));
-    await metronome.beat(place);
+    if (at > 0 || holdMs === 0) await metronome.beat(place);
     yield { type: 'text', content: isStamped ? stamp() : tokens[at % corpusTokens] };
   }
   yield done;

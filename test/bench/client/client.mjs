@@ -1,4 +1,5 @@
 /** The clients of all workloads: one process, raw sockets, told what to do by the rig. */
+import { textOf } from '../answers/corpus.mjs';
 import { RawConnection } from './connection.mjs';
 import { dialects } from './frames.mjs';
 import { HttpConnection } from './http-connection.mjs';
@@ -90,19 +91,59 @@ const actions = {
     };
   },
 
-  /** One asks, all others read along from the second token on. */
-  async fanOut({ question, tokens, position }) {
+  /** One asks, all others read along from the second token on; answers when all have joined. */
+  async joinAll({ question, tokens, position }) {
     const [first, ...others] = connections;
-    const { promise: started, resolve: onStarted } = Promise.withResolvers?.() ?? withResolvers();
-    const own = ask(first, question, tokens, CountedStream, onStarted);
-    const streamId = await started;
-    const all = await Promise.all([own, ...others.map((each) => join(each, streamId, tokens, position))]);
-    const mistakes = all.flatMap(({ mistake }) => mistake ?? []);
+    const asking = follow(first, question, tokens);
+    const { streamId } = await asking.stream.begun;
+    const joining = others.map((connection) => join(connection, streamId, tokens, position));
+    running = [asking, ...joining].map(({ stream }) => stream);
+    ended = Promise.all([asking, ...joining].map(({ end }) => end));
+    await Promise.all(running.map(({ begun }) => begun));
+    return { joined: running.length };
+  },
+
+  /** The same to its end. */
+  async fanOut(how) {
+    await actions.joinAll(how);
+    return actions.finish();
+  },
+
+  /** Streams on all connections, which are dropped in the middle of it and opened again, all at once. */
+  async storm({ question, tokens }) {
+    const before = connections.map((connection) => followText(connection, dialect.request(question)));
+    const enough = tokens / 5;
+    while (before.some(({ frames }) => frames < enough))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const connection of connections) {
+      connection.onClosed = () => {};
+      connection.onText = () => {};
+      connection.drop();
+    }
+    const dropped = performance.now();
+    const handshakes = [];
+    const after = await Promise.all(
+      before.map(async ({ streamId, text }, index) => {
+        const connection = await openOne(index);
+        handshakes.push(performance.now() - dropped);
+        connections[index] = connection;
+        const reading = followText(connection, dialect.resume(streamId, text.length), text);
+        await reading.goesOn;
+        return reading;
+      }),
+    );
+    const backMs = performance.now() - dropped;
+    await Promise.all(after.map(({ end }) => end));
+    const whole = textOf(tokens);
+    const missing = after.map(({ text }) => whole.length - text.length);
+    const wrong = after.find(({ text }) => text.length >= whole.length && text !== whole);
+    if (wrong) throw new Error('a text is not what was sent');
+    const perToken = whole.length / tokens;
     return {
-      tokens: all.reduce((sum, { stream, mistake }) => sum + (mistake ? 0 : stream.tokens), 0),
-      frames: all.reduce((sum, { stream }) => sum + stream.frames, 0),
-      streams: all.length,
-      mistakes: mistakes.slice(0, 3),
+      backMs,
+      handshakeP99Ms: percentiles(handshakes, [99]).p99,
+      lost: Math.round(missing.reduce((sum, each) => sum + Math.max(0, each), 0) / perToken),
+      incomplete: missing.filter((each) => each > 0).length,
     };
   },
 
@@ -113,71 +154,78 @@ const actions = {
   },
 };
 
-function withResolvers() {
-  let resolve;
-  const promise = new Promise((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
+function openMany(from, to) {
+  return Promise.all(Array.from({ length: to - from }, (_, index) => openOne(from + index)));
 }
 
-function openMany(from, to) {
+function openOne(index) {
   const { port, path, dialectName } = where;
-  return Promise.all(
-    Array.from({ length: to - from }, (_, index) => {
-      if (dialect.http) return HttpConnection.open(port);
-      const place = path.startsWith('/socket.io') ? path : `${path}${from + index}`;
-      return RawConnection.open(port, place, dialectName);
-    }),
-  );
+  if (dialect.http) return HttpConnection.open(port);
+  const place = path.startsWith('/socket.io') ? path : `${path}${index}`;
+  return RawConnection.open(port, place, dialectName);
 }
 
 const framesOf = (streams) => streams.reduce((sum, { frames }) => sum + frames, 0);
 
 function follow(connection, question, tokens) {
-  let stream;
-  const make = (onEnd) => {
-    stream = new CountedStream(dialect, tokens, onEnd);
-    return stream;
-  };
-  const end = read(connection, make, undefined, () => connection.send(dialect.request(question)));
-  return { stream, end };
-}
-
-function ask(connection, question, tokens, Stream, onStarted) {
-  return read(
-    connection,
-    (onEnd) => new Stream(dialect, tokens, onEnd),
-    onStarted,
-    () => connection.send(dialect.request(question)),
-  );
+  return readCounted(connection, tokens, 0, dialect.request(question));
 }
 
 function join(connection, streamId, tokens, position) {
-  return read(
-    connection,
-    (onEnd) => new CountedStream(dialect, tokens, onEnd, 1),
-    undefined,
-    () => connection.send(dialect.resume(streamId, position)),
-  );
+  return readCounted(connection, tokens, 1, dialect.resume(streamId, position));
 }
 
-function read(connection, make, onStarted, begin) {
+function readCounted(connection, tokens, from, text) {
+  let stream;
+  const make = (onEnd) => {
+    stream = new CountedStream(dialect, tokens, onEnd, from);
+    return stream;
+  };
+  const end = read(connection, make, text);
+  return { stream, end };
+}
+
+function ask(connection, question, tokens, Stream) {
+  return read(connection, (onEnd) => new Stream(dialect, tokens, onEnd), dialect.request(question));
+}
+
+function read(connection, make, text) {
   return new Promise((resolve) => {
     const stream = make((mistake) => {
       connection.onText = () => {};
       resolve({ stream, mistake });
     });
-    connection.onText = (bytes, from, to) => {
-      stream.text(bytes, from, to);
-      if (onStarted && stream.streamId) {
-        onStarted(stream.streamId);
-        onStarted = undefined;
-      }
-    };
+    connection.onText = (bytes, from, to) => stream.text(bytes, from, to);
     connection.onClosed = () => resolve({ stream, mistake: 'the connection was closed' });
-    begin();
+    connection.send(text);
   });
+}
+
+/** Reads a stream as its text. `goesOn` resolves at the first token, or at the end where none is left. */
+function followText(connection, request, text = '') {
+  const reading = { text, frames: 0, streamId: undefined };
+  reading.goesOn = new Promise((goOn) => {
+    reading.end = new Promise((resolve) => {
+      connection.onText = (bytes, from, to) => {
+        const frame = dialect.read(bytes.toString('utf8', from, to));
+        if (frame.type === 'streaming_start') reading.streamId = frame.streamId;
+        else if (frame.type === 'streaming_token') {
+          reading.text += frame.content;
+          reading.frames++;
+          goOn();
+        } else {
+          goOn();
+          resolve();
+        }
+      };
+      connection.onClosed = () => {
+        goOn();
+        resolve();
+      };
+    });
+  });
+  connection.send(request);
+  return reading;
 }
 
 process.on('message', async ({ do: action, ...how }) => {

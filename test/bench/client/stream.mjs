@@ -16,6 +16,11 @@ export class CountedStream {
   contentBytes = 0;
   started = 0;
   streamId;
+  #onBegun;
+  /** Resolves with this stream when it has begun. */
+  begun = new Promise((resolve) => {
+    this.#onBegun = resolve;
+  });
   #dialect;
   #overhead;
   #from;
@@ -45,8 +50,12 @@ export class CountedStream {
     } else if (kind === startKind) {
       this.started++;
       this.streamId = this.#dialect.read(bytes.toString('utf8', from, to)).streamId;
+      this.#onBegun(this);
     } else if (kind === endKind) this.#onEnd(this.#mistake());
-    else this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
+    else {
+      this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
+      this.#onBegun(this);
+    }
   }
 
   #mistake() {

@@ -47,23 +47,30 @@ export function judge(gate, rounds) {
 
 /** Per contender: its figure, its spread, and its ratio to the reference of the same round. */
 export function rowsOf(contenders, rounds, reference) {
-  return contenders.map(({ name, ours }) => {
+  return contenders.map(({ name, ours, rival }) => {
     const metrics = {};
     const names = new Set(rounds.flatMap((round) => Object.keys(round[name]?.metrics ?? {})));
     for (const metric of names) metrics[metric] = quartiles(figuresOf(rounds, name, metric));
     const ratios = rounds.map((round) => round[name]?.metrics.value / round[reference]?.metrics.value);
     const busy = rounds.filter((round) => round[name]?.busy).length;
-    return { name, ours: ours === true, ratio: quartiles(ratios), metrics, ...(busy && { busy }) };
+    return {
+      name,
+      ours: ours === true,
+      ...(rival && { rival }),
+      ratio: quartiles(ratios),
+      metrics,
+      ...(busy && { busy }),
+    };
   });
 }
 
 /** Peers that are ahead of us outside the quartiles. A reference is no peer: it leaves things out. */
 export function aheadOf(ours, rows, { atLeast = false, references = [] } = {}) {
-  const own = rows.find(({ name }) => name === ours)?.metrics.value;
-  if (!own) return [];
+  const figureOf = (wanted) => rows.find(({ name }) => name === wanted)?.metrics.value;
   return rows
-    .filter(({ name, ours: isOurs, metrics: { value } }) => {
-      if (isOurs || references.includes(name) || !value) return false;
+    .filter(({ name, ours: isOurs, rival = ours, metrics: { value } }) => {
+      const own = figureOf(rival);
+      if (isOurs || references.includes(name) || !value || !own) return false;
       return atLeast ? value.q1 > own.q3 : value.q3 < own.q1;
     })
     .map(({ name }) => name);

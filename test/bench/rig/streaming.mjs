@@ -67,6 +67,23 @@ async function withinStreams({ server, clients, client }, { question, tokens, ms
   return { ...window, result: { ...whole, frames, tokens: (frames * whole.tokens) / whole.frames } };
 }
 
+/** One round of one server with many readers of one stream. */
+export async function fanOutRound(contender, { connections, warmUp, measured: how }) {
+  const server = await startServer(contender);
+  const client = await startProgram('client/client.mjs');
+  try {
+    await client.ask({ do: 'connect', port: server.port, count: connections, ...contender.client });
+    expectWhole(await client.ask({ do: 'fanOut', ...warmUp }));
+    await client.ask({ do: 'joinAll', ...how });
+    const window = await measured({ server, clients: [client] }, () => client.ask({ do: 'finish' }));
+    expectWhole(window.result);
+    return window;
+  } finally {
+    await client.stop();
+    await server.stop();
+  }
+}
+
 /** A server that loses or changes something is not measured. */
 export function expectWhole(result) {
   if (result.mistakes.length > 0) throw new Error(`streams are not whole: ${result.mistakes.join('; ')}`);

@@ -68,7 +68,8 @@ async def answer(question):
     for at in range(numbers[0]):
         if at == 1 and len(numbers) > 1:
             await asyncio.sleep(numbers[1] / 1000)
-        await metronome.beat(place)
+        if at > 0 or len(numbers) == 1:
+            await metronome.beat(place)
         yield stamp() if kind == "stamped" else tokens[at % len(tokens)]
 
 
