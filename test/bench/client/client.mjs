@@ -1,0 +1,238 @@
+/** The clients of all workloads: one process, raw sockets, told what to do by the rig. */
+import { textOf } from '../answers/corpus.mjs';
+import { RawConnection } from './connection.mjs';
+import { dialects } from './frames.mjs';
+import { HttpConnection } from './http-connection.mjs';
+import { percentiles } from './percentile.mjs';
+import { CountedStream, ExactStream, StampedLines, StampedStream } from './stream.mjs';
+
+const streamKinds = {
+  counted: CountedStream,
+  exact: ExactStream,
+  stamped: StampedStream,
+  stampedLines: StampedLines,
+};
+/** Handshakes under way at the same time, below every listen backlog. */
+const openAtOnce = 100;
+
+let connections = [];
+let dialect;
+let where;
+/** What `begin` has begun. */
+let running = [];
+let ended;
+
+const actions = {
+  async connect({ port, count, path = '/ws/c', dialectName = 'waggle' }) {
+    dialect = dialects[dialectName];
+    where = { port, path, dialectName };
+    const begun = performance.now();
+    for (let at = connections.length; at < count; at += openAtOnce)
+      connections.push(...(await openMany(at, Math.min(count, at + openAtOnce))));
+    return { connections: connections.length, ms: performance.now() - begun };
+  },
+
+  /** One stream on each of the first `on` connections, `waves` times, with a pause in between. */
+  async streams({ question, tokens, on = connections.length, waves = 1, pauseMs = 0, kind = 'counted' }) {
+    const total = { tokens: 0, frames: 0, streams: 0, mistakes: [] };
+    const times = { lateUs: [], gapsUs: [], firstUs: [] };
+    for (let wave = 0; wave < waves; wave++) {
+      if (wave > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const streams = await Promise.all(
+        connections.slice(0, on).map((connection) => ask(connection, question, tokens, streamKinds[kind])),
+      );
+      for (const { stream, mistake } of streams) {
+        total.streams++;
+        total.frames += stream.frames;
+        if (mistake) total.mistakes.push(mistake);
+        else total.tokens += stream.tokens;
+        if (kind.startsWith('stamped')) {
+          for (const late of stream.lateUs) times.lateUs.push(late);
+          for (const gap of stream.gapsUs) times.gapsUs.push(gap);
+          times.firstUs.push(stream.firstUs);
+        }
+      }
+    }
+    total.mistakes = total.mistakes.slice(0, 3);
+    if (!kind.startsWith('stamped')) return total;
+    return {
+      ...total,
+      lateUs: percentiles(times.lateUs),
+      gapUs: { ...percentiles(times.gapsUs), max: times.gapsUs.reduce((a, b) => Math.max(a, b), 0) },
+      firstUs: percentiles(times.firstUs),
+    };
+  },
+
+  /** Streams on all connections that go on; answers when each of them has so many tokens. */
+  async begin({ question, tokens, settled = 5 }) {
+    const reading = connections.map((connection) => follow(connection, question, tokens));
+    running = reading.map(({ stream }) => stream);
+    ended = Promise.all(reading.map(({ end }) => end));
+    while (running.some(({ frames }) => frames < settled)) {
+      const first = await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 20))]);
+      if (first) throw new Error(`streams ended early: ${first.find(({ mistake }) => mistake)?.mistake}`);
+    }
+    return { frames: framesOf(running) };
+  },
+
+  /** Frames of those streams so far. */
+  async count() {
+    return { frames: framesOf(running) };
+  },
+
+  /** Answers when all of those have ended. */
+  async finish() {
+    const all = await ended;
+    return {
+      tokens: all.reduce((sum, { stream, mistake }) => sum + (mistake ? 0 : stream.tokens), 0),
+      frames: framesOf(running),
+      streams: all.length,
+      mistakes: all.flatMap(({ mistake }) => mistake ?? []).slice(0, 3),
+    };
+  },
+
+  /** One asks, all others read along from the second token on; answers when all have joined. */
+  async joinAll({ question, tokens, position }) {
+    const [first, ...others] = connections;
+    const asking = follow(first, question, tokens);
+    const { streamId } = await asking.stream.begun;
+    const joining = others.map((connection) => join(connection, streamId, tokens, position));
+    running = [asking, ...joining].map(({ stream }) => stream);
+    ended = Promise.all([asking, ...joining].map(({ end }) => end));
+    await Promise.all(running.map(({ begun }) => begun));
+    return { joined: running.length };
+  },
+
+  /** The same to its end. */
+  async fanOut(how) {
+    await actions.joinAll(how);
+    return actions.finish();
+  },
+
+  /** Streams on all connections, which are dropped in the middle of it and opened again, all at once. */
+  async storm({ question, tokens }) {
+    const before = connections.map((connection) => followText(connection, dialect.request(question)));
+    const enough = tokens / 5;
+    while (before.some(({ frames }) => frames < enough))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const connection of connections) {
+      connection.onClosed = () => {};
+      connection.onText = () => {};
+      connection.drop();
+    }
+    const dropped = performance.now();
+    const handshakes = [];
+    const after = await Promise.all(
+      before.map(async ({ streamId, text }, index) => {
+        const connection = await openOne(index);
+        handshakes.push(performance.now() - dropped);
+        connections[index] = connection;
+        const reading = followText(connection, dialect.resume(streamId, text.length), text);
+        await reading.goesOn;
+        return reading;
+      }),
+    );
+    const backMs = performance.now() - dropped;
+    await Promise.all(after.map(({ end }) => end));
+    const whole = textOf(tokens);
+    const missing = after.map(({ text }) => whole.length - text.length);
+    const wrong = after.find(({ text }) => text.length >= whole.length && text !== whole);
+    if (wrong) throw new Error('a text is not what was sent');
+    const perToken = whole.length / tokens;
+    return {
+      backMs,
+      handshakeP99Ms: percentiles(handshakes, [99]).p99,
+      lost: Math.round(missing.reduce((sum, each) => sum + Math.max(0, each), 0) / perToken),
+      incomplete: missing.filter((each) => each > 0).length,
+    };
+  },
+
+  async leave() {
+    for (const connection of connections) connection.drop();
+    connections = [];
+    return { connections: 0 };
+  },
+};
+
+function openMany(from, to) {
+  return Promise.all(Array.from({ length: to - from }, (_, index) => openOne(from + index)));
+}
+
+function openOne(index) {
+  const { port, path, dialectName } = where;
+  if (dialect.http) return HttpConnection.open(port);
+  const place = path.startsWith('/socket.io') ? path : `${path}${index}`;
+  return RawConnection.open(port, place, dialectName);
+}
+
+const framesOf = (streams) => streams.reduce((sum, { frames }) => sum + frames, 0);
+
+function follow(connection, question, tokens) {
+  return readCounted(connection, tokens, 0, dialect.request(question));
+}
+
+function join(connection, streamId, tokens, position) {
+  return readCounted(connection, tokens, 1, dialect.resume(streamId, position));
+}
+
+function readCounted(connection, tokens, from, text) {
+  let stream;
+  const make = (onEnd) => {
+    stream = new CountedStream(dialect, tokens, onEnd, from);
+    return stream;
+  };
+  const end = read(connection, make, text);
+  return { stream, end };
+}
+
+function ask(connection, question, tokens, Stream) {
+  return read(connection, (onEnd) => new Stream(dialect, tokens, onEnd), dialect.request(question));
+}
+
+function read(connection, make, text) {
+  return new Promise((resolve) => {
+    const stream = make((mistake) => {
+      connection.onText = () => {};
+      resolve({ stream, mistake });
+    });
+    connection.onText = (bytes, from, to) => stream.text(bytes, from, to);
+    connection.onClosed = () => resolve({ stream, mistake: 'the connection was closed' });
+    connection.send(text);
+  });
+}
+
+/** Reads a stream as its text. `goesOn` resolves at the first token, or at the end where none is left. */
+function followText(connection, request, text = '') {
+  const reading = { text, frames: 0, streamId: undefined };
+  reading.goesOn = new Promise((goOn) => {
+    reading.end = new Promise((resolve) => {
+      connection.onText = (bytes, from, to) => {
+        const frame = dialect.read(bytes.toString('utf8', from, to));
+        if (frame.type === 'streaming_start') reading.streamId = frame.streamId;
+        else if (frame.type === 'streaming_token') {
+          reading.text += frame.content;
+          reading.frames++;
+          goOn();
+        } else {
+          goOn();
+          resolve();
+        }
+      };
+      connection.onClosed = () => {
+        goOn();
+        resolve();
+      };
+    });
+  });
+  connection.send(request);
+  return reading;
+}
+
+process.on('message', async ({ do: action, ...how }) => {
+  try {
+    process.send(await actions[action](how));
+  } catch (error) {
+    process.send({ error: `client: ${error.stack}` });
+  }
+});
+process.on('disconnect', () => process.exit());

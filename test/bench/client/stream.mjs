@@ -1,0 +1,179 @@
+import { contentBytes, textOf } from '../answers/corpus.mjs';
+import { lineContentAt } from '../mock/line.mjs';
+import { contentAt, overheadBytes } from './frames.mjs';
+
+const startKind = 's'.charCodeAt(0) * 256 + 't'.charCodeAt(0);
+const tokenKind = 't'.charCodeAt(0) * 256 + 'o'.charCodeAt(0);
+const endKind = 'e'.charCodeAt(0) * 256 + 'n'.charCodeAt(0);
+/** Tokens until all streams that began at once have settled; what comes before says how long a beginning takes. */
+const settledTokens = 5;
+const quote = '"'.charCodeAt(0);
+const nowUs = () => Number(process.hrtime.bigint() / 1000n);
+
+/** What one stream has to be, checked by counting: frames, bytes of content, one start and one end. */
+export class CountedStream {
+  frames = 0;
+  contentBytes = 0;
+  started = 0;
+  streamId;
+  #onBegun;
+  /** Resolves with this stream when it has begun. */
+  begun = new Promise((resolve) => {
+    this.#onBegun = resolve;
+  });
+  #dialect;
+  #overhead;
+  #from;
+  #count;
+  #onEnd;
+
+  /** Of `count` tokens those from `from` on are awaited. */
+  constructor(dialect, count, onEnd, from = 0) {
+    this.#dialect = dialect;
+    this.#overhead = overheadBytes(dialect);
+    this.#count = count;
+    this.#from = from;
+    this.#onEnd = onEnd;
+  }
+
+  /** Tokens that were verified so far, once it has ended. */
+  get tokens() {
+    return this.#count - this.#from;
+  }
+
+  text(bytes, from, to) {
+    const at = from + this.#dialect.kindAt;
+    const kind = bytes[at] * 256 + bytes[at + 1];
+    if (kind === tokenKind) {
+      this.frames++;
+      this.contentBytes += to - from - this.#overhead;
+    } else if (kind === startKind) {
+      this.started++;
+      this.streamId = this.#dialect.read(bytes.toString('utf8', from, to)).streamId;
+      this.#onBegun(this);
+    } else if (kind === endKind) this.#onEnd(this.#mistake());
+    else {
+      this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
+      this.#onBegun(this);
+    }
+  }
+
+  #mistake() {
+    const wanted = contentBytes(this.#count) - contentBytes(this.#from);
+    if (this.started !== 1) return `${this.started} starts`;
+    if (this.contentBytes !== wanted) return `${this.contentBytes} bytes of content in place of ${wanted}`;
+    return this.frames > this.tokens ? `${this.frames} frames for ${this.tokens} tokens` : undefined;
+  }
+}
+
+/** The same with every frame parsed and the text compared. */
+export class ExactStream {
+  frames = 0;
+  #text = '';
+  #started = false;
+  #dialect;
+  #count;
+  #onEnd;
+
+  constructor(dialect, count, onEnd) {
+    this.#dialect = dialect;
+    this.#count = count;
+    this.#onEnd = onEnd;
+  }
+
+  get tokens() {
+    return this.#count;
+  }
+
+  text(bytes, from, to) {
+    const frame = this.#dialect.read(bytes.toString('utf8', from, to));
+    if (frame.type === 'streaming_token' && this.#started) {
+      this.frames++;
+      this.#text += frame.content;
+    } else if (frame.type === 'streaming_start' && !this.#started) this.#started = true;
+    else if (frame.type === 'streaming_end')
+      this.#onEnd(this.#text === textOf(this.#count) ? undefined : 'the text is not what was sent');
+    else this.#onEnd(`an unexpected frame: ${JSON.stringify(frame).slice(0, 200)}`);
+  }
+}
+
+/** What the mock of Ollama sends, read directly. */
+export class StampedLines {
+  frames = 0;
+  lateUs = [];
+  gapsUs = [];
+  firstUs;
+  #askedUs = nowUs();
+  #lastUs;
+  #count;
+  #onEnd;
+
+  constructor(_, count, onEnd) {
+    this.#count = count;
+    this.#onEnd = onEnd;
+  }
+
+  get tokens() {
+    return this.#count;
+  }
+
+  text(bytes, from) {
+    const at = from + lineContentAt;
+    if (bytes[at] === quote)
+      return this.#onEnd(
+        this.frames === this.#count ? undefined : `${this.frames} lines for ${this.#count} tokens`,
+      );
+    const now = nowUs();
+    if (this.#lastUs === undefined) this.firstUs = now - this.#askedUs;
+    if (++this.frames > settledTokens) {
+      this.lateUs.push(now - Number(bytes.latin1Slice(at, at + 16)));
+      this.gapsUs.push(now - this.#lastUs);
+    }
+    this.#lastUs = now;
+  }
+}
+
+/** For streams whose tokens say when they were sent. */
+export class StampedStream {
+  frames = 0;
+  lateUs = [];
+  gapsUs = [];
+  firstUs;
+  #askedUs = nowUs();
+  #lastUs;
+  #dialect;
+  #count;
+  #onEnd;
+  #contentAt;
+
+  constructor(dialect, count, onEnd) {
+    this.#dialect = dialect;
+    this.#count = count;
+    this.#onEnd = onEnd;
+    this.#contentAt = contentAt(dialect);
+  }
+
+  get tokens() {
+    return this.#count;
+  }
+
+  text(bytes, from, to) {
+    const at = from + this.#dialect.kindAt;
+    const kind = bytes[at] * 256 + bytes[at + 1];
+    if (kind === tokenKind) {
+      const now = nowUs();
+      if (this.#lastUs === undefined) this.firstUs = now - this.#askedUs;
+      if (++this.frames > settledTokens) {
+        const at = from + this.#contentAt;
+        this.lateUs.push(now - Number(bytes.latin1Slice(at, at + 16)));
+        this.gapsUs.push(now - this.#lastUs);
+      }
+      this.#lastUs = now;
+    } else if (kind === endKind)
+      this.#onEnd(
+        this.frames === this.#count ? undefined : `${this.frames} frames for ${this.#count} tokens`,
+      );
+    else if (kind !== startKind)
+      this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
+  }
+}

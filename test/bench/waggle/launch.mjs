@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { benchRoot, nodeFlags, repoRoot } from '../rig/process.mjs';
+
+let folder;
+
+function configFolder() {
+  if (!folder) {
+    folder = mkdtempSync(join(tmpdir(), 'waggle-bench-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  }
+  return folder;
+}
+
+/** Waggle as its users start it, with limits for so many connections and the agent of this bench. */
+export function launchWaggle(port, { OLLAMA_PORT } = {}) {
+  const file = join(configFolder(), `${port}.yaml`);
+  const settings = {
+    server: { logLevel: 'warn', drainTimeoutMs: 500 },
+    plugins: {
+      'transport-uws': { config: { host: '127.0.0.1', port, maxConnections: 12_000 } },
+      'streams-memory': { config: { maxRunning: 4000, maxWaiting: 4000 } },
+      'tasks-tinypool': { config: { workers: 2 } },
+      'agent-ollama': OLLAMA_PORT
+        ? { config: { baseUrl: `http://127.0.0.1:${OLLAMA_PORT}`, model: 'bench' } }
+        : { enabled: false },
+      'agent-queen': { config: { candidates: [OLLAMA_PORT ? 'ollama' : 'bench'] } },
+      'bench-agent': { use: `${benchRoot}waggle/bench-agent.mjs` },
+      'monitor-console': { enabled: false },
+    },
+  };
+  // JSON is YAML, too.
+  writeFileSync(file, JSON.stringify(settings, null, 2));
+  const command = [
+    process.execPath,
+    ...nodeFlags,
+    `${repoRoot}dist/kernel/cli.js`,
+    'start',
+    '--config',
+    file,
+  ];
+  return { command, env: { HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'warn' } };
+}

@@ -1,0 +1,12 @@
+import w1 from './w1-burst.mjs';
+import w2 from './w2-paced.mjs';
+import w3 from './w3-http.mjs';
+import w4 from './w4-tasks.mjs';
+import w5 from './w5-end-to-end.mjs';
+import w6 from './w6-idle.mjs';
+import w7 from './w7-boot.mjs';
+import w8 from './w8-fan-out.mjs';
+import w9 from './w9-storm.mjs';
+
+/** In the order in which they are played and published. */
+export const workloads = [w1, w2, w3, w4, w5, w6, w7, w8, w9];

@@ -1,0 +1,64 @@
+import { node, pythonServer, socketIo, uws, waggle } from '../rig/contender.mjs';
+import { perToken, streamingRound } from '../rig/streaming.mjs';
+
+const beatsPerSecond = 50;
+const ahead = (theirs) => ({
+  text: `ahead of ${theirs}, quartiles apart`,
+  ours: 'waggle',
+  theirs,
+  apart: true,
+});
+
+export default {
+  id: 'W2',
+  title: 'Paced: 500 connections, 50 tokens a second each',
+  unit: 'µs CPU per token',
+  reference: 'uws-limit',
+  references: ['uws-limit', 'uws-naive'],
+  ours: 'waggle',
+  contenders: [
+    { ...waggle(), ours: true },
+    node('uws-limit', 'uws-limit.mjs', uws),
+    node('uws-naive', 'uws-naive.mjs', uws),
+    node('ws', 'ws-push.mjs', ['ws']),
+    node('socket.io', 'socketio-push.mjs', ['socket.io'], socketIo),
+    node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
+    pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
+  ],
+  gates: [
+    { text: 'at most 1.15 times uws-limit', ours: 'waggle', theirs: 'uws-limit', factor: 1.15 },
+    ahead('ws'),
+    ahead('socket.io'),
+    ahead('fastapi'),
+    {
+      text: 'no gap above 200 ms',
+      ours: 'waggle',
+      theirs: 'uws-limit',
+      metric: 'longest gap ms',
+      factor: 0,
+      plus: 200,
+    },
+  ],
+  async measure(contender, { quick }) {
+    const seconds = quick ? 1 : 10;
+    // Slow servers fall behind the beat, and some take longer to begin.
+    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const few = beatsPerSecond * (quick ? 0.4 : 2);
+    const { window, late } = await streamingRound(contender, {
+      connections: 500,
+      exact: { question: 'burst 1 2000 500', tokens: 2000, on: 4 },
+      warmUp: { question: 'burst 1 500 20', tokens: 500, on: 100 },
+      within: { question: `paced ${tokens}`, tokens, ms: seconds * 1000 },
+      stamped: { question: `stamped ${few}`, tokens: few },
+    });
+    const metrics = {
+      ...perToken(window),
+      'late p50 ms': late.lateUs.p50 / 1000,
+      'late p99 ms': late.lateUs.p99 / 1000,
+      'late p99.9 ms': late.lateUs.p999 / 1000,
+      'first token p99 ms': late.firstUs.p99 / 1000,
+      'longest gap ms': late.gapUs.max / 1000,
+    };
+    return { metrics, window };
+  },
+};

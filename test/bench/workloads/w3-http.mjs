@@ -1,0 +1,45 @@
+import { node, pythonServer, uws, waggle } from '../rig/contender.mjs';
+import { perToken, streamingRound } from '../rig/streaming.mjs';
+
+const beatsPerSecond = 50;
+const formats = { SSE: 'sse', NDJSON: 'ndjson' };
+
+const both = (make, name, ...rest) =>
+  Object.entries(formats).map(([format, dialectName]) => ({
+    ...make(`${name}, ${format}`, ...rest),
+    rival: `waggle, ${format}`,
+    client: { dialectName },
+  }));
+
+export default {
+  id: 'W3',
+  title: 'Paced over HTTP: 500 answers at once, 50 tokens a second each',
+  unit: 'µs CPU per token',
+  reference: 'uws-http-limit, SSE',
+  references: ['uws-http-limit, SSE', 'uws-http-limit, NDJSON'],
+  ours: 'waggle, SSE',
+  contenders: [
+    ...both(waggle, 'waggle').map((each) => ({ ...each, ours: true })),
+    ...both(node, 'uws-http-limit', 'uws-http-limit.mjs', uws),
+    ...both(node, 'node:http', 'node-http.mjs', []),
+    ...both(node, 'fastify', 'fastify-http.mjs', ['fastify']),
+    ...both(pythonServer, 'fastapi', 'fastapi_http.py', ['fastapi', 'uvicorn', 'uvloop']),
+  ],
+  gates: Object.keys(formats).map((format) => ({
+    text: `${format}: at most 1.2 times the corked limit`,
+    ours: `waggle, ${format}`,
+    theirs: `uws-http-limit, ${format}`,
+    factor: 1.2,
+  })),
+  async measure(contender, { quick }) {
+    const seconds = quick ? 0.6 : 10;
+    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const { window } = await streamingRound(contender, {
+      connections: 500,
+      exact: { question: 'burst 1 500 100', tokens: 500, on: 4 },
+      warmUp: { question: 'burst 1 100 20', tokens: 100, on: 200 },
+      within: { question: `paced ${tokens}`, tokens, ms: seconds * 1000 },
+    });
+    return { metrics: perToken(window), window };
+  },
+};

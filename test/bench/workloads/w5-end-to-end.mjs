@@ -1,0 +1,63 @@
+import { node, pythonServer, uws, waggle } from '../rig/contender.mjs';
+import { perToken, streamingRound } from '../rig/streaming.mjs';
+
+const beatsPerSecond = 50;
+
+const timesLess = (factor, theirs) => ({
+  text: `at least ${factor} times less than ${theirs}`,
+  ours: 'waggle',
+  theirs,
+  factor: 1 / factor,
+});
+
+export default {
+  id: 'W5',
+  title: 'End to end: from a mock of Ollama to a WebSocket, 200 streams of 50 tokens a second',
+  unit: 'µs CPU per token',
+  reference: 'proxy-limit',
+  ours: 'waggle',
+  contenders: [
+    { ...waggle(), ours: true },
+    node('proxy-limit', 'proxy-limit.mjs', uws),
+    node('ws + ollama', 'ws-ollama.mjs', ['ws', 'ollama']),
+    pythonServer('fastapi + aiohttp', 'fastapi_ollama.py', [
+      'fastapi',
+      'uvicorn',
+      'uvloop',
+      'websockets',
+      'aiohttp',
+    ]),
+  ],
+  gates: [
+    { text: 'at most 1.25 times proxy-limit', ours: 'waggle', theirs: 'proxy-limit', factor: 1.25 },
+    timesLess(2, 'ws + ollama'),
+    timesLess(1.5, 'fastapi + aiohttp'),
+    {
+      text: 'first token at most 1 ms later than directly, p99 of one stream at a time',
+      ours: 'waggle',
+      theirs: 'proxy-limit',
+      metric: 'first token p99 ms at 1',
+      factor: 0,
+      plus: 1,
+    },
+  ],
+  async measure(contender, { quick }) {
+    const seconds = quick ? 1 : 10;
+    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const { window, added } = await streamingRound(
+      contender,
+      {
+        connections: 200,
+        exact: { question: 'burst 1 500 500', tokens: 500, on: 4 },
+        warmUp: { question: `paced ${beatsPerSecond}`, tokens: beatsPerSecond },
+        within: { question: `paced ${tokens}`, tokens, ms: seconds * 1000 },
+        added: [
+          { on: 1, question: 'stamped 10', tokens: 10, waves: quick ? 5 : 60 },
+          { on: 64, question: 'stamped 50', tokens: 50, waves: quick ? 1 : 3 },
+        ],
+      },
+      { mock: { file: 'mock/ollama.mjs' } },
+    );
+    return { metrics: { ...perToken(window), ...Object.assign({}, ...added) }, window };
+  },
+};

@@ -1,0 +1,67 @@
+import { node, pythonServer, socketIo, uws, waggle } from '../rig/contender.mjs';
+import { residentKb } from '../rig/proc-files.mjs';
+import { startProgram, startServer } from '../rig/process.mjs';
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export default {
+  id: 'W6',
+  title: 'Idle: memory of one connection that is open and silent',
+  unit: 'KB per connection at 10000',
+  reference: 'uws-limit',
+  ours: 'waggle',
+  contenders: [
+    { ...waggle(), ours: true },
+    node('uws-limit', 'uws-limit.mjs', uws),
+    node('ws', 'ws-push.mjs', ['ws']),
+    node('socket.io', 'socketio-push.mjs', ['socket.io'], socketIo),
+    node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
+    pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
+  ],
+  gates: [
+    {
+      text: 'at most 1.5 times uws-limit and 1 KB, at 10000',
+      ours: 'waggle',
+      theirs: 'uws-limit',
+      factor: 1.5,
+      plus: 1,
+    },
+    {
+      text: 'at most 1.5 times uws-limit and 1 KB, at 1000',
+      ours: 'waggle',
+      theirs: 'uws-limit',
+      metric: 'KB at 1000',
+      factor: 1.5,
+      plus: 1,
+    },
+  ],
+  async measure(contender, { quick }) {
+    const settleMs = quick ? 300 : 10_000;
+    const server = await startServer(contender);
+    const client = await startProgram('client/client.mjs');
+    try {
+      const connect = (count) =>
+        client
+          .ask({ do: 'connect', port: server.port, count, ...contender.client })
+          .then(() => pause(settleMs));
+      // What the first connections load and compile is no memory of theirs.
+      await connect(100);
+      const base = residentKb(server.pid);
+      await connect(1100);
+      const thousand = residentKb(server.pid);
+      await connect(10_100);
+      const tenThousand = residentKb(server.pid);
+      return {
+        metrics: {
+          value: (tenThousand - base) / 10_000,
+          'KB at 1000': (thousand - base) / 1000,
+          'RSS MB at 100': base / 1024,
+          'RSS MB at 10000': tenThousand / 1024,
+        },
+      };
+    } finally {
+      await client.stop();
+      await server.stop();
+    }
+  },
+};

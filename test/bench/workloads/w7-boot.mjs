@@ -1,0 +1,41 @@
+import { node, pythonServer, uws, waggle } from '../rig/contender.mjs';
+import { residentKb } from '../rig/proc-files.mjs';
+import { freePort, launch, serverCore, stop, untilHealthy } from '../rig/process.mjs';
+
+export default {
+  id: 'W7',
+  title: 'Boot: from the start of the process to the first answer of /health',
+  unit: 'ms',
+  reference: 'uws-limit',
+  ours: 'waggle',
+  contenders: [
+    { ...waggle(), ours: true },
+    node('uws-limit', 'uws-limit.mjs', uws),
+    node('ws', 'ws-push.mjs', ['ws']),
+    node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
+    pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
+  ],
+  gates: [
+    { text: 'at most 250 ms more than uws-limit', ours: 'waggle', theirs: 'uws-limit', factor: 1, plus: 250 },
+  ],
+  async measure(contender, { quick }) {
+    const times = [];
+    let readyKb = 0;
+    for (let run = 0; run < (quick ? 2 : 4); run++) {
+      const port = await freePort();
+      const { command, env } = contender.launch(port, {});
+      const since = performance.now();
+      const child = launch(command, {
+        onCore: serverCore,
+        env: { HOST: '127.0.0.1', PORT: String(port), ...env },
+      });
+      times.push(await untilHealthy(child, port, { since, everyMs: 2 }));
+      readyKb = residentKb(child.pid);
+      await stop(child);
+    }
+    // The first of them may read from the disk.
+    return {
+      metrics: { value: Math.min(...times), 'slowest ms': Math.max(...times), 'RSS MB': readyKb / 1024 },
+    };
+  },
+};
