@@ -42,9 +42,9 @@ export interface TaskCall {
   readonly cancelled: boolean;
   readonly logger: TaskLogger;
   /** Says how far the work is: any plain data. Whoever watches gets the newest. */
-  progress(value: unknown): void;
+  readonly progress: (value: unknown) => void;
   /** Gives a part of the result before the end: any plain data. Whoever watches gets all of them, in order. */
-  partial(value: unknown): void;
+  readonly partial: (value: unknown) => void;
 }
 
 /** How often a task that failed is tried again, and how long it waits before: exponential back-off with full jitter. */

@@ -1,7 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   type Chat,
   type ChatStreams,
+  capability,
   type EventBus,
   type Logger,
   type Reply,
@@ -83,8 +84,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
     const request = {
       ...command,
-      // A capability: whoever knows it may read and cancel the reply.
-      streamId: randomBytes(18).toString('base64url'),
+      streamId: capability(),
       conversationId: command.conversationId ?? randomUUID(),
     };
     const reply = new MemoryReply(request, this.#config, this);

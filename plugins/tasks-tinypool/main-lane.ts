@@ -89,12 +89,13 @@ class MainCall implements TaskCall {
     return this.signal.aborted;
   }
 
-  progress(value: unknown): void {
+  // Functions of their own, because tasks like to take them out of the call.
+  readonly progress = (value: unknown): void => {
     this.#run.tells([{ type: 'progress', value }]);
-  }
+  };
 
-  partial(value: unknown): void {
+  readonly partial = (value: unknown): void => {
     if (this.#run.tells([{ type: 'partial', value }])) return;
     throw new WaggleError('TASK_FAILED', { task: this.#run.name, why: 'it gave too many partial results' });
-  }
+  };
 }

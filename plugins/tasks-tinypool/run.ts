@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import {
   type ClientErrorCode,
+  capability,
   type SubmitOptions,
   type TaskPriority,
   type TaskRun,
@@ -27,8 +27,7 @@ interface Waiting {
 
 /** One run of one task: what is known of it, and who waits for it. What happens to it is the engine's business. */
 export class Run implements TaskRun {
-  // A capability: whoever knows it may cancel the run.
-  readonly id = randomBytes(18).toString('base64url');
+  readonly id = capability();
   readonly kind: Kind;
   readonly priority: TaskPriority;
   readonly timeoutMs: number;

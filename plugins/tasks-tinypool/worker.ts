@@ -53,9 +53,9 @@ class ThreadSide {
     this.#current = work;
     let phase: 'load' | 'run' | 'result' = 'load';
     try {
-      const run = await load(job.url);
+      const run = loaded.get(job.url) ?? (await load(job.url));
       phase = 'run';
-      work.signal.throwIfAborted();
+      if (work.cancelled) throw new Error('it was stopped before it began');
       const output = await run(job.input, work);
       phase = 'result';
       work.flush();
@@ -76,11 +76,12 @@ class ThreadSide {
 /** What a task may do while it runs. */
 class Work implements TaskCall {
   readonly job: Job;
-  readonly logger: TaskLogger;
   readonly #stopped: Int32Array;
   readonly #maxPartials: number;
   readonly #post: (message: FromThread) => void;
-  readonly #abort = new AbortController();
+  /** Made when somebody asks for its signal: most tasks never do. */
+  #abort: AbortController | undefined;
+  #isStopped = false;
   #updates: TaskUpdate[] = [];
   #partials = 0;
   /** Long ago, so that the first update leaves at once, also from a task that never waits. */
@@ -93,9 +94,12 @@ class Work implements TaskCall {
     this.#stopped = stopped;
     this.#maxPartials = maxPartials;
     this.#post = post;
+  }
+
+  get logger(): TaskLogger {
     const log = (level: keyof TaskLogger) => (fields: object, message?: string) =>
-      post({ type: 'log', seq: job.seq, level, fields, message });
-    this.logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
+      this.#post({ type: 'log', seq: this.job.seq, level, fields, message });
+    return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
   }
 
   get taskId(): string {
@@ -107,27 +111,34 @@ class Work implements TaskCall {
   }
 
   get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#isStopped) this.#abort.abort();
+    }
     return this.#abort.signal;
   }
 
   get cancelled(): boolean {
-    return this.signal.aborted || Atomics.load(this.#stopped, 0) === this.job.seq;
+    return this.#isStopped || Atomics.load(this.#stopped, 0) === this.job.seq;
   }
 
-  progress(value: unknown): void {
+  // Functions of their own, because tasks like to take them out of the call.
+  readonly progress = (value: unknown): void => {
     // Only the newest counts.
     if (this.#updates.at(-1)?.type === 'progress') this.#updates.pop();
     this.#tell({ type: 'progress', value });
-  }
+  };
 
-  partial(value: unknown): void {
+  readonly partial = (value: unknown): void => {
     if (++this.#partials > this.#maxPartials)
       throw new Error(`it gave more than ${this.#maxPartials} partial results`);
     this.#tell({ type: 'partial', value });
-  }
+  };
 
   stop(seq: number): void {
-    if (seq === this.job.seq) this.#abort.abort();
+    if (seq !== this.job.seq) return;
+    this.#isStopped = true;
+    this.#abort?.abort();
   }
 
   flush(): void {
@@ -156,6 +167,8 @@ class Work implements TaskCall {
 }
 
 let hooks: Promise<unknown> | undefined;
+// Not left to `import`: with hooks it asks their thread each time.
+const loaded = new Map<string, TaskFunction>();
 
 async function load(url: string): Promise<TaskFunction> {
   // Tasks may be TypeScript and import this package. Only now, because it takes a while and many threads never need it.
@@ -163,6 +176,7 @@ async function load(url: string): Promise<TaskFunction> {
   await hooks;
   const { default: run } = (await import(url)) as { readonly default?: unknown };
   if (typeof run !== 'function') throw new Error('its default export is not a function');
+  loaded.set(url, run as TaskFunction);
   return run as TaskFunction;
 }
 
