@@ -4,6 +4,8 @@ import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from
 const mergedFrameChars = 8 * 1024;
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
+/** Pieces that every reader has are joined when there are so many, because each by itself is work for the garbage collector. */
+const foldFrames = 64;
 /** What one pull gives at the most, so that a long backlog does not fill a reader's buffers in one go. */
 const batchChars = 32 * 1024;
 
@@ -23,6 +25,8 @@ export class ReplyLog {
   readonly #text: ContentKind;
   readonly #thinking: ContentKind;
   #position = 0;
+  /** Where the entries begin that were not joined yet. */
+  #foldedTo = 0;
   #ended = false;
 
   constructor(streamId: string, events: LogEvents) {
@@ -68,6 +72,7 @@ export class ReplyLog {
   /** Lets every reader that waits go on. */
   wake(): void {
     for (const reader of this.#readers) reader.wake();
+    if (this.#entries.length - this.#foldedTo >= foldFrames) this.#fold();
   }
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
@@ -85,6 +90,15 @@ export class ReplyLog {
     this.#readers.add(reader);
     this.#readersChanged();
     return reader;
+  }
+
+  /** Later readers get the same text in larger pieces. */
+  #fold(): void {
+    const { length } = this.#entries;
+    for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
+    this.#entries.push(...merged(this.#entries.splice(this.#foldedTo), mergedFrameChars));
+    this.#foldedTo = this.#entries.length;
+    for (const reader of this.#readers) reader.goTo(this.#foldedTo);
   }
 
   #leave(reader: Reader): void {
@@ -124,6 +138,16 @@ class Reader implements ReplyReader {
     this.#begun = position === undefined;
     this.#isEnded = isEnded;
     this.#leave = leave;
+  }
+
+  /** Whether it has all of the first `count` entries, and holds no place among them. */
+  hasTaken(count: number): boolean {
+    return this.#begun && this.#at >= count;
+  }
+
+  /** The entries before its place have become fewer. */
+  goTo(index: number): void {
+    this.#at = index;
   }
 
   take(): readonly LogEntry[] | undefined {
