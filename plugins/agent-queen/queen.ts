@@ -11,7 +11,6 @@ import {
   type ChatRequest,
   type Contributions,
   ConversationStore,
-  chunksOf,
   createToken,
   messageOf,
   type StreamChunk,
@@ -66,7 +65,7 @@ export class Queen implements Agent, Chat {
     const parts: string[] = [];
     await this.#ask(request, agent, call, (batch) => {
       for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
-      if (batch.at(-1)?.type !== 'done') return write(batch);
+      if (batch[batch.length - 1]?.type !== 'done') return write(batch);
       // Only whole answers are remembered, and before the client can ask the next question.
       return this.#remember(key, question, parts.join(''), call).then(() => write(batch));
     });
@@ -181,22 +180,31 @@ function checkedChunks(
   pulled: StreamChunk | readonly StreamChunk[],
   agent: string,
 ): { readonly chunks: readonly StreamChunk[]; readonly whole: boolean } {
-  const chunks = typeof pulled === 'object' && pulled !== null ? chunksOf(pulled) : [pulled];
-  for (const [index, chunk] of chunks.entries()) {
-    switch (chunk?.type) {
-      case 'text':
-      case 'thinking':
-        if (typeof chunk.content === 'string') continue;
-        break;
-      case 'tool_call':
-        if (typeof chunk.name === 'string') continue;
-        break;
-      case 'done':
-        return { chunks: index === chunks.length - 1 ? chunks : chunks.slice(0, index + 1), whole: true };
-    }
-    throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
+  const chunks = Array.isArray(pulled) ? (pulled as readonly StreamChunk[]) : [pulled as StreamChunk];
+  const { length } = chunks;
+  for (let index = 0; index < length; index++) {
+    const chunk = chunks[index] as StreamChunk;
+    const kind = kindOf(chunk);
+    if (kind === 'odd')
+      throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
+    if (kind === 'end')
+      return { chunks: index === length - 1 ? chunks : chunks.slice(0, index + 1), whole: true };
   }
   return { chunks, whole: false };
+}
+
+function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'end' | 'odd' {
+  switch (chunk?.type) {
+    case 'text':
+    case 'thinking':
+      return typeof chunk.content === 'string' ? 'piece' : 'odd';
+    case 'tool_call':
+      return typeof chunk.name === 'string' ? 'piece' : 'odd';
+    case 'done':
+      return 'end';
+    default:
+      return 'odd';
+  }
 }
 
 /** What a third party's agent throws may hold anything; only errors of the catalogue go to the client as they are. */

@@ -36,7 +36,9 @@ export class Delivery {
       const entries = this.#reader.take();
       if (!entries) return this.#end();
       if (entries.length === 0) return false;
-      if (this.#socket.send(entries.map(this.#encode))) continue;
+      // One frame is the rule where a model speaks: no list and no batch for it.
+      const frames = entries.length === 1 ? this.#encode(entries[0] as LogEntry) : entries.map(this.#encode);
+      if (this.#socket.send(frames)) continue;
       this.#reader.merge();
       void this.#socket.drained().then((open) => {
         if (!open) this.#end();

@@ -37,7 +37,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #unended = new Set<MemoryReply>();
   readonly #kept: Retention<MemoryReply>;
   /** Logs whose readers have something new to take. */
-  readonly #stale = new Set<ReplyLog>();
+  #stale: ReplyLog[] = [];
   #running = 0;
   #chars = 0;
   #tokens = 0;
@@ -144,8 +144,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
 
   /** However much arrives in one turn of the event loop, readers are woken once. */
   stale(log: ReplyLog): void {
-    if (this.#stale.size === 0) setImmediate(() => this.#wake());
-    this.#stale.add(log);
+    if (this.#stale.length === 0) setImmediate(() => this.#wake());
+    this.#stale.push(log);
   }
 
   ended(reply: MemoryReply, ending: Ending): void {
@@ -175,8 +175,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #wake(): void {
-    const logs = [...this.#stale];
-    this.#stale.clear();
+    const logs = this.#stale;
+    this.#stale = [];
     for (const log of logs) log.wake();
   }
 

@@ -20,13 +20,14 @@ export interface LogEvents {
 /** What happened in one reply, in order, for any number of readers at their own pace. A reader is a place in the list. */
 export class ReplyLog {
   readonly #entries: LogEntry[] = [];
-  readonly #readers = new Set<Reader>();
+  #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
   readonly #text: ContentKind;
   readonly #thinking: ContentKind;
   #position = 0;
   /** Where the entries begin that were not joined yet. */
   #foldedTo = 0;
+  #isAnnounced = false;
   #ended = false;
 
   constructor(streamId: string, events: LogEvents) {
@@ -45,7 +46,7 @@ export class ReplyLog {
   }
 
   get readers(): number {
-    return this.#readers.size;
+    return this.#readers.length;
   }
 
   /** Adds a piece of content; `announce` tells of it. After the terminal frame it adds nothing. */
@@ -64,13 +65,16 @@ export class ReplyLog {
     this.#ended = isTerminal(frame.type);
   }
 
-  /** Something was added. */
+  /** Something was added: the owner hears of it once until it calls `wake`. */
   announce(): void {
+    if (this.#isAnnounced) return;
+    this.#isAnnounced = true;
     this.#events.grew(this);
   }
 
   /** Lets every reader that waits go on. */
   wake(): void {
+    this.#isAnnounced = false;
     for (const reader of this.#readers) reader.wake();
     if (this.#entries.length - this.#foldedTo >= foldFrames) this.#fold();
   }
@@ -87,7 +91,7 @@ export class ReplyLog {
       () => this.#ended,
       (left) => this.#leave(left),
     );
-    this.#readers.add(reader);
+    this.#readers = [...this.#readers, reader];
     this.#readersChanged();
     return reader;
   }
@@ -102,11 +106,14 @@ export class ReplyLog {
   }
 
   #leave(reader: Reader): void {
-    if (this.#readers.delete(reader)) this.#readersChanged();
+    if (!this.#readers.includes(reader)) return;
+    // Replaced, not changed: readers leave while the others are being woken.
+    this.#readers = this.#readers.filter((each) => each !== reader);
+    this.#readersChanged();
   }
 
   #readersChanged(): void {
-    const { size } = this.#readers;
+    const { length: size } = this.#readers;
     this.#text.isShared = this.#thinking.isShared = size > 1;
     this.#events.readersChanged(size);
   }
