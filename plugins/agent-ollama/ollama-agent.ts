@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { Ollama, type ChatRequest as OllamaRequest } from 'ollama/browser';
 import {
@@ -11,11 +11,11 @@ import {
   WaggleError,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
+import { BodyLines } from './body-lines.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
 import { Exchange } from './exchange.js';
 import { failureOf } from './failure.js';
-import { type Lines, NdjsonSplitter } from './ndjson.js';
 import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
@@ -55,12 +55,15 @@ export class OllamaAgent extends BaseAgent {
     const watchdog = new Watchdog(signal);
     const exchange = this.#exchange(watchdog.signal);
     let over = false;
+    let lines: BodyLines | undefined;
     try {
       watchdog.watch(firstTokenTimeoutMs, 'until the first token');
       const model = request.model ?? (await this.#preferredModel(watchdog.signal));
       await this.#client(exchange).chat(this.#requestFor(request, model));
       const reader = new ChunkReader();
-      for await (const { values, error } of this.#linesOf(exchange.body)) {
+      lines = new BodyLines(exchange.body, this.#config.lineLimitBytes);
+      for (let read = await lines.next(); read; read = await lines.next()) {
+        const { values, error } = read;
         const batch: StreamChunk[] = [];
         let failure: unknown = error;
         try {
@@ -87,6 +90,7 @@ export class OllamaAgent extends BaseAgent {
       throw failure;
     } finally {
       watchdog.stop();
+      lines?.stop();
       await exchange.close(over);
     }
   }
@@ -132,16 +136,6 @@ export class OllamaAgent extends BaseAgent {
         ...(stop !== undefined && { stop: [...stop] }),
       },
     };
-  }
-
-  async *#linesOf(body: IncomingMessage): AsyncGenerator<Lines> {
-    const splitter = new NdjsonSplitter(this.#config.lineLimitBytes);
-    // Not destroyed at the end: its connection serves the next request.
-    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-      const lines = splitter.push(chunk as Uint8Array);
-      if (lines.values.length > 0 || lines.error) yield lines;
-    }
-    yield splitter.end();
   }
 
   /** The configured model if it is installed or nothing is known, else the first installed one. */

@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http';
+import { type Lines, NdjsonSplitter } from './ndjson.js';
+
+interface Waiting {
+  resolve(lines: Lines | undefined): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The lines of a body, pulled: each call gives all that one read has brought. Over events, because the iterator of Node's
+ * streams costs several promises and a turn for each read. The body is not destroyed: its connection serves the next request.
+ */
+export class BodyLines {
+  readonly #body: IncomingMessage;
+  readonly #splitter: NdjsonSplitter;
+  #ready: Lines[] = [];
+  #waiting: Waiting | undefined;
+  #ended = false;
+  #error: Error | undefined;
+
+  constructor(body: IncomingMessage, lineLimitBytes: number) {
+    this.#body = body;
+    this.#splitter = new NdjsonSplitter(lineLimitBytes);
+    body
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onError)
+      .on('close', this.#onClose);
+  }
+
+  /** Undefined at the end. @throws what has become of the connection */
+  next(): Promise<Lines | undefined> {
+    const ready = this.#ready.shift();
+    if (ready) return Promise.resolve(ready);
+    if (this.#error) return Promise.reject(this.#error);
+    if (this.#ended) return Promise.resolve(undefined);
+    if (this.#body.isPaused()) this.#body.resume();
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  /** Nobody pulls any more. */
+  stop(): void {
+    this.#body.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    this.#ended = true;
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    const lines = this.#splitter.push(chunk);
+    if (lines.values.length > 0 || lines.error) this.#give(lines);
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    this.#give(this.#splitter.end());
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#fail(error);
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#ended) this.#fail(new Error('the connection was closed before the end'));
+  };
+
+  #give(lines: Lines): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting) waiting.resolve(lines);
+    else this.#ready.push(lines);
+    // Pulling is the back-pressure.
+    if (!waiting && !this.#ended) this.#body.pause();
+  }
+
+  #fail(error: Error): void {
+    if (this.#error || this.#ended) return;
+    this.#error = error;
+    this.#waiting?.reject(error);
+    this.#waiting = undefined;
+  }
+}
