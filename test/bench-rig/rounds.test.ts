@@ -11,6 +11,7 @@ describe('a window', () => {
     expect(rejectionOf(calm)).toBeUndefined();
     expect(rejectionOf({ clientShare: 0.86, foreignShare: 0 })).toContain('client at 86 %');
     expect(rejectionOf({ clientShare: 0.1, foreignShare: 0.06 })).toContain('others at 6 %');
+    expect(rejectionOf({ ...calm, endedEarly: 2 })).toContain('2 streams ended');
     expect(rejectionOf({ clientShare: 0.85, foreignShare: 0.05 })).toBeUndefined();
   });
 

@@ -15,6 +15,7 @@ export class CountedStream {
   frames = 0;
   contentBytes = 0;
   started = 0;
+  ended = false;
   streamId;
   #onBegun;
   /** Resolves with this stream when it has begun. */

@@ -43,7 +43,7 @@ export default {
   ],
   async measure(contender, { quick }) {
     const seconds = quick ? 1 : 10;
-    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const tokens = Math.round((seconds + 1) * beatsPerSecond);
     const few = beatsPerSecond * (quick ? 1 : 4);
     const { window, added } = await streamingRound(
       contender,
