@@ -39,7 +39,7 @@ describe('the table', () => {
       ['server', 'µs', 'quartiles', 'ratio to limit', 'more'],
       ['**waggle**', '10', '10 to 10', '2x', 'late ms 0.123'],
       ['limit', '5', '5 to 5', '1x', ''],
-      ['ws', '20', '20 to 20', '4x', 'busy in 2 rounds'],
+      ['ws', '20', '20 to 20', '4x', 'busy rounds 2'],
       ['absent', '–', '–', '–', ''],
     ]);
   });

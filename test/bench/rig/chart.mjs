@@ -51,7 +51,7 @@ export function chartOf({ workloads }) {
     text(
       0,
       36,
-      'right of the line: more than Waggle; left of it: less. Hatched: limits on bare uWebSockets, no servers.',
+      'Right of the line: more than Waggle; left of it: less. Hatched: references that leave out what a server needs.',
     ),
     ...ticks.flatMap((tick) => [
       `<line x1="${round(place(tick))}" x2="${round(place(tick))}" y1="${titleHeight}" y2="${height - 8}" class="${tick === 1 ? 'one' : 'grid'}"/>`,

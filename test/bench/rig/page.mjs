@@ -33,6 +33,7 @@ export function pageOf({ workloads }, chartFile) {
 const method = list([
   'Servers run on core 0, clients and the mock of Ollama on core 1; W4 uses both.',
   'CPU is what `/proc/PID/task/*/schedstat` says of all threads and children of the server, divided by the tokens that the client has counted byte by byte; a few streams of every round are compared as text.',
+  'Where streams are paced, the window lies within them: it holds no beginnings and no ends.',
   'Rounds are interleaved in an order of their own. Ratios are those to the reference of the same round, and only they can be compared: not figures of different days.',
   'A round in which the clients took more than 85 % of their core, or others more than 5 % of the machine, is repeated, and marked as busy when it stays so.',
   'A limit (`uws-limit`, `proxy-limit`) is the same agent on bare uWebSockets, with nothing that a server needs besides: what could be had at best.',
