@@ -75,9 +75,9 @@ const actions = {
     return { frames: framesOf(running) };
   },
 
-  /** Frames of those streams so far. */
+  /** Frames of those streams so far, and how many of them have ended. */
   async count() {
-    return { frames: framesOf(running) };
+    return { frames: framesOf(running), ended: running.filter(({ ended: isOver }) => isOver).length };
   },
 
   /** Answers when all of those have ended. */
@@ -178,7 +178,15 @@ function join(connection, streamId, tokens, position) {
 function readCounted(connection, tokens, from, text) {
   let stream;
   const make = (onEnd) => {
-    stream = new CountedStream(dialect, tokens, onEnd, from);
+    stream = new CountedStream(
+      dialect,
+      tokens,
+      (mistake) => {
+        stream.ended = true;
+        onEnd(mistake);
+      },
+      from,
+    );
     return stream;
   };
   const end = read(connection, make, text);

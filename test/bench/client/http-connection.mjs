@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 
 const readBuffer = Buffer.allocUnsafe(256 * 1024);
+const chunkSize = /^[0-9a-f]{1,8}$/i;
 const lineFeed = 10;
 const brace = '{'.charCodeAt(0);
 const dataPrefix = 'data: '.length;
@@ -78,8 +79,10 @@ export class HttpConnection {
     if (to < 0 || to + separator.length > end) return undefined;
     if (this.#state === 'head') this.#state = 'size';
     else {
+      const line = bytes.latin1Slice(at, to).trim();
+      const size = Number.parseInt(line, 16);
       // What follows the data of a chunk is an empty line.
-      const size = Number.parseInt(bytes.latin1Slice(at, to), 16);
+      if (line !== '' && !chunkSize.test(line)) throw new Error(`not the head of a chunk: ${line}`);
       if (size === 0) this.#state = 'last';
       else if (size > 0) {
         this.#state = 'data';

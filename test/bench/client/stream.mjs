@@ -15,6 +15,7 @@ export class CountedStream {
   frames = 0;
   contentBytes = 0;
   started = 0;
+  ended = false;
   streamId;
   #onBegun;
   /** Resolves with this stream when it has begun. */
@@ -61,7 +62,8 @@ export class CountedStream {
   #mistake() {
     const wanted = contentBytes(this.#count) - contentBytes(this.#from);
     if (this.started !== 1) return `${this.started} starts`;
-    if (this.contentBytes !== wanted) return `${this.contentBytes} bytes of content in place of ${wanted}`;
+    if (this.contentBytes !== wanted)
+      return `${this.contentBytes} bytes of content in ${this.frames} frames in place of ${wanted} in ${this.tokens}`;
     return this.frames > this.tokens ? `${this.frames} frames for ${this.tokens} tokens` : undefined;
   }
 }

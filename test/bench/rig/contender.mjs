@@ -1,5 +1,7 @@
+import { tokens } from '../answers/corpus.mjs';
 import { launchWaggle } from '../waggle/launch.mjs';
 import { benchRoot, nodeFlags } from './process.mjs';
+import { writeTemporary } from './temp-folder.mjs';
 
 /**
  * A server under test. `needs` are packages of this folder, `imports` modules of Python, without which it is left out.
@@ -24,7 +26,10 @@ export const python = '/usr/bin/python3';
 export const pythonServer = (name, file, imports, more = {}) => ({
   name,
   imports,
-  launch: () => ({ command: [python, `${benchRoot}servers/${file}`] }),
+  launch: () => ({
+    command: [python, `${benchRoot}servers/${file}`],
+    env: { BENCH_TOKENS: writeTemporary('tokens.json', tokens) },
+  }),
   ...more,
 });
 

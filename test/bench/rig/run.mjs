@@ -1,13 +1,15 @@
+import { writeFileSync } from 'node:fs';
 import { workloads } from '../workloads/index.mjs';
+import { chartOf } from './chart.mjs';
 import { aheadOf, judge, rowsOf } from './judgement.mjs';
 import { readOptions } from './options.mjs';
+import { pageOf } from './page.mjs';
 import { missing } from './presence.mjs';
 import { benchRoot } from './process.mjs';
 import { machine, mergedResults, readResults, writeResults } from './results-file.mjs';
 import { playRounds } from './rounds.mjs';
 import { cellsOf, gateLine, plainTable } from './table.mjs';
 
-const resultsFile = `${benchRoot}results.json`;
 const say = (line) => console.log(line);
 
 /** Plays the workloads that were asked for, writes what came of it, and gives the exit code. */
@@ -19,14 +21,21 @@ export async function run(args) {
   const played = {};
   for (const workload of workloads.filter(({ id }) => options.ids.includes(id))) {
     played[workload.id] = await play(workload, options);
-    const results = mergedResults(
-      readResults(resultsFile),
-      { [workload.id]: played[workload.id] },
-      workloads.map(({ id }) => id),
-    );
-    writeResults(resultsFile, results);
+    publish({ [workload.id]: played[workload.id] }, options);
   }
   return exitCodeOf(Object.values(played), options);
+}
+
+/** After every workload, so that an interrupted bench keeps what it has. */
+function publish(played, { quick }) {
+  // Quick figures must not take the place of real ones.
+  const mark = quick ? '.quick' : '';
+  const file = `${benchRoot}results${mark}.json`;
+  const ids = workloads.map(({ id }) => id);
+  const results = mergedResults(readResults(file), played, ids);
+  writeResults(file, results);
+  writeFileSync(`${benchRoot}chart${mark}.svg`, chartOf(results));
+  writeFileSync(`${benchRoot}RESULTS${mark}.md`, pageOf(results, `chart${mark}.svg`));
 }
 
 async function play(workload, options) {
@@ -56,6 +65,7 @@ async function play(workload, options) {
     title,
     unit,
     reference,
+    references,
     ours,
     atLeast: atLeast === true,
     rounds: options.rounds,

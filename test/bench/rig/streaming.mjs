@@ -59,12 +59,16 @@ async function withinStreams({ server, clients, client }, { question, tokens, ms
     const before = await client.ask({ do: 'count' });
     await new Promise((resolve) => setTimeout(resolve, ms));
     const after = await client.ask({ do: 'count' });
-    return after.frames - before.frames;
+    return { frames: after.frames - before.frames, ended: after.ended };
   });
   const whole = await client.ask({ do: 'finish' });
-  const frames = window.result;
+  const { frames, ended } = window.result;
   // Where frames were merged, each stands for so many tokens.
-  return { ...window, result: { ...whole, frames, tokens: (frames * whole.tokens) / whole.frames } };
+  return {
+    ...window,
+    endedEarly: ended,
+    result: { ...whole, frames, tokens: (frames * whole.tokens) / whole.frames },
+  };
 }
 
 /** One round of one server with many readers of one stream. */

@@ -8,7 +8,7 @@ export function cellsOf({ unit, reference, rows }) {
     ...rows.map(({ name, ours, metrics, ratio, busy }) => {
       const { value, ...more } = metrics;
       const others = Object.entries(more).map(([metric, figures]) => `${metric} ${short(figures.median)}`);
-      if (busy) others.push(`busy in ${busy} rounds`);
+      if (busy) others.push(`busy rounds ${busy}`);
       return [
         ours ? `**${name}**` : name,
         short(value?.median),

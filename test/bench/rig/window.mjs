@@ -7,7 +7,8 @@ const clientShareLimit = 0.85;
 const foreignShareLimit = 0.05;
 
 /** Why a round does not count; undefined when it does. */
-export function rejectionOf({ clientShare, foreignShare }) {
+export function rejectionOf({ clientShare, foreignShare, endedEarly = 0 }) {
+  if (endedEarly > 0) return `${endedEarly} streams ended within the window`;
   if (clientShare > clientShareLimit) return `client at ${Math.round(clientShare * 100)} % of its core`;
   if (foreignShare > foreignShareLimit) return `others at ${Math.round(foreignShare * 100)} % of the machine`;
   return undefined;

@@ -1,14 +1,17 @@
-"""The agent loop and the frames of the other servers, in Python. The tokens come from them, too."""
+"""The agent loop and the frames of the other servers, in Python. The tokens are theirs, from a file."""
 import asyncio
 import json
 import os
+import resource
 import secrets
-import subprocess
 import time
 
-_here = os.path.dirname(os.path.abspath(__file__))
-_print = "import('%s/../answers/corpus.mjs').then(({ tokens }) => console.log(JSON.stringify(tokens)))" % _here
-tokens = json.loads(subprocess.run(["node", "-e", _print], capture_output=True, check=True).stdout)
+with open(os.environ["BENCH_TOKENS"], encoding="utf-8") as file:
+    tokens = json.load(file)
+
+# Node raises this by itself.
+_, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
 
 PERIOD_S = 0.02
 PLACES = 10

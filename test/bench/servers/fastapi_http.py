@@ -44,5 +44,6 @@ uvicorn.run(
     port=int(os.environ["PORT"]),
     loop="uvloop",
     http="httptools",
+    timeout_keep_alive=120,
     log_level="warning",
 )

@@ -9,7 +9,8 @@ async function bodyOf(request) {
   return JSON.parse(text);
 }
 
-createServer(async (request, response) => {
+// The default of 5 s closes connections that wait for their turn.
+createServer({ keepAliveTimeout: 120_000 }, async (request, response) => {
   if (request.method === 'GET') return response.end('{"status":"ok"}');
   const isSse = !request.headers.accept?.includes('ndjson');
   const { content } = await bodyOf(request);

@@ -1,21 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { benchRoot, nodeFlags, repoRoot } from '../rig/process.mjs';
-
-let folder;
-
-function configFolder() {
-  if (!folder) {
-    folder = mkdtempSync(join(tmpdir(), 'waggle-bench-'));
-    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  }
-  return folder;
-}
+import { writeTemporary } from '../rig/temp-folder.mjs';
 
 /** Waggle as its users start it, with limits for so many connections and the agent of this bench. */
 export function launchWaggle(port, { OLLAMA_PORT } = {}) {
-  const file = join(configFolder(), `${port}.yaml`);
   const settings = {
     server: { logLevel: 'warn', drainTimeoutMs: 500 },
     plugins: {
@@ -31,7 +18,7 @@ export function launchWaggle(port, { OLLAMA_PORT } = {}) {
     },
   };
   // JSON is YAML, too.
-  writeFileSync(file, JSON.stringify(settings, null, 2));
+  const file = writeTemporary(`${port}.yaml`, settings);
   const command = [
     process.execPath,
     ...nodeFlags,

@@ -6,7 +6,11 @@ const perTurn = 512;
 
 const loops = { arrays: 32, single: 1 };
 const both = (make, name, ...rest) =>
-  Object.entries(loops).map(([loop, size]) => ({ ...make(`${name}, ${loop}`, ...rest), size }));
+  Object.entries(loops).map(([loop, size]) => ({
+    ...make(`${name}, ${loop}`, ...rest),
+    rival: `waggle, ${loop}`,
+    size,
+  }));
 
 // Peers send one token at a time whatever they get, so that one loop is enough for them.
 const peers = [

@@ -42,7 +42,7 @@ export default {
   async measure(contender, { quick }) {
     const seconds = quick ? 1 : 10;
     // Slow servers fall behind the beat, and some take longer to begin.
-    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const tokens = Math.round((seconds + 1) * beatsPerSecond);
     const few = beatsPerSecond * (quick ? 0.4 : 2);
     const { window, late } = await streamingRound(contender, {
       connections: 500,

@@ -33,7 +33,7 @@ export default {
   })),
   async measure(contender, { quick }) {
     const seconds = quick ? 0.6 : 10;
-    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const tokens = Math.round((seconds + 1) * beatsPerSecond);
     const { window } = await streamingRound(contender, {
       connections: 500,
       exact: { question: 'burst 1 500 100', tokens: 500, on: 4 },

@@ -43,13 +43,14 @@ export default {
   ],
   async measure(contender, { quick }) {
     const seconds = quick ? 1 : 10;
-    const tokens = Math.round((seconds + 0.6) * beatsPerSecond);
+    const tokens = Math.round((seconds + 1) * beatsPerSecond);
+    const few = beatsPerSecond * (quick ? 1 : 4);
     const { window, added } = await streamingRound(
       contender,
       {
         connections: 200,
         exact: { question: 'burst 1 500 500', tokens: 500, on: 4 },
-        warmUp: { question: `paced ${beatsPerSecond}`, tokens: beatsPerSecond },
+        warmUp: { question: `paced ${few}`, tokens: few },
         within: { question: `paced ${tokens}`, tokens, ms: seconds * 1000 },
         added: [
           { on: 1, question: 'stamped 10', tokens: 10, waves: quick ? 5 : 60 },

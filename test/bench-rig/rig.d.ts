@@ -1,0 +1,2 @@
+// The bench is plain JavaScript: Node runs it as it is.
+declare module '*.mjs';
