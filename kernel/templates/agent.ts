@@ -43,8 +43,9 @@ test('${name} says everything back', async () => {
   const question = { id: '1', userId: 'me', conversationId: '1', content: 'good morning' };
   const { signal } = new AbortController();
   let text = '';
-  for await (const chunks of kernel.get(Chat).reply(question, { signal, logger }))
+  await kernel.get(Chat).reply(question, { signal, logger }, (chunks) => {
     for (const chunk of chunks) if (chunk.type === 'text') text += chunk.content;
+  });
   assert.equal(text, 'good morning ');
 });
 `,

@@ -42,11 +42,12 @@ export class Session implements SocketHandler {
   readonly #socket: Socket;
   readonly #host: SessionHost;
   readonly #rate: RateLimit;
+  // Most connections of a large server are idle: what they need for their first request is made with it.
   /** What is being sent, by stream. */
-  readonly #readers = new Map<string, ReplyReader>();
+  #readersIfAny: Map<string, ReplyReader> | undefined;
   /** Whole answers that are being waited for. */
-  readonly #whole = new Set<AbortController>();
-  readonly #tasks: SessionTasks;
+  #wholeIfAny: Set<AbortController> | undefined;
+  #tasksIfAny: SessionTasks | undefined;
   #bad = 0;
 
   constructor(socket: Socket, clientId: string, host: SessionHost) {
@@ -54,7 +55,6 @@ export class Session implements SocketHandler {
     this.clientId = clientId;
     this.#host = host;
     this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
-    this.#tasks = new SessionTasks(socket, clientId, host);
   }
 
   /** Whether every answer was delivered. */
@@ -80,9 +80,9 @@ export class Session implements SocketHandler {
   }
 
   closed(): void {
-    for (const reader of this.#readers.values()) void reader.return();
-    for (const abort of this.#whole) abort.abort();
-    this.#tasks.leave();
+    for (const reader of this.#readersIfAny?.values() ?? []) void reader.return();
+    for (const abort of this.#wholeIfAny ?? []) abort.abort();
+    this.#tasksIfAny?.leave();
     this.#host.onClosed(this);
   }
 
@@ -183,7 +183,24 @@ export class Session implements SocketHandler {
 
   /** Answers under way. */
   get #busy(): number {
-    return this.#readers.size + this.#whole.size + this.#tasks.size;
+    const { size: readers = 0 } = this.#readersIfAny ?? {};
+    const { size: whole = 0 } = this.#wholeIfAny ?? {};
+    return readers + whole + (this.#tasksIfAny?.size ?? 0);
+  }
+
+  get #readers(): Map<string, ReplyReader> {
+    this.#readersIfAny ??= new Map();
+    return this.#readersIfAny;
+  }
+
+  get #whole(): Set<AbortController> {
+    this.#wholeIfAny ??= new Set();
+    return this.#wholeIfAny;
+  }
+
+  get #tasks(): SessionTasks {
+    this.#tasksIfAny ??= new SessionTasks(this.#socket, this.clientId, this.#host);
+    return this.#tasksIfAny;
   }
 
   get #who(): { readonly connection: string; readonly clientId: string } {

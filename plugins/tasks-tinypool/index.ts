@@ -17,6 +17,8 @@ export default definePlugin({
     ctx.effect('lanes and threads', () => () => engine.close());
     ctx.effect('registered tasks', () => ctx.tasks.watch(engine));
     ctx.provide(TaskEngine, engine);
+    // Not before: the server is to answer first, and threads take a while.
+    ctx.onReady(() => lanes.open());
     ctx.onDrain((deadline) => engine.drain(deadline));
   },
 });

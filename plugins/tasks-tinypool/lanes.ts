@@ -10,6 +10,13 @@ interface LanesEvents {
   lost(reason: string): void;
 }
 
+/** The threads of both lanes. */
+interface Threads {
+  readonly figures: TaskFigures['workers'];
+  /** Starts them. */
+  open(): void;
+}
+
 const noThreads: TaskFigures['workers'] = { alive: 0, busy: 0, lost: 0 };
 
 /** Both lanes; with no workers the second one is on the main thread, too, one run at a time. */
@@ -17,12 +24,12 @@ export function createLanes(
   config: Config,
   logger: Logger,
   { free, lost }: LanesEvents,
-): Readonly<Record<LaneName, Lane>> & { readonly figures: TaskFigures['workers'] } {
+): Readonly<Record<LaneName, Lane>> & Threads {
   const { workers, mainConcurrency, cancelGraceMs } = config;
   const main = new MainLane({ concurrency: mainConcurrency, cancelGraceMs }, logger, () => free('main'));
   if (workers === 0) {
     const inline = new MainLane({ concurrency: 1, cancelGraceMs }, logger, () => free('worker'));
-    return { main, worker: inline, figures: noThreads };
+    return { main, worker: inline, figures: noThreads, open: () => {} };
   }
   const worker = new WorkerLane(config, logger, { free: () => free('worker'), lost });
   return {
@@ -31,5 +38,6 @@ export function createLanes(
     get figures() {
       return worker.figures;
     },
+    open: () => worker.open(),
   };
 }

@@ -32,7 +32,7 @@ export class WorkerLane implements Lane {
   readonly #settings: Settings;
   readonly #logger: Logger;
   readonly #events: WorkerLaneEvents;
-  readonly #pool: Tinypool;
+  #pool: Tinypool | undefined;
   readonly #threads = new Set<Thread>();
   readonly #idle: Thread[] = [];
   readonly #urls = new Map<TaskDefinition, string>();
@@ -43,10 +43,14 @@ export class WorkerLane implements Lane {
   #closed = false;
 
   constructor(settings: Settings, logger: Logger, events: WorkerLaneEvents) {
-    const { workers, workerMemoryMb: maxOldGenerationSizeMb } = settings;
     this.#settings = settings;
     this.#logger = logger;
     this.#events = events;
+  }
+
+  /** Starts the threads. Until then everything waits. */
+  open(): void {
+    const { workers, workerMemoryMb: maxOldGenerationSizeMb } = this.#settings;
     // No queue, no time-outs and no signals of its own: each of them breaks it (tinypool 2.2).
     this.#pool = new Tinypool({
       filename: entry,
@@ -56,8 +60,10 @@ export class WorkerLane implements Lane {
       useAtomics: false,
       resourceLimits: { maxOldGenerationSizeMb },
     });
-    this.#pool.on('error', (err: unknown) => logger.error({ err }, 'a thread failed outside of any task'));
-    for (let count = 0; count < workers; count++) this.#add();
+    this.#pool.on('error', (err: unknown) =>
+      this.#logger.error({ err }, 'a thread failed outside of any task'),
+    );
+    for (let count = 0; count < workers; count++) this.#add(this.#pool);
   }
 
   get free(): number {
@@ -104,25 +110,25 @@ export class WorkerLane implements Lane {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, closeTimeoutMs);
     });
-    await Promise.race([this.#pool.destroy(), late]);
+    await Promise.race([this.#pool?.destroy(), late]);
     clearTimeout(timer);
   }
 
-  #add(): void {
-    const thread = new Thread(this.#pool, this.#settings, this.#logger, {
+  #add(pool: Tinypool): void {
+    const thread = new Thread(pool, this.#settings, this.#logger, {
       idle: (each) => {
         this.#bootFailures = 0;
         this.#idle.push(each);
         this.#events.free();
       },
-      lost: (each, reason) => this.#replace(each, reason),
+      lost: (each, reason) => this.#replace(pool, each, reason),
       unloadable: (url, error) =>
         this.#unloadable.set(url, { error, until: performance.now() + unloadableMs }),
     });
     this.#threads.add(thread);
   }
 
-  #replace(thread: Thread, reason: string | undefined): void {
+  #replace(pool: Tinypool, thread: Thread, reason: string | undefined): void {
     this.#threads.delete(thread);
     const at = this.#idle.indexOf(thread);
     if (at !== -1) this.#idle.splice(at, 1);
@@ -133,14 +139,14 @@ export class WorkerLane implements Lane {
       this.#events.lost(reason);
     }
     if (thread.ready) {
-      this.#add();
+      this.#add(pool);
       return;
     }
     const { first, last } = bootDelayMs;
     const delay = setTimeout(
       () => {
         this.#delays.delete(delay);
-        this.#add();
+        this.#add(pool);
       },
       Math.min(last, first * 2 ** this.#bootFailures++),
     );

@@ -17,6 +17,7 @@ export function createEngine(limits: z.input<typeof config> = {}) {
     lost: (reason) => bus.emit('worker:lost', { reason }),
   });
   const engine: Engine = new Engine(settings, lanes, () => lanes.figures, bus, logger);
+  lanes.open();
   const tasks = new Registry<TaskDefinition>('task');
   tasks.watch(engine);
   return { engine, tasks, bus, lines };
