@@ -2,6 +2,9 @@ import { Chat, ConversationStore, definePlugin } from '#kernel';
 import { config } from './config.js';
 import { Agents, Queen, QueenConfig } from './queen.js';
 
+/** The server answers first: what clients of model servers load the first time they are used takes a while. */
+const firstLookMs = 100;
+
 export default definePlugin({
   name: 'agent-queen',
   apiVersion: 1,
@@ -15,10 +18,16 @@ export default definePlugin({
     const queen = ctx.container.resolve(Queen);
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);
-    ctx.onReady(async () => {
+    const look = async () => {
       for (const { name, healthy, detail } of await queen.statuses())
         if (healthy) ctx.logger.info({ agent: name }, 'agent ready');
         else ctx.logger.warn({ agent: name, detail }, 'agent not available; others answer in its place');
+    };
+    ctx.onReady(() => {
+      ctx.effect('first look at the agents', () => {
+        const timer = setTimeout(() => void look(), firstLookMs);
+        return () => clearTimeout(timer);
+      });
     });
   },
 });

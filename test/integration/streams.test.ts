@@ -359,8 +359,10 @@ describe('more replies than may run', () => {
       code: 'QUEUE_FULL',
       retryAfterMs: expect.any(Number),
     });
-    const waiting = client.frames.filter((frame) => frame.type === 'queue_update');
-    expect(waiting.map((frame) => frame.requestId)).toEqual(['b', 'c']);
+    for (const [ahead, requestId] of ['b', 'c'].entries())
+      await client.until(
+        (frame) => frame.type === 'queue_update' && frame.requestId === requestId && frame.ahead === ahead,
+      );
     for (const requestId of ['a', 'b', 'c']) {
       const { streamId } = await client.until((frame) => frame.requestId === requestId);
       await client.until((frame) => frame.type === 'streaming_end' && frame.streamId === streamId);
