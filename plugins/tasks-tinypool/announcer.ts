@@ -9,10 +9,13 @@ const every = 10;
 export class Announcer {
   readonly #queues: () => Iterable<PriorityQueue<Run>>;
   readonly #listening = new Set<Run>();
+  readonly #onError: (error: unknown, run: Run) => void;
   #scheduled: NodeJS.Immediate | undefined;
 
-  constructor(queues: () => Iterable<PriorityQueue<Run>>) {
+  /** A listener that throws is told of and not called again. */
+  constructor(queues: () => Iterable<PriorityQueue<Run>>, onError: (error: unknown, run: Run) => void) {
     this.#queues = queues;
+    this.#onError = onError;
   }
 
   added(run: Run): void {
@@ -43,7 +46,12 @@ export class Announcer {
       const due = run.ahead === -1 || ahead < nearest || ahead % every === 0;
       if (due && run.ahead !== ahead && this.#listening.has(run)) {
         run.ahead = ahead;
-        run.options.onQueued?.(ahead);
+        try {
+          run.options.onQueued?.(ahead);
+        } catch (error) {
+          this.#listening.delete(run);
+          this.#onError(error, run);
+        }
       }
       ahead++;
     }

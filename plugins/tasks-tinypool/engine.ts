@@ -75,7 +75,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#logger = logger;
     const { ageEvery } = config;
     this.#queues = { main: new PriorityQueue(ageEvery), worker: new PriorityQueue(ageEvery) };
-    this.#announcer = new Announcer(() => this.#allQueues());
+    this.#announcer = new Announcer(
+      () => this.#allQueues(),
+      (err, { name }) => logger.error({ err, task: name }, 'a listener of the line failed'),
+    );
     this.#kept = new Retention(config, (run) => this.#forget(run));
   }
 

@@ -620,6 +620,28 @@ export function taskEngineContract(name: string, limits: Limits): void {
       });
     });
 
+    describe('a listener of the line that throws', () => {
+      it('is a line in the log, and harms nobody', async () => {
+        const { engine, gate, lines } = start();
+        const { release } = gate('gate', { concurrency: 1 });
+        const first = engine.submit('gate', 1);
+        const heard = deferred();
+        const bad = engine.submit('gate', 2, {
+          onQueued: () => {
+            throw new Error('no');
+          },
+        });
+        const good = engine.submit('gate', 3, { onQueued: () => heard.resolve() });
+        await heard.promise;
+        expect(lines).toContainEqual(expect.objectContaining({ level: 'error', task: 'gate' }));
+        for (const run of [first, bad, good]) {
+          release();
+          await run.result;
+        }
+        await engine.close();
+      });
+    });
+
     describe('a delayed start', () => {
       it('comes when it is due, and counts as waiting until then', async () => {
         const { engine, register } = start();
