@@ -41,7 +41,7 @@ export const agentStatus = z.object({
 export interface Chat {
   /**
    * One answer within a conversation, written in batches as they come: `agent` first, then its chunks, `done` last. Once
-   * the signal has aborted nothing more is asked of the agent, and what it still says may be written.
+   * `write` throws nothing more is asked of the agent; until then it may go on after the signal has aborted.
    * @throws AGENT_UNKNOWN, TOO_LARGE, and what the agent throws when there is nobody left to ask
    */
   reply(

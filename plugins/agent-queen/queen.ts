@@ -11,6 +11,7 @@ import {
   type ChatRequest,
   type Contributions,
   ConversationStore,
+  chunksOf,
   createToken,
   messageOf,
   type StreamChunk,
@@ -62,12 +63,12 @@ export class Queen implements Agent, Chat {
     const from = Math.max(0, history.length + 1 - this.#config.contextMessages);
     const messages = [...history.slice(from), question];
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
-    const parts: string[] = [];
+    let answer = '';
     await this.#ask(request, agent, call, (batch) => {
-      for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
-      if (batch[batch.length - 1]?.type !== 'done') return write(batch);
+      for (const chunk of batch) if (chunk.type === 'text') answer += chunk.content;
+      if (!isWhole(batch)) return write(batch);
       // Only whole answers are remembered, and before the client can ask the next question.
-      return this.#remember(key, question, parts.join(''), call).then(() => write(batch));
+      return this.#remember(key, question, answer, call).then(() => write(batch));
     });
   }
 
@@ -78,7 +79,11 @@ export class Queen implements Agent, Chat {
   ): AsyncGenerator<readonly StreamChunk[]> {
     const { readable, writable } = new TransformStream<Batch, Batch>();
     const writer = writable.getWriter();
-    this.#ask(request, undefined, call, (batch) => writer.write(batch))
+    const write = (batch: Batch) => {
+      call.signal.throwIfAborted();
+      return writer.write(batch);
+    };
+    this.#ask(request, undefined, call, write)
       .then(
         () => writer.close(),
         (error: unknown) => writer.abort(error),
@@ -116,12 +121,12 @@ export class Queen implements Agent, Chat {
       let spoken = false;
       try {
         for await (const pulled of agent.generateResponseStream(prompted, call)) {
-          const { chunks, whole } = checkedChunks(pulled, agent.name);
-          spoken ||= chunks.length > 0;
-          const written = chunks.length > 0 && write(chunks);
+          const chunks = checkedChunks(pulled, agent.name);
+          if (chunks.length === 0) continue;
+          spoken = true;
+          const written = write(chunks);
           if (written) await written;
-          if (whole) return;
-          if (call.signal.aborted) throw call.signal.reason;
+          if (isWhole(chunks)) return;
         }
         throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
       } catch (error) {
@@ -176,21 +181,20 @@ export class Queen implements Agent, Chat {
 }
 
 /** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. */
-function checkedChunks(
-  pulled: StreamChunk | readonly StreamChunk[],
-  agent: string,
-): { readonly chunks: readonly StreamChunk[]; readonly whole: boolean } {
-  const chunks = Array.isArray(pulled) ? (pulled as readonly StreamChunk[]) : [pulled as StreamChunk];
+function checkedChunks(pulled: StreamChunk | readonly StreamChunk[], agent: string): readonly StreamChunk[] {
+  const chunks = chunksOf(pulled);
   const { length } = chunks;
   for (let index = 0; index < length; index++) {
-    const chunk = chunks[index] as StreamChunk;
-    const kind = kindOf(chunk);
+    const kind = kindOf(chunks[index]);
     if (kind === 'odd')
       throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
-    if (kind === 'end')
-      return { chunks: index === length - 1 ? chunks : chunks.slice(0, index + 1), whole: true };
+    if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
   }
-  return { chunks, whole: false };
+  return chunks;
+}
+
+function isWhole(batch: Batch): boolean {
+  return batch[batch.length - 1]?.type === 'done';
 }
 
 function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'end' | 'odd' {

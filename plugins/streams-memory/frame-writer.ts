@@ -19,15 +19,6 @@ export interface ReplyRequest extends StartCommand {
 
 type Done = Extract<StreamChunk, { type: 'done' }>;
 
-/** What one batch of the chat agent comes to. */
-export interface Written {
-  /** Characters of content, also where they are held back for a `message`. */
-  readonly chars: number;
-  /** Pieces of content. */
-  readonly tokens: number;
-  readonly done: Done | undefined;
-}
-
 /** Writes what the chat agent yields into the log of one stream, and words its other frames. */
 export class FrameWriter {
   readonly #request: ReplyRequest;
@@ -35,6 +26,8 @@ export class FrameWriter {
   #agent: string | undefined;
   /** The text of an agent that took over: it goes out in one piece. */
   #fallbackText: string | undefined;
+  #chars = 0;
+  #tokens = 0;
 
   constructor(request: ReplyRequest, log: ReplyLog) {
     this.#request = request;
@@ -46,6 +39,16 @@ export class FrameWriter {
     return this.#agent ?? this.#request.agent ?? 'queen';
   }
 
+  /** Characters of content so far, also where they are held back for a `message`. */
+  get chars(): number {
+    return this.#chars;
+  }
+
+  /** Pieces of content so far. */
+  get tokens(): number {
+    return this.#tokens;
+  }
+
   /** Whether `streaming_start` was written. */
   get started(): boolean {
     return this.#agent !== undefined;
@@ -55,16 +58,15 @@ export class FrameWriter {
     return { type: 'queue_update', streamId: this.#request.streamId, ahead, ...this.#requestId };
   }
 
-  write(batch: readonly (StreamChunk | AgentChosen)[]): Written {
-    let chars = 0;
-    let tokens = 0;
+  /** Gives the end of the answer, once it is in the batch. */
+  write(batch: readonly (StreamChunk | AgentChosen)[]): Done | undefined {
     let done: Done | undefined;
     for (const chunk of batch) {
       switch (chunk.type) {
         case 'text':
         case 'thinking':
-          chars += chunk.content.length;
-          tokens++;
+          this.#chars += chunk.content.length;
+          this.#tokens++;
           if (this.#fallbackText === undefined) this.#log.write(chunk.type, chunk.content);
           else if (chunk.type === 'text') this.#fallbackText += chunk.content;
           break;
@@ -79,7 +81,7 @@ export class FrameWriter {
       }
     }
     this.#log.announce();
-    return { chars, tokens, done };
+    return done;
   }
 
   end({ reason, usage }: Done, timings: Timings): TerminalFrame {

@@ -29,8 +29,8 @@ export type Ending =
 /** What a reply tells its owner. */
 export interface ReplyEvents {
   started(reply: MemoryReply, agent: string): void;
-  /** Its log has grown by so many characters in so many pieces; false when there is no room for them. */
-  grew(reply: MemoryReply, chars: number, tokens: number): boolean;
+  /** A log has grown by so many characters in so many pieces; false when there is no room for them. */
+  grew(chars: number, tokens: number): boolean;
   /** Its readers are to be woken before long. */
   stale(log: ReplyLog): void;
   ended(reply: MemoryReply, ending: Ending): void;
@@ -57,7 +57,6 @@ export class MemoryReply implements Reply {
   #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
   #upstreamClosedMs: number | undefined;
   #hadReaders = false;
-  #chars = 0;
 
   constructor(request: ReplyRequest, config: Config, events: ReplyEvents) {
     this.request = request;
@@ -92,7 +91,7 @@ export class MemoryReply implements Reply {
 
   /** Characters of its answer so far. */
   get chars(): number {
-    return this.#chars;
+    return this.#writer.chars;
   }
 
   /** Tells readers how many replies are before this one. */
@@ -180,7 +179,8 @@ export class MemoryReply implements Reply {
     try {
       await chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, (batch) => {
         // What comes after a cancel would stand in the log behind what the client has been promised.
-        if (!this.#cancelling && !this.#log.ended) this.#write(batch);
+        if (this.#cancelling || this.#log.ended) this.#abort.signal.throwIfAborted();
+        else this.#write(batch);
       });
       if (!this.#cancelling)
         this.#fail(
@@ -197,14 +197,14 @@ export class MemoryReply implements Reply {
 
   #write(batch: readonly (StreamChunk | AgentChosen)[]): void {
     const hadStarted = this.#writer.started;
-    const { chars, tokens, done } = this.#writer.write(batch);
+    const { chars, tokens } = this.#writer;
+    const done = this.#writer.write(batch);
     if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
-    if (chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
-    this.#chars += chars;
+    if (this.chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
     const { replyLimitChars } = this.#config;
-    if (!this.#events.grew(this, chars, tokens))
+    if (!this.#events.grew(this.chars - chars, this.#writer.tokens - tokens))
       this.#cutOff('the server has no room for more of its answer');
-    else if (this.#chars > replyLimitChars)
+    else if (this.chars > replyLimitChars)
       this.#cutOff(`its answer is longer than ${replyLimitChars} characters`);
     else if (done) this.#finish(done);
   }

@@ -135,7 +135,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#bus.emit('chat:started', { streamId: reply.streamId, agent });
   }
 
-  grew(_reply: MemoryReply, chars: number, tokens: number): boolean {
+  grew(chars: number, tokens: number): boolean {
     this.#chars += chars;
     this.#tokens += tokens;
     while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;

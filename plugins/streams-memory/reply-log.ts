@@ -1,11 +1,10 @@
 import { type LogEntry, type ReplyReader, type StreamFrame, WaggleError } from '#kernel';
+import { JoinedContent } from './joined-content.js';
 import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from './log-entry.js';
 
 const mergedFrameChars = 8 * 1024;
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
-/** Pieces that every reader has are joined when there are so many, because each by itself is work for the garbage collector. */
-const foldFrames = 64;
 /** What one pull gives at the most, so that a long backlog does not fill a reader's buffers in one go. */
 const batchChars = 32 * 1024;
 
@@ -25,8 +24,10 @@ export class ReplyLog {
   readonly #text: ContentKind;
   readonly #thinking: ContentKind;
   #position = 0;
-  /** Where the entries begin that were not joined yet. */
+  /** Where the entries begin that some reader has not taken. */
   #foldedTo = 0;
+  /** What goes in the place of the entry before them, once somebody asks. */
+  #joined: JoinedContent | undefined;
   #isAnnounced = false;
   #ended = false;
 
@@ -76,7 +77,7 @@ export class ReplyLog {
   wake(): void {
     this.#isAnnounced = false;
     for (const reader of this.#readers) reader.wake();
-    if (this.#entries.length - this.#foldedTo >= foldFrames) this.#fold();
+    this.#fold();
   }
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
@@ -85,27 +86,35 @@ export class ReplyLog {
       throw new WaggleError('INVALID_REQUEST', {
         mistakes: [`position: only ${this.#position} characters were sent`],
       });
-    const reader = new Reader(
-      this.#entries,
-      position,
-      () => this.#ended,
-      (left) => this.#leave(left),
-    );
+    this.#settle();
+    const reader = new Reader(this, this.#entries, position);
     this.#readers = [...this.#readers, reader];
     this.#readersChanged();
     return reader;
   }
 
-  /** Later readers get the same text in larger pieces. */
+  /** Joins what every reader has taken: each piece by itself would be work for the garbage collector. */
   #fold(): void {
     const { length } = this.#entries;
     for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
-    this.#entries.push(...merged(this.#entries.splice(this.#foldedTo), mergedFrameChars));
-    this.#foldedTo = this.#entries.length;
+    for (let at = this.#foldedTo; at < length; at++) {
+      const entry = this.#entries[at] as LogEntry;
+      if (this.#joined?.add(entry)) continue;
+      this.#settle();
+      this.#entries[this.#foldedTo++] = entry;
+      if (entry instanceof ContentEntry) this.#joined = new JoinedContent(entry, mergedFrameChars);
+    }
+    this.#entries.length = this.#foldedTo;
     for (const reader of this.#readers) reader.goTo(this.#foldedTo);
   }
 
-  #leave(reader: Reader): void {
+  #settle(): void {
+    if (this.#joined) this.#entries[this.#foldedTo - 1] = this.#joined.entry;
+    this.#joined = undefined;
+  }
+
+  /** Reads no more. */
+  leave(reader: Reader): void {
     if (!this.#readers.includes(reader)) return;
     // Replaced, not changed: readers leave while the others are being woken.
     this.#readers = this.#readers.filter((each) => each !== reader);
@@ -119,32 +128,28 @@ export class ReplyLog {
   }
 }
 
+const nothing: readonly LogEntry[] = [];
 const done = { done: true, value: undefined } as const;
 
 class Reader implements ReplyReader {
+  readonly #log: ReplyLog;
   readonly #entries: readonly LogEntry[];
-  readonly #isEnded: () => boolean;
-  readonly #leave: (reader: Reader) => void;
   /** What the consumer has already; undefined once that is passed, or when it began at the beginning. */
   #position: number | undefined;
   #begun: boolean;
   #at = 0;
+  /** The position behind what was taken. */
+  #reached = 0;
   #left = false;
   #merge = false;
   #onReadable: (() => void) | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(
-    entries: readonly LogEntry[],
-    position: number | undefined,
-    isEnded: () => boolean,
-    leave: (reader: Reader) => void,
-  ) {
+  constructor(log: ReplyLog, entries: readonly LogEntry[], position: number | undefined) {
+    this.#log = log;
     this.#entries = entries;
     this.#position = position;
     this.#begun = position === undefined;
-    this.#isEnded = isEnded;
-    this.#leave = leave;
   }
 
   /** Whether it has all of the first `count` entries, and holds no place among them. */
@@ -160,7 +165,7 @@ class Reader implements ReplyReader {
   take(): readonly LogEntry[] | undefined {
     if (this.#left) return undefined;
     const batch = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
-    if (batch.length > 0 || !this.#isEnded()) return batch;
+    if (batch.length > 0 || !this.#log.ended) return batch;
     void this.return();
     return undefined;
   }
@@ -184,7 +189,7 @@ class Reader implements ReplyReader {
   async return(): Promise<IteratorResult<readonly LogEntry[]>> {
     if (this.#left) return done;
     this.#left = true;
-    this.#leave(this);
+    this.#log.leave(this);
     this.wake();
     return done;
   }
@@ -206,10 +211,11 @@ class Reader implements ReplyReader {
 
   #take(): readonly LogEntry[] {
     const behind = this.#entries.length - this.#at;
-    if (behind === 0) return [];
+    if (behind === 0) return nothing;
     const from = this.#at;
     this.#at = this.#endOfBatch();
     const batch = this.#entries.slice(from, this.#at);
+    this.#reached = (batch[batch.length - 1] as LogEntry).position;
     if (this.#position !== undefined) batch[0] = after(batch[0] as LogEntry, this.#position);
     this.#position = undefined;
     if (!this.#merge && behind <= mergeAboveFrames) return batch;
@@ -220,10 +226,10 @@ class Reader implements ReplyReader {
 
   #endOfBatch(): number {
     const { length } = this.#entries;
-    const base = this.#at > 0 ? (this.#entries[this.#at - 1] as LogEntry).position : 0;
-    if ((this.#entries[length - 1] as LogEntry).position - base <= batchChars) return length;
+    const limit = this.#reached + batchChars;
+    if ((this.#entries[length - 1] as LogEntry).position <= limit) return length;
     let end = this.#at + 1;
-    while (end < length && (this.#entries[end] as LogEntry).position - base <= batchChars) end++;
+    while (end < length && (this.#entries[end] as LogEntry).position <= limit) end++;
     return end;
   }
 
@@ -231,10 +237,11 @@ class Reader implements ReplyReader {
   #begin(position: number): readonly LogEntry[] {
     const start = this.#entries.find(({ type }) => type === 'streaming_start');
     // An error may end a reply before it has started.
-    if (!start && !this.#isEnded()) return [];
+    if (!start && !this.#log.ended) return nothing;
     this.#begun = true;
     this.#merge = true;
     this.#at = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
+    this.#reached = position;
     return start
       ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)]
       : this.#take();

@@ -21,7 +21,8 @@ export class SlowReaders {
   }
 
   has(reader: Reader): boolean {
-    return this.#readers.has(reader);
+    // Asked for each frame of every reader, while hardly ever one is slow.
+    return this.#readers.size > 0 && this.#readers.has(reader);
   }
 
   /** Looks whether it has read something. To be called before more is added to what waits. */

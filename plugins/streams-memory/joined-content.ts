@@ -1,0 +1,51 @@
+import type { LogEntry } from '#kernel';
+import { ContentEntry, type ContentKind } from './log-entry.js';
+
+const firstCapacity = 128;
+
+/**
+ * Neighbouring pieces of one kind, put together as they come. Outside the heap: tens of thousands of small strings a second
+ * that live for minutes cost the garbage collector more than all other work on a token.
+ */
+export class JoinedContent {
+  readonly #kind: ContentKind;
+  readonly #limitChars: number;
+  #units = new Uint16Array(firstCapacity);
+  #length = 0;
+  #position = 0;
+
+  constructor(first: ContentEntry, limitChars: number) {
+    this.#kind = first.kind;
+    this.#limitChars = limitChars;
+    this.#add(first);
+  }
+
+  /** Puts the next piece to the others; false when it does not belong to them, or there are enough. */
+  add(next: LogEntry): boolean {
+    const fits = next instanceof ContentEntry && next.kind === this.#kind && this.#length < this.#limitChars;
+    if (fits) this.#add(next);
+    return fits;
+  }
+
+  /** All of them as one piece. */
+  get entry(): ContentEntry {
+    const text = Buffer.from(this.#units.buffer, 0, this.#length * 2).toString('utf16le');
+    return new ContentEntry(this.#kind, text, this.#position);
+  }
+
+  #add({ content, position }: ContentEntry): void {
+    const { length } = content;
+    const end = this.#length + length;
+    if (end > this.#units.length) this.#grow(end);
+    const units = this.#units;
+    for (let at = 0, to = this.#length; at < length; at++, to++) units[to] = content.charCodeAt(at);
+    this.#length = end;
+    this.#position = position;
+  }
+
+  #grow(needed: number): void {
+    const larger = new Uint16Array(Math.max(needed, this.#units.length * 2));
+    larger.set(this.#units.subarray(0, this.#length));
+    this.#units = larger;
+  }
+}
