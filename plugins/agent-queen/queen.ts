@@ -63,12 +63,12 @@ export class Queen implements Agent, Chat {
     const from = Math.max(0, history.length + 1 - this.#config.contextMessages);
     const messages = [...history.slice(from), question];
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
-    let answer = '';
+    const parts: string[] = [];
     await this.#ask(request, agent, call, (batch) => {
-      for (const chunk of batch) if (chunk.type === 'text') answer += chunk.content;
+      for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
       if (!isWhole(batch)) return write(batch);
       // Only whole answers are remembered, and before the client can ask the next question.
-      return this.#remember(key, question, answer, call).then(() => write(batch));
+      return this.#remember(key, question, parts.join(''), call).then(() => write(batch));
     });
   }
 

@@ -2,6 +2,9 @@ import type { LogEntry } from '#kernel';
 import { ContentEntry, type ContentKind } from './log-entry.js';
 
 const firstCapacity = 128;
+/** Longer pieces stay by themselves: to copy them would cost more than to keep them. */
+const pieceLimitChars = 256;
+const limitChars = 8 * 1024;
 
 /**
  * Neighbouring pieces of one kind, put together as they come. Outside the heap: tens of thousands of small strings a second
@@ -9,22 +12,25 @@ const firstCapacity = 128;
  */
 export class JoinedContent {
   readonly #kind: ContentKind;
-  readonly #limitChars: number;
   #units = new Uint16Array(firstCapacity);
   #length = 0;
   #position = 0;
 
-  constructor(first: ContentEntry, limitChars: number) {
+  constructor(first: ContentEntry) {
     this.#kind = first.kind;
-    this.#limitChars = limitChars;
     this.#add(first);
+  }
+
+  /** Whether it is a piece of content that is worth joining. */
+  static suits(entry: LogEntry): entry is ContentEntry {
+    return entry instanceof ContentEntry && entry.content.length <= pieceLimitChars;
   }
 
   /** Puts the next piece to the others; false when it does not belong to them, or there are enough. */
   add(next: LogEntry): boolean {
-    const fits = next instanceof ContentEntry && next.kind === this.#kind && this.#length < this.#limitChars;
-    if (fits) this.#add(next);
-    return fits;
+    if (!JoinedContent.suits(next) || next.kind !== this.#kind || this.#length >= limitChars) return false;
+    this.#add(next);
+    return true;
   }
 
   /** All of them as one piece. */

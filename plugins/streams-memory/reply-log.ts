@@ -97,12 +97,12 @@ export class ReplyLog {
   #fold(): void {
     const { length } = this.#entries;
     for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
-    for (let at = this.#foldedTo; at < length; at++) {
-      const entry = this.#entries[at] as LogEntry;
+    const taken = this.#entries.slice(this.#foldedTo);
+    for (const entry of taken.length > 1 ? merged(taken, mergedFrameChars) : taken) {
       if (this.#joined?.add(entry)) continue;
       this.#settle();
       this.#entries[this.#foldedTo++] = entry;
-      if (entry instanceof ContentEntry) this.#joined = new JoinedContent(entry, mergedFrameChars);
+      if (JoinedContent.suits(entry)) this.#joined = new JoinedContent(entry);
     }
     this.#entries.length = this.#foldedTo;
     for (const reader of this.#readers) reader.goTo(this.#foldedTo);
