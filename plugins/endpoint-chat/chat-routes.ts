@@ -81,5 +81,5 @@ async function send(
   if (!first.done && first.value[0]?.frame.type === 'error' && reply.failure) throw reply.failure;
   const encoding = encodingFor(request.header('accept'));
   const headers = { ...encoding.headers, 'x-stream-id': reply.streamId };
-  await response.stream(200, headers, new EncodedReply(first, reader, encoding, heartbeatMs));
+  await response.stream(200, headers, new EncodedReply(first.value, reader, encoding, heartbeatMs));
 }

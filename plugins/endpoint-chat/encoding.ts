@@ -30,49 +30,74 @@ export function encodingFor(accept: string | undefined): Encoding {
   return accept?.includes('application/x-ndjson') ? ndjson : sse;
 }
 
-type Batch = IteratorResult<readonly LogEntry[]>;
+type Part = IteratorResult<string>;
+
+const done: Part = { done: true, value: undefined };
 
 /** What a reader gives, as text: one part a batch, and heartbeats in between. Closing it lets the reader leave. */
 export class EncodedReply implements AsyncIterableIterator<string> {
   readonly #reader: ReplyReader;
   readonly #encoding: Encoding;
   readonly #heartbeatMs: number;
-  #pending: Promise<Batch>;
+  /** What the reader gave already. */
+  #first: readonly LogEntry[] | undefined;
+  #waiting: ((part: Part) => void) | undefined;
+  /** One for all heartbeats: a timer for each batch would cost as much as its text. */
+  #timer: NodeJS.Timeout | undefined;
 
-  /** `first` is what the reader gave already. */
-  constructor(first: Batch, reader: ReplyReader, encoding: Encoding, heartbeatMs: number) {
-    this.#pending = Promise.resolve(first);
+  constructor(
+    first: readonly LogEntry[] | undefined,
+    reader: ReplyReader,
+    encoding: Encoding,
+    heartbeatMs: number,
+  ) {
+    this.#first = first;
     this.#reader = reader;
     this.#encoding = encoding;
     this.#heartbeatMs = heartbeatMs;
+    reader.onReadable(() => {
+      const part = this.#waiting && this.#take();
+      if (part) this.#give(part);
+    });
   }
 
-  async next(): Promise<IteratorResult<string>> {
-    const batch = await this.#nextBatch();
-    if (!batch) return { done: false, value: this.#encoding.heartbeat as string };
-    if (batch.done) return { done: true, value: undefined };
-    this.#pending = this.#reader.next();
-    return { done: false, value: batch.value.map(this.#encoding.encode).join('') };
+  async next(): Promise<Part> {
+    const part = this.#take();
+    if (part) return part;
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.#expectHeartbeat();
+    });
   }
 
-  async return(): Promise<IteratorResult<string>> {
+  async return(): Promise<Part> {
+    clearTimeout(this.#timer);
     await this.#reader.return();
-    return { done: true, value: undefined };
+    return done;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Undefined when it is time for a heartbeat. */
-  async #nextBatch(): Promise<Batch | undefined> {
-    if (this.#encoding.heartbeat === undefined) return this.#pending;
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), this.#heartbeatMs);
-    });
-    const batch = await Promise.race([this.#pending, silence]);
-    clearTimeout(timer);
-    return batch;
+  /** Undefined where there is nothing yet. */
+  #take(): Part | undefined {
+    const entries = this.#first ?? this.#reader.take();
+    this.#first = undefined;
+    if (!entries) return done;
+    if (entries.length === 0) return undefined;
+    return { done: false, value: entries.map(this.#encoding.encode).join('') };
+  }
+
+  #give(part: Part): void {
+    this.#waiting?.(part);
+    this.#waiting = undefined;
+  }
+
+  #expectHeartbeat(): void {
+    const { heartbeat } = this.#encoding;
+    if (heartbeat === undefined) return;
+    this.#timer ??= setTimeout(() => this.#give({ done: false, value: heartbeat }), this.#heartbeatMs);
+    this.#timer.refresh();
   }
 }

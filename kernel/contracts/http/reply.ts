@@ -249,12 +249,15 @@ export abstract class BaseReply implements HttpReply {
 }
 
 /** A part in pieces of which each fits into the smallest free space that a socket reports, so that what waits cannot grow. */
-function* slices(part: string): Iterable<string> {
+function slices(part: string): readonly string[] {
+  if (part !== '' && part.length <= sliceLength) return [part];
+  const parts: string[] = [];
   for (let from = 0; from < part.length; ) {
     let to = from + sliceLength;
     // Never between the two halves of one character.
     if (to < part.length && part.codePointAt(to - 1) !== part.charCodeAt(to - 1)) to--;
-    yield from === 0 && to >= part.length ? part : part.slice(from, to);
+    parts.push(part.slice(from, to));
     from = to;
   }
+  return parts;
 }
