@@ -7,14 +7,48 @@ export interface ConversationKey {
   readonly conversationId: string;
 }
 
+/** One conversation in a list of them. */
+export interface ConversationSummary {
+  readonly conversationId: string;
+  /** As `titleOf` makes it of the first message of the user. */
+  readonly title: string;
+  /** How many are kept. */
+  readonly messages: number;
+  /** When something was added last, in milliseconds since 1970; no two conversations of a store have the same. */
+  readonly updatedAt: number;
+}
+
+/** Which conversations of a user to list. */
+export interface ListOptions {
+  readonly limit: number;
+  /** Only those whose `updatedAt` is lower: that of the last one listed gives the next page. */
+  readonly before?: number | undefined;
+}
+
 /** Keeps conversations within bounds; the oldest go first. */
 export interface ConversationStore {
-  /** The latest messages, oldest first; empty for an unknown conversation. */
-  read(key: ConversationKey): Promise<readonly ChatMessage[]>;
-  /** Adds a whole turn at once. @throws TOO_LARGE when a message is larger than a whole conversation may be */
+  /** The latest messages, at most `limit` of them, oldest first; empty for an unknown conversation. Whoever reads uses it. */
+  read(key: ConversationKey, limit?: number): Promise<readonly ChatMessage[]>;
+  /** Adds a whole turn at once; resolves when it is kept. @throws TOO_LARGE when a message is larger than a whole conversation may be */
   append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void>;
-  delete(key: ConversationKey): Promise<void>;
+  /** Whether there was one. */
+  delete(key: ConversationKey): Promise<boolean>;
+  /** The user's conversations, the latest first. */
+  list(userId: string, options: ListOptions): Promise<readonly ConversationSummary[]>;
 }
 
 /** Provided by the plugin that remembers. */
 export const ConversationStore = createToken<ConversationStore>('conversations');
+
+const titleLimit = 80;
+
+/** What a conversation is called: the start of what its user said first, on one line. */
+export function titleOf(messages: readonly ChatMessage[]): string {
+  const { content = '' } = messages.find(({ role }) => role === 'user') ?? {};
+  const line = content
+    .slice(0, 10 * titleLimit)
+    .replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ')
+    .trim();
+  const characters = [...line];
+  return characters.length <= titleLimit ? line : `${characters.slice(0, titleLimit - 1).join('')}…`;
+}

@@ -59,9 +59,8 @@ export class Queen implements Agent, Chat {
     const { id, userId, conversationId, content, agent, model, options } = command;
     const key = { userId, conversationId };
     const question: ChatMessage = { role: 'user', content };
-    const history = await this.#store.read(key);
-    const from = Math.max(0, history.length + 1 - this.#config.contextMessages);
-    const messages = [...history.slice(from), question];
+    const history = await this.#store.read(key, this.#config.contextMessages - 1);
+    const messages = [...history, question];
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
     const parts: string[] = [];
     await this.#ask(request, agent, call, (batch) => {

@@ -1,10 +1,21 @@
-import { type ChatMessage, type ConversationKey, type ConversationStore, WaggleError } from '#kernel';
+import {
+  type ChatMessage,
+  type ConversationKey,
+  type ConversationStore,
+  type ConversationSummary,
+  type ListOptions,
+  titleOf,
+  WaggleError,
+} from '#kernel';
 import type { Config } from './config.js';
 
 interface Conversation {
+  readonly key: ConversationKey;
   readonly messages: ChatMessage[];
+  title: string;
   chars: number;
   usedAt: number;
+  updatedAt: number;
 }
 
 /** Conversations in this process. They are lost when it ends. */
@@ -14,6 +25,7 @@ export class MemoryStore implements ConversationStore {
   readonly #limits: Config;
   readonly #now: () => number;
   #chars = 0;
+  #updatedAt = 0;
 
   /** `now` is a monotonic clock in milliseconds, so that a jump of the wall clock forgets nothing. */
   constructor(limits: Config, now: () => number = () => performance.now()) {
@@ -25,22 +37,34 @@ export class MemoryStore implements ConversationStore {
     return this.#conversations.size;
   }
 
-  async read(key: ConversationKey): Promise<readonly ChatMessage[]> {
+  async read(key: ConversationKey, limit = Number.POSITIVE_INFINITY): Promise<readonly ChatMessage[]> {
     this.#expire();
     const conversation = this.#conversations.get(idOf(key));
     if (!conversation) return [];
     this.#touch(idOf(key), conversation);
-    return [...conversation.messages];
+    const { messages } = conversation;
+    return messages.slice(Math.max(0, messages.length - limit));
   }
 
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
     const { conversationLimitChars, maxMessages } = this.#limits;
     if (messages.some((message) => message.content.length > conversationLimitChars))
       throw new WaggleError('TOO_LARGE', { limitBytes: conversationLimitChars });
+    if (messages.length === 0) return;
     this.#expire();
     const id = idOf(key);
-    const conversation = this.#conversations.get(id) ?? { messages: [], chars: 0, usedAt: 0 };
+    const conversation = this.#conversations.get(id) ?? {
+      key,
+      messages: [],
+      title: '',
+      chars: 0,
+      usedAt: 0,
+      updatedAt: 0,
+    };
     this.#touch(id, conversation);
+    this.#updatedAt = Math.max(Date.now(), this.#updatedAt + 1);
+    conversation.updatedAt = this.#updatedAt;
+    conversation.title ||= titleOf(messages);
     for (const message of messages) {
       conversation.messages.push(message);
       this.#count(conversation, message.content.length);
@@ -50,8 +74,26 @@ export class MemoryStore implements ConversationStore {
     this.#evict();
   }
 
-  async delete(key: ConversationKey): Promise<void> {
-    this.#remove(idOf(key));
+  async delete(key: ConversationKey): Promise<boolean> {
+    this.#expire();
+    return this.#remove(idOf(key));
+  }
+
+  async list(
+    userId: string,
+    { limit, before = Number.POSITIVE_INFINITY }: ListOptions,
+  ): Promise<readonly ConversationSummary[]> {
+    this.#expire();
+    return [...this.#conversations.values()]
+      .filter(({ key, updatedAt }) => key.userId === userId && updatedAt < before)
+      .sort((a, b) => b.updatedAt - a.updatedAt)
+      .slice(0, limit)
+      .map(({ key, title, messages, updatedAt }) => ({
+        conversationId: key.conversationId,
+        title,
+        messages: messages.length,
+        updatedAt,
+      }));
   }
 
   #touch(id: string, conversation: Conversation): void {
@@ -82,11 +124,12 @@ export class MemoryStore implements ConversationStore {
     }
   }
 
-  #remove(id: string): void {
+  #remove(id: string): boolean {
     const conversation = this.#conversations.get(id);
-    if (!conversation) return;
+    if (!conversation) return false;
     this.#conversations.delete(id);
     this.#chars -= conversation.chars;
+    return true;
   }
 }
 

@@ -84,12 +84,90 @@ export function conversationStoreContract(
       expect(await store.read(key('a'))).toEqual(turn('a'));
     });
 
+    it('gives the latest messages, as many as are asked for', async () => {
+      const store = await create(limits);
+      await store.append(key('c'), turn('one'));
+      await store.append(key('c'), turn('two'));
+      expect(await store.read(key('c'), 3)).toEqual([...turn('one'), ...turn('two')].slice(1));
+      expect(await store.read(key('c'), 9)).toHaveLength(4);
+      expect(await store.read(key('c'), 0)).toEqual([]);
+    });
+
+    it('gives back every character, also in ids, and tells ids apart by each of them', async () => {
+      const odd = ['a', 'a\0', 'a\0b', '\ud800', '\udfff', '\ufffd', 'e\u0301', 'é', '"', "'", '%', 'A'];
+      const store = await create({ ...limits, maxConversations: 100 });
+      for (const id of odd) await store.append(key(id, id), turn(id));
+      for (const id of odd) expect(await store.read(key(id, id))).toEqual(turn(id));
+      for (const id of odd)
+        expect(await store.list(id, { limit: 9 })).toMatchObject([{ conversationId: id }]);
+    });
+
+    it('sees what was appended before, also when nobody has waited for it', async () => {
+      const store = await create(limits);
+      const appended = [store.append(key('c'), turn('one')), store.append(key('c'), turn('two'))];
+      expect(await store.read(key('c'))).toEqual([...turn('one'), ...turn('two')]);
+      await Promise.all(appended);
+    });
+
+    it('takes a turn of no messages for nothing', async () => {
+      const store = await create(limits);
+      await store.append(key('c'), []);
+      expect(await store.list('ann', { limit: 9 })).toEqual([]);
+    });
+
     it('deletes a conversation, and nothing for an unknown one', async () => {
       const store = await create(limits);
       await store.append(key('c'), turn('one'));
-      await store.delete(key('c'));
-      await store.delete(key('nobody'));
+      expect(await store.delete(key('c'))).toBe(true);
+      expect(await store.delete(key('c'))).toBe(false);
+      expect(await store.delete(key('nobody'))).toBe(false);
       expect(await store.read(key('c'))).toEqual([]);
+      expect(await store.list('ann', { limit: 9 })).toEqual([]);
+    });
+
+    it("lists a user's conversations, the one that was added to last first", async () => {
+      const store = await create({ ...limits, maxConversations: 10 });
+      const startedAt = Date.now();
+      for (const id of ['a', 'b', 'c']) await store.append(key(id), turn(id));
+      await store.append(key('theirs', 'bob'), turn('x'));
+      await store.append(key('a'), turn('more'));
+      await store.read(key('b'));
+      const list = await store.list('ann', { limit: 9 });
+      expect(list.map(({ conversationId, title, messages }) => [conversationId, title, messages])).toEqual([
+        ['a', 'a', 4],
+        ['c', 'c', 2],
+        ['b', 'b', 2],
+      ]);
+      for (const { updatedAt } of list) {
+        expect(Number.isInteger(updatedAt)).toBe(true);
+        expect(updatedAt).toBeGreaterThanOrEqual(startedAt);
+      }
+      expect(await store.list('nobody', { limit: 9 })).toEqual([]);
+    });
+
+    it('lists page by page, each conversation once, however fast they came', async () => {
+      const store = await create({ ...limits, maxConversations: 100 });
+      const ids = Array.from({ length: 50 }, (_, index) => `c${index}`);
+      await Promise.all(ids.map((id) => store.append(key(id), turn(id))));
+      const listed: string[] = [];
+      for (let before: number | undefined; ; ) {
+        const page = await store.list('ann', { limit: 7, before });
+        listed.push(...page.map(({ conversationId }) => conversationId));
+        before = page.at(-1)?.updatedAt;
+        if (page.length < 7) break;
+      }
+      expect(listed).toEqual(ids.reverse());
+    });
+
+    it('calls a conversation by the start of what its user said first, on one line', async () => {
+      const store = await create({ ...limits, conversationLimitChars: 1000 });
+      const greeting: ChatMessage = { role: 'assistant', content: 'Welcome' };
+      await store.append(key('c'), [greeting]);
+      expect(await store.list('ann', { limit: 9 })).toMatchObject([{ title: '' }]);
+      await store.append(key('c'), turn(` Good\n\t\0morning ${'🐝'.repeat(80)}`));
+      const title = `Good morning ${'🐝'.repeat(66)}…`;
+      for (let more = 0; more < 5; more++) await store.append(key('c'), turn('more'));
+      expect(await store.list('ann', { limit: 9 })).toMatchObject([{ title }]);
     });
   });
 }
