@@ -42,6 +42,9 @@ const kernelErrors = {
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
   ROUTE_CONFLICT: (d: { method: string; path: string }) => `${d.method} ${d.path} is served already`,
+  STORE_UNUSABLE: (d: { path: string; why: string }) => `cannot keep conversations in "${d.path}": ${d.why}`,
+  STORE_FAILED: (d: { path: string; why: string }) =>
+    `cannot read or write conversations in "${d.path}": ${d.why}`,
   LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
     `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
 } as const;
@@ -72,6 +75,8 @@ const clientErrors = {
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
   AGENT_FAILED: (d: { agent: string; why: string }) => `agent "${d.agent}" failed: ${d.why}`,
+  CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
+    `this user has no conversation "${d.conversationId}"`,
   STREAM_UNKNOWN: (d: { streamId: string }) => `no stream "${d.streamId}" is running`,
   STREAM_GONE: (d: { streamId: string }) =>
     `stream "${d.streamId}" can not be read any more, or never existed`,

@@ -145,6 +145,7 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   AGENT_UNKNOWN: 404,
+  CONVERSATION_UNKNOWN: 404,
   STREAM_UNKNOWN: 404,
   TASK_UNKNOWN: 404,
   METHOD_NOT_ALLOWED: 405,

@@ -1,0 +1,156 @@
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import { WaggleError } from '#kernel';
+import type { Call, ConversationFile, Method, Outcome } from './conversation-file.js';
+import type { WorkerSettings } from './worker.js';
+
+// Found by package: threads need compiled JavaScript also where this file runs as it is.
+const entry = createRequire(import.meta.url).resolve('#sqlite-worker');
+const retryAfterMs = 1000;
+/** What was read arrives in one turn of the loop, so it has to be little. */
+const maxAtOnce = 64;
+
+interface Waiting {
+  readonly call: Call;
+  readonly chars: number;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** How much may wait. */
+export interface QueueLimits {
+  readonly queueLimit: number;
+  readonly queueLimitChars: number;
+}
+
+/**
+ * The thread that waits for the disk, so that no stream does. What is asked for in one turn of the loop, or while the
+ * thread is busy, goes to it as one list and becomes one transaction.
+ */
+export class FileThread {
+  readonly #worker: Worker;
+  readonly #path: string;
+  readonly #limits: QueueLimits;
+  #waiting: Waiting[] = [];
+  #running: readonly Waiting[] = [];
+  #chars = 0;
+  #scheduled: NodeJS.Immediate | undefined;
+  #closed = false;
+  #failure: WaggleError | undefined;
+  #onIdle: (() => void) | undefined;
+
+  private constructor(worker: Worker, path: string, limits: QueueLimits) {
+    this.#worker = worker;
+    this.#path = path;
+    this.#limits = limits;
+    worker.on('message', (outcomes: readonly Outcome[]) => this.#settle(outcomes));
+  }
+
+  /** Starts the thread, which opens the file. `lost` is told when it ends by itself. @throws STORE_UNUSABLE */
+  static async open(
+    settings: WorkerSettings & QueueLimits,
+    lost: (error: Error) => void,
+  ): Promise<FileThread> {
+    const { path } = settings;
+    const worker = new Worker(entry, { workerData: settings, execArgv: [] });
+    const why = await new Promise<string | undefined>((resolve) => {
+      worker.once('message', (answer: 'open' | { readonly why: string }) =>
+        resolve(answer === 'open' ? undefined : answer.why),
+      );
+      worker.once('error', (error) => resolve(error.message));
+    });
+    if (why !== undefined) {
+      await worker.terminate();
+      throw new WaggleError('STORE_UNUSABLE', { path, why });
+    }
+    const thread = new FileThread(worker, path, settings);
+    let reason = 'its thread has ended';
+    worker.on('error', (error) => {
+      reason = `its thread has crashed: ${error.message}`;
+    });
+    worker.once('exit', () => {
+      if (!thread.#closed) lost(thread.#fail(reason));
+    });
+    return thread;
+  }
+
+  /** Asks the file. `chars` is how much it has to hold meanwhile. @throws QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN */
+  ask<M extends Method>(
+    method: M,
+    chars: number,
+    ...args: Parameters<ConversationFile[M]>
+  ): Promise<ReturnType<ConversationFile[M]>> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.#refusal(chars);
+      if (refusal) return reject(refusal);
+      this.#chars += chars;
+      this.#waiting.push({ call: { method, args } as Call, chars, resolve, reject });
+      if (this.#running.length === 0) this.#scheduled ??= setImmediate(() => this.#send());
+    });
+  }
+
+  /** Takes nothing more, lets all that waits be written, closes the file and ends the thread. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      if (this.#waiting.length + this.#running.length === 0) resolve();
+    });
+    if (this.#failure) return;
+    const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.#worker.postMessage('close');
+    await exited;
+  }
+
+  /** Ends the thread whatever it does; what waits is lost. */
+  async terminate(): Promise<void> {
+    this.#closed = true;
+    this.#fail('its thread did not end in time');
+    await this.#worker.terminate();
+  }
+
+  #refusal(chars: number): WaggleError | undefined {
+    if (this.#failure) return this.#failure;
+    if (this.#closed) return new WaggleError('SHUTTING_DOWN', {});
+    const { queueLimit, queueLimitChars } = this.#limits;
+    const waiting = this.#waiting.length + this.#running.length;
+    // A turn that is larger than all that may wait is taken when nothing else does.
+    if (waiting < queueLimit && (waiting === 0 || this.#chars + chars <= queueLimitChars)) return undefined;
+    return new WaggleError('QUEUE_FULL', {
+      limit: queueLimit,
+      what: 'reads and writes of conversations waiting',
+      retryAfterMs,
+    });
+  }
+
+  #send(): void {
+    this.#scheduled = undefined;
+    if (this.#failure || this.#waiting.length === 0) return;
+    this.#running = this.#waiting.splice(0, maxAtOnce);
+    this.#worker.postMessage(this.#running.map(({ call }) => call));
+  }
+
+  #settle(outcomes: readonly Outcome[]): void {
+    const settled = this.#running;
+    this.#running = [];
+    this.#send();
+    for (const [index, outcome] of outcomes.entries()) {
+      const { chars, resolve, reject } = settled[index] as Waiting;
+      this.#chars -= chars;
+      if ('why' in outcome) reject(new WaggleError('STORE_FAILED', { path: this.#path, why: outcome.why }));
+      else resolve(outcome.value as never);
+    }
+    if (this.#waiting.length + this.#running.length === 0) this.#onIdle?.();
+  }
+
+  #fail(why: string): WaggleError {
+    clearImmediate(this.#scheduled);
+    this.#failure ??= new WaggleError('STORE_FAILED', { path: this.#path, why });
+    for (const { reject } of [...this.#running, ...this.#waiting]) reject(this.#failure);
+    this.#running = [];
+    this.#waiting = [];
+    this.#onIdle?.();
+    return this.#failure;
+  }
+}

@@ -1,0 +1,56 @@
+import {
+  type ChatMessage,
+  type ConversationKey,
+  type ConversationStore,
+  type ConversationSummary,
+  type ListOptions,
+  titleOf,
+  WaggleError,
+} from '#kernel';
+import type { Config } from './config.js';
+import { FileThread } from './file-thread.js';
+
+/** Conversations in one SQLite file. What is kept outlives the process, however it ends. */
+export class SqliteStore implements ConversationStore {
+  readonly #thread: FileThread;
+  readonly #conversationLimitChars: number;
+
+  private constructor(thread: FileThread, { conversationLimitChars }: Config) {
+    this.#thread = thread;
+    this.#conversationLimitChars = conversationLimitChars;
+  }
+
+  /** `lost` is told when the file can not be used any more. @throws STORE_UNUSABLE */
+  static async open(config: Config, lost: (error: Error) => void): Promise<SqliteStore> {
+    return new SqliteStore(await FileThread.open(config, lost), config);
+  }
+
+  async read(key: ConversationKey, limit = Number.POSITIVE_INFINITY): Promise<readonly ChatMessage[]> {
+    const messages = await this.#thread.ask('read', 0, key, limit);
+    return JSON.parse(`[${messages.join()}]`);
+  }
+
+  async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
+    const limitBytes = this.#conversationLimitChars;
+    if (messages.some(({ content }) => content.length > limitBytes))
+      throw new WaggleError('TOO_LARGE', { limitBytes });
+    if (messages.length === 0) return;
+    const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
+    await this.#thread.ask('append', chars, { key, title: titleOf(messages), messages });
+  }
+
+  async delete(key: ConversationKey): Promise<boolean> {
+    return this.#thread.ask('delete', 0, key);
+  }
+
+  async list(userId: string, options: ListOptions): Promise<readonly ConversationSummary[]> {
+    return this.#thread.ask('list', 0, userId, options);
+  }
+
+  /** Writes all that waits and closes the file; after `timeoutMs` without. */
+  async close(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => void this.#thread.terminate(), timeoutMs);
+    await this.#thread.close();
+    clearTimeout(timer);
+  }
+}
