@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type AgentHealth, BaseAgent, definePlugin, type Plugin, type TaskRun } from '#kernel';
+import {
+  type AgentHealth,
+  BaseAgent,
+  ConversationStore,
+  definePlugin,
+  type Plugin,
+  type TaskRun,
+  WaggleError,
+} from '#kernel';
+import endpointConversations from '../../plugins/endpoint-conversations/index.js';
 import endpointDocs from '../../plugins/endpoint-docs/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import { ApiDocument, strictValidator } from '../support/api-document.js';
@@ -35,6 +44,19 @@ const mute: Plugin = definePlugin({
   name: 'mute',
   apiVersion: 1,
   setup: (ctx) => void ctx.addAgent(new Mute()),
+});
+
+/** Remembers nothing, as too much waits for it already. */
+const fullStore: Plugin = definePlugin({
+  name: 'full-store',
+  apiVersion: 1,
+  provides: [ConversationStore],
+  setup(ctx) {
+    const refuse = async () => {
+      throw new WaggleError('QUEUE_FULL', { limit: 1, what: 'reads', retryAfterMs: 1000 });
+    };
+    ctx.provide(ConversationStore, { read: refuse, append: refuse, delete: refuse, list: refuse });
+  },
 });
 
 /** Tasks that end in every way. */
@@ -85,11 +107,14 @@ let usual: Hive;
 let hurried: Hive;
 /** Nobody answers who is not asked by name, and one reply at a time. */
 let lonely: Hive;
+/** Its store refuses everything. */
+let forgetful: Hive;
 let document: ApiDocument;
 let folder: string;
 
-const start = ({ config, plugins = [] }: HiveOptions) =>
-  startHive({ fake, config: { ...config }, plugins: [endpointOverview, endpointDocs, tasks, ...plugins] });
+const endpoints = [endpointOverview, endpointDocs, endpointConversations];
+const start = ({ config, plugins = [], ...more }: HiveOptions) =>
+  startHive({ fake, config: { ...config }, plugins: [...endpoints, tasks, ...plugins], ...more });
 
 beforeAll(async () => {
   fake = await startFakeOllama();
@@ -110,13 +135,14 @@ beforeAll(async () => {
       'streams-memory': { maxRunning: 1, maxWaiting: 0 },
     },
   });
+  forgetful = await start({ store: fullStore });
   document = new ApiDocument(await (await fetch(`${usual.url}/openapi.json`)).json());
   const page = await (await fetch(`${usual.url}/docs`)).text();
   folder = /"\/docs\/(\w+)\//.exec(page)?.[1] as string;
 });
 afterAll(async () => {
   over.resolve();
-  await Promise.all([usual, hurried, lonely].map((hive) => hive.close()));
+  await Promise.all([usual, hurried, lonely, forgetful].map((hive) => hive.close()));
   await fake.close();
 });
 
@@ -226,6 +252,35 @@ const badChat = (path: string): readonly (readonly [string, () => Promise<string
   [`POST ${path} 503`, () => whileFull(path)],
 ];
 
+/** One conversation of a user, who has no other. */
+async function remembered(user: string): Promise<void> {
+  const reply = usual.streams.start({ content: 'Hallo', userId: user, conversationId: 'c', agent: 'eliza' });
+  await reply.whole();
+}
+
+const conversation = '/conversations/{conversation_id}';
+const ofConversation = (
+  method: string,
+  rest: string,
+): readonly (readonly [string, () => Promise<string>])[] => {
+  const name = `${method} ${conversation}${rest}`;
+  const path = (id: string, user: string) => `/conversations/${id}${rest}?user_id=${user}`;
+  return [
+    [
+      `${name} 200`,
+      async () => {
+        await remembered(name.length.toString());
+        return ask(usual, { method, path: path('c', name.length.toString()) });
+      },
+    ],
+    [`${name} 400`, () => ask(usual, { method, path: `/conversations/c${rest}` })],
+    [`${name} 404`, () => ask(usual, { method, path: path('c', 'nobody') })],
+    [`${name} 404`, () => ask(usual, { method, path: path('a%2fb', 'u') })],
+    [`${name} 503`, () => ask(forgetful, { method, path: path('c', 'u') })],
+    tooLargeFor(method, `${conversation}${rest}`),
+  ];
+};
+
 /** How to come to each answer; every one of them gives the name of what it got. */
 const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready', '/tasks'].flatMap(
@@ -311,6 +366,23 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   tooLargeFor('DELETE', '/tasks/{task}'),
   ['DELETE /tasks/{task} 504', () => ask(hurried, remove(`/tasks/${runs(hurried, 'stuck')}`))],
 
+  ...['/conversations', '/conversations/export'].flatMap((path) => [
+    [
+      `GET ${path} 200`,
+      async () => {
+        await remembered('lister');
+        return ask(usual, get(`${path}?user_id=lister`));
+      },
+    ] as const,
+    [`GET ${path} 400`, () => ask(usual, get(path))] as const,
+    [`GET ${path} 503`, () => ask(forgetful, get(`${path}?user_id=u`))] as const,
+    tooLargeFor('GET', path),
+  ]),
+  ...ofConversation('GET', '/messages'),
+  ...ofConversation('GET', '/export'),
+  ...ofConversation('DELETE', ''),
+  [`DELETE ${conversation} 403`, () => ask(usual, remove('/conversations/c?user_id=u', evil))],
+
   ['GET /ws/{client_id} 101', upgraded],
   ['GET /ws/{client_id} 400', () => ask(usual, get('/ws/a%20b', handshake))],
   ['GET /ws/{client_id} 403', () => ask(usual, get('/ws/a', { ...handshake, ...evil }))],
@@ -337,7 +409,16 @@ describe('the documented answers', () => {
           '/chat/',
         ),
         odd,
-        fc.constantFrom('', '', '/', '?position=1', '?position=%ff', '?x'),
+        fc.constantFrom(
+          '',
+          '',
+          '/',
+          '?position=1',
+          '?position=%ff',
+          '?x',
+          '?user_id=u',
+          '?user_id=u&limit=0',
+        ),
       )
       .map(([template, value, rest]) => template.replace(/\{\w+\}/g, () => value) + rest);
     const headers = fc.record(

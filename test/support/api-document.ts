@@ -77,7 +77,7 @@ function partsOf(type: string, text: string): readonly unknown[] {
   const lines = text.trimEnd().split('\n');
   if (type === 'text/event-stream')
     return lines.filter((line) => line.startsWith('data: ')).map((line) => JSON.parse(line.slice(6)));
-  if (type === 'application/x-ndjson') return lines.map((line) => JSON.parse(line));
+  if (type === 'application/x-ndjson') return lines.filter(Boolean).map((line) => JSON.parse(line));
   return [type === 'application/json' ? JSON.parse(text) : text];
 }
 

@@ -19,7 +19,9 @@ const boundMs = 5000;
 export interface HiveOptions {
   readonly fake?: FakeOllama;
   readonly transport?: 'uws' | 'node';
-  /** Config of plugins by their name. */
+  /** What remembers; `store-memory` when absent. */
+  readonly store?: Plugin;
+  /** Config of plugins by their name, of `transport` and of `store`. */
   readonly config?: Readonly<Record<string, object>>;
   readonly drainTimeoutMs?: number;
   /** What runs besides. */
@@ -32,7 +34,7 @@ export async function startHive(options: HiveOptions = {}) {
   const kernel = new Kernel({ logger: silentLogger, drainTimeoutMs });
   const transport = { host: '127.0.0.1', port: 0, ...config.transport };
   kernel.use(options.transport === 'node' ? transportNode : transportUws, { config: transport });
-  kernel.use(storeMemory);
+  kernel.use(options.store ?? storeMemory, { config: { ...config.store } });
   if (fake) kernel.use(agentOllama, { config: { baseUrl: fake.url, ...config['agent-ollama'] } });
   kernel.use(agentEliza, { config: { wordDelayMs: 1 } });
   kernel.use(tasksTinypool, { config: { workers: 0, ...config['tasks-tinypool'] } });

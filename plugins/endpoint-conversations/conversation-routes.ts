@@ -1,0 +1,110 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { z } from 'zod';
+import {
+  type ChatMessage,
+  type ConversationKey,
+  type ConversationStore,
+  check,
+  type HttpReply,
+  type HttpRequest,
+  WaggleError,
+} from '#kernel';
+import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
+import { allLinesOf, linesOf } from './json-lines.js';
+
+const privately = { 'cache-control': 'no-store' };
+
+/** `GET /conversations`. @throws INVALID_REQUEST */
+export async function listConversations(
+  store: ConversationStore,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const { user_id, limit, before } = await queryOf(listQuery, request);
+  const list = await store.list(user_id, {
+    limit: Number(limit),
+    before: before === undefined ? undefined : Number(before),
+  });
+  const conversations = list.map(({ conversationId, title, messages, updatedAt }) => ({
+    conversation_id: conversationId,
+    title,
+    messages,
+    updated_at: updatedAt,
+  }));
+  response.json(200, { conversations } satisfies z.infer<typeof conversationList>, privately);
+}
+
+/** `GET /conversations/{conversation_id}/messages`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
+export async function listMessages(
+  store: ConversationStore,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const { messages: found } = await conversationOf(store, request);
+  const messages = found.map(({ role, content }) => ({ role, content }));
+  response.json(200, { messages } satisfies z.infer<typeof messageList>, privately);
+}
+
+/** `DELETE /conversations/{conversation_id}`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
+export async function deleteConversation(
+  store: ConversationStore,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const key = await keyOf(request);
+  if (!(await store.delete(key))) throw new WaggleError('CONVERSATION_UNKNOWN', key);
+  response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
+}
+
+/** `GET /conversations/{conversation_id}/export`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
+export async function exportConversation(
+  store: ConversationStore,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const { key, messages } = await conversationOf(store, request);
+  const { conversationId } = key;
+  const parts = async function* () {
+    yield* linesOf(conversationId, messages);
+  };
+  await response.stream(200, downloadAs('conversation.jsonl'), parts());
+}
+
+/** `GET /conversations/export`. @throws INVALID_REQUEST */
+export async function exportAll(
+  store: ConversationStore,
+  request: HttpRequest,
+  response: HttpReply,
+): Promise<void> {
+  const { user_id } = await queryOf(userQuery, request);
+  await response.stream(200, downloadAs('conversations.jsonl'), allLinesOf(store, user_id));
+}
+
+function downloadAs(name: string) {
+  return {
+    'content-type': 'application/x-ndjson; charset=utf-8',
+    'content-disposition': `attachment; filename="${name}"`,
+    ...privately,
+  };
+}
+
+async function conversationOf(
+  store: ConversationStore,
+  request: HttpRequest,
+): Promise<{ readonly key: ConversationKey; readonly messages: readonly ChatMessage[] }> {
+  const key = await keyOf(request);
+  const messages = await store.read(key);
+  if (messages.length === 0) throw new WaggleError('CONVERSATION_UNKNOWN', key);
+  return { key, messages };
+}
+
+async function keyOf(request: HttpRequest): Promise<ConversationKey> {
+  const { user_id: userId } = await queryOf(userQuery, request);
+  return { userId, conversationId: request.params.conversation_id as string };
+}
+
+async function queryOf<T>(schema: StandardSchemaV1<unknown, T>, { query }: HttpRequest): Promise<T> {
+  const { value, mistakes } = await check(schema, Object.fromEntries(query));
+  if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
+  return value;
+}

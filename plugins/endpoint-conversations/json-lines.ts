@@ -1,0 +1,39 @@
+import type { z } from 'zod';
+import type { ChatMessage, ConversationStore } from '#kernel';
+import type { exportLine } from './docs.js';
+
+const partChars = 64 * 1024;
+const pageSize = 1000;
+
+/** One message a line, in parts of a size that can be sent at once. */
+export function* linesOf(conversationId: string, messages: readonly ChatMessage[]): Iterable<string> {
+  let part = '';
+  for (const { role, content } of messages) {
+    const line = { conversation_id: conversationId, role, content } satisfies z.infer<typeof exportLine>;
+    part += `${JSON.stringify(line)}\n`;
+    if (part.length < partChars) continue;
+    yield part;
+    part = '';
+  }
+  if (part) yield part;
+}
+
+/**
+ * Everything of a user that was there when it began. Of the conversations one is in memory at a time, and the next is
+ * read when whoever takes the lines has room for it.
+ */
+export async function* allLinesOf(store: ConversationStore, userId: string): AsyncIterable<string> {
+  // All ids first: a conversation that is added to meanwhile moves to a page that was read already.
+  for (const conversationId of await idsOf(store, userId))
+    yield* linesOf(conversationId, await store.read({ userId, conversationId }));
+}
+
+async function idsOf(store: ConversationStore, userId: string): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for (let before: number | undefined; ; ) {
+    const page = await store.list(userId, { limit: pageSize, before });
+    for (const { conversationId } of page) ids.push(conversationId);
+    if (page.length < pageSize) return ids;
+    before = page.at(-1)?.updatedAt;
+  }
+}
