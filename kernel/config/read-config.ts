@@ -14,7 +14,8 @@ const entry = z.strictObject({
   config: z.record(z.string(), z.unknown()).optional(),
 });
 
-const file = z.strictObject({
+/** What one file of a config may hold, and all of them together. */
+export const configFile = z.strictObject({
   server: z
     .strictObject({
       logLevel: z.enum(logLevels).default('info'),
@@ -27,7 +28,7 @@ const file = z.strictObject({
 });
 
 /** The part of the config that is about the process itself. */
-export type ServerSettings = z.infer<typeof file>['server'];
+export type ServerSettings = z.infer<typeof configFile>['server'];
 
 /** One plugin as the config names it. */
 export interface PluginEntry extends z.infer<typeof entry> {
@@ -75,7 +76,7 @@ export async function readConfig(
   filled.plugins ??= {};
   const plugins = isMap(filled.plugins) ? filled.plugins : {};
   for (const id of Object.keys(plugins)) plugins[id] ??= {};
-  const checked = await check(file, filled, origin);
+  const checked = await check(configFile, filled, origin);
   if (checked.mistakes) mistakes.push(...checked.mistakes);
   // Beside the mistakes, everything that is right goes on to be checked further.
   const value = checked.value ?? (await mend(filled));
@@ -99,18 +100,22 @@ export async function readConfig(
 }
 
 /** The parts of a wrong file that are right by themselves. */
-async function mend(filled: Tree): Promise<z.infer<typeof file>> {
+async function mend(filled: Tree): Promise<z.infer<typeof configFile>> {
   const part = async (name: 'server' | 'extensions') => {
     const { [name]: value } = filled;
-    return (await check(file, { [name]: value })).mistakes ? {} : { [name]: value };
+    return (await check(configFile, { [name]: value })).mistakes ? {} : { [name]: value };
   };
   const plugins: Tree = {};
   for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {})) {
     const { value } = await check(entry.strip(), each);
     if (value) plugins[id] = value;
   }
-  const mended = await check(file, { ...(await part('server')), ...(await part('extensions')), plugins });
-  return mended.value ?? file.parse({});
+  const mended = await check(configFile, {
+    ...(await part('server')),
+    ...(await part('extensions')),
+    plugins,
+  });
+  return mended.value ?? configFile.parse({});
 }
 
 function readYaml(path: string, mistakes: string[]): unknown {
