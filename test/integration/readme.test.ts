@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { tempFolder } from '../support/kernel.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
@@ -19,7 +22,9 @@ function example(name: string): string {
 describe('README', () => {
   it('names the two commands, and they exist', () => {
     const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-    for (const [, script] of readme.matchAll(/npm (?:run )?(start|test|build|lint|typecheck)\b/g))
+    for (const [, script] of readme.matchAll(
+      /npm (?:run )?(start|test|build|lint|typecheck|schema|bench)\b/g,
+    ))
       expect(scripts).toHaveProperty(script as string);
     expect(readme).toContain('npm ci && npm start');
     expect(readFileSync(`${root}.ci/run`, 'utf8')).toContain('npm ci && npm test');
@@ -146,6 +151,50 @@ describe('README', () => {
     });
     expect(run.stderr + (await run.exited)).toBe('0');
     expect(run.stdout).toMatch(/my-agent {2}optional/);
+  });
+
+  it('shows one line that keeps conversations in a file, and how to list and export them', async () => {
+    const config = example('remember.yaml');
+    const path = join(tempFolder().path, 'c.sqlite');
+    const file = config.replace('store-sqlite }', `store-sqlite, config: { path: ${path} } }`);
+    const first = await startServer({ config: file });
+    const client = await WsClient.connect(`${first.ws}/test`);
+    await client.ask({ content: 'Hallo', conversationId: 'c' });
+    await client.close();
+    await first.stop('SIGKILL');
+    const second = await startServer({ config: file });
+    const paths = [...readme.matchAll(/^curl 'http:\/\/localhost:9797(\/conversations\S+)'$/gm)];
+    const answers = await Promise.all(paths.map(([, each]) => fetch(`${second.url}${each}`)));
+    const [all, older, exported] = await Promise.all(answers.map((answer) => answer.text()));
+    expect(JSON.parse(all as string).conversations).toMatchObject([{ conversation_id: 'c', messages: 2 }]);
+    expect(JSON.parse(older as string)).toEqual({ conversations: [] });
+    expect(exported).toMatch(/^{"conversation_id":"c","role":"user","content":"Hallo"}\n{.*}\n$/);
+    await second.stop();
+    // As it stands, in the working directory.
+    expect(await (await runWaggle('plugins', { config })).exited).toBe(0);
+  });
+
+  it('shows a unit of systemd that agrees with the production profile', () => {
+    const [, unit = ''] = /```ini\n(.*?)```/s.exec(readme) ?? [];
+    const setting = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] as string;
+    const [, folder, file, rest] =
+      /^\/usr\/bin\/node (\S+?)\/(dist\S+) (.*)$/.exec(setting('ExecStart')) ?? [];
+    expect([folder, rest]).toEqual(['/opt/waggle', 'start --profile production']);
+    expect(existsSync(`${root}${file}`)).toBe(true);
+    expect(setting('WorkingDirectory')).toBe(`/var/lib/${setting('StateDirectory')}`);
+    const { server, plugins } = parse(readFileSync(`${root}config/production.yaml`, 'utf8'));
+    expect(Number(setting('TimeoutStopSec'))).toBeGreaterThan(server.drainTimeoutMs / 1000 + 10);
+    const [, connections] = /:-(\d+)/.exec(plugins['transport-uws'].config.maxConnections) ?? [];
+    expect(Number(setting('LimitNOFILE'))).toBeGreaterThan(Number(connections));
+    expect(setting('RestartPreventExitStatus')).toBe('78');
+  });
+
+  it('names the schema of config files, and it is part of the package', () => {
+    const [, path] =
+      /yaml-language-server: \$schema=\.\/node_modules\/waggle-server\/(\S+)/.exec(readme) ?? [];
+    expect(existsSync(`${root}${path}`)).toBe(true);
+    const { files } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+    expect(files).toContain(path?.split('/')[0]);
   });
 
   it('lists every built-in plugin', async () => {
