@@ -64,7 +64,7 @@ export const listDocs: RouteDocs = {
   summary: "A user's conversations",
   query: listQuery,
   answers: { 200: { description: 'One page of them', content: { 'application/json': conversationList } } },
-  errors: ['INVALID_REQUEST', 'QUEUE_FULL'],
+  errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
 /** `GET /conversations/{conversation_id}/messages` */
@@ -72,7 +72,7 @@ export const messagesDocs: RouteDocs = {
   summary: 'The messages of a conversation',
   query: userQuery,
   answers: { 200: { description: 'All of them', content: { 'application/json': messageList } } },
-  errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL'],
+  errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
 /** `DELETE /conversations/{conversation_id}` */
@@ -80,7 +80,7 @@ export const deleteDocs: RouteDocs = {
   summary: 'Delete a conversation',
   query: userQuery,
   answers: { 200: { description: 'It is gone', content: { 'application/json': deletion } } },
-  errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL'],
+  errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
 /** `GET /conversations/{conversation_id}/export` */
@@ -88,7 +88,7 @@ export const exportDocs: RouteDocs = {
   summary: 'Download a conversation as lines of JSON',
   query: userQuery,
   answers: { 200: exported },
-  errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL'],
+  errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
 /** `GET /conversations/export` */
@@ -96,5 +96,5 @@ export const exportAllDocs: RouteDocs = {
   summary: "Download all of a user's conversations as lines of JSON",
   query: userQuery,
   answers: { 200: exported },
-  errors: ['INVALID_REQUEST', 'QUEUE_FULL'],
+  errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };

@@ -53,6 +53,8 @@ export function openFile(path: string): SqliteFile {
     // A commit is written, and not synced to the disk: it outlives the process, though perhaps not a power cut, after
     // which the file is whole and lacks the latest turns.
     file.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+    // What was deleted is overwritten, and not only left out.
+    file.exec('PRAGMA secure_delete = ON');
     if (isNew) file.transaction(() => file.exec(schema)).immediate();
     return file;
   } catch (error) {

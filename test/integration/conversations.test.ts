@@ -71,6 +71,8 @@ describe('conversations in a file', () => {
     await client.ask({ content: 'Hallo', conversationId: 'c' });
     await client.close();
     expect((await messagesOf(first.url, 'ann')).json.messages).toHaveLength(2);
+    const overview = await (await fetch(first.url)).json();
+    expect(overview).toMatchObject({ endpoints: { conversations: '/conversations' } });
     expect(await first.stop()).toBe(0);
   });
 

@@ -59,6 +59,25 @@ const fullStore: Plugin = definePlugin({
   },
 });
 
+/** Takes too long for one user. */
+const slowStore: Plugin = definePlugin({
+  name: 'slow-store',
+  apiVersion: 1,
+  provides: [ConversationStore],
+  setup(ctx) {
+    const answer = async <T>(userId: string, value: T): Promise<T> => {
+      if (userId === 'slow') await over.promise;
+      return value;
+    };
+    ctx.provide(ConversationStore, {
+      read: ({ userId }) => answer(userId, []),
+      append: ({ userId }) => answer(userId, undefined),
+      delete: ({ userId }) => answer(userId, false),
+      list: (userId) => answer(userId, []),
+    });
+  },
+});
+
 /** Tasks that end in every way. */
 const tasks: Plugin = definePlugin({
   name: 'tasks',
@@ -120,6 +139,7 @@ beforeAll(async () => {
   fake = await startFakeOllama();
   usual = await start({ config: { transport: { bodyLimitBytes } } });
   hurried = await start({
+    store: slowStore,
     plugins: [mute],
     config: {
       transport: { requestTimeoutMs: 100 },
@@ -277,6 +297,7 @@ const ofConversation = (
     [`${name} 404`, () => ask(usual, { method, path: path('c', 'nobody') })],
     [`${name} 404`, () => ask(usual, { method, path: path('a%2fb', 'u') })],
     [`${name} 503`, () => ask(forgetful, { method, path: path('c', 'u') })],
+    [`${name} 504`, () => ask(hurried, { method, path: path('c', 'slow') })],
     tooLargeFor(method, `${conversation}${rest}`),
   ];
 };
@@ -376,6 +397,7 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
     ] as const,
     [`GET ${path} 400`, () => ask(usual, get(path))] as const,
     [`GET ${path} 503`, () => ask(forgetful, get(`${path}?user_id=u`))] as const,
+    [`GET ${path} 504`, () => ask(hurried, get(`${path}?user_id=slow`))] as const,
     tooLargeFor('GET', path),
   ]),
   ...ofConversation('GET', '/messages'),

@@ -70,6 +70,17 @@ describe('store-sqlite', () => {
     for (const ending of ['', '-wal']) expect(statSync(path + ending).mode & 0o077).toBe(0);
   });
 
+  it('leaves nothing in the file of what was deleted', async () => {
+    const path = join(tempFolder().path, 'c.sqlite');
+    const store = await open({ path });
+    await store.append(key('kept'), turn('innocent'));
+    await store.append(key('gone'), turn('secret '.repeat(1000)));
+    await store.delete(key('gone'));
+    await store.close(closeTimeoutMs);
+    const text = readFileSync(path, 'latin1');
+    expect([text.includes('innocent'), text.includes('secret')]).toEqual([true, false]);
+  });
+
   it('refuses what is more than may wait, and nothing else', async () => {
     const store = await open({ queueLimit: 3 });
     const asked = await Promise.allSettled(['a', 'b', 'c', 'd'].map((id) => store.append(key(id), turn(id))));
