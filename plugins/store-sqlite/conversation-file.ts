@@ -30,7 +30,7 @@ export type Outcome = { readonly value: unknown } | { readonly why: string };
 const maxForgottenAtOnce = 100;
 const maxNoted = 1000;
 
-/** Conversations in one SQLite file. Everything in here waits for the disk. */
+/** Conversations in one SQLite file, asked with `run`. Everything in here waits for the disk. */
 export class ConversationFile {
   readonly #file: SqliteFile;
   readonly #limits: Limits;
@@ -38,6 +38,8 @@ export class ConversationFile {
   readonly #statements: ReturnType<typeof prepared>;
   /** When conversations were read; noted in the file with the next write, so that a read writes nothing. */
   readonly #usedAt = new Map<number, number>();
+  /** What of that the transaction of this moment has written. */
+  readonly #noted = new Map<number, number>();
   #count = 0;
   #chars = 0;
   #updatedAt = 0;
@@ -123,6 +125,7 @@ export class ConversationFile {
   }
 
   close(): void {
+    this.#transaction(() => this.#note());
     closeFile(this.#file);
   }
 
@@ -144,10 +147,13 @@ export class ConversationFile {
     try {
       const result = work();
       this.#file.exec('COMMIT');
+      this.#noted.clear();
       return result;
     } catch (error) {
       // Some errors, such as a full disk, have ended it already.
       if (this.#file.inTransaction) this.#file.exec('ROLLBACK');
+      for (const [id, usedAt] of this.#noted) if (!this.#usedAt.has(id)) this.#usedAt.set(id, usedAt);
+      this.#noted.clear();
       this.#total();
       throw error;
     }
@@ -190,7 +196,10 @@ export class ConversationFile {
 
   /** Writes down when conversations were read. */
   #note(): void {
-    for (const [id, usedAt] of this.#usedAt) this.#statements.use.run(usedAt, id);
+    for (const [id, usedAt] of this.#usedAt) {
+      this.#statements.use.run(usedAt, id);
+      this.#noted.set(id, usedAt);
+    }
     this.#usedAt.clear();
   }
 

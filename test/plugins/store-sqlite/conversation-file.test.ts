@@ -2,9 +2,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ChatMessage, titleOf } from '#kernel';
-import { config } from '../../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
-import { ConversationFile } from '../../../plugins/store-sqlite/conversation-file.js';
+import { type Call, ConversationFile } from '../../../plugins/store-sqlite/conversation-file.js';
 import { tempFolder } from '../../support/kernel.js';
 
 const users = ['ann', 'bob'];
@@ -46,14 +45,15 @@ describe('a file of conversations', () => {
     const { path: folder } = tempFolder();
     let runs = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), async (steps) => {
         const path = join(folder, `${runs++}.sqlite`);
         const limits = {
           maxMessages: 6,
           conversationLimitChars: 80,
           maxConversations: 4,
           totalLimitChars: 150,
-          timeToLiveMs: 100,
+          // Never reached to the moment: the two look at the clock one after the other.
+          timeToLiveMs: 100.5,
         };
         let now = 1_000_000;
         // Every look at the clock is a little later, as in life.
@@ -61,26 +61,29 @@ describe('a file of conversations', () => {
           now += 0.001;
           return now;
         };
-        const model = new MemoryStore(config.parse(limits), () => now);
+        const model = new MemoryStore(limits, () => now);
         let file = new ConversationFile(path, limits, clock);
         try {
           for (const each of steps) {
             now = Math.ceil(now);
             if (each.what === 'append') {
               const messages = turn(each.words);
-              file.append({ key: each.key, title: titleOf(messages), messages });
+              ask(file, { method: 'append', args: [{ key: each.key, title: titleOf(messages), messages }] });
               await model.append(each.key, messages);
             } else if (each.what === 'read') {
-              const read = file.read(each.key, each.limit).map((message) => JSON.parse(message));
+              const args = [each.key, each.limit] as const;
+              const read = (ask(file, { method: 'read', args: [...args] }) as string[]).map((message) =>
+                JSON.parse(message),
+              );
               expect(read).toEqual(await model.read(each.key, each.limit));
             } else if (each.what === 'delete') {
-              expect(file.delete(each.key)).toBe(await model.delete(each.key));
+              expect(ask(file, { method: 'delete', args: [each.key] })).toBe(await model.delete(each.key));
             } else if (each.what === 'list') {
-              const listed = (list: readonly { readonly updatedAt: number }[]) =>
-                list.map(({ updatedAt: _, ...rest }) => rest);
+              const listed = (list: unknown) =>
+                (list as { readonly updatedAt: number }[]).map(({ updatedAt: _, ...rest }) => rest);
               const { userId } = each.key;
               const { limit } = each;
-              expect(listed(file.list(userId, { limit }))).toEqual(
+              expect(listed(ask(file, { method: 'list', args: [userId, { limit }] }))).toEqual(
                 listed(await model.list(userId, { limit })),
               );
             } else if (each.what === 'wait') now += each.ms;
@@ -92,16 +95,11 @@ describe('a file of conversations', () => {
                   throw new Error('odd');
                 },
               } as const;
-              const [outcome] = file.run([
-                {
-                  method: 'append',
-                  args: [{ key: each.key, title: '', messages: [...turn('x'), unstorable] }],
-                },
-              ]);
-              expect(outcome).toEqual({ why: 'odd' });
+              const messages = [...turn('x'), unstorable];
+              expect(() =>
+                ask(file, { method: 'append', args: [{ key: each.key, title: '', messages }] }),
+              ).toThrow('odd');
             } else {
-              // What was read since the last write may be forgotten sooner than it should.
-              file.list('ann', { limit: 1 });
               file.close();
               file = new ConversationFile(path, limits, clock);
             }
@@ -126,11 +124,21 @@ describe('a file of conversations', () => {
     let now = 1_000_000;
     const file = new ConversationFile(path, limits, () => now);
     onTestFinished(() => file.close());
+    const key = (id: number) => ({ userId: 'ann', conversationId: `c${id}` });
     for (let id = 0; id < 500; id++)
-      file.append({ key: { userId: 'ann', conversationId: `c${id}` }, title: '', messages: turn('x') });
+      ask(file, { method: 'append', args: [{ key: key(id), title: '', messages: turn('x') }] });
     now += 1000;
-    expect(file.list('ann', { limit: 1000 })).toEqual([]);
-    expect(file.read({ userId: 'ann', conversationId: 'c499' }, 9)).toEqual([]);
-    expect(file.delete({ userId: 'ann', conversationId: 'c499' })).toBe(false);
+    expect(ask(file, { method: 'list', args: ['ann', { limit: 1000 }] })).toEqual([]);
+    expect(ask(file, { method: 'read', args: [key(499), 9] })).toEqual([]);
+    expect(ask(file, { method: 'delete', args: [key(498)] })).toBe(false);
+    ask(file, { method: 'append', args: [{ key: key(497), title: '', messages: turn('new') }] });
+    expect(ask(file, { method: 'read', args: [key(497), 9] })).toHaveLength(2);
   });
 });
+
+/** One call by itself. */
+function ask(file: ConversationFile, call: Call): unknown {
+  const [outcome] = file.run([call]);
+  if (outcome && 'value' in outcome) return outcome.value;
+  throw new Error(outcome?.why);
+}
