@@ -79,6 +79,7 @@ export class ConversationFile {
     this.#updatedAt = Math.max(Math.floor(now), this.#updatedAt + 1);
     const row = upsert.get(...idsOf(key), title, this.#updatedAt, now) as readonly [number, number, number];
     const [id, count, chars] = row;
+    this.#usedAt.delete(id); // Of a conversation whose beginning was undone.
     if (count === 0) this.#count++;
     const conversation = { id, count, chars };
     for (const message of messages) {
