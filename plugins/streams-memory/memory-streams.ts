@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   type Chat,
   type ChatStreams,
@@ -85,7 +84,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const request = {
       ...command,
       streamId: capability(),
-      conversationId: command.conversationId ?? randomUUID(),
+      conversationId: command.conversationId ?? capability(),
     };
     const reply = new MemoryReply(request, this.#config, this);
     this.#replies.set(reply.streamId, reply);

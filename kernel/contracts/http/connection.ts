@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { EventBus } from '../../bus.js';
+import { capability } from '../../capability.js';
 import { toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../transport.js';
@@ -34,7 +34,8 @@ interface Waiting {
 
 /** One WebSocket. A native layer supplies how frames go out; an idle connection holds no timer, closure or collection. */
 export abstract class Connection implements Socket {
-  readonly id = randomUUID();
+  // Not a UUID, of which Node keeps fifteen pieces.
+  readonly id = capability();
   readonly params: Readonly<Record<string, string>>;
   readonly remoteAddress: string;
   readonly endpoint: WebSocketEndpoint;
