@@ -77,7 +77,8 @@ export class ReplyLog {
   wake(): void {
     this.#isAnnounced = false;
     for (const reader of this.#readers) reader.wake();
-    this.#fold();
+    // That visits every reader, so it waits for as many pieces.
+    if (this.#entries.length - this.#foldedTo >= this.#readers.length) this.#fold();
   }
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
