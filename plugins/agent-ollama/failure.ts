@@ -36,7 +36,8 @@ function ofStatus(agent: string, status: number, message: string, options: Error
       { agent, why: 'Ollama is busy', retryAfterMs: busyRetryAfterMs },
       options,
     );
-  return new WaggleError('AGENT_FAILED', { agent, why: clean(message) }, options);
+  const [, model] = (status === 404 && /^model ['"](.+)['"] not found/.exec(message)) || [];
+  return new WaggleError('AGENT_FAILED', { agent, why: clean(message), model }, options);
 }
 
 /** Text of a model server for a client: one line, not too long. */

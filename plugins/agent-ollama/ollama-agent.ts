@@ -16,6 +16,7 @@ import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
 import { Exchange } from './exchange.js';
 import { failureOf } from './failure.js';
+import { ask, bodyOf } from './request.js';
 import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
@@ -59,7 +60,7 @@ export class OllamaAgent extends BaseAgent {
     try {
       watchdog.watch(firstTokenTimeoutMs, 'until the first token');
       const model = request.model ?? (await this.#preferredModel(watchdog.signal));
-      await this.#client(exchange).chat(this.#requestFor(request, model));
+      await ask(this.#client(exchange), this.#requestFor(request, model), request.options?.reasoningEffort);
       const reader = new ChunkReader();
       lines = new BodyLines(exchange.body, this.#config.lineLimitBytes);
       for (let read = await lines.next(); read; read = await lines.next()) {
@@ -116,25 +117,12 @@ export class OllamaAgent extends BaseAgent {
     return new Exchange(this.#connections, { connectTimeoutMs, bodyLimitBytes }, signal);
   }
 
-  #requestFor(
-    { messages, options = {} }: ChatRequest,
-    model: string,
-  ): OllamaRequest & { readonly stream: true } {
+  #requestFor(request: ChatRequest, model: string): OllamaRequest & { readonly stream: true } {
     const { think, keepAlive } = this.#config;
-    const { temperature, topP, maxTokens, seed, stop } = options;
     return {
-      model,
-      messages: messages.map(({ role, content }) => ({ role, content })),
-      stream: true,
       ...(think !== undefined && { think }),
+      ...bodyOf(request, model),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
-      options: {
-        ...(temperature !== undefined && { temperature }),
-        ...(topP !== undefined && { top_p: topP }),
-        ...(maxTokens !== undefined && { num_predict: maxTokens }),
-        ...(seed !== undefined && { seed }),
-        ...(stop !== undefined && { stop: [...stop] }),
-      },
     };
   }
 

@@ -19,6 +19,7 @@ import {
 } from '#kernel';
 import type { Config } from './config.js';
 import { HealthBoard } from './health-board.js';
+import { inContext, remembered, turnOf } from './turn.js';
 
 /** Her config, for injection. */
 export const QueenConfig = createToken<Config>('queen.config');
@@ -56,19 +57,19 @@ export class Queen implements Agent, Chat {
     call: AgentCall,
     write: Write,
   ): Promise<void> {
-    const { id, userId, conversationId, content, agent, model, options } = command;
+    const { id, userId, conversationId, agent, model, options, stateless } = command;
     const key = { userId, conversationId };
-    const question: ChatMessage = { role: 'user', content };
-    const history = await this.#store.read(key);
-    const from = Math.max(0, history.length + 1 - this.#config.contextMessages);
-    const messages = [...history.slice(from), question];
+    const turn = turnOf(command);
+    const history = stateless ? [] : await this.#store.read(key);
+    const messages = inContext(history, turn, this.#config.contextMessages);
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
+    if (stateless) return this.#ask(request, agent, call, write);
     const parts: string[] = [];
     await this.#ask(request, agent, call, (batch) => {
       for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
       if (!isWhole(batch)) return write(batch);
       // Only whole answers are remembered, and before the client can ask the next question.
-      return this.#remember(key, question, parts.join(''), call).then(() => write(batch));
+      return this.#remember(key, turn, parts.join(''), call).then(() => write(batch));
     });
   }
 
@@ -167,12 +168,12 @@ export class Queen implements Agent, Chat {
 
   async #remember(
     key: { readonly userId: string; readonly conversationId: string },
-    question: ChatMessage,
+    turn: readonly ChatMessage[],
     text: string,
     call: AgentCall,
   ): Promise<void> {
     try {
-      await this.#store.append(key, [question, { role: 'assistant', content: text }]);
+      await this.#store.append(key, remembered(turn, text));
     } catch (err) {
       // The answer is whole and the client shall have it.
       call.logger.error({ err }, 'the conversation could not be stored');
