@@ -224,7 +224,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(await at('/m/%2e%2e/x')).toEqual({ path: '/m/{id*}', id: '../x' });
       expect(await at('/m/a')).toEqual({ path: '/m/{id}', id: 'a' });
       expect(await at('/m/fixed')).toEqual({ path: '/m/fixed' });
-      for (const path of ['/m', '/m/', '/m//b', '/m/a/%00', '/m/a/%5c', '/m/a/%ff'])
+      for (const path of ['/m', '/m/', '/m//b', '/m/a/', '/m/a//b', '/m/a/%00', '/m/a/%5c', '/m/a/%ff'])
         expect(await at(path)).toMatchObject({ error: { code: 'NOT_FOUND' } });
     });
   });

@@ -103,12 +103,12 @@ function nameOf(segment: string): string {
 }
 
 function fits(pattern: readonly string[], segments: readonly string[]): boolean {
-  const last = pattern[pattern.length - 1] as string;
-  const isLongEnough = isRest(last) ? segments.length >= pattern.length : segments.length === pattern.length;
-  return (
-    isLongEnough &&
-    pattern.every((part, index) => (isNamed(part) ? segments[index] !== '' : part === segments[index]))
-  );
+  const isOpen = isRest(pattern[pattern.length - 1] as string);
+  if (isOpen ? segments.length < pattern.length : segments.length !== pattern.length) return false;
+  return segments.every((segment, index) => {
+    const part = pattern[index];
+    return part === undefined || isNamed(part) ? segment !== '' : part === segment;
+  });
 }
 
 function paramsOf<T>(entry: Entry<T>, segments: readonly string[]): Record<string, string> | undefined {
