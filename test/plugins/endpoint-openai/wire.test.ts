@@ -371,3 +371,53 @@ describe('reasoning', () => {
     await fake.close();
   });
 });
+
+describe('a stream', () => {
+  const start = (fake: FakeOllama) =>
+    startHive({
+      fake,
+      drainTimeoutMs: 50,
+      config: {
+        'streams-memory': { maxRunning: 1 },
+        'endpoint-openai': { holdHeadersMs: 10, heartbeatMs: 10 },
+      },
+    });
+  const ask = (hive: Hive, model: string, stream = true) =>
+    fetch(`${hive.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, messages, stream }),
+    });
+
+  it('is kept open while it waits for its turn', async () => {
+    const fake = await startFakeOllama();
+    const hive = await start(fake);
+    const first = hive.streams.start({ content: 'x', userId: 'u', agent: 'ollama', model: 'stall?k=1' });
+    const answer = await ask(hive, 'ollama/normal?n=2');
+    let body = '';
+    for await (const part of answer.body as ReadableStream<Uint8Array>) {
+      body += Buffer.from(part).toString();
+      if (body === ': keep-alive\n\n'.repeat(3)) void first.cancel('client');
+    }
+    expect(body).toMatch(/^(: keep-alive\n\n){3,}data: .*\[DONE\]\n\n$/s);
+    await hive.close();
+    await fake.close();
+  });
+
+  it('says that the server stops, and so does a whole answer', async () => {
+    const fake = await startFakeOllama();
+    const hive = await start(fake);
+    const whole = ask(hive, 'ollama/stall?k=2', false);
+    await fake.waitFor((record) => record.lines === 2);
+    const queued = await ask(hive, 'ollama/normal?n=2');
+    const stopped = hive.stop();
+    const error = { type: 'server_error', param: null, code: 'draining', message: expect.any(String) };
+    const refused = await whole;
+    expect([refused.status, await refused.json()]).toEqual([503, { error }]);
+    expect(refused.headers.get('x-should-retry')).toBe('false');
+    const events = (await queued.text()).split('\n\n').filter((event) => event.startsWith('data: '));
+    expect(events.map((event) => JSON.parse(event.slice(6)))).toEqual([{ error }]);
+    await stopped;
+    await fake.close();
+  });
+});
