@@ -215,14 +215,17 @@ describe('agent-openai', () => {
   });
 
   it('is not hurried by a reader that takes its time', async () => {
-    await restart({ tokenTimeoutMs: 50 });
+    await restart({ tokenTimeoutMs: 300 });
+    const model = 'slow-tokens?ms=50&n=20';
     const { signal } = new AbortController();
     let text = '';
-    for await (const batch of agent.generateResponseStream(ask('slow-tokens?ms=5&n=3'), { signal, logger })) {
+    let batches = 0;
+    for await (const batch of agent.generateResponseStream(ask(model), { signal, logger })) {
       for (const chunk of chunksOf(batch)) if (chunk.type === 'text') text += chunk.content;
-      await new Promise((resolve) => setTimeout(resolve, 80));
+      // Longer than the model may take, and while it has more to say.
+      if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 400));
     }
-    expect(text).toBe(fake.expectedText('slow-tokens?ms=5&n=3'));
+    expect(text).toBe(fake.expectedText(model));
   });
 
   it.each(['silent', 'slow-headers?t=60000', 'stall?k=2', 'endless'])(

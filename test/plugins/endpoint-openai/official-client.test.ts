@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { definePlugin } from '#kernel';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ConversationStore, definePlugin } from '#kernel';
 import { ScriptedAgent } from '../../support/agents.js';
 import { type FakeOllama, startFakeOllama } from '../../support/fake-ollama/index.js';
 import { type Hive, startHive } from '../../support/hive.js';
@@ -325,6 +325,10 @@ describe('what the official client asks for reaches the model', () => {
       return body?.messages?.map((message) => message.content);
     };
     const answer = fake.expectedText(model);
+    const append = vi.spyOn(hive.kernel.get(ConversationStore), 'append');
+    expect(await said('zero')).toEqual(['Be kind', 'zero']);
+    expect(append).not.toHaveBeenCalled();
+    append.mockRestore();
     expect(await said('one')).toEqual(['Be kind', 'one']);
     expect(await said('two')).toEqual(['Be kind', 'two']);
     expect(await said('three', 'c1')).toEqual(['Be kind', 'three']);

@@ -99,7 +99,7 @@ describe.each(['uws', 'node'] as const)('on the wire of transport-%s', (transpor
       body
         .trimEnd()
         .split('\n\n')
-        .every((event) => /^data: [^\n]+$/.test(event)),
+        .every((event) => /^(data: [^\n]+|: keep-alive)$/.test(event)),
     ).toBe(true);
     expect(body).toMatch(/\n\ndata: \[DONE\]\n\n(\r\n)*$/);
 
@@ -142,7 +142,7 @@ describe.each(['uws', 'node'] as const)('on the wire of transport-%s', (transpor
     let body = '';
     for await (const part of answer.body as ReadableStream<Uint8Array>) {
       body += Buffer.from(part).toString();
-      if (body === ': keep-alive\n\n'.repeat(3)) scripted.release();
+      if (body.length >= 3 * ': keep-alive\n\n'.length) scripted.release();
     }
     expect(body).toMatch(/^(: keep-alive\n\n){3,}data: \{.*"role":"assistant"/);
     expect(body).toMatch(/at last.*data: \[DONE\]\n\n$/s);
@@ -397,7 +397,7 @@ describe('a stream', () => {
     let body = '';
     for await (const part of answer.body as ReadableStream<Uint8Array>) {
       body += Buffer.from(part).toString();
-      if (body === ': keep-alive\n\n'.repeat(3)) void first.cancel('client');
+      if (body.length >= 3 * ': keep-alive\n\n'.length) void first.cancel('client');
     }
     expect(body).toMatch(/^(: keep-alive\n\n){3,}data: .*\[DONE\]\n\n$/s);
     await hive.close();
