@@ -2,11 +2,35 @@ import type { z } from 'zod';
 import type { Logger } from '../logger.js';
 import type { usage } from './frames.js';
 
+/** A tool that a model wants to be called. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: unknown;
+}
+
 /** One message of a conversation, as agents read it. */
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content: string;
+  /** As `data:` URLs in base64. */
+  readonly images?: readonly string[];
+  /** What the assistant wanted to be called. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** Whose result the message of a tool is. */
+  readonly toolCallId?: string;
+  readonly toolName?: string;
 }
+
+/** A tool that a model may ask for; `parameters` is JSON Schema. */
+export interface ToolDefinition {
+  readonly name: string;
+  readonly description?: string | undefined;
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** How much a model is to think before it answers. */
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
 /** What a client may ask of a model; an agent ignores what it does not know. */
 export interface ChatOptions {
@@ -15,12 +39,20 @@ export interface ChatOptions {
   readonly maxTokens?: number | undefined;
   readonly seed?: number | undefined;
   readonly stop?: readonly string[] | undefined;
+  readonly presencePenalty?: number | undefined;
+  readonly frequencyPenalty?: number | undefined;
+  readonly reasoningEffort?: ReasoningEffort | undefined;
+  /** The answer is to be JSON: any, or what a JSON Schema describes. */
+  readonly format?: 'json' | Readonly<Record<string, unknown>> | undefined;
+  readonly tools?: readonly ToolDefinition[] | undefined;
+  /** `auto` when absent; an object names the one tool to call. */
+  readonly toolChoice?: 'none' | 'auto' | 'required' | { readonly name: string } | undefined;
 }
 
 /** One question to an agent, with everything that was said before. */
 export interface ChatRequest {
   readonly id: string;
-  /** Oldest first; the last one is the user's. */
+  /** Oldest first; the last one is what to answer. */
   readonly messages: readonly ChatMessage[];
   readonly model?: string;
   readonly options?: ChatOptions;
@@ -36,7 +68,7 @@ export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
 export type StreamChunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
-  | { readonly type: 'tool_call'; readonly id: string; readonly name: string; readonly arguments: unknown }
+  | ({ readonly type: 'tool_call' } & ToolCall)
   | { readonly type: 'done'; readonly reason: FinishReason; readonly usage?: Usage };
 
 /** What comes with a request to an agent. */

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import { createToken } from '../services.js';
-import type { AgentCall, AgentHealth, ChatOptions, StreamChunk } from './agent.js';
+import type { AgentCall, AgentHealth, ChatMessage, ChatOptions, StreamChunk } from './agent.js';
 
 /** What a user wants to be answered. */
 export interface ChatCommand {
   readonly content: string;
+  /** What is to be answered, in place of `content`, where that is more than one text of the user. Never empty. */
+  readonly messages?: readonly ChatMessage[] | undefined;
+  /** Nothing is taken from the conversation's memory, and nothing is kept there. */
+  readonly stateless?: boolean | undefined;
   /** Who asks. Conversations of one user are never read for another. */
   readonly userId: string;
   /** A new conversation when absent. */

@@ -51,6 +51,8 @@ export interface StartCommand extends ChatCommand {
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Who is served first where replies have to wait. */
   readonly priority?: TaskPriority | undefined;
+  /** The client's own notes, kept as long as the reply. */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**

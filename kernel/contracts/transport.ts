@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { ClientErrorCode } from '../errors.js';
+import type { ClientErrorCode, WaggleError } from '../errors.js';
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
 
@@ -54,6 +54,8 @@ export interface RouteDocs {
   readonly headers?: StandardSchemaV1;
   readonly body?: StandardSchemaV1;
   readonly answers: Readonly<Record<number, AnswerDocs>>;
+  /** What a body with an error looks like, where it is not as everywhere else. */
+  readonly error?: StandardSchemaV1;
   /** What it may throw. What the transport refuses by itself needs no mention, nor do mistakes in the body. */
   readonly errors?: readonly ClientErrorCode[];
 }
@@ -74,13 +76,31 @@ export interface EndpointDocs {
 /** One method of one path. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** `/chat/stream/{stream_id}`: a name in braces stands for one whole segment. */
+  /**
+   * `/chat/stream/{stream_id}`: a name in braces stands for one whole segment; with a star, as in `/models/{id*}`, for all
+   * that is left, slashes included, also where they are encoded.
+   */
   readonly path: string;
   /** How long the handler may take to begin its answer; the transport's own limit when absent. */
   readonly timeoutMs?: number;
   readonly docs?: RouteDocs;
   /** What it throws is answered: a client error by its code, anything else as `INTERNAL`. */
   handler(request: HttpRequest, reply: HttpReply): void | Promise<void>;
+}
+
+/** How an error is answered. */
+export interface ErrorAnswer {
+  readonly status: number;
+  /** Sent as JSON. */
+  readonly body: unknown;
+  readonly headers?: Headers;
+}
+
+/** The errors of one part of the server, in its own words: for clients that expect those of another server. */
+export interface ErrorFormat {
+  /** `/v1`: everything below it, also where nothing is. */
+  readonly path: string;
+  format(error: WaggleError<ClientErrorCode>, request: HttpRequest): ErrorAnswer;
 }
 
 /** One WebSocket connection. */
@@ -124,6 +144,8 @@ export interface Transport {
   route(route: Route): Undo;
   /** Undone: its connections close with 1001, after what was sent. @throws ROUTE_INVALID, ROUTE_CONFLICT */
   websocket(endpoint: WebSocketEndpoint): Undo;
+  /** Errors below a path are answered as `format` says, those of the transport itself included. Undone: as everywhere else. */
+  errors(format: ErrorFormat): Undo;
   /** What is registered at this moment. */
   readonly routes: readonly Route[];
   readonly endpoints: readonly WebSocketEndpoint[];

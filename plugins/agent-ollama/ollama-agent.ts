@@ -6,17 +6,19 @@ import {
   type AgentHealth,
   BaseAgent,
   type ChatRequest,
+  Exchange,
   messageOf,
   type StreamChunk,
   WaggleError,
+  Watchdog,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
 import { BodyLines } from './body-lines.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { Exchange } from './exchange.js';
 import { failureOf } from './failure.js';
-import { Watchdog } from './watchdog.js';
+import { OllamaFetch } from './fetch.js';
+import { ask, bodyOf } from './request.js';
 
 const bodyLimitBytes = 4 << 20;
 const modelsTtlMs = 30_000;
@@ -54,14 +56,15 @@ export class OllamaAgent extends BaseAgent {
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#config;
     const watchdog = new Watchdog(signal);
     const exchange = this.#exchange(watchdog.signal);
+    const fetched = new OllamaFetch(exchange);
     let over = false;
     let lines: BodyLines | undefined;
     try {
       watchdog.watch(firstTokenTimeoutMs, 'until the first token');
       const model = request.model ?? (await this.#preferredModel(watchdog.signal));
-      await this.#client(exchange).chat(this.#requestFor(request, model));
+      await ask(this.#client(fetched), this.#requestFor(request, model), request.options?.reasoningEffort);
       const reader = new ChunkReader();
-      lines = new BodyLines(exchange.body, this.#config.lineLimitBytes);
+      lines = new BodyLines(fetched.body, this.#config.lineLimitBytes);
       for (let read = await lines.next(); read; read = await lines.next()) {
         const { values, error } = read;
         const batch: StreamChunk[] = [];
@@ -98,7 +101,7 @@ export class OllamaAgent extends BaseAgent {
   /** Healthy when the server answers and has a model. */
   async health(signal: AbortSignal): Promise<AgentHealth> {
     try {
-      const { version } = await this.#client(this.#exchange(signal)).version();
+      const { version } = await this.#client(new OllamaFetch(this.#exchange(signal))).version();
       const models = await this.#installed(signal);
       if (models.length > 0) return { healthy: true, detail: `Ollama ${version}`, models };
       return { healthy: false, detail: noModel, models };
@@ -107,8 +110,8 @@ export class OllamaAgent extends BaseAgent {
     }
   }
 
-  #client(exchange: Exchange): Ollama {
-    return new Ollama({ host: this.#host, fetch: exchange.fetch });
+  #client({ fetch }: OllamaFetch): Ollama {
+    return new Ollama({ host: this.#host, fetch });
   }
 
   #exchange(signal: AbortSignal): Exchange {
@@ -116,25 +119,12 @@ export class OllamaAgent extends BaseAgent {
     return new Exchange(this.#connections, { connectTimeoutMs, bodyLimitBytes }, signal);
   }
 
-  #requestFor(
-    { messages, options = {} }: ChatRequest,
-    model: string,
-  ): OllamaRequest & { readonly stream: true } {
+  #requestFor(request: ChatRequest, model: string): OllamaRequest & { readonly stream: true } {
     const { think, keepAlive } = this.#config;
-    const { temperature, topP, maxTokens, seed, stop } = options;
     return {
-      model,
-      messages: messages.map(({ role, content }) => ({ role, content })),
-      stream: true,
       ...(think !== undefined && { think }),
+      ...bodyOf(request, model),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
-      options: {
-        ...(temperature !== undefined && { temperature }),
-        ...(topP !== undefined && { top_p: topP }),
-        ...(maxTokens !== undefined && { num_predict: maxTokens }),
-        ...(seed !== undefined && { seed }),
-        ...(stop !== undefined && { stop: [...stop] }),
-      },
     };
   }
 
@@ -152,7 +142,7 @@ export class OllamaAgent extends BaseAgent {
   }
 
   async #installed(signal: AbortSignal): Promise<readonly string[]> {
-    const { models } = await this.#client(this.#exchange(signal)).list();
+    const { models } = await this.#client(new OllamaFetch(this.#exchange(signal))).list();
     const names = models.map(({ name }) => name);
     this.#models = { names, at: performance.now() };
     return names;

@@ -19,6 +19,7 @@ import {
 } from '#kernel';
 import type { Config } from './config.js';
 import { HealthBoard } from './health-board.js';
+import { inContext, remembered, turnOf } from './turn.js';
 
 /** Her config, for injection. */
 export const QueenConfig = createToken<Config>('queen.config');
@@ -56,18 +57,20 @@ export class Queen implements Agent, Chat {
     call: AgentCall,
     write: Write,
   ): Promise<void> {
-    const { id, userId, conversationId, content, agent, model, options } = command;
+    const { id, userId, conversationId, agent, model, options, stateless } = command;
     const key = { userId, conversationId };
-    const question: ChatMessage = { role: 'user', content };
-    const history = await this.#store.read(key, this.#config.contextMessages - 1);
-    const messages = [...history, question];
+    const turn = turnOf(command);
+    const { contextMessages } = this.#config;
+    const history = stateless ? [] : await this.#store.read(key, contextMessages);
+    const messages = inContext(history, turn, contextMessages);
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
+    if (stateless) return this.#ask(request, agent, call, write);
     const parts: string[] = [];
     await this.#ask(request, agent, call, (batch) => {
       for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
       if (!isWhole(batch)) return write(batch);
       // Only whole answers are remembered, and before the client can ask the next question.
-      return this.#remember(key, question, parts.join(''), call).then(() => write(batch));
+      return this.#remember(key, turn, parts.join(''), call).then(() => write(batch));
     });
   }
 
@@ -166,12 +169,12 @@ export class Queen implements Agent, Chat {
 
   async #remember(
     key: { readonly userId: string; readonly conversationId: string },
-    question: ChatMessage,
+    turn: readonly ChatMessage[],
     text: string,
     call: AgentCall,
   ): Promise<void> {
     try {
-      await this.#store.append(key, [question, { role: 'assistant', content: text }]);
+      await this.#store.append(key, remembered(turn, text));
     } catch (err) {
       // The answer is whole and the client shall have it.
       call.logger.error({ err }, 'the conversation could not be stored');

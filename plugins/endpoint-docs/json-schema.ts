@@ -17,5 +17,5 @@ export function embedded(schema: StandardSchemaV1): JsonSchema {
 
 /** The names in braces of a path. */
 export function namesIn(path: string): readonly string[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string);
+  return [...path.matchAll(/\{(\w+)\*?\}/g)].map(([, name]) => name as string);
 }

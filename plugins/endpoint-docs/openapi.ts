@@ -27,7 +27,7 @@ export function openApi(
 ): object {
   const paths = new Map<string, Record<string, object>>();
   const add = (method: string, path: string, operation: object) =>
-    paths.set(path, { ...paths.get(path), [method.toLowerCase()]: operation });
+    paths.set(plain(path), { ...paths.get(plain(path)), [method.toLowerCase()]: operation });
   // Routes last: without a handshake they answer in the endpoint's place.
   for (const endpoint of endpoints) add('GET', endpoint.path, upgradeOf(endpoint));
   for (const route of byMethod(routes)) add(route.method, route.path, operationOf(route));
@@ -52,8 +52,8 @@ function operationOf(route: Route): object {
       requestBody: { required: true, content: { [json]: { schema: embedded(docs.body) } } },
     }),
     responses: {
-      ...responsesOf(docs?.answers ?? {}, errorsOf(route)),
-      default: docs ? unexpected : { description: 'Not described' },
+      ...responsesOf(docs?.answers ?? {}, errorsOf(route), docs?.error),
+      default: docs ? unexpected(docs.error) : { description: 'Not described' },
     },
   };
 }
@@ -72,7 +72,7 @@ function upgradeOf({ path, docs }: WebSocketEndpoint): object {
     responses: {
       101: { description: 'The connection speaks WebSocket; `/asyncapi.json` has its frames' },
       ...responsesOf({}, errors),
-      default: unexpected,
+      default: unexpected(),
     },
   };
 }
@@ -108,6 +108,11 @@ function parametersOf(place: string, schema: StandardSchemaV1 | undefined): read
 function parameter(place: string, name: string, field: JsonSchema, required: boolean): object {
   const { description, ...schema } = field;
   return { name, in: place, required, ...(description && { description }), schema };
+}
+
+/** OpenAPI has no name for all that is left of a path. */
+function plain(path: string): string {
+  return path.replace('*}', '}');
 }
 
 function byMethod(routes: readonly Route[]): readonly Route[] {

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { type AnswerDocs, type ClientErrorCode, httpStatus } from '#kernel';
 import { embedded, type JsonSchema } from './json-schema.js';
 
@@ -8,11 +9,12 @@ const json = 'application/json';
 export function responsesOf(
   answers: Readonly<Record<number, AnswerDocs>>,
   errors: readonly ClientErrorCode[],
+  error?: StandardSchemaV1,
 ): Record<string, object> {
   const statuses = new Set([...Object.keys(answers).map(Number), ...errors.map((code) => httpStatus[code])]);
   const responses = [...statuses].map((status) => {
     const codes = new Set(errors.filter((code) => httpStatus[code] === status));
-    return [status, responseOf(status, answers[status], [...codes].sort())];
+    return [status, responseOf(status, answers[status], [...codes].sort(), error)];
   });
   return Object.fromEntries(responses);
 }
@@ -21,12 +23,14 @@ function responseOf(
   status: number,
   answer: AnswerDocs | undefined,
   errors: readonly ClientErrorCode[],
+  error?: StandardSchemaV1,
 ): object {
   const schemas = new Map<string, JsonSchema>();
   for (const [type, schema] of Object.entries(answer?.content ?? {})) schemas.set(type, embedded(schema));
   if (errors.length > 0) {
     const own = schemas.get(json);
-    schemas.set(json, own ? { anyOf: [own, errorSchema(errors)] } : errorSchema(errors));
+    const theirs = error ? embedded(error) : errorSchema(errors);
+    schemas.set(json, own ? { anyOf: [own, theirs] } : theirs);
   }
   return {
     description: answer?.description ?? STATUS_CODES[status] ?? 'Error',
@@ -45,4 +49,6 @@ function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
 }
 
 /** What nobody has foreseen. */
-export const unexpected = responseOf(500, undefined, ['INTERNAL']);
+export function unexpected(error?: StandardSchemaV1): object {
+  return responseOf(500, undefined, ['INTERNAL'], error);
+}

@@ -136,6 +136,8 @@ export function transportContract(name: string, plugin: Plugin): void {
       ['/a//b', 'ROUTE_INVALID'],
       ['/a/{b', 'ROUTE_INVALID'],
       ['/a/x{b}', 'ROUTE_INVALID'],
+      ['/a/{b*}/c', 'ROUTE_INVALID'],
+      ['/a/{b**}', 'ROUTE_INVALID'],
       ['/{b}/{b}', 'ROUTE_INVALID'],
       ['/taken/{other}', 'ROUTE_CONFLICT'],
       ['/taken/{id}', 'ROUTE_CONFLICT'],
@@ -208,6 +210,66 @@ export function transportContract(name: string, plugin: Plugin): void {
       }
       expect(client.text.match(/HTTP\/1\.1 (\d+)/g)).toHaveLength(20);
       await client.close();
+    });
+  });
+
+  describe(`${name}: a name with a star`, () => {
+    it('stands for all that is left, slashes included, also where they are encoded', async () => {
+      const { port, route } = await run();
+      for (const path of ['/m/{id*}', '/m/{id}', '/m/fixed'])
+        route({ method: 'GET', path, handler: ({ params }, reply) => reply.json(200, { path, ...params }) });
+      const at = async (path: string) => (await call(port, { path })).json;
+      expect(await at('/m/a/b/c')).toEqual({ path: '/m/{id*}', id: 'a/b/c' });
+      expect(await at('/m/a%2Fb/c%20d')).toEqual({ path: '/m/{id*}', id: 'a/b/c d' });
+      expect(await at('/m/%2e%2e/x')).toEqual({ path: '/m/{id*}', id: '../x' });
+      expect(await at('/m/a')).toEqual({ path: '/m/{id}', id: 'a' });
+      expect(await at('/m/fixed')).toEqual({ path: '/m/fixed' });
+      for (const path of ['/m', '/m/', '/m//b', '/m/a/', '/m/a//b', '/m/a/%00', '/m/a/%5c', '/m/a/%ff'])
+        expect(await at(path)).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    });
+  });
+
+  describe(`${name}: errors in other words`, () => {
+    it('are those of one part of the server, whoever finds them', async () => {
+      const server = await run({ bodyLimitBytes: 100, requestTimeoutMs: 50 });
+      const { port, route, transport } = server;
+      const undo = transport.errors({
+        path: '/other',
+        format: ({ code }, { id }) => ({ status: 418, body: { oh: code, id }, headers: { 'x-own': code } }),
+      });
+      route({ method: 'GET', path: '/other/late', handler: () => new Promise(() => {}) });
+      route({
+        method: 'POST',
+        path: '/other/throws',
+        handler: () => {
+          throw new WaggleError('BUSY', { limit: 1, what: 'bees' });
+        },
+      });
+      const codeAt = async (path: string, more: object = {}) => {
+        const { status, json, headers } = await call(port, { path, ...more });
+        if (json.error) return json.error.code;
+        expect([status, headers['x-own'], headers['content-type']]).toEqual([
+          418,
+          json.oh,
+          'application/json; charset=utf-8',
+        ]);
+        expect(json.id).toBe(headers['x-request-id']);
+        return `other ${json.oh}`;
+      };
+      expect(await codeAt('/other/nowhere')).toBe('other NOT_FOUND');
+      expect(await codeAt('/other/late')).toBe('other DEADLINE_EXCEEDED');
+      expect(await codeAt('/other/throws')).toBe('other METHOD_NOT_ALLOWED');
+      expect(await codeAt('/other/throws', { method: 'POST' })).toBe('other BUSY');
+      expect(await codeAt('/other/throws', { method: 'POST', body: 'x'.repeat(200) })).toBe(
+        'other TOO_LARGE',
+      );
+      const evil = { method: 'POST', headers: { origin: 'https://evil.test' } };
+      expect(await codeAt('/other/throws', evil)).toBe('other FORBIDDEN');
+      expect(await codeAt('/others')).toBe('NOT_FOUND');
+      expect(await codeAt('/other')).toBe('NOT_FOUND');
+      expect((await call(port, { method: 'OPTIONS', path: '/other/nowhere' })).status).toBe(204);
+      await undo();
+      expect(await codeAt('/other/nowhere')).toBe('NOT_FOUND');
     });
   });
 

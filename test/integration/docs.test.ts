@@ -144,6 +144,7 @@ beforeAll(async () => {
     config: {
       transport: { requestTimeoutMs: 100 },
       'endpoint-chat': { replyTimeoutMs: 100, startTimeoutMs: 100 },
+      'endpoint-openai': { replyTimeoutMs: 100 },
       'agent-queen': { candidates: ['mute'], healthTimeoutMs: 60_000 },
       // Whoever is told to stop has all the time to do so.
       'tasks-tinypool': { cancelGraceMs: 60_000 },
@@ -246,9 +247,9 @@ async function whileDraining(): Promise<string> {
   return name;
 }
 
-async function whileFull(path: string): Promise<string> {
+async function whileFull(path: string, body: object = question()): Promise<string> {
   const reply = running(lonely, 'stall?k=1');
-  const name = await ask(lonely, post(path, question()));
+  const name = await ask(lonely, post(path, body));
   await reply.cancel('client');
   return name;
 }
@@ -299,6 +300,37 @@ const ofConversation = (
     [`${name} 503`, () => ask(forgetful, { method, path: path('c', 'u') })],
     [`${name} 504`, () => ask(hurried, { method, path: path('c', 'slow') })],
     tooLargeFor(method, `${conversation}${rest}`),
+  ];
+};
+
+/** The same with the bodies of OpenAI's API. */
+const badCompletion = (
+  path: string,
+  asked: object,
+): readonly (readonly [string, () => Promise<string>])[] => {
+  const body = (model: string, more: object = {}) => ({ ...asked, model, ...more });
+  const of = (status: number, run: () => Promise<string>) => [`POST ${path} ${status}`, run] as const;
+  return [
+    ...['ollama/normal', 'ollama/tool-late', 'ollama/thinking', 'ollama/fin-cut?k=2', 'eliza'].map((model) =>
+      of(200, () =>
+        ask(usual, post(path, body(model, { stream: true, stream_options: { include_usage: true } }))),
+      ),
+    ),
+    ...['ollama/normal', 'ollama/tool-late', 'ollama/thinking', 'queen'].map((model) =>
+      of(200, () => ask(usual, post(path, body(model)))),
+    ),
+    of(400, () => ask(usual, post(path, body('eliza', { n: 2 })))),
+    of(400, () => ask(usual, post(path, '{'))),
+    of(403, () => ask(usual, post(path, body('eliza'), evil))),
+    of(404, () => ask(usual, post(path, body('nobody')))),
+    of(404, () => ask(usual, post(path, body('ollama/nosuch', { stream: true })))),
+    tooLargeFor('POST', path),
+    of(415, () => ask(usual, post(path, '<x/>', { 'content-type': 'application/xml' }))),
+    of(500, () => ask(usual, post(path, body('ollama/error-first')))),
+    of(502, () => ask(usual, post(path, body('ollama/fin-cut?k=2')))),
+    of(503, () => whileFull(path, body('eliza'))),
+    of(503, () => ask(usual, post(path, body('ollama/http-503')))),
+    of(504, () => ask(hurried, post(path, body('mute')))),
   ];
 };
 
@@ -404,6 +436,15 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ...ofConversation('GET', '/export'),
   ...ofConversation('DELETE', ''),
   [`DELETE ${conversation} 403`, () => ask(usual, remove('/conversations/c?user_id=u', evil))],
+  ['GET /v1/models 200', () => ask(usual, get('/v1/models'))],
+  tooLargeFor('GET', '/v1/models'),
+  ['GET /v1/models 504', () => ask(hurried, get('/v1/models'))],
+  ['GET /v1/models/{model} 200', () => ask(usual, get('/v1/models/ollama%2Fllama3.2'))],
+  ['GET /v1/models/{model} 404', () => ask(usual, get('/v1/models/nobody'))],
+  tooLargeFor('GET', '/v1/models/{model}'),
+  ['GET /v1/models/{model} 504', () => ask(hurried, get('/v1/models/mute%2Fx'))],
+  ...badCompletion('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hallo' }] }),
+  ...badCompletion('/v1/completions', { prompt: 'Hallo' }),
 
   ['GET /ws/{client_id} 101', upgraded],
   ['GET /ws/{client_id} 400', () => ask(usual, get('/ws/a%20b', handshake))],

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { startFakeOpenAi } from '../support/fake-openai.js';
 import { tempFolder } from '../support/kernel.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
@@ -47,15 +48,18 @@ describe('README', () => {
     await server.stop();
   });
 
-  it.each(['client.mjs', 'typed-client.mjs'])('shows a client that prints an answer: %s', async (name) => {
-    const server = await startServer();
-    const code = example(name).replace('localhost:9797', `127.0.0.1:${server.port}`);
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
-      cwd: root,
-    });
-    expect(stdout).toMatch(/\S+ \S+/);
-    await server.stop();
-  });
+  it.each(['client.mjs', 'typed-client.mjs', 'openai-client.mjs'])(
+    'shows a client that prints an answer: %s',
+    async (name) => {
+      const server = await startServer();
+      const code = example(name).replace('localhost:9797', `127.0.0.1:${server.port}`);
+      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
+        cwd: root,
+      });
+      expect(stdout).toMatch(/\S+ \S+/);
+      await server.stop();
+    },
+  );
 
   it('shows a plugin in 30 lines that answers, and how to configure it', async () => {
     const shout = 'extensions/agent-shout.js';
@@ -82,6 +86,21 @@ describe('README', () => {
     expect(textOf(await client.ask({ content: 'good morning', agent: 'parrot' }))).toBe('good morning');
     await client.close();
     await server.stop();
+  });
+
+  it('shows servers that become agents', async () => {
+    const { fake, baseUrl } = await startFakeOpenAi();
+    const config = example('models.yaml')
+      .replace('http://gpu-box:8000/v1', baseUrl)
+      .replace('qwen3', 'llama3.2');
+    const server = await startServer({ config });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    expect(textOf(await client.ask({ content: 'Hallo' }))).toBe(fake.expectedText('llama3.2'));
+    await client.close();
+    const { data } = (await (await fetch(`${server.url}/v1/models`)).json()) as { data: { id: string }[] };
+    expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(['vllm', 'vllm/llama3.2', 'openai']));
+    await server.stop();
+    await fake.close();
   });
 
   it('names every command, and no other', async () => {

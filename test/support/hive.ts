@@ -4,6 +4,7 @@ import agentOllama from '../../plugins/agent-ollama/index.js';
 import agentQueen from '../../plugins/agent-queen/index.js';
 import endpointChat from '../../plugins/endpoint-chat/index.js';
 import endpointHealth from '../../plugins/endpoint-health/index.js';
+import endpointOpenai from '../../plugins/endpoint-openai/index.js';
 import endpointTasks from '../../plugins/endpoint-tasks/index.js';
 import endpointWs from '../../plugins/endpoint-ws/index.js';
 import storeMemory from '../../plugins/store-memory/index.js';
@@ -41,6 +42,7 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(agentQueen, { config: { ...config['agent-queen'] } });
   kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
   kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });
+  kernel.use(endpointOpenai, { config: { ...config['endpoint-openai'] } });
   kernel.use(endpointTasks, { config: { ...config['endpoint-tasks'] } });
   kernel.use(endpointWs, { config: { ...config['endpoint-ws'] } });
   for (const plugin of options.plugins ?? []) kernel.use(plugin);

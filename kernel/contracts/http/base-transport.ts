@@ -2,10 +2,10 @@ import type { EventBus } from '../../bus.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
-import type { Route, Transport, WebSocketEndpoint } from '../transport.js';
+import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../transport.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
-import { corsHeaders, judgeOrigin, preflightHeaders } from './origin.js';
+import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
 import type { Request } from './request.js';
 import { type Match, RouteTable } from './route-table.js';
@@ -17,6 +17,7 @@ export abstract class BaseTransport implements Transport {
   protected readonly logger: Logger;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
+  readonly #formats = new Set<ErrorFormat>();
   readonly #connecting: ConnectionHost;
   readonly #replying: { -readonly [K in keyof ReplyHost]: ReplyHost[K] };
   #closing = false;
@@ -57,6 +58,11 @@ export abstract class BaseTransport implements Transport {
     };
   }
 
+  errors(format: ErrorFormat): Undo {
+    this.#formats.add(format);
+    return () => void this.#formats.delete(format);
+  }
+
   /** From now on every answer asks its client to connect anew next time. */
   drain(): void {
     this.#replying.leaving = true;
@@ -94,6 +100,8 @@ export abstract class BaseTransport implements Transport {
     const origin = request.header('origin');
     const verdict = judgeOrigin(origin, request.header('host'), this.config.allowedOrigins);
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
+    const format = this.#formatFor(path);
+    if (format) reply.format = format;
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
     const endpoints = this.#endpoints.match(path);
@@ -104,15 +112,21 @@ export abstract class BaseTransport implements Transport {
       return;
     }
     const routes = this.#routes.match(path);
-    if (!routes && !endpoints) throw new WaggleError('NOT_FOUND', { path: path.slice(0, 200) });
+    if (!routes && !endpoints) {
+      // A page would not learn more than that something went wrong.
+      if (format && method === 'OPTIONS') {
+        this.#preflight(request, reply, verdict, 'GET, POST, OPTIONS');
+        return;
+      }
+      throw new WaggleError('NOT_FOUND', { path: path.slice(0, 200) });
+    }
 
     const methods = routes?.values ?? endpoints?.values ?? new Map();
     const allow = [...methods.keys(), ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'];
     const route = routes?.values.get(method === 'HEAD' ? 'GET' : method);
     if (!route) reply.add({ allow: allow.join(', ') });
     if (method === 'OPTIONS') {
-      const asked = request.header('access-control-request-headers');
-      reply.send(204, '', verdict === 'cross' ? preflightHeaders(allow.join(', '), asked) : {});
+      this.#preflight(request, reply, verdict, allow.join(', '));
       return;
     }
     if (!allow.includes(method)) throw new WaggleError('METHOD_NOT_ALLOWED', { method, allow });
@@ -128,6 +142,16 @@ export abstract class BaseTransport implements Transport {
     const result = route.handler(request, reply);
     if (result instanceof Promise)
       result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
+  }
+
+  #formatFor(path: string): ErrorFormat | undefined {
+    for (const each of this.#formats) if (path.startsWith(`${each.path}/`)) return each;
+    return undefined;
+  }
+
+  #preflight(request: Request, reply: BaseReply, verdict: OriginVerdict, allow: string): void {
+    const asked = request.header('access-control-request-headers');
+    reply.send(204, '', verdict === 'cross' ? preflightHeaders(allow, asked) : {});
   }
 
   #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {

@@ -1,6 +1,12 @@
-import { toClientError, WaggleError } from '../../errors.js';
+import { type ClientErrorCode, toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
-import { type Headers, type HttpReply, httpStatus } from '../transport.js';
+import {
+  type ErrorAnswer,
+  type ErrorFormat,
+  type Headers,
+  type HttpReply,
+  httpStatus,
+} from '../transport.js';
 import type { Opening } from './connection.js';
 import type { Request } from './request.js';
 
@@ -29,6 +35,8 @@ const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'x
  */
 export abstract class BaseReply implements HttpReply {
   readonly request: Request;
+  /** How errors are worded where they are not as everywhere else. */
+  format: ErrorFormat | undefined;
   readonly #host: ReplyHost;
   #state: State = 'waiting';
   #extra: Headers = {};
@@ -94,12 +102,10 @@ export abstract class BaseReply implements HttpReply {
       this.cut();
       return;
     }
-    const { code, message, retryAfterMs } = shown;
-    const retryAfter =
-      retryAfterMs === undefined ? undefined : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
-    const body = JSON.stringify({ error: { code, message, requestId: this.request.id } });
-    const headers = { 'content-type': 'application/json; charset=utf-8', ...retryAfter };
-    this.#answer(httpStatus[code], body, headers, this.#host.leaving || code === 'TOO_LARGE');
+    const { status, body, headers } =
+      this.format?.format(shown, this.request) ?? plainError(shown, this.request);
+    const all = { 'content-type': 'application/json; charset=utf-8', ...headers };
+    this.#answer(status, JSON.stringify(body), all, this.#host.leaving || shown.code === 'TOO_LARGE');
     // Last, because whoever hears of it may try to answer.
     this.request.abort(shown);
   }
@@ -246,6 +252,14 @@ export abstract class BaseReply implements HttpReply {
     all['x-request-id'] = this.request.id;
     return all;
   }
+}
+
+function plainError(
+  { code, message, retryAfterMs }: WaggleError<ClientErrorCode>,
+  { id: requestId }: Request,
+): ErrorAnswer {
+  const headers = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+  return { status: httpStatus[code], body: { error: { code, message, requestId } }, headers };
 }
 
 /** A part in pieces of which each fits into the smallest free space that a socket reports, so that what waits cannot grow. */

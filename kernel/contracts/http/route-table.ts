@@ -71,8 +71,10 @@ export class RouteTable<T> {
 
 function parse<T>(path: string): Entry<T> {
   const segments = path.split('/');
-  const names = segments.filter(isNamed).map((segment) => segment.slice(1, -1));
-  const shape = segments.map((segment) => (isNamed(segment) ? '{}' : segment)).join('/');
+  const names = segments.filter(isNamed).map(nameOf);
+  const shape = segments
+    .map((segment) => (isRest(segment) ? '{}*' : isNamed(segment) ? '{}' : segment))
+    .join('/');
   const why = whyInvalid(path, segments, names);
   if (why) throw new WaggleError('ROUTE_INVALID', { path, why });
   return { segments, names, shape, values: new Map() };
@@ -81,8 +83,9 @@ function parse<T>(path: string): Entry<T> {
 function whyInvalid(path: string, segments: readonly string[], names: readonly string[]): string | undefined {
   if (!path.startsWith('/')) return 'it must begin with "/"';
   if (path.includes('//')) return 'it has an empty segment';
-  if (segments.some((segment) => /[{}]/.test(segment) && !/^\{[a-z]\w*\}$/i.test(segment)))
+  if (segments.some((segment) => /[{}]/.test(segment) && !/^\{[a-z]\w*\*?\}$/i.test(segment)))
     return 'a name in braces must be a whole segment of letters, digits and "_"';
+  if (segments.slice(0, -1).some(isRest)) return 'only the last name may stand for all that is left';
   if (new Set(names).size < names.length) return 'it has a name twice';
   return undefined;
 }
@@ -91,29 +94,41 @@ function isNamed(segment: string): boolean {
   return segment.startsWith('{');
 }
 
+function isRest(segment: string): boolean {
+  return segment.endsWith('*}');
+}
+
+function nameOf(segment: string): string {
+  return segment.slice(1, isRest(segment) ? -2 : -1);
+}
+
 function fits(pattern: readonly string[], segments: readonly string[]): boolean {
-  return (
-    pattern.length === segments.length &&
-    pattern.every((part, index) => (isNamed(part) ? segments[index] !== '' : part === segments[index]))
-  );
+  const isOpen = isRest(pattern[pattern.length - 1] as string);
+  if (isOpen ? segments.length < pattern.length : segments.length !== pattern.length) return false;
+  return segments.every((segment, index) => {
+    const part = pattern[index];
+    return part === undefined || isNamed(part) ? segment !== '' : part === segment;
+  });
 }
 
 function paramsOf<T>(entry: Entry<T>, segments: readonly string[]): Record<string, string> | undefined {
   const params: Record<string, string> = {};
   for (const [index, part] of entry.segments.entries()) {
     if (!isNamed(part)) continue;
-    const value = decode(segments[index] as string);
+    const value = isRest(part)
+      ? decode(segments.slice(index).join('/'), /[\\\p{Cc}]/u)
+      : decode(segments[index] as string, /[/\\\p{Cc}]/u);
     if (value === undefined) return undefined;
-    params[part.slice(1, -1)] = value;
+    params[nameOf(part)] = value;
   }
   return params;
 }
 
 /** Decoded once and never again: what is still encoded then is data. */
-function decode(segment: string): string | undefined {
+function decode(text: string, refused: RegExp): string | undefined {
   try {
-    const value = decodeURIComponent(segment);
-    return /[/\\\p{Cc}]/u.test(value) ? undefined : value;
+    const value = decodeURIComponent(text);
+    return refused.test(value) ? undefined : value;
   } catch {
     return undefined;
   }

@@ -126,6 +126,17 @@ export class ModelTable {
     };
   }
 
+  /** The answer of `/v1/models`. */
+  v1(): object {
+    const data = [...this.#installed.keys()].map((id) => ({
+      id,
+      object: 'model',
+      created: 1,
+      owned_by: 'library',
+    }));
+    return { object: 'list', data };
+  }
+
   /** The answer of `/api/ps`, longest remaining life first. */
   ps(): object {
     const now = wallClockMs();

@@ -8,10 +8,9 @@ const runnerDied =
 const invalidBytes = Buffer.of(0xc3, 0x28, 0xff);
 
 const oddLines = new Map([
-  ['blank', '\n'],
-  ['null', 'null\n'],
-  ['array', '[1,2]\n'],
-  ['number', '42\n'],
+  ['null', 'null'],
+  ['array', '[1,2]'],
+  ['number', '42'],
 ]);
 
 function halfLine(run: Run): string {
@@ -145,16 +144,18 @@ export const brokenModes = {
   },
 
   malformed: interrupted(async (run) => {
-    await run.reply.bytes('{"model":"broken","message":{"content":"lost"},"done":fal}\n', 1);
+    await run.reply.frame('{"model":"broken","message":{"content":"lost"},"done":fal}');
   }),
 
   'odd-lines': interrupted(async (run, next) => {
     for (const kind of run.params.text('kind', 'blank,crlf,null,array,number').split(',')) {
       if (kind === 'crlf') {
         const content = next.shift() ?? '';
-        if (run.reply.streams) await run.reply.bytes(run.reply.render({ content }).replace('\n', '\r\n'), 1);
+        if (run.reply.streams)
+          await run.reply.bytes(run.reply.render({ content }).replaceAll('\n', '\r\n'), 1);
         else await run.reply.line({ content });
-      } else await run.reply.bytes(oddLines.get(kind) ?? '', 1);
+      } else if (kind === 'blank') await run.reply.bytes('\n', 1);
+      else await run.reply.frame(oddLines.get(kind) ?? '');
     }
   }),
 

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Connection } from './connection.js';
+import { type Dialect, dialectOf } from './dialect.js';
 import { goJson } from './json.js';
-import { chatObject, type Delta, type Ending, generateObject, type Metrics } from './lines.js';
+import type { Delta, Ending, Metrics } from './lines.js';
 import type { ModeName } from './mode-name.js';
 import type { OwnRecord, RequestLog } from './records.js';
 import type { GenerationRequest } from './request.js';
 import { pause } from './time.js';
 
 export const jsonType = 'application/json; charset=utf-8';
-const streamType = 'application/x-ndjson';
 
 /** The answer to one request; every method throws once the peer is gone. */
 export class Reply {
@@ -17,6 +17,7 @@ export class Reply {
   readonly #log: RequestLog;
   readonly record: OwnRecord;
   readonly connection: Connection;
+  readonly #dialect: Dialect;
   #lineCount = 0;
   #collected: Delta = {};
   #ending: Ending = { done: false };
@@ -26,6 +27,7 @@ export class Reply {
     this.#response = response;
     this.connection = connection;
     this.record = record;
+    this.#dialect = dialectOf(record.path);
     this.#log = log;
     // As the real server: no `Connection` header on a connection that stays open.
     if (response.shouldKeepAlive) response.removeHeader('connection');
@@ -74,7 +76,7 @@ export class Reply {
 
   /** The text of one line, newline included; not the last one unless `ending` says so. */
   render(delta: Delta, ending: Ending = { done: false }): string {
-    return `${goJson(this.#object(delta, ending))}\n`;
+    return this.#dialect.render(this.#request, delta, ending);
   }
 
   /** The ending of a final line, with metrics. */
@@ -116,12 +118,17 @@ export class Reply {
       return;
     }
     if (this.#response.headersSent) await this.#finish(undefined);
-    else await this.whole(200, streamType, '');
+    else await this.whole(200, this.#dialect.streamType, '');
   }
 
   /** Sends any JSON as a line of the stream. */
   async jsonLine(value: object): Promise<void> {
-    await this.bytes(`${goJson(value)}\n`, 1);
+    await this.frame(goJson(value));
+  }
+
+  /** Sends any text in the place of a line. */
+  async frame(text: string): Promise<void> {
+    await this.bytes(this.#dialect.frame(text), 1);
   }
 
   /** Sends bytes of a stream as they are, in one write; without streaming nothing. */
@@ -147,7 +154,12 @@ export class Reply {
     headers?: OutgoingHttpHeaders,
   ): Promise<void> {
     const type = fromStream && this.streams ? 'application/json' : jsonType;
-    await this.whole(status, type, goJson({ error: text }), headers);
+    await this.whole(status, type, this.errorBody(text, status), headers);
+  }
+
+  /** An error as the body of an answer. */
+  errorBody(text: string, status: number): string {
+    return goJson(this.#dialect.error(text, status));
   }
 
   /** Sends a whole answer with `Content-Length`; without a type it has no body. */
@@ -182,7 +194,9 @@ export class Reply {
   }
 
   #openStream(): void {
-    if (!this.#response.headersSent) this.#response.writeHead(200, { 'Content-Type': streamType });
+    if (!this.#response.headersSent) {
+      this.#response.writeHead(200, { 'Content-Type': this.#dialect.streamType });
+    }
   }
 
   /** Resolves when the operating system has the bytes; that is also the back-pressure. */
@@ -245,8 +259,7 @@ export class Reply {
   }
 
   #object(delta: Delta, ending: Ending): object {
-    const write = this.#request?.route === 'generate' ? generateObject : chatObject;
-    return write(this.#request?.model ?? '', delta, ending);
+    return this.#dialect.whole(this.#request, delta, ending);
   }
 
   #metrics(): Metrics {

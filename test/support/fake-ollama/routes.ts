@@ -1,5 +1,4 @@
 import { tokensOf } from './expected.js';
-import { goJson } from './json.js';
 import { Params, parseMode } from './mode-name.js';
 import type { ModelTable } from './models.js';
 import { modes } from './modes.js';
@@ -69,6 +68,8 @@ const routes = new Map<string, { readonly methods: readonly string[]; readonly h
     '/api/tags',
     { methods: ['GET', 'HEAD'], handle: (reply, _body, { models }) => reply.object(models.tags()) },
   ],
+  ['/v1/models', { methods: ['GET'], handle: (reply, _body, { models }) => reply.object(models.v1()) }],
+  ['/v1/chat/completions', { methods: ['POST'], handle: generation('chat') }],
   ['/api/ps', { methods: ['GET'], handle: (reply, _body, { models }) => reply.object(models.ps()) }],
   ['/api/show', { methods: ['POST'], handle: show }],
   ['/api/chat', { methods: ['POST'], handle: generation('chat') }],
@@ -93,9 +94,9 @@ export async function answerRequest(reply: Reply, body: string, context: RouteCo
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (error.fromStream && wantsStream(body)) {
-      return reply.whole(error.status, 'application/json', goJson({ error: error.message }));
+      return reply.whole(error.status, 'application/json', reply.errorBody(error.message, error.status));
     }
-    return reply.whole(error.status, jsonType, goJson({ error: error.message }));
+    return reply.whole(error.status, jsonType, reply.errorBody(error.message, error.status));
   }
 }
 

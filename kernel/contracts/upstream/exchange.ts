@@ -28,10 +28,16 @@ export class ExchangeError extends Error {
 // Time for the end of an answer to follow its last line, so that the connection can be used again.
 const lingerMs = 250;
 
+/** What is asked. */
+export interface Inquiry {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
 /**
- * One request to Ollama. `fetch` is what the client of the `ollama` package sends it with: over `node:http`, because
- * global fetch costs three times as much for each token. The answer to a chat is kept back from the client, whose parser
- * drops broken lines, and read through `body`.
+ * One request to a model server and its answer, over `node:http`, because global fetch costs three times as much for each
+ * token. When the signal aborts its connection is closed at once.
  */
 export class Exchange {
   readonly #agent: HttpAgent;
@@ -39,7 +45,6 @@ export class Exchange {
   readonly #signal: AbortSignal;
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
-  #streamed = false;
 
   constructor(agent: HttpAgent, limits: ExchangeLimits, signal: AbortSignal) {
     this.#agent = agent;
@@ -47,40 +52,32 @@ export class Exchange {
     this.#signal = signal;
   }
 
-  /** For `new Ollama({ fetch })`. @throws ExchangeError */
-  readonly fetch = async (input: unknown, init: RequestInit = {}): Promise<Response> => {
-    const url = new URL(String(input));
-    const response = await this.#send(url, init, true);
+  /** Resolves with the answer's head; its body is read by the caller, or by `text`. @throws ExchangeError, also for what no API answers: redirects and pages */
+  async send(url: URL, inquiry: Inquiry = {}): Promise<IncomingMessage> {
+    const response = await this.#send(url, inquiry, true);
     const { statusCode: status = 0, headers } = response;
-    const type = headers['content-type'] ?? '';
     if (status >= 300 && status < 400) {
       response.destroy();
       throw new ExchangeError('REDIRECT', `it redirects (status ${status})`);
     }
-    const ok = status >= 200 && status < 300;
-    const isPage = /\b(html|xml)\b/.test(type);
-    if (ok && isPage) {
+    if (isOk(response) && /\b(html|xml)\b/.test(headers['content-type'] ?? '')) {
       response.destroy();
       throw new ExchangeError('CONTENT_TYPE', 'its answer is a page, not JSON');
     }
-    // One object or many: both are lines. What says it is JSON is taken for it, whatever its type is called.
-    if (ok && init.method === 'POST') {
-      this.#streamed = true;
-      return new Response('');
-    }
-    const text = await this.#text(response);
-    const json = parse(text);
-    if (ok && json === undefined) throw new ExchangeError('CONTENT_TYPE', 'its answer is not JSON');
-    // The client prints what it cannot read, and pages of proxies are nobody's business.
-    const error = typeof json?.error === 'string' ? json.error : `status ${status}`;
-    const body = ok ? text : JSON.stringify({ error });
-    return new Response(body, { status, headers: { 'content-type': 'application/json' } });
-  };
+    return response;
+  }
 
-  /** The answer to a chat. */
-  get body(): IncomingMessage {
-    if (!this.#streamed || !this.#response) throw new ExchangeError('', 'nothing was asked');
-    return this.#response;
+  /** The whole body, within the limit. @throws ExchangeError */
+  async text(response: IncomingMessage): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of response as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length;
+      if (bytes > this.#limits.bodyLimitBytes)
+        throw new ExchangeError('TOO_LARGE', 'its answer is too large');
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString();
   }
 
   /** Ends it: an answer that is over gives its connection back, any other connection is closed before this resolves. */
@@ -98,16 +95,16 @@ export class Exchange {
     clearTimeout(timer);
   }
 
-  #send(url: URL, init: RequestInit, mayRetry: boolean): Promise<IncomingMessage> {
+  #send(url: URL, inquiry: Inquiry, mayRetry: boolean): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       this.#signal.throwIfAborted();
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-      const body = typeof init.body === 'string' ? init.body : undefined;
+      const { method = 'GET', headers, body } = inquiry;
       const request = send(url, {
-        method: init.method ?? 'GET',
+        method,
         agent: this.#agent,
         headers: {
-          ...(init.headers as Record<string, string>),
+          ...headers,
           ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
         },
       });
@@ -136,7 +133,7 @@ export class Exchange {
       request.on('error', (cause: NodeJS.ErrnoException) => {
         // The other side may close an idle connection while we take it up again. Nothing was answered, so ask once more.
         const stale = request.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE');
-        if (stale && mayRetry && !this.#response) this.#send(url, init, false).then(resolve, reject);
+        if (stale && mayRetry && !this.#response) this.#send(url, inquiry, false).then(resolve, reject);
         else
           reject(
             cause instanceof ExchangeError
@@ -148,25 +145,9 @@ export class Exchange {
       request.end(body);
     });
   }
-
-  async #text(response: IncomingMessage): Promise<string> {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of response as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length;
-      if (bytes > this.#limits.bodyLimitBytes)
-        throw new ExchangeError('TOO_LARGE', 'its answer is too large');
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString();
-  }
 }
 
-function parse(text: string): { readonly error?: unknown } | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined; // The caller says what it means that this is not JSON.
-  }
+/** Whether the status says that it went well. */
+export function isOk({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode < 300;
 }

@@ -1,0 +1,68 @@
+import type { Message, Ollama, ChatRequest as OllamaRequest, Tool } from 'ollama/browser';
+import { type ChatMessage, type ChatOptions, type ChatRequest, messageOf } from '#kernel';
+
+type Streamed = OllamaRequest & { readonly stream: true };
+
+/** The body of `/api/chat`: what is absent stays unset, so that the model's own defaults hold. */
+export function bodyOf({ messages, options = {} }: ChatRequest, model: string): Streamed {
+  const { temperature, topP, maxTokens, seed, stop, presencePenalty, frequencyPenalty, format } = options;
+  const { reasoningEffort, tools = [], toolChoice } = options;
+  return {
+    model,
+    messages: messages.map(messageFor),
+    stream: true,
+    ...(reasoningEffort && { think: thinkFor(reasoningEffort) }),
+    ...(format && { format }),
+    // It knows no choice: no tools is none, and everything else is up to the model.
+    ...(tools.length > 0 && toolChoice !== 'none' && { tools: tools.map(toolFor) }),
+    options: {
+      ...(temperature !== undefined && { temperature }),
+      ...(topP !== undefined && { top_p: topP }),
+      ...(maxTokens !== undefined && { num_predict: maxTokens }),
+      ...(seed !== undefined && { seed }),
+      ...(stop !== undefined && { stop: [...stop] }),
+      ...(presencePenalty !== undefined && { presence_penalty: presencePenalty }),
+      ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
+    },
+  };
+}
+
+/** Asks. Who wants some effort of whatever model there is means one that can think: any other answers without. */
+export async function ask(
+  client: Ollama,
+  body: Streamed,
+  effort: ChatOptions['reasoningEffort'],
+): Promise<void> {
+  try {
+    await client.chat(body);
+  } catch (error) {
+    if (!effort || !/does not support thinking/.test(messageOf(error))) throw error;
+    const { think: _, ...rest } = body;
+    await client.chat(rest);
+  }
+}
+
+function messageFor({ role, content, images, toolCalls, toolName }: ChatMessage): Message {
+  return {
+    role,
+    content,
+    ...(images && { images: images.map((url) => url.slice(url.indexOf(',') + 1)) }),
+    ...(toolCalls && {
+      tool_calls: toolCalls.map(({ name, arguments: args }) => ({
+        function: { name, arguments: args as Record<string, unknown> },
+      })),
+    }),
+    ...(toolName && { tool_name: toolName }),
+  };
+}
+
+function toolFor({ name, description, parameters }: NonNullable<ChatOptions['tools']>[number]): Tool {
+  const called = { name, ...(description && { description }), ...(parameters && { parameters }) };
+  return { type: 'function', function: called as Tool['function'] };
+}
+
+// Its own types do not know `max` yet.
+function thinkFor(effort: NonNullable<ChatOptions['reasoningEffort']>): NonNullable<OllamaRequest['think']> {
+  const levels = { none: false, minimal: 'low', low: 'low', medium: 'medium', high: 'high' } as const;
+  return effort === 'xhigh' || effort === 'max' ? ('max' as 'high') : levels[effort];
+}

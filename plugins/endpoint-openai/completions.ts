@@ -1,0 +1,70 @@
+import type { ChatStreams, ErrorFormat, Headers, HttpReply, HttpRequest, Reply } from '#kernel';
+import { type Order, readChat, readText } from './command.js';
+import type { Config } from './config.js';
+import { errorAnswer, exposed } from './errors.js';
+import { EventStream } from './event-stream.js';
+import type { Models } from './models.js';
+import { readWhole } from './whole.js';
+import { ChatWording, TextWording, type Wording } from './wording.js';
+
+// Without these, proxies hold an event stream back or compress it.
+const eventStream: Headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
+
+/** Starts runs for clients of OpenAI's API, and writes their answers. */
+export class Completions {
+  readonly #streams: ChatStreams;
+  readonly #models: Models;
+  readonly #config: Config;
+  /** By request, as long as that is answered. */
+  readonly #runs = new WeakMap<HttpRequest, Reply>();
+
+  constructor(streams: ChatStreams, models: Models, config: Config) {
+    this.#streams = streams;
+    this.#models = models;
+    this.#config = config;
+  }
+
+  /** Everything that fails below `/v1`. */
+  readonly format: ErrorFormat['format'] = (error, request) =>
+    errorAnswer(error, this.#runs.get(request)?.streamId);
+
+  /** `POST /v1/chat/completions` */
+  async chat(request: HttpRequest, response: HttpReply): Promise<void> {
+    const order = await readChat(request);
+    const { reasoningField } = this.#config;
+    await this.#answer(
+      order,
+      (streamId) => new ChatWording(streamId, order.model, reasoningField),
+      request,
+      response,
+    );
+  }
+
+  /** `POST /v1/completions` */
+  async text(request: HttpRequest, response: HttpReply): Promise<void> {
+    const order = await readText(request);
+    await this.#answer(order, (streamId) => new TextWording(streamId, order.model), request, response);
+  }
+
+  async #answer(
+    { command, model, streamed, includeUsage }: Order,
+    wordingFor: (streamId: string) => Wording,
+    request: HttpRequest,
+    response: HttpReply,
+  ): Promise<void> {
+    const reply = this.#streams.start({ ...command, ...this.#models.resolve(model) });
+    this.#runs.set(request, reply);
+    const wording = wordingFor(reply.streamId);
+    const headers = { ...exposed, 'x-stream-id': reply.streamId };
+    if (streamed) {
+      const parts = new EventStream(reply, wording, includeUsage, this.#config);
+      return response.stream(200, { ...eventStream, ...headers }, parts);
+    }
+    const answer = await readWhole(reply, request.signal);
+    if (answer) response.json(200, wording.whole(answer), headers);
+  }
+}

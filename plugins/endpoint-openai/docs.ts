@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import type { RouteDocs } from '#kernel';
+import { chatBody, runHeaders, textBody } from './body.js';
+import { errorObject } from './errors.js';
+import type { Model } from './models.js';
+
+const model = z.object({
+  id: z.string(),
+  object: z.literal('model'),
+  created: z.int().describe('Unix seconds'),
+  owned_by: z.string(),
+}) satisfies z.ZodType<Model>;
+const models = z.object({ object: z.literal('list'), data: z.array(model) });
+
+const usage = z.object({
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+  total_tokens: z.number(),
+});
+const finishReason = z.enum(['stop', 'length', 'tool_calls', 'content_filter']);
+const reasoning = z
+  .string()
+  .describe('What the model thinks; `reasoning` where it is so configured')
+  .exactOptional();
+const toolCall = z.object({
+  id: z.string(),
+  type: z.literal('function'),
+  function: z.object({ name: z.string(), arguments: z.string().describe('JSON') }),
+});
+const head = { id: z.string(), created: z.int().describe('Unix seconds'), model: z.string() };
+
+const chatCompletion = z.object({
+  ...head,
+  object: z.literal('chat.completion'),
+  choices: z.array(
+    z.object({
+      index: z.literal(0),
+      message: z.object({
+        role: z.literal('assistant'),
+        content: z.string().nullable(),
+        reasoning_content: reasoning,
+        reasoning,
+        tool_calls: z.array(toolCall).exactOptional(),
+      }),
+      finish_reason: finishReason,
+    }),
+  ),
+  usage,
+});
+
+const chatChunk = z.object({
+  ...head,
+  object: z.literal('chat.completion.chunk'),
+  choices: z.array(
+    z.object({
+      index: z.literal(0),
+      delta: z.object({
+        role: z.literal('assistant').exactOptional(),
+        content: z.string().exactOptional(),
+        reasoning_content: reasoning,
+        reasoning,
+        tool_calls: z.array(toolCall.extend({ index: z.int() })).exactOptional(),
+      }),
+      finish_reason: finishReason.nullable(),
+    }),
+  ),
+  usage: usage.exactOptional(),
+});
+
+const textCompletion = z.object({
+  ...head,
+  object: z.literal('text_completion'),
+  choices: z.array(
+    z.object({
+      index: z.literal(0),
+      text: z.string(),
+      logprobs: z.null(),
+      finish_reason: finishReason.nullable(),
+    }),
+  ),
+  usage: usage.exactOptional(),
+});
+
+const doneText = z.literal('[DONE]');
+const failed = { description: 'The agent failed', content: { 'application/json': errorObject } };
+
+/** `GET /v1/models` */
+export const modelsDocs: RouteDocs = {
+  summary: "Every agent, and every agent's model, as a model of OpenAI's API",
+  answers: { 200: { description: 'The models', content: { 'application/json': models } } },
+  error: errorObject,
+  errors: ['DEADLINE_EXCEEDED'],
+};
+
+/** `GET /v1/models/{model}` */
+export const modelDocs: RouteDocs = {
+  summary: 'One model',
+  params: z.object({ model: z.string().describe('Slashes may be encoded or not') }),
+  answers: { 200: { description: 'The model', content: { 'application/json': model } } },
+  error: errorObject,
+  errors: ['AGENT_UNKNOWN', 'DEADLINE_EXCEEDED'],
+};
+
+/** `POST /v1/chat/completions` */
+export const chatDocs: RouteDocs = runDocs(
+  "Ask as with OpenAI's API; the whole answer, or chunks with `stream`",
+  chatBody,
+  chatCompletion,
+  chatChunk,
+);
+
+/** `POST /v1/completions` */
+export const textDocs: RouteDocs = runDocs(
+  "Complete a text, as with OpenAI's older API",
+  textBody,
+  textCompletion,
+  textCompletion,
+);
+
+function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.ZodType): RouteDocs {
+  return {
+    summary,
+    headers: runHeaders,
+    body,
+    answers: {
+      200: {
+        description:
+          'The answer. `X-Stream-Id` names its run, which `/chat/stream/{stream_id}` reads again and cancels. A stream ' +
+          'ends with `[DONE]`, or with an error.',
+        content: {
+          'application/json': whole,
+          'text/event-stream': z.union([chunk, errorObject, doneText]),
+        },
+      },
+      500: failed,
+    },
+    error: errorObject,
+    errors: [
+      'AGENT_UNKNOWN',
+      'AGENT_DISCONNECTED',
+      'AGENT_PROTOCOL',
+      'AGENT_UNAVAILABLE',
+      'QUEUE_FULL',
+      'SHUTTING_DOWN',
+      'AGENT_TIMEOUT',
+      'DEADLINE_EXCEEDED',
+    ],
+  };
+}

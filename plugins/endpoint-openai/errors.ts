@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { type ClientErrorCode, type ErrorAnswer, type Headers, httpStatus, WaggleError } from '#kernel';
+
+/** An error, as clients of OpenAI's API expect it. */
+export const errorObject = z.object({
+  error: z.object({
+    message: z.string(),
+    type: z.string(),
+    param: z.string().nullable().describe('The field that is wrong'),
+    code: z.string().nullable(),
+  }),
+});
+
+/** What pages of other hosts may read. */
+export const exposed: Headers = {
+  'access-control-expose-headers': 'x-request-id, x-stream-id, retry-after, retry-after-ms, x-should-retry',
+};
+
+/** Status and code where they are not those of everywhere else in lower case. */
+const wordings: Partial<Record<ClientErrorCode, readonly [number, string]>> = {
+  INVALID_REQUEST: [400, 'invalid_value'],
+  TOO_DEEP: [400, 'invalid_value'],
+  NOT_FOUND: [404, 'unknown_route'],
+  AGENT_UNKNOWN: [404, 'model_not_found'],
+  TOO_LARGE: [413, 'request_too_large'],
+  INTERNAL: [500, 'internal_error'],
+  AGENT_FAILED: [500, 'agent_failed'],
+  AGENT_DISCONNECTED: [502, 'upstream_error'],
+  AGENT_PROTOCOL: [502, 'upstream_error'],
+  QUEUE_FULL: [503, 'overloaded'],
+  SHUTTING_DOWN: [503, 'draining'],
+  AGENT_TIMEOUT: [504, 'upstream_timeout'],
+  DEADLINE_EXCEEDED: [504, 'upstream_timeout'],
+};
+
+// The official client sleeps as long as it is told.
+const retryLimitMs = 30_000;
+const retryDefaultMs = 1000;
+
+/** How an error is answered. With a run behind it the client must not ask again: that would be a second one. */
+export function errorAnswer(error: WaggleError<ClientErrorCode>, streamId: string | undefined): ErrorAnswer {
+  const [status, body] = worded(error);
+  return {
+    status,
+    body,
+    headers: {
+      ...exposed,
+      ...(streamId !== undefined && { 'x-stream-id': streamId }),
+      ...((streamId !== undefined || status === 409) && { 'x-should-retry': 'false' }),
+      ...(status === 503 && retryHeaders(error.retryAfterMs)),
+    },
+  };
+}
+
+/** The same as an event of a stream that has begun. */
+export function errorEvent(error: WaggleError<ClientErrorCode>): string {
+  return `data: ${JSON.stringify(worded(error)[1])}\n\n`;
+}
+
+function worded(error: WaggleError<ClientErrorCode>): readonly [number, z.infer<typeof errorObject>] {
+  const model = unknownModel(error);
+  const [status, code] =
+    model !== undefined
+      ? [404, 'model_not_found']
+      : (wordings[error.code] ?? [httpStatus[error.code], error.code.toLowerCase()]);
+  const [mistake] = WaggleError.is(error, 'INVALID_REQUEST') ? error.details.mistakes.map(located) : [];
+  const message =
+    model !== undefined ? `model '${model}' not found; GET /v1/models lists those there are` : error.message;
+  const param = model !== undefined ? 'model' : (mistake?.param ?? null);
+  return [status, { error: { message: mistake?.text ?? message, type: typeOf(status), param, code } }];
+}
+
+function unknownModel(error: WaggleError<ClientErrorCode>): string | undefined {
+  if (WaggleError.is(error, 'AGENT_UNKNOWN')) return error.details.agent;
+  return WaggleError.is(error, 'AGENT_FAILED') ? error.details.model : undefined;
+}
+
+/** `messages.2.content: expected …` in the words of OpenAI: the field is `messages[2].content`. */
+function located(mistake: string): { readonly param: string | null; readonly text: string } {
+  const [, path, what] = /^([\w.-]+): (.*)$/s.exec(mistake) ?? [];
+  if (!path) return { param: null, text: mistake };
+  const param = path.replace(/\.(\d+)(?=\.|$)/g, '[$1]');
+  return { param, text: `${param}: ${what}` };
+}
+
+function typeOf(status: number): string {
+  if (status >= 500) return 'server_error';
+  if (status === 403) return 'permission_error';
+  return status === 404 ? 'not_found_error' : 'invalid_request_error';
+}
+
+function retryHeaders(retryAfterMs = retryDefaultMs): Headers {
+  const ms = Math.min(retryLimitMs, Math.max(1, retryAfterMs));
+  return {
+    'retry-after': String(Math.ceil(ms / 1000)),
+    ...(ms < 1000 && { 'retry-after-ms': String(Math.ceil(ms)) }),
+  };
+}

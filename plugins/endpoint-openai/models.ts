@@ -1,0 +1,64 @@
+import { type Agent, type Chat, type Contributions, WaggleError } from '#kernel';
+
+/** A model, as clients see it. */
+export interface Model {
+  readonly id: string;
+  readonly object: 'model';
+  /** Unix seconds. */
+  readonly created: number;
+  readonly owned_by: string;
+}
+
+/** Every agent is a model, and so is each model of an agent, as `agent/model`. */
+export class Models {
+  readonly #agents: Contributions<Agent>;
+  readonly #chat: Chat;
+  readonly #created = Math.floor(Date.now() / 1000);
+
+  constructor(agents: Contributions<Agent>, chat: Chat) {
+    this.#agents = agents;
+    this.#chat = chat;
+  }
+
+  async list(): Promise<readonly Model[]> {
+    const statuses = await this.#chat.statuses();
+    const ids = statuses.flatMap(({ name, models = [] }) => [
+      name,
+      ...models.map((model) => `${name}/${untagged(model)}`),
+    ]);
+    return [...new Set(ids)].map((id) => this.#model(id));
+  }
+
+  /** @throws AGENT_UNKNOWN */
+  async find(id: string): Promise<Model> {
+    const { agent, model } = this.resolve(id);
+    if (model === undefined) return this.#model(id);
+    const status = (await this.#chat.statuses()).find(({ name }) => name === agent);
+    if (status?.models?.some((each) => untagged(each) === untagged(model))) return this.#model(id);
+    throw this.#unknown(id);
+  }
+
+  /** Who is meant; whether an agent has the model shows when it is asked. @throws AGENT_UNKNOWN */
+  resolve(id: string): { readonly agent: string; readonly model: string | undefined } {
+    if (this.#agents.find(id)) return { agent: id, model: undefined };
+    for (let at = id.indexOf('/'); at > 0; at = id.indexOf('/', at + 1)) {
+      const agent = id.slice(0, at);
+      if (this.#agents.find(agent) && at + 1 < id.length) return { agent, model: id.slice(at + 1) };
+    }
+    throw this.#unknown(id);
+  }
+
+  #model(id: string): Model {
+    return { id, object: 'model', created: this.#created, owned_by: 'waggle' };
+  }
+
+  #unknown(id: string): WaggleError {
+    const known = [...this.#agents].map(({ name }) => name);
+    return new WaggleError('AGENT_UNKNOWN', { agent: id.slice(0, 200), known });
+  }
+}
+
+/** Some servers write out the tag that is meant when there is none. */
+function untagged(model: string): string {
+  return model.replace(/:latest$/, '');
+}

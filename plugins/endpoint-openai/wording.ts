@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import type { ToolCall, Usage } from '#kernel';
+import type { Config } from './config.js';
+
+/** An answer as one piece. */
+export interface Answer {
+  readonly text: string;
+  readonly thinking: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly reason: string;
+  readonly usage: Usage | undefined;
+}
+
+/** How the pieces of one answer are written. Each method gives whole events, or nothing. */
+export interface Wording {
+  /** Before everything else, once. */
+  start(): string;
+  text(content: string): string;
+  thinking(content: string): string;
+  /** `index` counts the calls of one answer. */
+  toolCall(index: number, call: ToolCall): string;
+  finish(reason: string): string;
+  usage(usage: Usage | undefined): string;
+  whole(answer: Answer): object;
+}
+
+/** What is the same in all pieces of one answer. */
+interface Head {
+  readonly id: string;
+  readonly object: string;
+  readonly created: number;
+  readonly model: string;
+}
+
+type Delta = Readonly<Record<string, unknown>>;
+
+/** `chat.completion` and its chunks. */
+export class ChatWording implements Wording {
+  readonly #head: Head;
+  readonly #field: Config['reasoningField'];
+  /** Around a piece of text, of which there are many. */
+  readonly #before: string;
+  readonly #after = '},"finish_reason":null}]}\n\n';
+
+  constructor(streamId: string, model: string, field: Config['reasoningField']) {
+    this.#head = headOf('chatcmpl', 'chat.completion.chunk', streamId, model);
+    this.#field = field;
+    this.#before = `data: ${JSON.stringify(this.#head).slice(0, -1)},"choices":[{"index":0,"delta":{`;
+  }
+
+  start(): string {
+    return this.#event({ role: 'assistant', content: '' }, null);
+  }
+
+  text(content: string): string {
+    return `${this.#before}"content":${JSON.stringify(content)}${this.#after}`;
+  }
+
+  thinking(content: string): string {
+    return `${this.#before}"${this.#field}":${JSON.stringify(content)}${this.#after}`;
+  }
+
+  toolCall(index: number, call: ToolCall): string {
+    return this.#event({ tool_calls: [{ index, ...toolCall(call) }] }, null);
+  }
+
+  finish(reason: string): string {
+    return this.#event({}, finishReason(reason));
+  }
+
+  usage(usage: Usage | undefined): string {
+    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+  }
+
+  whole({ text, thinking, toolCalls, reason, usage }: Answer): object {
+    const message = {
+      role: 'assistant',
+      content: text === '' && toolCalls.length > 0 ? null : text,
+      ...(thinking !== '' && { [this.#field]: thinking }),
+      ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(toolCall) }),
+    };
+    return {
+      ...this.#head,
+      object: 'chat.completion',
+      choices: [{ index: 0, message, finish_reason: finishReason(reason) }],
+      usage: usageOf(usage),
+    };
+  }
+
+  #event(delta: Delta, finish_reason: string | null): string {
+    return event({ ...this.#head, choices: [{ index: 0, delta, finish_reason }] });
+  }
+}
+
+/** `text_completion`, whole and in pieces; it has no place for thinking and tools. */
+export class TextWording implements Wording {
+  readonly #head: Head;
+
+  constructor(streamId: string, model: string) {
+    this.#head = headOf('cmpl', 'text_completion', streamId, model);
+  }
+
+  start(): string {
+    return '';
+  }
+
+  text(content: string): string {
+    return event(this.#piece(content, null));
+  }
+
+  thinking(): string {
+    return '';
+  }
+
+  toolCall(): string {
+    return '';
+  }
+
+  finish(reason: string): string {
+    return event(this.#piece('', finishReason(reason)));
+  }
+
+  usage(usage: Usage | undefined): string {
+    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+  }
+
+  whole({ text, reason, usage }: Answer): object {
+    return { ...this.#piece(text, finishReason(reason)), usage: usageOf(usage) };
+  }
+
+  #piece(text: string, finish_reason: string | null): object {
+    return { ...this.#head, choices: [{ index: 0, text, logprobs: null, finish_reason }] };
+  }
+}
+
+/** The end of a stream. */
+export const doneEvent = 'data: [DONE]\n\n';
+
+function event(value: object): string {
+  return `data: ${JSON.stringify(value)}\n\n`;
+}
+
+function headOf(prefix: string, object: string, streamId: string, model: string): Head {
+  // The same for everyone who reads the run, and no key to it.
+  const id = `${prefix}-${createHash('sha256').update(streamId).digest('base64url').slice(0, 24)}`;
+  return { id, object, created: Math.floor(Date.now() / 1000), model };
+}
+
+function toolCall({ id, name, arguments: args }: ToolCall): object {
+  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
+  return { id, type: 'function', function: { name, arguments: text } };
+}
+
+/** Clients know four; what else a model may say is an end. */
+function finishReason(reason: string): string {
+  return /^(length|tool_calls|content_filter)$/.test(reason) ? reason : 'stop';
+}
+
+function usageOf({ inputTokens, outputTokens }: Usage = { inputTokens: 0, outputTokens: 0 }): object {
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+  };
+}
