@@ -41,17 +41,24 @@ export const agentStatus = z.object({
   models: z.array(z.string()).exactOptional(),
 }) satisfies z.ZodType<AgentStatus>;
 
+/** Where an answer goes. */
+export interface ChatSink {
+  /** Takes a batch: `agent` comes first, then chunks, `done` last. Once it throws nothing more is asked of the agent. */
+  write(batch: readonly (StreamChunk | AgentChosen)[]): void;
+  /** All text of the answer that was written so far, as one piece. */
+  readonly text: string;
+}
+
 /** The central chat agent: owns conversations, chooses who answers, falls back. */
 export interface Chat {
   /**
-   * One answer within a conversation, written in batches as they come: `agent` first, then its chunks, `done` last. Once
-   * `write` throws nothing more is asked of the agent; until then it may go on after the signal has aborted.
+   * One answer within a conversation, written as it comes. After the signal has aborted it may go on until `write` throws.
    * @throws AGENT_UNKNOWN, TOO_LARGE, and what the agent throws when there is nobody left to ask
    */
   reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },
     call: AgentCall,
-    write: (batch: readonly (StreamChunk | AgentChosen)[]) => void,
+    sink: ChatSink,
   ): Promise<void>;
   /** Every registered agent with its health. Bounded in time: an agent that does not answer is unhealthy. */
   statuses(): Promise<readonly AgentStatus[]>;

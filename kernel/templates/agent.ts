@@ -43,8 +43,13 @@ test('${name} says everything back', async () => {
   const question = { id: '1', userId: 'me', conversationId: '1', content: 'good morning' };
   const { signal } = new AbortController();
   let text = '';
-  await kernel.get(Chat).reply(question, { signal, logger }, (chunks) => {
-    for (const chunk of chunks) if (chunk.type === 'text') text += chunk.content;
+  await kernel.get(Chat).reply(question, { signal, logger }, {
+    write(chunks) {
+      for (const chunk of chunks) if (chunk.type === 'text') text += chunk.content;
+    },
+    get text() {
+      return text;
+    },
   });
   assert.equal(text, 'good morning ');
 });

@@ -9,6 +9,7 @@ import {
   type ChatCommand,
   type ChatMessage,
   type ChatRequest,
+  type ChatSink,
   type Contributions,
   ConversationStore,
   chunksOf,
@@ -27,8 +28,10 @@ export const QueenConfig = createToken<Config>('queen.config');
 export const Agents = createToken<Contributions<Agent>>('queen.agents');
 
 type Batch = readonly (StreamChunk | AgentChosen)[];
-/** A promise holds the agent back. */
-type Write = (batch: Batch) => void | Promise<void>;
+interface Sink {
+  /** A promise holds the agent back. */
+  write(batch: Batch): void | Promise<void>;
+}
 
 /** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
 @injectable()
@@ -55,7 +58,7 @@ export class Queen implements Agent, Chat {
   async reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },
     call: AgentCall,
-    write: Write,
+    sink: ChatSink,
   ): Promise<void> {
     const { id, userId, conversationId, agent, model, options, stateless } = command;
     const key = { userId, conversationId };
@@ -64,14 +67,11 @@ export class Queen implements Agent, Chat {
     const history = stateless ? [] : await this.#store.read(key, contextMessages);
     const messages = inContext(history, turn, contextMessages);
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
-    if (stateless) return this.#ask(request, agent, call, write);
-    const parts: string[] = [];
-    await this.#ask(request, agent, call, (batch) => {
-      for (const chunk of batch) if (chunk.type === 'text') parts.push(chunk.content);
-      if (!isWhole(batch)) return write(batch);
-      // Only whole answers are remembered, and before the client can ask the next question.
-      return this.#remember(key, turn, parts.join(''), call).then(() => write(batch));
-    });
+    if (stateless) return this.#ask(request, agent, call, sink);
+    // Only whole answers are remembered, and before the client can ask the next question.
+    await this.#ask(request, agent, call, sink, (last) =>
+      this.#remember(key, turn, sink.text + textIn(last), call),
+    );
   }
 
   /** Answers without a memory of her own: the request carries all that was said. */
@@ -85,7 +85,7 @@ export class Queen implements Agent, Chat {
       call.signal.throwIfAborted();
       return writer.write(batch);
     };
-    this.#ask(request, undefined, call, write)
+    this.#ask(request, undefined, call, { write })
       .then(
         () => writer.close(),
         (error: unknown) => writer.abort(error),
@@ -112,23 +112,31 @@ export class Queen implements Agent, Chat {
   }
 
   // One loop and no generator: each layer of those costs every token a promise or two.
-  async #ask(request: ChatRequest, named: string | undefined, call: AgentCall, write: Write): Promise<void> {
+  async #ask(
+    request: ChatRequest,
+    named: string | undefined,
+    call: AgentCall,
+    sink: Sink,
+    beforeEnd?: (last: Batch) => Promise<void>,
+  ): Promise<void> {
     const { systemPrompt } = this.#config;
     const prompted = systemPrompt
       ? { ...request, messages: [{ role: 'system' as const, content: systemPrompt }, ...request.messages] }
       : request;
     const agents = await this.#route(named);
     for (const [index, agent] of agents.entries()) {
-      await write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
+      await sink.write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
       let spoken = false;
       try {
         for await (const pulled of agent.generateResponseStream(prompted, call)) {
           const chunks = checkedChunks(pulled, agent.name);
           if (chunks.length === 0) continue;
           spoken = true;
-          const written = write(chunks);
+          const whole = isWhole(chunks);
+          if (whole) await beforeEnd?.(chunks);
+          const written = sink.write(chunks);
           if (written) await written;
-          if (isWhole(chunks)) return;
+          if (whole) return;
         }
         throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
       } catch (error) {
@@ -193,6 +201,10 @@ function checkedChunks(pulled: StreamChunk | readonly StreamChunk[], agent: stri
     if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
   }
   return chunks;
+}
+
+function textIn(batch: Batch): string {
+  return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
 }
 
 function isWhole(batch: Batch): boolean {

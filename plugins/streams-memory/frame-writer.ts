@@ -44,6 +44,10 @@ export class FrameWriter {
     return this.#chars;
   }
 
+  get text(): string {
+    return this.#fallbackText ?? this.#log.text;
+  }
+
   /** Pieces of content so far. */
   get tokens(): number {
     return this.#tokens;

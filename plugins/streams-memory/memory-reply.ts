@@ -2,6 +2,7 @@ import {
   type AgentChosen,
   type CancelReason,
   type Chat,
+  type ChatSink,
   type ClientErrorCode,
   type Logger,
   type Reply,
@@ -18,7 +19,7 @@ import {
 } from '#kernel';
 import type { Config } from './config.js';
 import { FrameWriter, type ReplyRequest } from './frame-writer.js';
-import { ReplyLog } from './reply-log.js';
+import { type LogEvents, ReplyLog } from './reply-log.js';
 
 /** How a reply ended. */
 export type Ending =
@@ -37,7 +38,7 @@ export interface ReplyEvents {
 }
 
 /** Pulls one answer from the chat agent into its log. */
-export class MemoryReply implements Reply {
+export class MemoryReply implements Reply, ChatSink, LogEvents {
   readonly #log: ReplyLog;
   readonly #writer: FrameWriter;
   readonly #abort = new AbortController();
@@ -62,10 +63,7 @@ export class MemoryReply implements Reply {
     this.request = request;
     this.#config = config;
     this.#events = events;
-    this.#log = new ReplyLog(request.streamId, {
-      grew: (log) => events.stale(log),
-      readersChanged: (count) => this.#watchReaders(count),
-    });
+    this.#log = new ReplyLog(request.streamId, this);
     this.#writer = new FrameWriter(request, this.#log);
   }
 
@@ -103,7 +101,7 @@ export class MemoryReply implements Reply {
   accept(turn: TaskRun): void {
     this.#turn = turn;
     turn.result.catch(() => void this.cancel('shutdown'));
-    this.#watchReaders(this.readers);
+    this.readersChanged(this.readers);
   }
 
   /** Pulls until the reply has ended. Called once. */
@@ -121,6 +119,47 @@ export class MemoryReply implements Reply {
     });
     this.#pumped = this.#pump(chat, logger);
     await ended;
+  }
+
+  /** Takes what the chat agent says. */
+  write(batch: readonly (StreamChunk | AgentChosen)[]): void {
+    // What comes after a cancel would stand in the log behind what the client has been promised.
+    if (this.#cancelling || this.#log.ended) {
+      this.#abort.signal.throwIfAborted();
+      return;
+    }
+    const hadStarted = this.#writer.started;
+    const { chars, tokens } = this.#writer;
+    const done = this.#writer.write(batch);
+    if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
+    if (this.chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
+    const { replyLimitChars } = this.#config;
+    if (!this.#events.grew(this.chars - chars, this.#writer.tokens - tokens))
+      this.#cutOff('the server has no room for more of its answer');
+    else if (this.chars > replyLimitChars)
+      this.#cutOff(`its answer is longer than ${replyLimitChars} characters`);
+    else if (done) this.#finish(done);
+  }
+
+  /** The text of its answer so far. */
+  get text(): string {
+    return this.#writer.text;
+  }
+
+  /** Its log has something new. */
+  grew(): void {
+    this.#events.stale(this.#log);
+  }
+
+  /** A lost connection is not a cancel: the reply goes on for a while, so that somebody can come back to it. */
+  readersChanged(count: number): void {
+    clearTimeout(this.#grace);
+    this.#hadReaders ||= count > 0;
+    if (count > 0 || this.#log.ended) return;
+    const atOnce = this.request.onDisconnect === 'cancel';
+    const abandon = () => void this.cancel(atOnce ? 'disconnected' : 'abandoned');
+    if (atOnce && this.#hadReaders) abandon();
+    else this.#grace = setTimeout(abandon, this.#config.disconnectGraceMs);
   }
 
   read(position?: number): ReplyReader {
@@ -177,11 +216,7 @@ export class MemoryReply implements Reply {
   async #pump(chat: Chat, logger: Logger): Promise<void> {
     const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.request;
     try {
-      await chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, (batch) => {
-        // What comes after a cancel would stand in the log behind what the client has been promised.
-        if (this.#cancelling || this.#log.ended) this.#abort.signal.throwIfAborted();
-        else this.#write(batch);
-      });
+      await chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, this);
       if (!this.#cancelling)
         this.#fail(
           new WaggleError('AGENT_DISCONNECTED', {
@@ -193,20 +228,6 @@ export class MemoryReply implements Reply {
       if (!this.#cancelling) this.#fail(toClientError(error));
     }
     this.#endCancelled();
-  }
-
-  #write(batch: readonly (StreamChunk | AgentChosen)[]): void {
-    const hadStarted = this.#writer.started;
-    const { chars, tokens } = this.#writer;
-    const done = this.#writer.write(batch);
-    if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
-    if (this.chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
-    const { replyLimitChars } = this.#config;
-    if (!this.#events.grew(this.chars - chars, this.#writer.tokens - tokens))
-      this.#cutOff('the server has no room for more of its answer');
-    else if (this.chars > replyLimitChars)
-      this.#cutOff(`its answer is longer than ${replyLimitChars} characters`);
-    else if (done) this.#finish(done);
   }
 
   #cutOff(why: string): void {
@@ -251,17 +272,6 @@ export class MemoryReply implements Reply {
   #append(frame: StreamFrame): void {
     this.#log.add(frame);
     this.#log.announce();
-  }
-
-  /** A lost connection is not a cancel: the reply goes on for a while, so that somebody can come back to it. */
-  #watchReaders(count: number): void {
-    clearTimeout(this.#grace);
-    this.#hadReaders ||= count > 0;
-    if (count > 0 || this.#log.ended) return;
-    const atOnce = this.request.onDisconnect === 'cancel';
-    const abandon = () => void this.cancel(atOnce ? 'disconnected' : 'abandoned');
-    if (atOnce && this.#hadReaders) abandon();
-    else this.#grace = setTimeout(abandon, this.#config.disconnectGraceMs);
   }
 
   get #elapsedMs(): number {

@@ -5,13 +5,15 @@ import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from
 const mergedFrameChars = 8 * 1024;
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
+/** Fewer pieces are not worth the way to where they are joined. */
+const foldFrames = 4;
 /** What one pull gives at the most, so that a long backlog does not fill a reader's buffers in one go. */
 const batchChars = 32 * 1024;
 
 /** What a log tells its owner. */
 export interface LogEvents {
   /** There is something new; the owner calls `wake` before long. */
-  grew(log: ReplyLog): void;
+  grew(): void;
   /** The number of readers has changed. */
   readersChanged(count: number): void;
 }
@@ -46,6 +48,15 @@ export class ReplyLog {
     return this.#position;
   }
 
+  /** The answer itself, without the model's reasoning. */
+  get text(): string {
+    this.#settle();
+    const pieces = this.#entries.filter(
+      (entry) => entry instanceof ContentEntry && entry.kind === this.#text,
+    );
+    return pieces.map((entry) => (entry as ContentEntry).content).join('');
+  }
+
   get readers(): number {
     return this.#readers.length;
   }
@@ -70,7 +81,7 @@ export class ReplyLog {
   announce(): void {
     if (this.#isAnnounced) return;
     this.#isAnnounced = true;
-    this.#events.grew(this);
+    this.#events.grew();
   }
 
   /** Lets every reader that waits go on. */
@@ -78,7 +89,7 @@ export class ReplyLog {
     this.#isAnnounced = false;
     for (const reader of this.#readers) reader.wake();
     // That visits every reader, so it waits for as many pieces.
-    if (this.#entries.length - this.#foldedTo >= this.#readers.length) this.#fold();
+    if (this.#entries.length - this.#foldedTo >= Math.max(foldFrames, this.#readers.length)) this.#fold();
   }
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type AgentCall, type AgentChosen, Registry, type StreamChunk, WaggleError } from '#kernel';
+import {
+  type AgentCall,
+  type AgentChosen,
+  type ChatSink,
+  Registry,
+  type StreamChunk,
+  WaggleError,
+} from '#kernel';
 import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
@@ -20,11 +27,24 @@ const key = { userId: 'ann', conversationId: 'c1' };
 
 type Batch = readonly (StreamChunk | AgentChosen)[];
 
+function sinkOf(write: (batch: Batch) => void): ChatSink {
+  let text = '';
+  return {
+    write(batch) {
+      for (const chunk of batch) if (chunk.type === 'text') text += chunk.content;
+      write(batch);
+    },
+    get text() {
+      return text;
+    },
+  };
+}
+
 /** What she writes, as it comes, for one call of `collect`. */
 const asking =
   (queen: Queen, command: Parameters<Queen['reply']>[0], agentCall: AgentCall) =>
   (write: (batch: Batch) => void) =>
-    queen.reply(command, agentCall, write);
+    queen.reply(command, agentCall, sinkOf(write));
 
 async function collect(answer: (write: (batch: Batch) => void) => Promise<void>) {
   const chunks: (StreamChunk | AgentChosen)[] = [];
@@ -177,10 +197,14 @@ describe('the Queen', () => {
     const { queen, store } = court([a]);
     const abort = new AbortController();
     const { error } = await collect((write) =>
-      queen.reply(command, call(abort.signal), (batch) => {
-        write(batch);
-        if (batch[0]?.type === 'text') abort.abort();
-      }),
+      queen.reply(
+        command,
+        call(abort.signal),
+        sinkOf((batch) => {
+          write(batch);
+          if (batch[0]?.type === 'text') abort.abort();
+        }),
+      ),
     );
     expect(error).toBeDefined();
     expect(await store.read(key)).toEqual([]);
