@@ -55,6 +55,12 @@ export interface StartCommand extends ChatCommand {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** Who is told of something new: an object, because thousands of functions would be as many cold places in memory. */
+export interface ReadableListener {
+  /** There is something to take. */
+  readable(): void;
+}
+
 /**
  * One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. Whoever serves many
  * readers takes instead of pulling: that costs no promise.
@@ -63,7 +69,7 @@ export interface ReplyReader extends AsyncIterableIterator<readonly LogEntry[]> 
   /** What is new now, perhaps nothing; undefined once all of it was taken and the reply has ended, or the reader has left. */
   take(): readonly LogEntry[] | undefined;
   /** Calls back, at most once a turn of the event loop, when there is something to take. */
-  onReadable(listener: () => void): void;
+  onReadable(listener: ReadableListener): void;
   return(): Promise<IteratorResult<readonly LogEntry[]>>;
   /** The consumer was held up: the next pull gives its backlog merged into few frames. */
   merge(): void;

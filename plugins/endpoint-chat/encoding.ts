@@ -1,4 +1,4 @@
-import type { Headers, LogEntry, ReplyReader } from '#kernel';
+import type { Headers, LogEntry, ReadableListener, ReplyReader } from '#kernel';
 
 /** How the frames of a reply are written into an HTTP body. */
 export interface Encoding {
@@ -35,7 +35,7 @@ type Part = IteratorResult<string>;
 const done: Part = { done: true, value: undefined };
 
 /** What a reader gives, as text: one part a batch, and heartbeats in between. Closing it lets the reader leave. */
-export class EncodedReply implements AsyncIterableIterator<string> {
+export class EncodedReply implements AsyncIterableIterator<string>, ReadableListener {
   readonly #reader: ReplyReader;
   readonly #encoding: Encoding;
   readonly #heartbeatMs: number;
@@ -55,10 +55,14 @@ export class EncodedReply implements AsyncIterableIterator<string> {
     this.#reader = reader;
     this.#encoding = encoding;
     this.#heartbeatMs = heartbeatMs;
-    reader.onReadable(() => {
-      const part = this.#waiting && this.#take();
-      if (part) this.#give(part);
-    });
+    reader.onReadable(this);
+  }
+
+  readable(): void {
+    // Where nobody waits the connection takes nothing.
+    const part = this.#waiting && this.#take();
+    if (part) this.#give(part);
+    else if (!this.#waiting) this.#reader.merge();
   }
 
   async next(): Promise<Part> {

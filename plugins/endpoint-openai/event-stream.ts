@@ -1,4 +1,4 @@
-import type { LogEntry, Reply, ReplyReader } from '#kernel';
+import type { LogEntry, ReadableListener, Reply, ReplyReader } from '#kernel';
 import type { Config } from './config.js';
 import { errorEvent } from './errors.js';
 import { failureOf } from './failure.js';
@@ -17,7 +17,7 @@ const done = { done: true, value: undefined } as const;
  * One reply as an event stream, a part for all that is new. Nothing comes before the first token, unless that takes too
  * long; until then a failure is thrown, so that it has a status. Closing it lets its reader leave.
  */
-export class EventStream implements AsyncIterableIterator<string> {
+export class EventStream implements AsyncIterableIterator<string>, ReadableListener {
   readonly #reply: Reply;
   readonly #reader: ReplyReader;
   readonly #wording: Wording;
@@ -43,11 +43,13 @@ export class EventStream implements AsyncIterableIterator<string> {
     this.#includeUsage = includeUsage;
     this.#heartbeatMs = heartbeatMs;
     this.#timer = setTimeout(() => this.#beat(), holdHeadersMs);
-    this.#reader.onReadable(() => {
-      // Nobody waits: the connection takes nothing.
-      if (this.#waiting) this.#go();
-      else this.#reader.merge();
-    });
+    this.#reader.onReadable(this);
+  }
+
+  readable(): void {
+    // Nobody waits: the connection takes nothing.
+    if (this.#waiting) this.#go();
+    else this.#reader.merge();
   }
 
   next(): Promise<IteratorResult<string>> {

@@ -1,7 +1,7 @@
-import { type LogEntry, messageOf, type ReplyReader, type Socket } from '#kernel';
+import { type LogEntry, messageOf, type ReadableListener, type ReplyReader, type Socket } from '#kernel';
 
 /** Sends one reply over one connection: everything new in one go, and a backlog merged when the connection was held up. */
-export class Delivery {
+export class Delivery implements ReadableListener {
   readonly #socket: Socket;
   readonly #reader: ReplyReader;
   readonly #encode: (entry: LogEntry) => string;
@@ -16,11 +16,11 @@ export class Delivery {
     this.#reader = reader;
     this.#encode = positions ? positioned : plain;
     this.#onEnd = onEnd;
-    reader.onReadable(() => this.go());
+    reader.onReadable(this);
   }
 
   /** Sends what is there. Called from the event loop for each batch of tokens: no promise, no timer. */
-  go(): void {
+  readable(): void {
     if (this.#busy) return;
     this.#busy = true;
     try {
@@ -44,7 +44,7 @@ export class Delivery {
         if (!open) this.#end();
         else {
           this.#busy = false;
-          this.go();
+          this.readable();
         }
       });
       return true;

@@ -172,7 +172,7 @@ export class Session implements SocketHandler {
         if (error) reject(error);
         else resolve();
       });
-      delivery.go();
+      delivery.readable();
     });
   }
 

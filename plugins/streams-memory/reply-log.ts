@@ -1,4 +1,10 @@
-import { type LogEntry, type ReplyReader, type StreamFrame, WaggleError } from '#kernel';
+import {
+  type LogEntry,
+  type ReadableListener,
+  type ReplyReader,
+  type StreamFrame,
+  WaggleError,
+} from '#kernel';
 import { JoinedContent } from './joined-content.js';
 import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from './log-entry.js';
 
@@ -154,7 +160,7 @@ class Reader implements ReplyReader {
   #reached = 0;
   #left = false;
   #merge = false;
-  #onReadable: (() => void) | undefined;
+  #listener: ReadableListener | undefined;
   #wake: (() => void) | undefined;
 
   constructor(log: ReplyLog, entries: readonly LogEntry[], position: number | undefined) {
@@ -182,8 +188,8 @@ class Reader implements ReplyReader {
     return undefined;
   }
 
-  onReadable(listener: () => void): void {
-    this.#onReadable = listener;
+  onReadable(listener: ReadableListener): void {
+    this.#listener = listener;
   }
 
   // Not a generator: its return() would wait for the next frame.
@@ -211,7 +217,7 @@ class Reader implements ReplyReader {
   }
 
   wake(): void {
-    this.#onReadable?.();
+    this.#listener?.readable();
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();

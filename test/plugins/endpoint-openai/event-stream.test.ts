@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { LogEntry, Reply, ReplyReader } from '#kernel';
+import type { LogEntry, ReadableListener, Reply, ReplyReader } from '#kernel';
 import { EventStream } from '../../../plugins/endpoint-openai/event-stream.js';
 import { TextWording } from '../../../plugins/endpoint-openai/wording.js';
 
@@ -8,17 +8,17 @@ class FakeReader {
   entries: LogEntry[] = [];
   merges = 0;
   left = false;
-  #listener = () => {};
+  #listener: ReadableListener | undefined;
 
   add(content: string): void {
     const frame = { type: 'streaming_token', streamId: 's', content } as const;
     this.entries.push({ type: frame.type, frame, position: 0, json: '', positioned: '' });
-    this.#listener();
+    this.#listener?.readable();
   }
 
   readonly reader = {
     take: () => this.entries.splice(0),
-    onReadable: (listener: () => void) => {
+    onReadable: (listener: ReadableListener) => {
       this.#listener = listener;
     },
     merge: () => {
