@@ -130,7 +130,8 @@ export class EventStream implements AsyncIterableIterator<string>, ReadableListe
           part += this.#start() + this.#wording.toolCall(this.#toolCalls++, toolCallOf(frame));
           break;
         case 'message':
-          part += this.#start() + this.#wording.text(frame.content) + this.#finish('stop', frame.usage);
+          part += this.#start() + this.#wording.text(frame.content);
+          part += this.#finish(endOf('stop', this.#toolCalls), frame.usage);
           break;
         case 'streaming_end':
           part += this.#start() + this.#finish(endOf(frame.reason, this.#toolCalls), frame.usage);

@@ -26,7 +26,13 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
             usage: frame.usage,
           };
         else if (frame.type === 'message')
-          return { text: frame.content, thinking, toolCalls, reason: 'stop', usage: frame.usage };
+          return {
+            text: frame.content,
+            thinking,
+            toolCalls,
+            reason: endOf('stop', toolCalls.length),
+            usage: frame.usage,
+          };
         else if (frame.type === 'error' || frame.type === 'cancelled') throw failureOf(frame, reply);
       }
   } finally {

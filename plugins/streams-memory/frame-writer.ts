@@ -75,7 +75,7 @@ export class FrameWriter {
           else if (chunk.type === 'text') this.#fallbackText += chunk.content;
           break;
         case 'tool_call':
-          if (this.#fallbackText === undefined) this.#log.add(this.#toolCall(chunk));
+          this.#log.add(this.#toolCall(chunk));
           break;
         case 'agent':
           this.#choose(chunk);

@@ -239,6 +239,16 @@ export function chatStreamsContract(name: string, create: Create): void {
         expect(events).toEqual(['started', 'finished']);
       });
 
+      it('keeps the tool calls of an agent that took over', async () => {
+        const call = { type: 'tool_call', id: 't1', name: 'weather', arguments: {} } as const;
+        const { streams } = streamsOver([
+          new ScriptedAgent('a', [new Error('boom')]),
+          new ScriptedAgent('b', [call, done]),
+        ]);
+        const frames = await framesOf(streams.start(ask()));
+        expect(types(frames)).toEqual(['streaming_start', 'streaming_tool_call', 'message']);
+      });
+
       it('ends with one error that names its stream when its agent fails after the first token', async () => {
         const { streams, events } = streamsOver([
           new ScriptedAgent('a', [text('Hel'), new Error('secret /etc/x')]),
