@@ -2,8 +2,8 @@ import { cellsOf, gateLine, markdownTable } from './table.mjs';
 
 const list = (lines) => lines.map((line) => `- ${line}`).join('\n');
 
-/** Everything that the results say, as a page; what is not in our favour comes first. */
-export function pageOf({ workloads }, chartFile) {
+/** Everything that the results say, as a page; what is not in our favour comes first. `notes` are lines by workload. */
+export function pageOf({ workloads }, chartFile, notes = {}) {
   const all = Object.entries(workloads);
   const failing = all.flatMap(([id, { gates }]) =>
     gates.filter(({ state }) => state !== 'holds').map((gate) => `${id}: ${gateLine(gate)}`),
@@ -26,7 +26,7 @@ export function pageOf({ workloads }, chartFile) {
       : 'No peer is ahead outside the quartiles.',
     '## How it was measured',
     method,
-    ...all.map(([id, workload]) => sectionOf(id, workload)),
+    ...all.map(([id, workload]) => sectionOf(id, workload, notes[id] ?? [])),
   ].join('\n\n')}\n`;
 }
 
@@ -40,7 +40,7 @@ const method = list([
   'Segments are those of the whole machine. On loopback a part of the receiver’s work runs in the sender, for all alike.',
 ]);
 
-function sectionOf(id, { title, machine, date, rounds, gates, skipped, ...workload }) {
+function sectionOf(id, { title, machine, date, rounds, gates, skipped, ...workload }, notes) {
   const parts = [
     `## ${id}: ${title}`,
     `${date}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}, Node ${machine.node}.`,
@@ -49,5 +49,6 @@ function sectionOf(id, { title, machine, date, rounds, gates, skipped, ...worklo
   ];
   if (skipped.length > 0)
     parts.push(list(skipped.map(({ name, why }) => `${name} was left out: ${why.split('\n')[0]}`)));
+  if (notes.length > 0) parts.push('What the profile shows, and what was tried:', list(notes));
   return parts.join('\n\n');
 }

@@ -10,6 +10,7 @@ import { machine, mergedResults, readResults, writeResults } from './results-fil
 import { playRounds } from './rounds.mjs';
 import { cellsOf, gateLine, plainTable } from './table.mjs';
 
+const notes = Object.fromEntries(workloads.map(({ id, notes: lines }) => [id, lines]));
 const say = (line) => console.log(line);
 
 /** Plays the workloads that were asked for, writes what came of it, and gives the exit code. */
@@ -35,7 +36,7 @@ function publish(played, { quick }) {
   const results = mergedResults(readResults(file), played, ids);
   writeResults(file, results);
   writeFileSync(`${benchRoot}chart${mark}.svg`, chartOf(results));
-  writeFileSync(`${benchRoot}RESULTS${mark}.md`, pageOf(results, `chart${mark}.svg`));
+  writeFileSync(`${benchRoot}RESULTS${mark}.md`, pageOf(results, `chart${mark}.svg`, notes));
 }
 
 async function play(workload, options) {

@@ -21,6 +21,10 @@ export default {
     { text: 'ahead of ws, quartiles apart', ours: 'waggle', theirs: 'ws loop', apart: true },
     { text: 'ahead of socket.io, quartiles apart', ours: 'waggle', theirs: 'socket.io room', apart: true },
   ],
+  notes: [
+    'Each reader has its own place in the log, so that it can be slow, or come late, without the others; native publish has none of that. A frame is written once for all of them.',
+    'Looked at, and not done: native publish for readers at the same place. It would save about the tenth that the loop costs beyond the system calls, and need a second way for whoever falls behind.',
+  ],
   async measure(contender, { quick }) {
     const tokens = beatsPerSecond * (quick ? 1 : 8) + 1;
     /** Time for all to join, between the first token and the second. */
