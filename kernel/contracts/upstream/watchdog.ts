@@ -4,8 +4,10 @@ export class Watchdog {
   readonly #caller: AbortSignal;
   readonly #forward: () => void;
   #timer: NodeJS.Timeout | undefined;
-  #limit = { timeoutMs: 0, phase: '' };
+  #timeoutMs = 0;
+  #phase = '';
   #waiting = false;
+  #since = 0;
   #expired: { readonly timeoutMs: number; readonly phase: string } | undefined;
 
   constructor(caller: AbortSignal) {
@@ -26,16 +28,13 @@ export class Watchdog {
 
   /** From now on the next event has to come within `timeoutMs`. */
   watch(timeoutMs: number, phase: string): void {
-    const refresh = this.#timer !== undefined && this.#limit.timeoutMs === timeoutMs;
+    this.#since = performance.now();
     this.#waiting = true;
-    this.#limit = { timeoutMs, phase };
-    if (refresh) return void this.#timer?.refresh();
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (!this.#waiting) return;
-      this.#expired = this.#limit;
-      this.#abort.abort();
-    }, timeoutMs);
+    this.#phase = phase;
+    // A timer that runs looks at the clock when it fires: to set it anew for each token would cost more than the token.
+    if (this.#timer && this.#timeoutMs === timeoutMs) return;
+    this.#timeoutMs = timeoutMs;
+    this.#look(timeoutMs);
   }
 
   /** While the reader of the answer works, nobody waits for the model. */
@@ -46,5 +45,19 @@ export class Watchdog {
   stop(): void {
     clearTimeout(this.#timer);
     this.#caller.removeEventListener('abort', this.#forward);
+  }
+
+  #look(afterMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#waiting) return;
+      const leftMs = this.#since + this.#timeoutMs - performance.now();
+      if (leftMs > 0) this.#look(Math.ceil(leftMs));
+      else {
+        this.#expired = { timeoutMs: this.#timeoutMs, phase: this.#phase };
+        this.#abort.abort();
+      }
+    }, afterMs);
   }
 }
