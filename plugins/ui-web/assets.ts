@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, extname, join } from 'node:path';
+
+const require = createRequire(import.meta.url);
+// Found by package, because this file runs from `dist`, where nothing but compiled TypeScript is.
+const page = join(dirname(require.resolve('waggle-server/package.json')), 'plugins/ui-web/page');
+const client = dirname(require.resolve('waggle-server/client'));
+const inPackage = (name: string) => dirname(require.resolve(name));
+
+/** Files of other packages, by the name that modules import them under. */
+const libraries = {
+  marked: { folder: inPackage('marked'), file: 'marked.esm.js' },
+  dompurify: { folder: inPackage('dompurify'), file: 'purify.es.mjs' },
+  uplot: { folder: inPackage('uplot'), file: 'uPlot.esm.js' },
+} as const;
+const styles = { folder: inPackage('uplot'), file: 'uPlot.min.css' };
+
+/** Browsers resolve no names of packages. */
+const addresses: Readonly<Record<string, string>> = {
+  'waggle-server/client': '../client/index.js',
+  ...Object.fromEntries(Object.entries(libraries).map(([name, { file }]) => [name, `../library/${file}`])),
+};
+const types: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+/** One file as it is served. */
+export interface Asset {
+  readonly body: Buffer;
+  readonly type: string;
+}
+
+/** All files that the pages load. Nothing else is ever read, and so nothing else can be served. */
+export class Assets {
+  /** Named after the content of all files, so that browsers may keep them for good. */
+  readonly version: string;
+  readonly #bodies: ReadonlyMap<string, Buffer>;
+
+  private constructor(bodies: ReadonlyMap<string, Buffer>) {
+    const hash = createHash('sha256');
+    for (const [path, body] of [...bodies].sort(([a], [b]) => (a < b ? -1 : 1)))
+      hash.update(path).update(body);
+    this.version = hash.digest('hex').slice(0, 12);
+    this.#bodies = bodies;
+  }
+
+  static async read(): Promise<Assets> {
+    const shown = (name: string) => ['.html', ...Object.keys(types)].includes(extname(name));
+    const all = async (name: string, folder: string) =>
+      (await readdir(folder)).filter(shown).map((file) => ({ path: `${name}/${file}`, folder, file }));
+    const files = [
+      ...(await all('page', page)),
+      ...(await all('client', client)),
+      ...[...Object.values(libraries), styles].map((each) => ({ ...each, path: `library/${each.file}` })),
+    ];
+    const bodies = files.map(async ({ path, folder, file }) => {
+      const body = await readFile(join(folder, file));
+      return [path, /\.m?js$/.test(file) ? forBrowsers(body) : body] as const;
+    });
+    return new Assets(new Map(await Promise.all(bodies)));
+  }
+
+  /** The text of a page, which names the files that it loads. */
+  page(file: string): string {
+    return String(this.#bodies.get(`page/${file}`)).replaceAll('{assets}', `/ui/${this.version}`);
+  }
+
+  /** The file at `/ui/{version}/{folder}/{file}`. */
+  find(version: string, folder: string, file: string): Asset | undefined {
+    const type = types[extname(file)];
+    const body = version === this.version && type ? this.#bodies.get(`${folder}/${file}`) : undefined;
+    return body && type ? { body, type } : undefined;
+  }
+}
+
+/** Names of packages become addresses, and what only debuggers would ask for goes. */
+function forBrowsers(module: Buffer): Buffer {
+  const text = module
+    .toString()
+    .replace(/^\/\/# sourceMappingURL=.*$/m, '')
+    .replace(/(?<=^(?:import|export|\}) [^'"\n]*from ')[\w/-]+(?=';$)/gm, (name) => addresses[name] ?? name);
+  return Buffer.from(text);
+}

@@ -1,0 +1,123 @@
+import type { EventBus, KernelEvents } from '#kernel';
+
+const maxRecent = 30;
+// More than may run at once by default; one more than that would be a reply whose end nobody announced.
+const maxRunning = 10_000;
+const knownCloseCodes = new Set([
+  1000, 1001, 1003, 1005, 1006, 1008, 1009, 1011, 1013, 4400, 4401, 4403, 4408, 4409, 4429,
+]);
+
+/** A reply, without its id: whoever has that may read and cancel it. */
+export interface ReplyView {
+  /** Counts up from 1 with each reply since the start. */
+  readonly number: number;
+  readonly agent: string;
+  readonly state: 'running' | 'finished' | 'failed' | 'cancelled';
+  readonly durationMs: number;
+  readonly outputTokens?: number;
+  /** Why it failed. */
+  readonly code?: string;
+}
+
+/** What came of connections since the start. */
+export interface ConnectionCounts {
+  readonly opened: number;
+  readonly refused: number;
+  /** Open ones by the path of their endpoint. */
+  readonly paths: Readonly<Record<string, number>>;
+  /** Closed ones by close code; those that clients made up are `other`. */
+  readonly closed: Readonly<Record<string, number>>;
+}
+
+interface Running {
+  readonly number: number;
+  readonly agent: string;
+  readonly startedAtMs: number;
+}
+
+/** Remembers what the bus announces of replies and connections: a few steps for each of them, none for a token. */
+export class Board {
+  readonly #running = new Map<string, Running>();
+  #recent: readonly ReplyView[] = [];
+  #replies = 0;
+  readonly #ended = { finished: 0, failed: 0, cancelled: 0 };
+  readonly #open = new Map<string, string>();
+  readonly #paths = new Map<string, number>();
+  readonly #closed = new Map<string, number>();
+  #opened = 0;
+  #refused = 0;
+
+  /** Listens for as long as the bus lets it. */
+  constructor(bus: Pick<EventBus, 'on'>) {
+    bus.on('chat:started', (event) => this.#started(event));
+    bus.on('chat:finished', ({ streamId, usage }) =>
+      this.#end(streamId, 'finished', usage && { outputTokens: usage.outputTokens }),
+    );
+    bus.on('chat:failed', ({ streamId, code }) => this.#end(streamId, 'failed', { code }));
+    bus.on('chat:cancelled', ({ streamId }) => this.#end(streamId, 'cancelled'));
+    bus.on('connection:opened', ({ connection, path }) => {
+      this.#opened++;
+      this.#open.set(connection, path);
+      add(this.#paths, path, 1);
+    });
+    bus.on('connection:closed', ({ connection, code }) => {
+      const path = this.#open.get(connection);
+      this.#open.delete(connection);
+      if (path !== undefined) add(this.#paths, path, -1);
+      add(this.#closed, knownCloseCodes.has(code) ? String(code) : 'other', 1);
+    });
+    bus.on('connection:refused', () => void this.#refused++);
+  }
+
+  get connections(): ConnectionCounts {
+    return {
+      opened: this.#opened,
+      refused: this.#refused,
+      paths: Object.fromEntries(this.#paths),
+      closed: Object.fromEntries(this.#closed),
+    };
+  }
+
+  /** How replies ended, since the start. */
+  get ended(): Readonly<Record<'finished' | 'failed' | 'cancelled', number>> {
+    return this.#ended;
+  }
+
+  /** The newest replies, the newest first: those that run, then those that have ended. */
+  get replies(): readonly ReplyView[] {
+    const now = performance.now();
+    const running = [...this.#running.values()].slice(-maxRecent).map(
+      ({ number, agent, startedAtMs }): ReplyView => ({
+        ...{ number, agent, state: 'running', durationMs: Math.round(now - startedAtMs) },
+      }),
+    );
+    return [...running.reverse(), ...this.#recent].slice(0, maxRecent);
+  }
+
+  #started({ streamId, agent }: KernelEvents['chat:started']): void {
+    const running = { number: ++this.#replies, agent, startedAtMs: performance.now() };
+    if (this.#running.size < maxRunning) this.#running.set(streamId, running);
+  }
+
+  #end(
+    streamId: string,
+    state: 'finished' | 'failed' | 'cancelled',
+    more: Pick<ReplyView, 'outputTokens' | 'code'> = {},
+  ): void {
+    const {
+      number = ++this.#replies,
+      agent = '',
+      startedAtMs = performance.now(),
+    } = this.#running.get(streamId) ?? {};
+    this.#running.delete(streamId);
+    this.#ended[state]++;
+    const durationMs = Math.round(performance.now() - startedAtMs);
+    this.#recent = [{ number, agent, state, durationMs, ...more }, ...this.#recent].slice(0, maxRecent);
+  }
+}
+
+function add(counts: Map<string, number>, key: string, change: number): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
+}

@@ -1,0 +1,77 @@
+import {
+  ChatStreams,
+  definePlugin,
+  Overview,
+  type Route,
+  type RouteDocs,
+  TaskEngine,
+  Transport,
+  WaggleError,
+} from '#kernel';
+import { Assets } from './assets.js';
+import { Board } from './board.js';
+import { config } from './config.js';
+import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
+import { inspection } from './inspection.js';
+import { assetHeaders, pageHeaders, sendTagged } from './page-headers.js';
+import { Sampler } from './sampler.js';
+
+export default definePlugin({
+  name: 'ui-web',
+  apiVersion: 1,
+  config,
+  requires: { transport: Transport },
+  optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
+  async setup(ctx, { transport, streams, engine, overview }) {
+    const assets = await Assets.read();
+    const etag = `"${assets.version}"`;
+    const add = (route: Route) => ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
+    const addPage = (path: string, file: string, docs: RouteDocs) => {
+      const html = assets.page(file);
+      const headers = { ...pageHeaders, etag };
+      add({
+        method: 'GET',
+        path,
+        docs,
+        handler: (request, reply) => sendTagged(request, reply, html, headers),
+      });
+    };
+
+    addPage('/ui', 'chat.html', chatDocs);
+    addPage('/ui/', 'chat.html', chatDocs);
+    add({
+      method: 'GET',
+      path: '/ui/{version}/{folder}/{file}',
+      docs: assetDocs,
+      handler: (request, reply) => {
+        const { version = '', folder = '', file = '' } = request.params;
+        const asset = assets.find(version, folder, file);
+        if (!asset) throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
+        const { body, type } = asset;
+        sendTagged(request, reply, body, { ...assetHeaders, 'content-type': type, etag });
+      },
+    });
+    if (overview) ctx.effect('endpoint ui', () => overview.add('ui', '/ui'));
+    if (!ctx.config.inspector) return;
+
+    const sampler = new Sampler({ streams, tasks: engine });
+    ctx.effect('samples', () => sampler.open());
+    const startedAtMs = performance.now();
+    const { tasks } = ctx;
+    const inspect = () => ctx.inspect();
+    const board = new Board(ctx.bus);
+    const inspected = { inspect, transport, streams, engine, tasks, board, sampler, startedAtMs };
+    addPage('/ui/inspector', 'inspector.html', inspectorDocs);
+    add({
+      method: 'GET',
+      path: '/ui/state',
+      docs: stateDocs,
+      handler: (_request, reply) =>
+        reply.json(200, inspection(inspected), {
+          'cache-control': 'no-store',
+          'x-content-type-options': 'nosniff',
+        }),
+    });
+    if (overview) ctx.effect('endpoint inspector', () => overview.add('inspector', '/ui/inspector'));
+  },
+});

@@ -1,0 +1,72 @@
+import { memoryUsage } from 'node:process';
+import {
+  type ChatStreams,
+  type Contributions,
+  type KernelReport,
+  type TaskCounts,
+  type TaskDefinition,
+  type TaskEngine,
+  type Transport,
+  version,
+} from '#kernel';
+import type { Board } from './board.js';
+import { viewOf } from './registrations.js';
+import type { Sampler } from './sampler.js';
+
+/** What there is to look at. */
+export interface Inspected {
+  inspect(): KernelReport;
+  readonly transport: Pick<Transport, 'connections'>;
+  readonly streams: Pick<ChatStreams, 'figures'> | undefined;
+  readonly engine: Pick<TaskEngine, 'figures' | 'countsOf'> | undefined;
+  readonly tasks: Contributions<TaskDefinition>;
+  readonly board: Board;
+  readonly sampler: Sampler;
+  readonly startedAtMs: number;
+}
+
+/** What `GET /ui/state` answers: nothing that opens anything, and no text of a plugin's author but names. */
+export function inspection(inspected: Inspected) {
+  const { transport, streams, engine, tasks, board, sampler, startedAtMs } = inspected;
+  const { state, plugins } = inspected.inspect();
+  const { rss, heapUsed } = memoryUsage();
+  return {
+    server: {
+      version,
+      state,
+      uptimeMs: Math.round(performance.now() - startedAtMs),
+      rssBytes: rss,
+      heapBytes: heapUsed,
+    },
+    plugins: plugins.map(viewOf),
+    connections: { ...transport.connections, ...board.connections },
+    ...(streams && { streams: streamsOf(streams.figures, board) }),
+    ...(engine && {
+      queue: queueOf(engine.figures),
+      workers: engine.figures.workers,
+      tasks: [...tasks].map((task) => taskOf(task, engine.countsOf(task.name))),
+    }),
+    samples: sampler.look(),
+  };
+}
+
+function streamsOf({ running, waiting, kept, readers, tokens }: ChatStreams['figures'], board: Board) {
+  return { running, waiting, kept, readers, tokens, ended: board.ended, replies: board.replies };
+}
+
+function queueOf({
+  waiting,
+  queued,
+  delayed,
+  running,
+  succeeded,
+  failed,
+  cancelled,
+  rejected,
+}: TaskEngine['figures']) {
+  return { waiting, queued, delayed, running, succeeded, failed, cancelled, rejected };
+}
+
+function taskOf({ name, lane }: TaskDefinition, counts: TaskCounts | undefined) {
+  return { name, lane, ...(counts && { counts }) };
+}

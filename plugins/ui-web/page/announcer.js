@@ -1,0 +1,20 @@
+import { element } from './elements.js';
+
+const maxLines = 20;
+
+/** Says things to screen readers, politely and in order, through a region that nobody sees. */
+export class Announcer {
+  #region;
+
+  /** @param {HTMLElement} region which is live */
+  constructor(region) {
+    this.#region = region;
+  }
+
+  /** @param {string} text */
+  say(text) {
+    if (text.trim() === '') return;
+    this.#region.append(element('p', {}, text));
+    while (this.#region.childElementCount > maxLines) this.#region.firstElementChild?.remove();
+  }
+}

@@ -1,0 +1,141 @@
+import { copyFrom } from './clipboard.js';
+import { element } from './elements.js';
+import { LiveMarkdown } from './live-markdown.js';
+import { inPlainWords } from './plain-words.js';
+
+/**
+ * @typedef {import('./conversations.js').Message} Message
+ * @typedef {import('./run.js').Run} Run
+ *
+ * @typedef {object} Surroundings
+ * @property {(text: string) => void} announce says something to screen readers
+ * @property {() => void} grew what is shown has become longer
+ * @property {(message: Message) => void} retry asks again
+ */
+
+/** What a user has said. @param {Message} message */
+export function questionView({ content }) {
+  return element(
+    'article',
+    { className: 'question' },
+    element('h2', { className: 'unseen' }, 'You'),
+    element('div', { className: 'bubble' }, content),
+  );
+}
+
+/** An answer, whole or on its way. */
+export class AnswerView {
+  element = element('article', { className: 'answer' });
+  #message;
+  #run;
+  #around;
+  #live;
+  #text = '';
+  /** Only what comes from now on is said. */
+  #speaks = false;
+  #thinking = element('div', { className: 'thoughts' });
+  #thinkingTitle = element('summary', {}, 'Thinking');
+  #thinkingBox = element(
+    'details',
+    { className: 'thinking', hidden: true },
+    this.#thinkingTitle,
+    this.#thinking,
+  );
+  #state = element('p', { className: 'state' });
+  #footer = element('footer');
+  #heading = element('h2', { className: 'unseen' }, 'Answer');
+  /** @type {import('./run.js').Watcher} */
+  #watcher;
+
+  /** @param {Message} message @param {Run | undefined} run @param {Surroundings} around */
+  constructor(message, run, around) {
+    this.#message = message;
+    this.#run = run;
+    this.#around = around;
+    this.#live = new LiveMarkdown({ settled: (block) => this.#spoken(block), late: () => around.grew() });
+    this.element.append(this.#heading, this.#thinkingBox, this.#live.element, this.#state, this.#footer);
+    this.#watcher = {
+      grew: (type, content) => this.#grow(type, content),
+      queued: () => this.#showState(),
+      ended: () => this.#end(),
+    };
+    if (message.thinking) this.#grow('thinking', message.thinking);
+    if (message.content) this.#grow('text', message.content);
+    if (run && !run.ended) {
+      run.watchers.add(this.#watcher);
+      this.#speaks = true;
+      this.element.setAttribute('aria-busy', 'true');
+      this.#showState();
+    } else this.#end();
+  }
+
+  /** It is no longer shown. */
+  leave() {
+    this.#run?.watchers.delete(this.#watcher);
+  }
+
+  /** @param {'text' | 'thinking'} type @param {string} content */
+  #grow(type, content) {
+    if (type === 'thinking') {
+      this.#thinkingBox.hidden = false;
+      this.#thinking.append(content);
+    } else {
+      if (this.#text === '') this.#thinkingTitle.textContent = 'Thoughts';
+      this.#text += content;
+      this.#live.append(content);
+    }
+    this.#showState();
+    this.#around.grew();
+  }
+
+  /** A block has come to its end. @param {HTMLElement[]} block */
+  #spoken(block) {
+    if (!this.#speaks) return;
+    for (const each of block)
+      this.#around.announce(each.matches('.code') ? 'A block of code.' : (each.textContent ?? ''));
+  }
+
+  #showState() {
+    const run = this.#run;
+    const text = !run || run.ended ? '' : stateOf(run, this.#text !== '', !this.#thinkingBox.hidden);
+    if (this.#state.textContent !== text) this.#state.textContent = text;
+    this.#state.hidden = text === '';
+  }
+
+  #end() {
+    const { content, thinking, agent, error, stopped, pending } = this.#message;
+    this.#live.finish();
+    this.#speaks = false;
+    this.element.removeAttribute('aria-busy');
+    if (agent) this.#heading.textContent = `Answer by ${agent}`;
+    if (thinking) this.#thinkingTitle.textContent = 'Thoughts';
+    this.#showState();
+    if (pending) return;
+    const copy = element(
+      'button',
+      { type: 'button', className: 'quiet', 'aria-label': 'Copy answer' },
+      'Copy',
+    );
+    copy.addEventListener('click', async () => this.#around.announce(await copyFrom(copy, content)));
+    const note = [agent, this.#message.note, stopped && 'stopped'].filter(Boolean).join(' · ');
+    this.#footer.replaceChildren(element('span', { className: 'note' }, note), ...(content ? [copy] : []));
+    if (error) this.#footer.before(this.#failure(error));
+    this.#around.grew();
+  }
+
+  /** @param {NonNullable<Message['error']>} error */
+  #failure(error) {
+    const retry = element('button', { type: 'button' }, 'Try again');
+    retry.addEventListener('click', () => this.#around.retry(this.#message));
+    return element('div', { className: 'failure' }, element('p', {}, inPlainWords(error)), retry);
+  }
+}
+
+/** What it is doing, while there is nothing to read. @param {Run} run @param {boolean} speaks @param {boolean} thinks */
+function stateOf({ ahead, stopping }, speaks, thinks) {
+  if (stopping) return 'Stopping';
+  if (speaks) return '';
+  if (thinks) return 'Thinking';
+  if (ahead > 0) return ahead === 1 ? 'Waiting: one before you' : `Waiting: ${ahead} before you`;
+  return 'Waiting for the first word';
+}

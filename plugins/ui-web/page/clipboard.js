@@ -1,0 +1,29 @@
+import { element } from './elements.js';
+
+/** Copies text. Pages that are not served over HTTPS have no clipboard of their own. @param {string} text */
+export async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = element('textarea', { value: text, className: 'unseen', 'aria-hidden': 'true' });
+  const before = document.activeElement;
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand('copy');
+  field.remove();
+  if (before instanceof HTMLElement) before.focus();
+  if (!copied) throw new Error('the browser does not let this page copy');
+}
+
+/** Copies, and lets the button say so for a moment. @param {HTMLButtonElement} button @param {string} text */
+export async function copyFrom(button, text) {
+  const label = button.dataset.label ?? button.textContent ?? '';
+  button.dataset.label = label;
+  const done = await copy(text).then(
+    () => 'Copied',
+    () => 'Not copied',
+  );
+  button.textContent = done;
+  setTimeout(() => {
+    button.textContent = label;
+  }, 1500);
+  return done;
+}

@@ -1,0 +1,116 @@
+import { forget, namesOf, recall, remember } from './storage.js';
+
+/**
+ * @typedef {object} Message
+ * @property {'user' | 'assistant'} role
+ * @property {string} content
+ * @property {string} [thinking]
+ * @property {string} [agent] who answered
+ * @property {Choice} [choice] who was asked to answer
+ * @property {string} [note] figures of the answer, for people
+ * @property {{ code?: string, message?: string, retryAfterMs?: number }} [error]
+ * @property {boolean} [stopped] by the user
+ * @property {{ requestId: string, streamId?: string }} [pending] how to come back to an answer that is not complete
+ *
+ * @typedef {object} Choice
+ * @property {string} [agent]
+ * @property {string} [model]
+ *
+ * @typedef {object} Entry
+ * @property {string} id
+ * @property {string} title
+ * @property {number} updatedAt milliseconds since 1970
+ * @property {boolean} [pending] an answer is not complete
+ * @property {number} [known] messages that the server has
+ */
+
+const maxConversations = 100;
+const titleLength = 80;
+
+/** The conversations that this browser remembers, the newest first. */
+export class Conversations {
+  /** @type {Entry[]} */
+  #entries = [];
+
+  constructor() {
+    this.read();
+  }
+
+  get entries() {
+    return this.#entries;
+  }
+
+  /** Reads again what is stored: another tab may have written. */
+  read() {
+    const entries = recall('conversations');
+    this.#entries = Array.isArray(entries) ? entries : [];
+  }
+
+  /** @param {string} id */
+  find(id) {
+    return this.#entries.find((entry) => entry.id === id);
+  }
+
+  /** @param {string} id @returns {Message[]} */
+  messages(id) {
+    const messages = recall(`messages:${id}`);
+    return Array.isArray(messages) ? messages : [];
+  }
+
+  /** Keeps the messages of a conversation, which becomes the newest when something was said in it. @param {string} id @param {readonly Message[]} messages */
+  keep(id, messages, isNews = true) {
+    const first = messages.find(({ role }) => role === 'user')?.content ?? '';
+    const pending = messages.at(-1)?.pending !== undefined;
+    const before = this.find(id);
+    const updatedAt = isNews || !before ? Date.now() : before.updatedAt;
+    this.#put({ ...before, id, title: before?.title || titleOf(first), updatedAt, pending });
+    this.#makeRoom(
+      id,
+      () => remember('conversations', this.#entries) && remember(`messages:${id}`, messages),
+    );
+  }
+
+  /** Takes up what the server knows. @param {readonly { id: string, title: string, updatedAt: number, known: number }[]} listed */
+  merge(listed) {
+    for (const { id, title, updatedAt, known } of listed) {
+      const before = this.find(id);
+      this.#put({ id, title: before?.title || title, updatedAt, pending: before?.pending ?? false, known });
+    }
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.#entries = this.#entries.filter((entry) => entry.id !== id);
+    forget(`messages:${id}`);
+    remember('conversations', this.#entries);
+  }
+
+  /** @param {Entry} entry */
+  #put(entry) {
+    const others = this.#entries.filter(({ id }) => id !== entry.id);
+    const all = [entry, ...others].sort((a, b) => b.updatedAt - a.updatedAt);
+    this.#entries = all.slice(0, maxConversations);
+    for (const { id } of all.slice(maxConversations)) forget(`messages:${id}`);
+    remember('conversations', this.#entries);
+  }
+
+  /** The oldest messages go when the browser has no more room. @param {string} id @param {() => boolean} write */
+  #makeRoom(id, write) {
+    const stored = new Set(namesOf('messages:'));
+    const oldest = this.#entries.map((entry) => entry.id).reverse();
+    while (!write()) {
+      const next = oldest.find((each) => each !== id && stored.has(`messages:${each}`));
+      if (next === undefined) return;
+      forget(`messages:${next}`);
+      stored.delete(`messages:${next}`);
+    }
+  }
+}
+
+/** The first line of a text, cut between words. @param {string} text */
+export function titleOf(text) {
+  const [line = ''] = text.trim().split('\n');
+  if (line.length <= titleLength) return line || 'Conversation';
+  const cut = line.slice(0, titleLength);
+  return `${cut.slice(0, cut.lastIndexOf(' ') > 40 ? cut.lastIndexOf(' ') : titleLength)}…`;
+}

@@ -1,0 +1,67 @@
+import { connect } from 'waggle-server/client';
+
+/**
+ * `elsewhere`: another tab has taken over. `refused`: another try would not help.
+ * @typedef {'connecting' | 'open' | 'draining' | 'reconnecting' | 'elsewhere' | 'refused'} LineState
+ * @typedef {import('waggle-server/client').WaggleClient} Client
+ */
+
+const baseMs = 250;
+const maxMs = 5000;
+
+/** The lasting connection of this page, also when the server is not there yet. */
+export class Line {
+  /** @type {LineState} */
+  state = 'connecting';
+  /** Resolves with the client, once there has been a connection. @type {Promise<Client>} */
+  client;
+  #url;
+  #onState;
+
+  /** @param {string} userId @param {(state: LineState) => void} onState */
+  constructor(userId, onState) {
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    this.#url = `${scheme}://${location.host}/ws/${userId}`;
+    this.#onState = onState;
+    this.client = this.#connect();
+  }
+
+  /** @returns {Promise<Client>} */
+  async #connect() {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await connect(this.#url, {
+          reconnect: { attempts: Number.POSITIVE_INFINITY, baseMs, maxMs },
+          onState: (state, error) => {
+            // Before the first connection, `closed` is one try of many.
+            if (state !== 'closed') this.#enter(state);
+            else if (this.state !== 'connecting')
+              this.#enter(error?.closeCode === 4409 ? 'elsewhere' : 'refused');
+          },
+        });
+      } catch {
+        if (failures > 0) this.#onState('reconnecting');
+        await pause(Math.random() * Math.min(maxMs, baseMs * 2 ** failures));
+      }
+    }
+  }
+
+  /** @param {LineState} state */
+  #enter(state) {
+    this.state = state;
+    this.#onState(state);
+  }
+}
+
+/** @param {number} ms @returns {Promise<void>} */
+function pause(ms) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      removeEventListener('online', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    addEventListener('online', done);
+  });
+}

@@ -1,0 +1,55 @@
+import { element } from './elements.js';
+
+/** @typedef {import('./line.js').LineState} LineState */
+
+/** @type {Readonly<Record<LineState, { short: string, long?: string, action?: string }>>} */
+const states = {
+  connecting: { short: 'Connecting' },
+  open: { short: 'Connected' },
+  draining: {
+    short: 'Restarting',
+    long: 'The server is being restarted. New questions wait until it is back.',
+  },
+  reconnecting: {
+    short: 'Reconnecting',
+    long: 'The connection is lost. It will go on by itself when the server is back.',
+  },
+  elsewhere: {
+    short: 'In another tab',
+    long: 'Waggle is open in another tab, and works there.',
+    action: 'Use it here',
+  },
+  refused: { short: 'Disconnected', long: 'The server has ended the connection.', action: 'Connect again' },
+};
+
+/** Says how the connection is: in short always, at length when something is wrong. */
+export class Notice {
+  #box;
+  #short;
+
+  /** @param {HTMLElement} box @param {HTMLElement} short */
+  constructor(box, short) {
+    this.#box = box;
+    this.#short = short;
+  }
+
+  /** @param {LineState} state */
+  show(state) {
+    const { short, long, action } = states[state];
+    this.#short.dataset.state = state;
+    const text = this.#short.querySelector('.text');
+    if (text) text.textContent = short;
+    this.say(long ?? '', action);
+  }
+
+  /** @param {string} text @param {string} [action] that begins everything anew */
+  say(text, action) {
+    this.#box.replaceChildren();
+    if (text === '') return;
+    this.#box.append(element('p', {}, text));
+    if (!action) return;
+    const button = element('button', { type: 'button' }, action);
+    button.addEventListener('click', () => location.reload());
+    this.#box.append(button);
+  }
+}

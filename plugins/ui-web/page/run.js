@@ -1,0 +1,150 @@
+import { nextFrame } from './elements.js';
+import { randomId } from './random-id.js';
+
+/**
+ * @typedef {import('./conversations.js').Message} Message
+ * @typedef {import('./conversations.js').Choice} Choice
+ *
+ * What is told while an answer comes.
+ * @typedef {object} Watcher
+ * @property {(type: 'text' | 'thinking', content: string) => void} [grew]
+ * @property {(ahead: number) => void} [queued]
+ * @property {() => void} [ended]
+ */
+
+// A page that is closed says so; this is for one that is killed.
+const saveEveryMs = 2000;
+
+/** One answer that is on its way. It goes on whatever the page shows. */
+export class Run {
+  /** @type {Message} */
+  message;
+  ended = false;
+  /** How many others are before it, while it waits. */
+  ahead = 0;
+  /** @type {Set<Watcher>} */
+  watchers = new Set();
+  #stop = new AbortController();
+  #save;
+  #savedAt = performance.now();
+  /** @type {import('waggle-server/client').Reply | undefined} */
+  #reply;
+
+  /**
+   * @param {{ line: import('./line.js').Line, conversationId: string, question: string, message: Message, save: () => void }} options
+   */
+  constructor({ line, conversationId, question, message, save }) {
+    this.message = message;
+    this.#save = save;
+    /** Resolves when it has ended, in whatever way. @type {Promise<void>} */
+    this.over = this.#follow(line, conversationId, question);
+  }
+
+  /** An answer that nobody has been asked for yet. @param {Choice} choice @returns {Message} */
+  static message(choice) {
+    return { role: 'assistant', content: '', choice, pending: { requestId: randomId() } };
+  }
+
+  /** True once the user has asked to stop. */
+  get stopping() {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Stops the model. What has come stays. */
+  stop() {
+    if (this.ended || this.stopping) return;
+    this.#stop.abort();
+    this.#reply?.cancel().catch(() => {}); // How it went is told by the reply itself.
+  }
+
+  /** @param {import('./line.js').Line} line @param {string} conversationId @param {string} question */
+  async #follow(line, conversationId, question) {
+    const { message } = this;
+    try {
+      const client = await this.#unlessStopped(line.client);
+      const { requestId, streamId } = /** @type {NonNullable<Message['pending']>} */ (message.pending);
+      const onQueued = (/** @type {number} */ ahead) => {
+        this.ahead = ahead;
+        for (const { queued } of this.watchers) queued?.(ahead);
+      };
+      // What is here already is where it goes on. Without a `streamId` that is nothing: the same `requestId` joins what
+      // it may have started.
+      const position = message.content.length + (message.thinking?.length ?? 0);
+      const reply = streamId
+        ? client.resume(streamId, { position, onQueued })
+        : client.chat(question, { ...message.choice, conversationId, requestId, onQueued });
+      this.#reply = reply;
+      if (this.stopping) reply.cancel().catch(() => {});
+      for await (const chunk of reply) {
+        if (!message.pending?.streamId) this.#name(reply);
+        if (chunk.type !== 'tool_call') this.#grow(chunk.type, chunk.content);
+        // What comes until then comes as one piece.
+        await nextFrame();
+      }
+      this.#finish(await reply.result);
+    } catch (error) {
+      this.#fail(/** @type {any} */ (error));
+    }
+    this.ended = true;
+    for (const { ended } of this.watchers) ended?.();
+  }
+
+  /** @template T @param {Promise<T>} promise @returns {Promise<T>} */
+  #unlessStopped(promise) {
+    const { signal } = this.#stop;
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject({ code: 'STOPPED' }));
+      promise.then(resolve, reject);
+    });
+  }
+
+  /** @param {import('waggle-server/client').Reply} reply */
+  #name({ streamId, agent }) {
+    const { message } = this;
+    if (streamId && message.pending) message.pending = { ...message.pending, streamId };
+    if (agent) message.agent = agent;
+    this.#save();
+  }
+
+  /** @param {'text' | 'thinking'} type @param {string} content */
+  #grow(type, content) {
+    const { message } = this;
+    if (type === 'text') message.content += content;
+    else message.thinking = (message.thinking ?? '') + content;
+    for (const { grew } of this.watchers) grew?.(type, content);
+    if (performance.now() - this.#savedAt < saveEveryMs) return;
+    this.#savedAt = performance.now();
+    this.#save();
+  }
+
+  /** @param {import('waggle-server/client').Answer} answer */
+  #finish({ reason, agent, usage, timings }) {
+    const { message } = this;
+    delete message.pending;
+    if (agent) message.agent = agent;
+    if (reason === 'cancelled') message.stopped = true;
+    message.note = [
+      ...(message.choice?.model ? [message.choice.model] : []),
+      ...(usage ? [`${usage.outputTokens.toLocaleString('en')} tokens`] : []),
+      ...(timings ? [`${(timings.totalMs / 1000).toFixed(1)} s`] : []),
+      ...(reason === 'length' ? ['cut off at the limit'] : []),
+    ].join(' · ');
+    this.#save();
+  }
+
+  /** @param {{ code?: string, message?: string, retryAfterMs?: number }} error */
+  #fail({ code, message: text, retryAfterMs }) {
+    const { message } = this;
+    // The connection has gone for good, not the answer: whoever has the conversation now comes back to it.
+    if (code === 'CONNECTION_LOST' || code === 'CLOSED') return;
+    delete message.pending;
+    if (this.stopping) message.stopped = true;
+    else
+      message.error = {
+        ...(code !== undefined && { code }),
+        ...(text !== undefined && { message: text }),
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      };
+    this.#save();
+  }
+}

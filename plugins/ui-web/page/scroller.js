@@ -1,0 +1,39 @@
+const nearPx = 48;
+
+/** Keeps the end of a growing text in view, unless the reader has scrolled away from it. */
+export class Scroller {
+  #box;
+  #button;
+  #follows = true;
+
+  /** @param {HTMLElement} box that scrolls @param {HTMLButtonElement} button which leads back to the end */
+  constructor(box, button) {
+    this.#box = box;
+    this.#button = button;
+    // What scrolls can be reached with the keyboard.
+    box.tabIndex = 0;
+    box.addEventListener('scroll', () => this.#look(), { passive: true });
+    button.addEventListener('click', () => {
+      this.toEnd();
+      box.focus();
+    });
+  }
+
+  /** The text has grown. */
+  grew() {
+    if (this.#follows) this.#box.scrollTop = this.#box.scrollHeight;
+    else this.#look();
+  }
+
+  toEnd() {
+    this.#follows = true;
+    this.grew();
+    this.#button.hidden = true;
+  }
+
+  #look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#box;
+    this.#follows = scrollHeight - scrollTop - clientHeight < nearPx;
+    this.#button.hidden = this.#follows;
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * @typedef {object} AgentStatus
+ * @property {string} name
+ * @property {string} [description]
+ * @property {boolean} healthy
+ * @property {string} [detail]
+ * @property {readonly string[]} [models]
+ */
+
+/** Asks for JSON. @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
+export async function ask(path, options = {}) {
+  const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(15_000) });
+  const body = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
+  if (!answer.ok)
+    throw Object.assign(new Error(body?.error?.message ?? `status ${answer.status}`), body?.error);
+  return body;
+}
+
+/** What this server offers, by name. @returns {Promise<Readonly<Record<string, string>>>} */
+export async function endpoints() {
+  return (await ask('/')).endpoints ?? {};
+}
+
+/** @returns {Promise<readonly AgentStatus[]>} */
+export async function agents() {
+  return (await ask('/agents')).agents;
+}
+
+/** The conversations that the server keeps for one user. A server without them is asked nothing. */
+export class ServerConversations {
+  #user;
+
+  /** @param {string} userId */
+  constructor(userId) {
+    this.#user = `user_id=${encodeURIComponent(userId)}`;
+  }
+
+  async list() {
+    const { conversations } = await ask(`/conversations?${this.#user}&limit=100`);
+    return conversations.map((/** @type {any} */ each) => ({
+      id: String(each.conversation_id),
+      title: String(each.title ?? ''),
+      updatedAt: new Date(each.updated_at).getTime() || 0,
+      known: Number(each.messages) || 0,
+    }));
+  }
+
+  /** @param {string} id @returns {Promise<import('./conversations.js').Message[]>} */
+  async messages(id) {
+    const { messages } = await ask(`/conversations/${encodeURIComponent(id)}/messages?${this.#user}`);
+    return messages
+      .filter((/** @type {any} */ { role }) => role === 'user' || role === 'assistant')
+      .map((/** @type {any} */ { role, content }) => ({ role, content: String(content) }));
+  }
+
+  /** @param {string} id */
+  async remove(id) {
+    await ask(`/conversations/${encodeURIComponent(id)}?${this.#user}`, { method: 'DELETE' });
+  }
+}

@@ -1,0 +1,68 @@
+import { element } from './elements.js';
+
+/** @typedef {import('./conversations.js').Entry} Entry */
+
+/** The conversations at the side. */
+export class SideList {
+  #list;
+  #empty;
+  #dialog;
+  #actions;
+  #shown = '';
+
+  /**
+   * @param {HTMLElement} list
+   * @param {HTMLElement} empty what is there instead of an empty list
+   * @param {HTMLDialogElement} dialog that asks before something is deleted
+   * @param {{ remove: (id: string) => void }} actions
+   */
+  constructor(list, empty, dialog, actions) {
+    this.#list = list;
+    this.#empty = empty;
+    this.#dialog = dialog;
+    this.#actions = actions;
+  }
+
+  /** @param {readonly Entry[]} entries @param {string | undefined} current */
+  show(entries, current) {
+    const shown = JSON.stringify([current, entries.map(({ id, title, pending }) => [id, title, pending])]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const focused =
+      document.activeElement instanceof HTMLElement ? document.activeElement.dataset.key : undefined;
+    this.#list.replaceChildren(...entries.map((entry) => this.#item(entry, entry.id === current)));
+    this.#empty.hidden = entries.length > 0;
+    if (focused)
+      /** @type {HTMLElement | null} */ (this.#list.querySelector(`[data-key="${focused}"]`))?.focus();
+  }
+
+  /** @param {Entry} entry @param {boolean} isCurrent */
+  #item({ id, title, pending }, isCurrent) {
+    const link = element('a', { href: `#c/${id}`, title }, element('span', { className: 'title' }, title));
+    link.dataset.key = id;
+    if (isCurrent) link.setAttribute('aria-current', 'page');
+    if (pending)
+      link.append(element('span', { className: 'pending', role: 'img', 'aria-label': 'being answered' }));
+    const remove = element('button', {
+      ...{ type: 'button', className: 'icon delete', title: 'Delete', 'aria-label': `Delete “${title}”` },
+    });
+    remove.addEventListener('click', () => this.#ask(id, title));
+    return element('li', {}, link, remove);
+  }
+
+  /** @param {string} id @param {string} title */
+  #ask(id, title) {
+    const dialog = this.#dialog;
+    const what = dialog.querySelector('.what');
+    if (what) what.textContent = `“${title}” will be gone for good.`;
+    const [yes, no] = dialog.querySelectorAll('button');
+    if (yes)
+      yes.onclick = () => {
+        dialog.close();
+        this.#actions.remove(id);
+      };
+    if (no) no.onclick = () => dialog.close();
+    dialog.showModal();
+    no?.focus();
+  }
+}

@@ -1,0 +1,42 @@
+const prefix = 'waggle:';
+
+/** What this browser remembers under a name, or undefined. @param {string} name @returns {any} */
+export function recall(name) {
+  try {
+    const text = localStorage.getItem(prefix + name);
+    if (text === null) return undefined;
+    return name === 'theme' ? text : JSON.parse(text);
+  } catch {
+    return undefined; // No storage, or something else has written there.
+  }
+}
+
+/** Remembers a value under a name. False when there is no room. @param {string} name @param {unknown} value */
+export function remember(name, value) {
+  try {
+    localStorage.setItem(prefix + name, name === 'theme' ? String(value) : JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} name */
+export function forget(name) {
+  try {
+    localStorage.removeItem(prefix + name);
+  } catch {
+    // Then it was never there.
+  }
+}
+
+/** Names that begin like this. @param {string} start @returns {string[]} */
+export function namesOf(start) {
+  try {
+    return Object.keys(localStorage)
+      .filter((key) => key.startsWith(prefix + start))
+      .map((key) => key.slice(prefix.length));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,24 @@
+import { recall, remember } from './storage.js';
+
+const next = { system: 'light', light: 'dark', dark: 'system' };
+const names = { system: 'as the system', light: 'light', dark: 'dark' };
+
+/** Lets a button go through the colour themes: the system's, light, dark. @param {HTMLButtonElement} button */
+export function startThemeButton(button) {
+  let theme = /** @type {keyof typeof next} */ (recall('theme') ?? 'system');
+  if (!(theme in next)) theme = 'system';
+  const show = () => {
+    if (theme === 'system') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    button.dataset.shows = theme;
+    button.setAttribute('aria-label', `Colours: ${names[theme]}`);
+    button.title = `Colours: ${names[theme]}`;
+    document.dispatchEvent(new Event('themechange'));
+  };
+  button.addEventListener('click', () => {
+    theme = /** @type {keyof typeof next} */ (next[theme]);
+    remember('theme', theme);
+    show();
+  });
+  show();
+}

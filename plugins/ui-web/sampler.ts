@@ -1,0 +1,98 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { ChatStreams, TaskEngine, Undo } from '#kernel';
+
+const resolutionMs = 20;
+const maxSamples = 120;
+
+/** What one second was like. */
+export interface Sample {
+  readonly tokensPerSecond: number;
+  /** Replies under way. */
+  readonly running: number;
+  /** Replies and tasks that wait for their turn. */
+  readonly waiting: number;
+  /** How late the event loop was: of 100 times 99 were better. */
+  readonly lagMs: number;
+}
+
+/** Where the figures come from; those of an absent source are 0. */
+export interface Sources {
+  readonly streams?: Pick<ChatStreams, 'figures'> | undefined;
+  readonly tasks?: Pick<TaskEngine, 'figures'> | undefined;
+}
+
+/** Takes a sample each second while somebody looks, and costs nothing while nobody does. */
+export class Sampler {
+  readonly #sources: Sources;
+  readonly #intervalMs: number;
+  readonly #restMs: number;
+  readonly #delays = monitorEventLoopDelay({ resolution: resolutionMs });
+  #samples: readonly Sample[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #lookedAtMs = 0;
+  #begun = { atMs: 0, tokens: 0 };
+
+  /** After `restMs` without a look it rests. */
+  constructor(sources: Sources, { intervalMs = 1000, restMs = 10_000 } = {}) {
+    this.#sources = sources;
+    this.#intervalMs = intervalMs;
+    this.#restMs = restMs;
+  }
+
+  /** True while samples are taken. */
+  get awake(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** The samples so far, oldest first. Whoever looks keeps it awake. */
+  look(): readonly Sample[] {
+    this.#lookedAtMs = performance.now();
+    if (!this.awake) this.#wake();
+    return this.#samples;
+  }
+
+  /** Undone, it rests. */
+  open(): Undo {
+    return () => this.#rest();
+  }
+
+  #wake(): void {
+    // What was before the pause would look as if it had just been.
+    this.#samples = [];
+    this.#begin();
+    this.#delays.enable();
+    this.#timer = setInterval(() => this.#tick(), this.#intervalMs);
+  }
+
+  #rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#delays.disable();
+  }
+
+  #tick(): void {
+    const { streams, tasks } = this.#sources;
+    const seconds = (performance.now() - this.#begun.atMs) / 1000;
+    const tokens = (streams?.figures.tokens ?? 0) - this.#begun.tokens;
+    // Node.js measures from one look at the clock to the next one, which is never less than the resolution.
+    const lagMs = Math.max(0, this.#delays.percentile(99) / 1e6 - resolutionMs);
+    const sample = {
+      tokensPerSecond: tenths(tokens / seconds),
+      running: streams?.figures.running ?? 0,
+      waiting: tasks?.figures.waiting ?? 0,
+      lagMs: tenths(lagMs),
+    };
+    this.#samples = [...this.#samples, sample].slice(-maxSamples);
+    this.#begin();
+    if (performance.now() - this.#lookedAtMs > this.#restMs) this.#rest();
+  }
+
+  #begin(): void {
+    this.#begun = { atMs: performance.now(), tokens: this.#sources.streams?.figures.tokens ?? 0 };
+    this.#delays.reset();
+  }
+}
+
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10;
+}
