@@ -1,13 +1,20 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { browserPath } from './support/browser-path.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+if (!browserPath) {
+  if (process.env.WAGGLE_REQUIRE_BROWSER) throw new Error('there is no Chromium for the tests in a browser');
+  console.warn('There is no Chromium here: the tests in a browser are left out.');
+}
 
 export default defineConfig({
   root,
   resolve: { alias: { '#kernel': `${root}kernel/index.ts` } },
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(browserPath ? [] : ['test/browser/**'])],
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
     setupFiles: ['reflect-metadata'],

@@ -13,6 +13,7 @@ import {
 import endpointConversations from '../../plugins/endpoint-conversations/index.js';
 import endpointDocs from '../../plugins/endpoint-docs/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
+import uiWeb from '../../plugins/ui-web/index.js';
 import { ApiDocument, strictValidator } from '../support/api-document.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
@@ -130,8 +131,9 @@ let lonely: Hive;
 let forgetful: Hive;
 let document: ApiDocument;
 let folder: string;
+let uiVersion: string;
 
-const endpoints = [endpointOverview, endpointDocs, endpointConversations];
+const endpoints = [endpointOverview, endpointDocs, endpointConversations, uiWeb];
 const start = ({ config, plugins = [], ...more }: HiveOptions) =>
   startHive({ fake, config: { ...config }, plugins: [...endpoints, tasks, ...plugins], ...more });
 
@@ -160,6 +162,7 @@ beforeAll(async () => {
   document = new ApiDocument(await (await fetch(`${usual.url}/openapi.json`)).json());
   const page = await (await fetch(`${usual.url}/docs`)).text();
   folder = /"\/docs\/(\w+)\//.exec(page)?.[1] as string;
+  uiVersion = /"\/ui\/(\w+)\//.exec(await (await fetch(`${usual.url}/ui`)).text())?.[1] as string;
 });
 afterAll(async () => {
   over.resolve();
@@ -336,9 +339,10 @@ const badCompletion = (
 
 /** How to come to each answer; every one of them gives the name of what it got. */
 const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
-  ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready', '/tasks'].flatMap(
-    (path) => [[`GET ${path} 200`, () => ask(usual, get(path))] as const, tooLargeFor('GET', path)],
-  ),
+  ...[
+    ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready', '/tasks'],
+    ...['/ui', '/ui/', '/ui/inspector', '/ui/state'],
+  ].flatMap((path) => [[`GET ${path} 200`, () => ask(usual, get(path))] as const, tooLargeFor('GET', path)]),
   ['GET /agents 504', () => ask(hurried, get('/agents'))],
   ['GET /ready 503', whileDraining],
   ['GET /ready 504', () => ask(hurried, get('/ready'))],
@@ -346,6 +350,17 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ['GET /docs/{folder}/{file} 200', () => ask(usual, get(`/docs/${folder}/page.js`))],
   ['GET /docs/{folder}/{file} 404', () => ask(usual, get(`/docs/${folder}/index.html`))],
   tooLargeFor('GET', '/docs/{folder}/{file}'),
+
+  ...['/ui', '/ui/', '/ui/inspector'].map(
+    (path) => [`GET ${path} 304`, () => ask(usual, get(path, { 'if-none-match': '*' }))] as const,
+  ),
+  ['GET /ui/{version}/{folder}/{file} 200', () => ask(usual, get(`/ui/${uiVersion}/page/chat.css`))],
+  [
+    'GET /ui/{version}/{folder}/{file} 304',
+    () => ask(usual, get(`/ui/${uiVersion}/page/icon.svg`, { 'if-none-match': '*' })),
+  ],
+  ['GET /ui/{version}/{folder}/{file} 404', () => ask(usual, get(`/ui/${uiVersion}/page/chat.html`))],
+  tooLargeFor('GET', '/ui/{version}/{folder}/{file}'),
 
   ['POST /chat 200', () => ask(usual, post('/chat', question()))],
   ...badChat('/chat'),

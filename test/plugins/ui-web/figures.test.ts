@@ -1,0 +1,70 @@
+import { describe, expect, it, vi } from 'vitest';
+import { Bus } from '../../../kernel/bus.js';
+import { Board } from '../../../plugins/ui-web/board.js';
+import { Sampler } from '../../../plugins/ui-web/sampler.js';
+
+const figures = { running: 1, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 0 };
+const timings = { queuedMs: 0, totalMs: 1 };
+
+describe('samples', () => {
+  it('are taken once somebody looks', async () => {
+    const streams = { figures };
+    const sampler = new Sampler({ streams }, { intervalMs: 5 });
+    expect(sampler.awake).toBe(false);
+    expect(sampler.look()).toEqual([]);
+    streams.figures = { ...figures, tokens: 1000 };
+    const [first] = await vi.waitFor(() => {
+      const samples = sampler.look();
+      return samples.length > 1 ? samples : Promise.reject();
+    });
+    expect(first).toMatchObject({ running: 1, waiting: 0 });
+    expect(sampler.look().some(({ tokensPerSecond }) => tokensPerSecond > 0)).toBe(true);
+    sampler.open()();
+    expect(sampler.awake).toBe(false);
+  });
+
+  it('are not taken while nobody looks, and what was before is not shown as what has just been', async () => {
+    const sampler = new Sampler({}, { intervalMs: 5, restMs: 5 });
+    sampler.look();
+    await vi.waitFor(() => (sampler.awake ? Promise.reject() : undefined));
+    expect(sampler.look()).toEqual([]);
+    expect(sampler.awake).toBe(true);
+    sampler.open()();
+  });
+});
+
+describe('the board', () => {
+  const bus = () => new Bus((error) => expect.unreachable(String(error)));
+
+  it('remembers the newest replies, and those that run first', () => {
+    const announced = bus();
+    const board = new Board(announced);
+    for (let index = 0; index < 100; index++)
+      announced.emit('chat:started', { streamId: `s${index}`, agent: 'a' });
+    for (let index = 0; index < 95; index++)
+      announced.emit('chat:finished', { streamId: `s${index}`, agent: 'a', timings });
+    const numbers = board.replies.map(({ number, state }) => `${number} ${state}`);
+    expect(numbers.slice(0, 6)).toEqual([
+      ...['100 running', '99 running', '98 running', '97 running', '96 running', '95 finished'],
+    ]);
+    expect(numbers).toHaveLength(30);
+    expect(board.ended).toEqual({ finished: 95, failed: 0, cancelled: 0 });
+  });
+
+  it('counts connections by endpoint and close code, whatever codes clients make up', () => {
+    const announced = bus();
+    const board = new Board(announced);
+    for (const [index, code] of [1000, 1000, 4409, 3000, 4999].entries()) {
+      announced.emit('connection:opened', { connection: `c${index}`, path: '/ws', remoteAddress: '1.2.3.4' });
+      announced.emit('connection:closed', { connection: `c${index}`, code });
+    }
+    announced.emit('connection:opened', { connection: 'last', path: '/ws', remoteAddress: '1.2.3.4' });
+    announced.emit('connection:refused', { remoteAddress: '1.2.3.4', code: 1013 });
+    expect(board.connections).toEqual({
+      opened: 6,
+      refused: 1,
+      paths: { '/ws': 1 },
+      closed: { 1000: 2, 4409: 1, other: 2 },
+    });
+  });
+});

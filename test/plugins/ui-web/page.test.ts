@@ -1,0 +1,103 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Conversations, titleOf } from '../../../plugins/ui-web/page/conversations.js';
+import { bytes, duration, milliseconds } from '../../../plugins/ui-web/page/figures.js';
+import { inPlainWords } from '../../../plugins/ui-web/page/plain-words.js';
+
+describe('the page', () => {
+  it('names a conversation by the first line of its first question', () => {
+    expect(titleOf('  Hello there\nand more')).toBe('Hello there');
+    expect(titleOf(`${'long words '.repeat(20)}`)).toMatch(/^(long words ){7}…$|^[\w ]{70,80}…$/);
+    expect(titleOf('x'.repeat(200))).toBe(`${'x'.repeat(80)}…`);
+    expect(titleOf(' ')).toBe('Conversation');
+  });
+
+  it('says what went wrong in plain words, and what it does not know as the server says it', () => {
+    expect(inPlainWords({ code: 'QUEUE_FULL', retryAfterMs: 2500 })).toBe(
+      'Too much is being asked at the moment. Try again in 3 seconds.',
+    );
+    expect(inPlainWords({ code: 'ODD', message: 'the moon is full' })).toBe(
+      'It did not work: the moon is full.',
+    );
+    expect(inPlainWords({})).toBe('It did not work.');
+  });
+
+  it('writes figures for people', () => {
+    expect([0, 999, 61_000, 3_600_000, 90_061_000].map(duration)).toEqual([
+      '0 s',
+      '0 s',
+      '1 min 1 s',
+      '1 h',
+      '1 d 1 h',
+    ]);
+    expect([0.44, 9.96, 12.4, 3100, 61_000].map(milliseconds)).toEqual([
+      '0.4 ms',
+      '10 ms',
+      '12 ms',
+      '3.1 s',
+      '1 min 1 s',
+    ]);
+    expect(bytes(3 * 1024 * 1024)).toBe('3 MiB');
+  });
+});
+
+describe('what a browser remembers', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  /** A storage with little room. */
+  const storage = (limitChars: number) => {
+    const kept: Record<string, string> = {};
+    const methods = {
+      getItem: (name: string) => kept[name] ?? null,
+      removeItem: (name: string) => void delete kept[name],
+      setItem: (name: string, value: string) => {
+        const others = Object.entries(kept).filter(([each]) => each !== name);
+        if (others.join('').length + name.length + value.length > limitChars) throw new Error('full');
+        kept[name] = value;
+      },
+    };
+    // The names of what is stored are properties of a storage.
+    const methodsAreHidden = Object.fromEntries(
+      Object.entries(methods).map(([name, value]) => [name, { value, configurable: true }]),
+    );
+    vi.stubGlobal(
+      'localStorage',
+      new Proxy(Object.defineProperties({}, methodsAreHidden), {
+        ownKeys: () => Object.keys(kept),
+        getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
+      }),
+    );
+  };
+  const say = (content: string) => [{ role: 'user', content }] as const;
+
+  it('is the newest, where there is no room for all: older ones keep their place in the list', () => {
+    storage(6000);
+    const conversations = new Conversations();
+    for (const id of ['a', 'b', 'c', 'd']) conversations.keep(id, say(id.repeat(1500)));
+    expect(conversations.messages('d')).toEqual(say('d'.repeat(1500)));
+    expect(conversations.messages('a')).toEqual([]);
+    expect(new Conversations().entries.map(({ id }) => id).sort()).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('is nothing where the browser forbids it, and the page works all the same', () => {
+    vi.stubGlobal('localStorage', undefined);
+    const conversations = new Conversations();
+    conversations.keep('a', say('Hello'));
+    expect(conversations.entries).toMatchObject([{ id: 'a', title: 'Hello' }]);
+    conversations.remove('a');
+    expect(conversations.entries).toEqual([]);
+  });
+
+  it('takes up what the server knows, and keeps its own', () => {
+    storage(100_000);
+    const conversations = new Conversations();
+    conversations.keep('own', say('Mine'));
+    conversations.merge([
+      { id: 'own', title: 'Other name', updatedAt: 1, known: 2 },
+      { id: 'far', title: 'Far away', updatedAt: 2, known: 4 },
+    ]);
+    expect(conversations.entries).toMatchObject([
+      { id: 'far', title: 'Far away', known: 4 },
+      { id: 'own', title: 'Mine', known: 2 },
+    ]);
+  });
+});
