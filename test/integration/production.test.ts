@@ -31,6 +31,8 @@ describe('the production profile', () => {
     await client.close();
     expect((await fetch(`${first.url}/ready`)).status).toBe(200);
     expect((await fetch(`${first.url}/docs`)).status).toBe(404);
+    expect((await fetch(`${first.url}/ui`)).status).toBe(200);
+    expect((await fetch(`${first.url}/ui/inspector`)).status).toBe(404);
     expect(await first.stop()).toBe(0);
     expect(first.stderr).toBe('');
     expect(first.stdout.trimEnd().split('\n')).toHaveLength(first.logs.length);
