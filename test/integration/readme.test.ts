@@ -79,6 +79,13 @@ describe('README', () => {
     await configured.stop();
   });
 
+  it('shows how to leave the inspector out', async () => {
+    const server = await startServer({ config: example('no-inspector.yaml') });
+    const statusOf = async (path: string) => (await fetch(server.url + path)).status;
+    expect(await Promise.all(['/ui', '/ui/inspector', '/ui/state'].map(statusOf))).toEqual([200, 404, 404]);
+    await server.stop();
+  });
+
   it('shows a plugin in TypeScript that answers', async () => {
     const name = 'extensions/agent-parrot.ts';
     const server = await startServer({ files: { [name]: example(name) } });
