@@ -69,13 +69,21 @@ export type StreamChunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
   | ({ readonly type: 'tool_call' } & ToolCall)
-  | { readonly type: 'done'; readonly reason: FinishReason; readonly usage?: Usage };
+  | {
+      readonly type: 'done';
+      readonly reason: FinishReason;
+      readonly usage?: Usage;
+      /** Which one answered, where the agent has several. */
+      readonly model?: string;
+    };
 
 /** What comes with a request to an agent. */
 export interface AgentCall {
   /** Aborts when the answer is no longer wanted. Every wait of an agent ends with it, and so does its upstream socket. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
+  /** To be sent along with the request to its upstream, such as `traceparent`. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Whether an agent can answer. */
@@ -139,4 +147,31 @@ export abstract class BaseAgent implements Agent {
 /** What one pull of an agent's stream gave, as a list. */
 export function chunksOf<T extends object>(batch: T | readonly T[]): readonly T[] {
   return Array.isArray(batch) ? batch : [batch as T];
+}
+
+interface AgentEvent {
+  readonly streamId: string;
+  readonly agent: string;
+}
+
+declare module '../bus.js' {
+  interface KernelEvents {
+    /** An agent is about to be asked; listeners may add `headers` that go to its upstream. `model` as the client wants it. */
+    'agent:asked': AgentEvent & {
+      readonly fallback: boolean;
+      readonly model?: string;
+      readonly headers: Record<string, string>;
+    };
+    /** It has given a whole answer. */
+    'agent:answered': AgentEvent & {
+      readonly runMs: number;
+      readonly reason: FinishReason;
+      readonly model?: string;
+      readonly usage?: Usage;
+    };
+    /** It has failed; another one may be asked next. */
+    'agent:failed': AgentEvent & { readonly runMs: number; readonly code: string; readonly error: unknown };
+    /** It was stopped, because the answer is no longer wanted. */
+    'agent:cancelled': AgentEvent & { readonly runMs: number };
+  }
 }

@@ -51,6 +51,8 @@ export interface StartCommand extends ChatCommand {
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Who is served first where replies have to wait. */
   readonly priority?: TaskPriority | undefined;
+  /** The client's place in a trace, as W3C Trace Context has it. */
+  readonly traceparent?: string | undefined;
   /** The client's own notes, kept as long as the reply. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -123,16 +125,32 @@ export const ChatStreams = createToken<ChatStreams>('chat.streams');
 
 declare module '../bus.js' {
   interface KernelEvents {
+    /** A reply was accepted, and runs or waits for its turn. */
+    'chat:accepted': {
+      readonly streamId: string;
+      readonly conversationId: string;
+      readonly traceparent?: string;
+    };
     /** A reply began; `agent` answers. */
     'chat:started': { readonly streamId: string; readonly agent: string };
-    /** A reply ended as its agent meant it to. */
+    /** A reply ended as its agent meant it to, after so many pieces of content. */
     'chat:finished': {
       readonly streamId: string;
       readonly agent: string;
       readonly usage?: Usage;
+      readonly tokens: number;
       readonly timings: Timings;
     };
-    'chat:failed': { readonly streamId: string; readonly code: string; readonly error: unknown };
-    'chat:cancelled': { readonly streamId: string; readonly reason: CancelReason };
+    'chat:failed': {
+      readonly streamId: string;
+      readonly code: string;
+      readonly error: unknown;
+      readonly timings: Timings;
+    };
+    'chat:cancelled': {
+      readonly streamId: string;
+      readonly reason: CancelReason;
+      readonly timings: Timings;
+    };
   }
 }

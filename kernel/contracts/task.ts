@@ -223,8 +223,18 @@ declare module '../bus.js' {
       readonly code: string;
     };
     'task:succeeded': TaskEvent & { readonly queuedMs: number; readonly runMs: number };
-    'task:failed': TaskEvent & { readonly code: string; readonly error: unknown; readonly attempts: number };
-    'task:cancelled': TaskEvent;
+    'task:failed': TaskEvent & {
+      readonly code: string;
+      readonly error: unknown;
+      readonly attempts: number;
+      readonly queuedMs: number;
+      readonly runMs: number;
+    };
+    'task:cancelled': TaskEvent & {
+      readonly attempts: number;
+      readonly queuedMs: number;
+      readonly runMs: number;
+    };
     /** A run was not accepted: unknown, invalid, full, or shutting down. */
     'task:rejected': { readonly name: string; readonly code: string };
     /** A thread ended and another one takes its place. */

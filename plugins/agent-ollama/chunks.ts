@@ -9,6 +9,7 @@ interface ChatLine {
     readonly thinking?: unknown;
     readonly tool_calls?: unknown;
   };
+  readonly model?: unknown;
   readonly done?: unknown;
   readonly done_reason?: unknown;
   readonly error?: unknown;
@@ -41,6 +42,7 @@ export class ChunkReader {
       type: 'done',
       reason: reason === 'stop' && this.#toolCalls > 0 ? 'tool_calls' : reason,
       usage: { inputTokens: count(line.prompt_eval_count), outputTokens: count(line.eval_count) },
+      ...(typeof line.model === 'string' && { model: line.model }),
     });
     return true;
   }

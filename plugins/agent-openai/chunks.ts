@@ -20,6 +20,7 @@ export class ChunkReader {
   readonly #calls = new Map<number, PartialCall>();
   #reason: string | undefined;
   #usage: Usage | undefined;
+  #model: string | undefined;
   #over = false;
 
   /** Whether `done` was given. */
@@ -34,13 +35,14 @@ export class ChunkReader {
       this.end(chunks);
       return;
     }
-    const { error, choices, usage } = parse(data);
+    const { error, choices, usage, model } = parse(data);
     if (error !== undefined && error !== null) throw new ModelError(textOf(error));
     if (isFields(usage))
       this.#usage = {
         inputTokens: count(usage.prompt_tokens),
         outputTokens: count(usage.completion_tokens),
       };
+    if (typeof model === 'string' && model !== '') this.#model = model;
     const [choice] = Array.isArray(choices) ? choices : [];
     if (!isFields(choice)) return;
     const delta = choice.delta ?? choice.message;
@@ -59,7 +61,12 @@ export class ChunkReader {
       chunks.push({ type: 'tool_call', id: given, name, arguments: argumentsOf(args) });
     }
     const reason = this.#reason === 'stop' && this.#calls.size > 0 ? 'tool_calls' : this.#reason;
-    chunks.push({ type: 'done', reason, ...(this.#usage && { usage: this.#usage }) });
+    chunks.push({
+      type: 'done',
+      reason,
+      ...(this.#usage && { usage: this.#usage }),
+      ...(this.#model && { model: this.#model }),
+    });
   }
 
   #delta(delta: Fields, chunks: StreamChunk[]): void {

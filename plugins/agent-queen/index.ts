@@ -1,6 +1,6 @@
 import { Chat, ConversationStore, definePlugin } from '#kernel';
 import { config } from './config.js';
-import { Agents, Queen, QueenConfig } from './queen.js';
+import { Agents, Queen, QueenBus, QueenConfig } from './queen.js';
 
 /** The server answers first: what clients of model servers load the first time they are used takes a while. */
 const firstLookMs = 100;
@@ -14,6 +14,7 @@ export default definePlugin({
   setup(ctx) {
     ctx.container.register(QueenConfig, { useValue: ctx.config });
     ctx.container.register(Agents, { useValue: ctx.agents });
+    ctx.container.register(QueenBus, { useValue: ctx.bus });
     ctx.container.registerSingleton(Queen);
     const queen = ctx.container.resolve(Queen);
     ctx.provide(Chat, queen);

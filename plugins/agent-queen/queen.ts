@@ -14,10 +14,12 @@ import {
   ConversationStore,
   chunksOf,
   createToken,
+  type EventBus,
   messageOf,
   type StreamChunk,
   WaggleError,
 } from '#kernel';
+import { Attempt } from './attempt.js';
 import type { Config } from './config.js';
 import { HealthBoard } from './health-board.js';
 import { inContext, remembered, turnOf } from './turn.js';
@@ -26,6 +28,8 @@ import { inContext, remembered, turnOf } from './turn.js';
 export const QueenConfig = createToken<Config>('queen.config');
 /** The agents that plugins have added, for injection. */
 export const Agents = createToken<Contributions<Agent>>('queen.agents');
+/** Where she announces whom she asks, for injection. */
+export const QueenBus = createToken<EventBus>('queen.bus');
 
 type Batch = readonly (StreamChunk | AgentChosen)[];
 interface Sink {
@@ -41,16 +45,19 @@ export class Queen implements Agent, Chat {
   readonly #config: Config;
   readonly #agents: Contributions<Agent>;
   readonly #store: ConversationStore;
+  readonly #bus: EventBus;
   readonly #health: HealthBoard;
 
   constructor(
     @inject(QueenConfig) config: Config,
     @inject(Agents) agents: Contributions<Agent>,
     @inject(ConversationStore) store: ConversationStore,
+    @inject(QueenBus) bus: EventBus,
   ) {
     this.#config = config;
     this.#agents = agents;
     this.#store = store;
+    this.#bus = bus;
     this.#health = new HealthBoard(config.healthTtlMs, config.healthTimeoutMs);
   }
 
@@ -126,14 +133,19 @@ export class Queen implements Agent, Chat {
     const agents = await this.#route(named);
     for (const [index, agent] of agents.entries()) {
       await sink.write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
+      const attempt = new Attempt(this.#bus, request, agent.name, index > 0);
+      const { headers } = attempt;
       let spoken = false;
       try {
-        for await (const pulled of agent.generateResponseStream(prompted, call)) {
+        for await (const pulled of agent.generateResponseStream(prompted, { ...call, headers })) {
           const chunks = checkedChunks(pulled, agent.name);
           if (chunks.length === 0) continue;
           spoken = true;
           const whole = isWhole(chunks);
-          if (whole) await beforeEnd?.(chunks);
+          if (whole) {
+            attempt.answered(chunks);
+            await beforeEnd?.(chunks);
+          }
           const written = sink.write(chunks);
           if (written) await written;
           if (whole) return;
@@ -141,7 +153,10 @@ export class Queen implements Agent, Chat {
         throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
       } catch (error) {
         this.#health.doubt(agent);
-        if (spoken || call.signal.aborted || index === agents.length - 1) throw failureOf(agent, error);
+        const failure = failureOf(agent, error);
+        if (call.signal.aborted) attempt.cancelled();
+        else attempt.failed(failure);
+        if (spoken || call.signal.aborted || index === agents.length - 1) throw failure;
         call.logger.warn(
           { err: error, agent: agent.name },
           'failed before its first token; asking the next one',

@@ -22,10 +22,11 @@ import { FrameWriter, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
 
 /** How a reply ended. */
-export type Ending =
-  | { readonly type: 'finished'; readonly agent: string; readonly usage?: Usage; readonly timings: Timings }
+export type Ending = { readonly timings: Timings } & (
+  | { readonly type: 'finished'; readonly agent: string; readonly usage?: Usage; readonly tokens: number }
   | { readonly type: 'failed'; readonly error: WaggleError<ClientErrorCode> }
-  | { readonly type: 'cancelled'; readonly reason: CancelReason };
+  | { readonly type: 'cancelled'; readonly reason: CancelReason }
+);
 
 /** What a reply tells its owner. */
 export interface ReplyEvents {
@@ -46,7 +47,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   readonly request: ReplyRequest;
   readonly #config: Config;
   readonly #events: ReplyEvents;
-  #queuedMs = 0;
+  #queuedMs: number | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
   #pumped: Promise<void> | undefined;
@@ -235,20 +236,16 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   #finish(done: Extract<StreamChunk, { type: 'done' }>): void {
-    const { agent } = this.#writer;
+    const { agent, tokens } = this.#writer;
     const { usage } = done;
-    const firstTokenMs = this.#firstTokenMs;
-    const timings = {
-      queuedMs: this.#queuedMs,
-      ...(firstTokenMs !== undefined && { firstTokenMs }),
-      totalMs: this.#elapsedMs,
-    };
-    this.#end(this.#writer.end(done, timings), { type: 'finished', agent, ...(usage && { usage }), timings });
+    const timings = this.#timings;
+    const ending = { type: 'finished', agent, ...(usage && { usage }), tokens, timings } as const;
+    this.#end(this.#writer.end(done, timings), ending);
   }
 
   #fail(error: WaggleError<ClientErrorCode>): void {
     if (!this.#log.ended) this.#failure = error;
-    this.#end(this.#writer.error(error), { type: 'failed', error });
+    this.#end(this.#writer.error(error), { type: 'failed', error, timings: this.#timings });
     this.#abort.abort();
   }
 
@@ -257,7 +254,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     const { reason, at } = this.#cancelling;
     const upstreamClosedMs = Math.round(performance.now() - at);
     this.#upstreamClosedMs = upstreamClosedMs;
-    this.#end(this.#writer.cancelled(reason, upstreamClosedMs), { type: 'cancelled', reason });
+    const ending = { type: 'cancelled', reason, timings: this.#timings } as const;
+    this.#end(this.#writer.cancelled(reason, upstreamClosedMs), ending);
   }
 
   #end(frame: TerminalFrame, ending: Ending): void {
@@ -272,6 +270,16 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   #append(frame: StreamFrame): void {
     this.#log.add(frame);
     this.#log.announce();
+  }
+
+  get #timings(): Timings {
+    const totalMs = this.#elapsedMs;
+    const firstTokenMs = this.#firstTokenMs;
+    return {
+      queuedMs: this.#queuedMs ?? totalMs,
+      ...(firstTokenMs !== undefined && { firstTokenMs }),
+      totalMs,
+    };
   }
 
   get #elapsedMs(): number {

@@ -91,7 +91,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const key = requestKey(command);
     if (key) this.#byRequest.set(key, reply);
     this.#unended.add(reply);
-    const { priority } = command;
+    const { priority, traceparent } = command;
+    const { streamId, conversationId } = reply;
     try {
       const onQueued = (ahead: number) => reply.wait(ahead);
       reply.accept(this.#tasks.submit(chatTask, reply.streamId, { priority, onQueued }));
@@ -100,6 +101,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       this.#forget(reply);
       throw error;
     }
+    this.#bus.emit('chat:accepted', { streamId, conversationId, ...(traceparent && { traceparent }) });
     return reply;
   }
 
@@ -193,18 +195,19 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #report(streamId: string, ending: Ending, logger: Logger): void {
+    const { timings } = ending;
     if (ending.type === 'finished') {
-      const { agent, timings } = ending;
+      const { agent, tokens } = ending;
       const used = ending.usage && { usage: ending.usage };
       logger.info({ agent, ...timings, ...used }, 'reply finished');
-      this.#bus.emit('chat:finished', { streamId, agent, timings, ...used });
+      this.#bus.emit('chat:finished', { streamId, agent, tokens, timings, ...used });
     } else if (ending.type === 'failed') {
       const { error } = ending;
       logger.warn({ err: error, reason: error.code }, 'reply failed');
-      this.#bus.emit('chat:failed', { streamId, code: error.code, error });
+      this.#bus.emit('chat:failed', { streamId, code: error.code, error, timings });
     } else {
       logger.info({ reason: ending.reason }, 'reply cancelled');
-      this.#bus.emit('chat:cancelled', { streamId, reason: ending.reason });
+      this.#bus.emit('chat:cancelled', { streamId, reason: ending.reason, timings });
     }
   }
 }

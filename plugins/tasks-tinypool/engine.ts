@@ -388,11 +388,12 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #report(run: Run, outcome: Outcome): void {
     const { id: taskId, name, queuedMs, runMs, attempts } = run;
     if (outcome.state === 'succeeded') this.#bus.emit('task:succeeded', { taskId, name, queuedMs, runMs });
-    else if (outcome.state === 'cancelled') this.#bus.emit('task:cancelled', { taskId, name });
+    else if (outcome.state === 'cancelled')
+      this.#bus.emit('task:cancelled', { taskId, name, attempts, queuedMs, runMs });
     else {
       const { error } = outcome;
       const { code } = error;
-      this.#bus.emit('task:failed', { taskId, name, code, error, attempts });
+      this.#bus.emit('task:failed', { taskId, name, code, error, attempts, queuedMs, runMs });
       if (attempts > 1 || violent.has(code))
         this.#bury({ taskId, name, attempts, code, reason: reasonOf(error), at: Date.now() });
       // Other deliberate errors are for those to tell who throw them.

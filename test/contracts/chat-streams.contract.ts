@@ -11,6 +11,7 @@ import {
   type Reply,
   type StreamChunk,
   type StreamFrame,
+  type Timings,
 } from '#kernel';
 import { config as queenConfig } from '../../plugins/agent-queen/config.js';
 import { Queen } from '../../plugins/agent-queen/queen.js';
@@ -109,18 +110,36 @@ export function chatStreamsContract(name: string, create: Create): void {
     for (const agent of agents) registry.add(agent, 'test');
     const store = new MemoryStore(storeConfig.parse({}));
     const candidates = agents.map((agent) => agent.name);
-    const queen = new Queen(queenConfig.parse({ candidates }), registry, store);
     const events: string[] = [];
     const bus = new Bus((error) => {
       throw error;
     });
-    for (const event of ['started', 'finished', 'failed', 'cancelled'])
+    const queen = new Queen(queenConfig.parse({ candidates }), registry, store, bus);
+    for (const event of ['accepted', 'started', 'finished', 'failed', 'cancelled'])
       bus.on(`chat:${event}` as EventName, () => void events.push(event));
-    return { streams: create(queen, limits, bus), events };
+    return { streams: create(queen, limits, bus), events, bus };
   };
 
   describe(`${name} keeps the ChatStreams contract`, () => {
     describe('a reply', () => {
+      it.each([
+        ['finished', [text('Hello '), text('there'), done], { tokens: 2 }],
+        ['failed', [text('Hello '), new Error('no')], { code: 'AGENT_FAILED' }],
+        ['cancelled', [text('Hello '), 'wait'], { reason: 'client' }],
+      ] as const)('that has %s tells how long it waited, and took', async (ending, script, more) => {
+        const { streams, bus } = streamsOver([new ScriptedAgent('a', script)]);
+        const told: object[] = [];
+        bus.on(`chat:${ending}`, (event) => void told.push(event));
+        const reply = streams.start(ask());
+        for await (const entries of reply.read())
+          if (ending === 'cancelled' && entries.some(({ type }) => type === 'streaming_token'))
+            void reply.cancel('client');
+        const [{ timings }] = told as [{ readonly timings: Timings }];
+        expect(told).toEqual([expect.objectContaining({ streamId: reply.streamId, ...more })]);
+        expect(timings.queuedMs).toBeLessThanOrEqual(timings.firstTokenMs as number);
+        expect(timings.firstTokenMs).toBeLessThanOrEqual(timings.totalMs);
+      });
+
       it('begins with streaming_start, ends with streaming_end, and names its stream in each frame', async () => {
         const { streams, events } = streamsOver([new ScriptedAgent('a')]);
         const reply = streams.start(ask());
@@ -148,7 +167,7 @@ export function chatStreamsContract(name: string, create: Create): void {
             },
           },
         ]);
-        expect(events).toEqual(['started', 'finished']);
+        expect(events).toEqual(['accepted', 'started', 'finished']);
       });
 
       it('has an id that cannot be guessed', () => {
@@ -236,7 +255,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           requestId: `q${requests}`,
           usage: { inputTokens: 1, outputTokens: 2 },
         });
-        expect(events).toEqual(['started', 'finished']);
+        expect(events).toEqual(['accepted', 'started', 'finished']);
       });
 
       it('keeps the tool calls of an agent that took over', async () => {
@@ -263,7 +282,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         });
         expect(JSON.stringify(frames)).not.toContain('secret');
         expect(reply.failure?.code).toBe('AGENT_FAILED');
-        expect(events).toEqual(['started', 'failed']);
+        expect(events).toEqual(['accepted', 'started', 'failed']);
       });
 
       it('ends with an error without a stream when it never began', async () => {
@@ -272,7 +291,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         expect(frame).toMatchObject({ type: 'error', code: 'AGENT_UNKNOWN', requestId: `q${requests}` });
         expect(frame).not.toHaveProperty('streamId');
         expect(rest).toEqual([]);
-        expect(events).toEqual(['failed']);
+        expect(events).toEqual(['accepted', 'failed']);
       });
 
       it.each<[string, readonly Step[]]>([
@@ -292,7 +311,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           upstreamClosedMs: expect.any(Number),
         });
         expect(frames.filter((frame) => frame.type === 'cancelled')).toHaveLength(1);
-        expect(events).toEqual(['started', 'cancelled']);
+        expect(events).toEqual(['accepted', 'started', 'cancelled']);
       });
 
       it('is not changed by a cancel after its end', async () => {
@@ -301,7 +320,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const frames = await framesOf(reply);
         await reply.cancel('client');
         expect(await framesOf(reply)).toEqual(frames);
-        expect(events).toEqual(['started', 'finished']);
+        expect(events).toEqual(['accepted', 'started', 'finished']);
       });
 
       it('ends in time also when its agent ignores the cancel, and drops what it still says', async () => {
@@ -316,7 +335,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const frames = await framesOf(reply);
         expect(words(frames)).toBe('Hel');
         expect(frames.at(-1)).toMatchObject({ type: 'cancelled' });
-        expect(events).toEqual(['started', 'cancelled']);
+        expect(events).toEqual(['accepted', 'started', 'cancelled']);
       });
 
       it('says nothing more after a cancel, whatever its agent still has to say', async () => {
@@ -333,7 +352,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const frames = await framesOf(reply);
         expect(words(frames)).toBe('Hel');
         expect(frames.at(-1)?.type).toBe('cancelled');
-        expect(events).toEqual(['started', 'cancelled']);
+        expect(events).toEqual(['accepted', 'started', 'cancelled']);
       });
 
       it('is cut off with an error when it grows too long', async () => {
@@ -609,7 +628,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         expect(streams.figures.readers).toBe(0);
         agent.release();
         expect(words(await framesOf(reply))).toBe('one two');
-        expect(events).toEqual(['started', 'finished']);
+        expect(events).toEqual(['accepted', 'started', 'finished']);
       });
 
       it('it is cancelled when the grace period is over', async () => {
@@ -620,7 +639,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         await ended(reply);
         expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'abandoned' });
         expect(agent.running).toBe(0);
-        expect(events).toEqual(['started', 'cancelled']);
+        expect(events).toEqual(['accepted', 'started', 'cancelled']);
       });
 
       it('it is cancelled too when nobody ever came', async () => {
@@ -865,7 +884,7 @@ export function chatStreamsContract(name: string, create: Create): void {
               expect(ends).toBe(1);
             }
           }
-          expect(events).toHaveLength(2);
+          expect(events).toHaveLength(3);
           expect(streams.figures).toMatchObject({ running: 0, waiting: 0, readers: 0 });
           await streams.close();
           expect(streams.figures).toMatchObject({ kept: 0, chars: 0 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type Agent,
   type AgentCall,
   type AgentChosen,
+  Bus,
   type ChatSink,
   Registry,
   type StreamChunk,
@@ -18,8 +20,14 @@ function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) 
   for (const agent of agents) registry.add(agent, 'test');
   const store = new MemoryStore(storeConfig.parse({}));
   const candidates = agents.map((agent) => agent.name);
-  const queen = new Queen(config.parse({ candidates, ...options }), registry, store);
-  return { queen, store };
+  const told: string[] = [];
+  const bus = new Bus((error) => {
+    throw error;
+  });
+  for (const name of ['asked', 'answered', 'failed', 'cancelled'] as const)
+    bus.on(`agent:${name}`, ({ agent }) => void told.push(`${name} ${agent}`));
+  const queen = new Queen(config.parse({ candidates, ...options }), registry, store, bus);
+  return { queen, store, told, bus };
 }
 
 const command = { id: 'r1', userId: 'ann', conversationId: 'c1', content: 'Hi' };
@@ -263,5 +271,57 @@ describe('the Queen', () => {
       { name: 'a', healthy: true },
       { name: 'b', healthy: false, detail: 'asleep' },
     ]);
+  });
+
+  it('announces whom she asks, and once for each how that ended', async () => {
+    const broken = new ScriptedAgent('a', [new Error('no')]);
+    const { queen, told } = court([broken, new ScriptedAgent('b')]);
+    await collect(asking(queen, command, call()));
+    expect(told).toEqual(['asked a', 'failed a', 'asked b', 'answered b']);
+  });
+
+  it('announces what an answer has cost, and that one was stopped', async () => {
+    const end = { ...done, model: 'm:1b' };
+    const { queen, bus } = court([new ScriptedAgent('a', [text('Hi'), [end]])]);
+    const ends: object[] = [];
+    for (const name of ['answered', 'cancelled'] as const)
+      bus.on(`agent:${name}`, (event) => void ends.push({ name, ...event }));
+    await collect(asking(queen, command, call()));
+    const about = { streamId: 'r1', agent: 'a', runMs: expect.any(Number) };
+    const { type: _, ...cost } = end;
+    expect(ends).toEqual([{ name: 'answered', ...about, ...cost }]);
+
+    const waiting = court([new ScriptedAgent('a', [text('Hi'), 'wait'])]);
+    waiting.bus.on('agent:cancelled', (event) => void ends.push({ name: 'cancelled', ...event }));
+    const abort = new AbortController();
+    await collect((write) =>
+      asking(
+        waiting.queen,
+        command,
+        call(abort.signal),
+      )((batch) => {
+        write(batch);
+        if (batch.some(({ type }) => type === 'text')) abort.abort();
+      }),
+    );
+    expect(ends[1]).toEqual({ name: 'cancelled', ...about });
+    expect(waiting.told).toEqual(['asked a', 'cancelled a']);
+  });
+
+  it('hands what listeners want to be sent along to the agent', async () => {
+    let headers: unknown;
+    const curious: Agent = {
+      name: 'a',
+      async *generateResponseStream(_, given) {
+        headers = given.headers;
+        yield done;
+      },
+    };
+    const { queen, bus } = court([curious as ScriptedAgent]);
+    bus.on('agent:asked', (event) => {
+      event.headers.traceparent = 'x';
+    });
+    await collect(asking(queen, command, call()));
+    expect(headers).toEqual({ traceparent: 'x' });
   });
 });

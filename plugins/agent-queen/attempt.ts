@@ -1,0 +1,45 @@
+import { type ChatRequest, type EventBus, type StreamChunk, toClientError } from '#kernel';
+
+/** What is announced of one agent's try at one answer: that it is asked, and once how that ended. */
+export class Attempt {
+  /** What listeners want to be sent along to the agent's upstream. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly #bus: EventBus;
+  readonly #about: { readonly streamId: string; readonly agent: string };
+  readonly #startedAt = performance.now();
+  #over = false;
+
+  constructor(bus: EventBus, { id: streamId, model }: ChatRequest, agent: string, fallback: boolean) {
+    this.#bus = bus;
+    this.#about = { streamId, agent };
+    const headers = {};
+    bus.emit('agent:asked', { ...this.#about, fallback, ...(model && { model }), headers });
+    this.headers = headers;
+  }
+
+  /** The end of its answer has come. */
+  answered(batch: readonly { readonly type: string }[]): void {
+    const { reason, model, usage } = batch[batch.length - 1] as Extract<StreamChunk, { type: 'done' }>;
+    const known = { reason, ...(model && { model }), ...(usage && { usage }) };
+    if (this.#ends()) this.#bus.emit('agent:answered', { ...this.#about, runMs: this.#runMs, ...known });
+  }
+
+  failed(error: unknown): void {
+    const { code } = toClientError(error);
+    if (this.#ends()) this.#bus.emit('agent:failed', { ...this.#about, runMs: this.#runMs, code, error });
+  }
+
+  cancelled(): void {
+    if (this.#ends()) this.#bus.emit('agent:cancelled', { ...this.#about, runMs: this.#runMs });
+  }
+
+  get #runMs(): number {
+    return performance.now() - this.#startedAt;
+  }
+
+  #ends(): boolean {
+    const ends = !this.#over;
+    this.#over = true;
+    return ends;
+  }
+}
