@@ -12,6 +12,7 @@ import {
 } from '#kernel';
 import endpointConversations from '../../plugins/endpoint-conversations/index.js';
 import endpointDocs from '../../plugins/endpoint-docs/index.js';
+import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import uiWeb from '../../plugins/ui-web/index.js';
 import { ApiDocument, strictValidator } from '../support/api-document.js';
@@ -133,7 +134,7 @@ let document: ApiDocument;
 let folder: string;
 let uiVersion: string;
 
-const endpoints = [endpointOverview, endpointDocs, endpointConversations, uiWeb];
+const endpoints = [endpointOverview, endpointDocs, endpointConversations, endpointMetrics, uiWeb];
 const start = ({ config, plugins = [], ...more }: HiveOptions) =>
   startHive({ fake, config: { ...config }, plugins: [...endpoints, tasks, ...plugins], ...more });
 
@@ -340,7 +341,7 @@ const badCompletion = (
 /** How to come to each answer; every one of them gives the name of what it got. */
 const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ...[
-    ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/openapi.json', '/ready', '/tasks'],
+    ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/metrics', '/openapi.json', '/ready', '/tasks'],
     ...['/ui', '/ui/', '/ui/inspector', '/ui/state'],
   ].flatMap((path) => [[`GET ${path} 200`, () => ask(usual, get(path))] as const, tooLargeFor('GET', path)]),
   ['GET /agents 504', () => ask(hurried, get('/agents'))],

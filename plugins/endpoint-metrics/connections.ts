@@ -1,0 +1,23 @@
+import type { EventBus, Transport } from '#kernel';
+import type { Metrics } from './metrics.js';
+
+/** Clients may close with any code; these are those of the standard that occur, and ours. */
+const knownCodes = new Set([
+  1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4400, 4409, 4429,
+]);
+
+/** WebSockets. */
+export function connectionMetrics(metrics: Metrics, bus: EventBus, transport: Transport): void {
+  metrics.gauge('waggle_connections', 'WebSockets that are open', () => transport.connections.open);
+  metrics.gauge('waggle_connections_limit', 'WebSockets that may be open', () => transport.connections.limit);
+  const opened = metrics.counter('waggle_connections_opened_total', 'WebSockets that were opened');
+  const refused = metrics.counter('waggle_connections_refused_total', 'WebSockets beyond the limit');
+  const closed = metrics.counter(
+    'waggle_connections_closed_total',
+    'WebSockets that were closed, by close code; other for one that is not known here',
+    'code',
+  );
+  bus.on('connection:opened', () => opened.inc());
+  bus.on('connection:refused', () => refused.inc());
+  bus.on('connection:closed', ({ code }) => closed.inc({ code: knownCodes.has(code) ? code : 'other' }));
+}

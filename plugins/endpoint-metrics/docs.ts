@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import type { RouteDocs } from '#kernel';
+
+/** `GET /metrics` */
+export const metricsDocs: RouteDocs = {
+  summary: 'All figures, for Prometheus',
+  answers: {
+    200: {
+      description: 'The text format of Prometheus, version 0.0.4',
+      content: { 'text/plain': z.string() },
+    },
+  },
+};

@@ -1,0 +1,37 @@
+import { ChatStreams, definePlugin, Overview, TaskEngine, Transport, version } from '#kernel';
+import { connectionMetrics } from './connections.js';
+import { metricsDocs } from './docs.js';
+import { eventLoopMetrics } from './event-loop-lag.js';
+import { Metrics } from './metrics.js';
+import { stateMetrics } from './plugin-states.js';
+import { processMetrics } from './process.js';
+import { streamMetrics } from './streams.js';
+import { taskMetrics } from './tasks.js';
+import { upstreamMetrics } from './upstream.js';
+
+export default definePlugin({
+  name: 'endpoint-metrics',
+  apiVersion: 1,
+  requires: { transport: Transport },
+  optional: { streams: ChatStreams, tasks: TaskEngine, overview: Overview },
+  setup(ctx, { transport, streams, tasks, overview }) {
+    const metrics = new Metrics();
+    stateMetrics(metrics, version, ctx.inspect);
+    connectionMetrics(metrics, ctx.bus, transport);
+    if (streams) streamMetrics(metrics, ctx.bus, streams);
+    if (tasks) taskMetrics(metrics, ctx.bus, tasks);
+    upstreamMetrics(metrics, ctx.bus);
+    processMetrics(metrics);
+    ctx.effect('event loop lag', () => eventLoopMetrics(metrics));
+    ctx.effect('GET /metrics', () =>
+      transport.route({
+        method: 'GET',
+        path: '/metrics',
+        docs: metricsDocs,
+        handler: async (_request, reply) =>
+          reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),
+      }),
+    );
+    if (overview) ctx.effect('endpoint metrics', () => overview.add('metrics', '/metrics'));
+  },
+});

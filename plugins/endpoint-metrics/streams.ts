@@ -1,0 +1,75 @@
+import type { ChatStreams, EventBus, Timings } from '#kernel';
+import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
+
+const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/** Replies, and the tokens in them. */
+export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStreams): void {
+  metrics.gauge('waggle_streams_running', 'Replies that run', () => streams.figures.running);
+  metrics.gauge('waggle_streams_waiting', 'Replies that wait for their turn', () => streams.figures.waiting);
+  metrics.gauge(
+    'waggle_streams_kept',
+    'Replies that have ended and can still be read',
+    () => streams.figures.kept,
+  );
+  metrics.gauge('waggle_stream_readers', 'Readers of replies', () => streams.figures.readers);
+  metrics.total(
+    'waggle_stream_tokens_total',
+    'Pieces of answers, thinking included',
+    () => streams.figures.tokens,
+  );
+
+  const ended = metrics.counter('waggle_streams_ended_total', 'Replies that have ended', 'outcome');
+  for (const outcome of ['finished', 'failed', 'cancelled']) ended.inc({ outcome }, 0);
+  const errors = metrics.counter('waggle_stream_errors_total', 'Replies that failed, by error code', 'code');
+  const cancels = metrics.counter(
+    'waggle_stream_cancels_total',
+    'Replies that were cancelled, by reason',
+    'reason',
+  );
+  const used = metrics.counter('waggle_model_tokens_total', 'Tokens, as the models count them', 'type');
+  for (const type of ['input', 'output']) used.inc({ type }, 0);
+
+  const first = metrics.seconds(
+    'waggle_stream_first_token_seconds',
+    'From the request to the first token',
+    secondsBuckets,
+  );
+  const between = metrics.seconds(
+    'waggle_stream_token_interval_seconds',
+    'From one token of a finished reply to the next, on average',
+    tokenBuckets,
+  );
+  const whole = metrics.seconds(
+    'waggle_stream_duration_seconds',
+    'From the request to the end of the reply',
+    secondsBuckets,
+    'outcome',
+  );
+  const end = (outcome: string, { firstTokenMs, totalMs }: Timings) => {
+    ended.inc({ outcome });
+    whole.observe({ outcome }, totalMs / 1000);
+    if (firstTokenMs !== undefined) first.observe(firstTokenMs / 1000);
+  };
+  bus.on('chat:finished', ({ timings, tokens, usage }) => {
+    end('finished', timings);
+    const { firstTokenMs, totalMs } = timings;
+    if (firstTokenMs !== undefined && tokens > 1)
+      between.observe((totalMs - firstTokenMs) / 1000 / (tokens - 1));
+    // Agents come from anywhere, and a counter throws at what is no amount.
+    used.inc({ type: 'input' }, amount(usage?.inputTokens));
+    used.inc({ type: 'output' }, amount(usage?.outputTokens));
+  });
+  bus.on('chat:failed', ({ timings, code }) => {
+    end('failed', timings);
+    errors.inc({ code: codeLabel(code) });
+  });
+  bus.on('chat:cancelled', ({ timings, reason }) => {
+    end('cancelled', timings);
+    cancels.inc({ reason });
+  });
+}
+
+function amount(value: number | undefined): number {
+  return value !== undefined && Number.isFinite(value) && value > 0 ? value : 0;
+}

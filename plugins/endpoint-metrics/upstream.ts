@@ -1,0 +1,42 @@
+import type { EventBus } from '#kernel';
+import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
+
+/** What agents were asked, one request for each try at an answer. */
+export function upstreamMetrics(metrics: Metrics, bus: EventBus): void {
+  const asked = metrics.counter(
+    'waggle_upstream_requests_total',
+    'Requests to agents that have ended',
+    'agent',
+    'outcome',
+  );
+  const errors = metrics.counter(
+    'waggle_upstream_errors_total',
+    'Requests to agents that failed, by error code',
+    'agent',
+    'code',
+  );
+  const took = metrics.seconds(
+    'waggle_upstream_request_seconds',
+    'From the request to an agent to the end of its answer',
+    secondsBuckets,
+    'agent',
+  );
+  const fallbacks = metrics.counter(
+    'waggle_upstream_fallbacks_total',
+    'Requests to an agent in place of one that failed',
+    'agent',
+  );
+  const end = (agent: string, outcome: string, runMs: number) => {
+    asked.inc({ agent, outcome });
+    took.observe({ agent }, runMs / 1000);
+  };
+  bus.on('agent:asked', ({ agent, fallback }) => {
+    if (fallback) fallbacks.inc({ agent });
+  });
+  bus.on('agent:answered', ({ agent, runMs }) => end(agent, 'answered', runMs));
+  bus.on('agent:cancelled', ({ agent, runMs }) => end(agent, 'cancelled', runMs));
+  bus.on('agent:failed', ({ agent, runMs, code }) => {
+    end(agent, 'failed', runMs);
+    errors.inc({ agent, code: codeLabel(code) });
+  });
+}
