@@ -200,6 +200,24 @@ describe('README', () => {
     expect(await (await runWaggle('plugins', { config })).exited).toBe(0);
   });
 
+  it('shows what Prometheus has to be told', async () => {
+    const server = await startServer();
+    const [{ static_configs: configs }] = parse(example('prometheus.yml')).scrape_configs;
+    const [target] = configs[0].targets;
+    // Without a path it asks for this one.
+    const answer = await fetch(
+      `http://${target.replace('localhost:9797', `127.0.0.1:${server.port}`)}/metrics`,
+    );
+    const text = await answer.text();
+    expect(text).toMatch(/^waggle_connections 0$/m);
+    const [, section] = /\n## Metrics\n(.*?)\n## /s.exec(readme) ?? [];
+    for (const [name] of section?.matchAll(/\bwaggle_[a-z_]+/g) ?? [])
+      expect(text).toContain(`# TYPE ${name} `);
+    const [, file] = /`node_modules\/waggle-server\/(\S+\.json)`/.exec(section ?? '') ?? [];
+    expect(existsSync(`${root}${file}`)).toBe(true);
+    await server.stop();
+  });
+
   it('shows a unit of systemd that agrees with the production profile', () => {
     const [, unit = ''] = /```ini\n(.*?)```/s.exec(readme) ?? [];
     const setting = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] as string;
