@@ -98,6 +98,8 @@ export interface AgentHealth {
 export interface Agent {
   readonly name: string;
   readonly description?: string;
+  /** What kind of model server it asks, as OpenTelemetry names it: `openai`, `ollama`. Absent where it answers by itself. */
+  readonly provider?: string;
   /**
    * Yields chunks as they come, or arrays of all that came together, and exactly one `done` last. Pulling is the
    * back-pressure. When it returns or throws after an abort, its upstream connection is closed.
@@ -159,6 +161,7 @@ declare module '../bus.js' {
     /** An agent is about to be asked; listeners may add `headers` that go to its upstream. `model` as the client wants it. */
     'agent:asked': AgentEvent & {
       readonly fallback: boolean;
+      readonly provider?: string;
       readonly model?: string;
       readonly headers: Record<string, string>;
     };

@@ -7,17 +7,20 @@ import { type Exchange, ExchangeError, isOk } from '#kernel';
  */
 export class OllamaFetch {
   readonly #exchange: Exchange;
+  readonly #headers: Readonly<Record<string, string>>;
   #streamed: IncomingMessage | undefined;
 
-  constructor(exchange: Exchange) {
+  /** `headers` go along with the client's own. */
+  constructor(exchange: Exchange, headers: Readonly<Record<string, string>> = {}) {
     this.#exchange = exchange;
+    this.#headers = headers;
   }
 
   /** For `new Ollama({ fetch })`. @throws ExchangeError */
   readonly fetch = async (input: unknown, init: RequestInit = {}): Promise<Response> => {
     const response = await this.#exchange.send(new URL(String(input)), {
       method: init.method ?? 'GET',
-      headers: init.headers as Record<string, string>,
+      headers: { ...this.#headers, ...(init.headers as Record<string, string>) },
       ...(typeof init.body === 'string' && { body: init.body }),
     });
     const { statusCode: status = 0 } = response;

@@ -28,6 +28,7 @@ const noModel = 'Ollama has no model; run "ollama pull llama3.2"';
 export class OllamaAgent extends BaseAgent {
   readonly name: string;
   readonly description = 'Chat models on an Ollama server';
+  readonly provider = 'ollama';
   readonly #config: Config;
   readonly #host: string;
   readonly #connections: HttpAgent;
@@ -51,12 +52,12 @@ export class OllamaAgent extends BaseAgent {
   /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED */
   async *generateResponseStream(
     request: ChatRequest,
-    { signal, logger }: AgentCall,
+    { signal, logger, headers }: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#config;
     const watchdog = new Watchdog(signal);
     const exchange = this.#exchange(watchdog.signal);
-    const fetched = new OllamaFetch(exchange);
+    const fetched = new OllamaFetch(exchange, headers);
     let over = false;
     let lines: BodyLines | undefined;
     try {

@@ -27,6 +27,7 @@ const noModel = 'the model server lists no model; set model';
 export class OpenAiAgent extends BaseAgent {
   readonly name: string;
   readonly description = "Models on a server that speaks OpenAI's API";
+  readonly provider = 'openai';
   readonly #config: Config;
   readonly #base: URL;
   readonly #connections: HttpAgent;
@@ -51,7 +52,7 @@ export class OpenAiAgent extends BaseAgent {
   /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED */
   async *generateResponseStream(
     request: ChatRequest,
-    { signal, logger }: AgentCall,
+    { signal, logger, headers }: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#config;
     const watchdog = new Watchdog(signal);
@@ -60,7 +61,7 @@ export class OpenAiAgent extends BaseAgent {
     try {
       watchdog.watch(firstTokenTimeoutMs, 'until the first token');
       const model = request.model ?? (await this.#preferredModel(watchdog.signal));
-      for await (const { data, error } of this.#ask(exchange, request, model)) {
+      for await (const { data, error } of this.#ask(exchange, request, model, headers)) {
         const batch: StreamChunk[] = [];
         let failure: unknown = error;
         try {
@@ -107,12 +108,18 @@ export class OpenAiAgent extends BaseAgent {
   }
 
   /** The events of an answer; one that is not streamed is a single event. */
-  async *#ask(exchange: Exchange, request: ChatRequest, model: string): AsyncGenerator<Events> {
+  async *#ask(
+    exchange: Exchange,
+    request: ChatRequest,
+    model: string,
+    headers: AgentCall['headers'],
+  ): AsyncGenerator<Events> {
     const field = this.#base.hostname === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
     const body = JSON.stringify(bodyOf(request, model, field));
     const response = await exchange.send(new URL('chat/completions', this.#base), {
       method: 'POST',
       headers: {
+        ...headers,
         ...this.#headers,
         accept: 'text/event-stream',
         'content-type': 'application/json',

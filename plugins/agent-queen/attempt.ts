@@ -1,4 +1,4 @@
-import { type ChatRequest, type EventBus, type StreamChunk, toClientError } from '#kernel';
+import { type Agent, type ChatRequest, type EventBus, type StreamChunk, toClientError } from '#kernel';
 
 /** What is announced of one agent's try at one answer: that it is asked, and once how that ended. */
 export class Attempt {
@@ -9,11 +9,13 @@ export class Attempt {
   readonly #startedAt = performance.now();
   #over = false;
 
-  constructor(bus: EventBus, { id: streamId, model }: ChatRequest, agent: string, fallback: boolean) {
+  constructor(bus: EventBus, { id: streamId, model }: ChatRequest, agent: Agent, fallback: boolean) {
     this.#bus = bus;
-    this.#about = { streamId, agent };
+    this.#about = { streamId, agent: agent.name };
+    const { provider } = agent;
+    const about = { ...(provider && { provider }), ...(model && { model }) };
     const headers = {};
-    bus.emit('agent:asked', { ...this.#about, fallback, ...(model && { model }), headers });
+    bus.emit('agent:asked', { ...this.#about, fallback, ...about, headers });
     this.headers = headers;
   }
 

@@ -133,7 +133,7 @@ export class Queen implements Agent, Chat {
     const agents = await this.#route(named);
     for (const [index, agent] of agents.entries()) {
       await sink.write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
-      const attempt = new Attempt(this.#bus, request, agent.name, index > 0);
+      const attempt = new Attempt(this.#bus, request, agent, index > 0);
       const { headers } = attempt;
       let spoken = false;
       try {

@@ -20,7 +20,7 @@ export async function answerWhole(
   const command = await readCommand(await request.json());
   // Without a request_id nobody could come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
-  const reply = streams.start({ ...command, onDisconnect });
+  const reply = streams.start({ ...command, onDisconnect, traceparent: request.header('traceparent') });
   const { content, agent, usage } = await reply.whole(request.signal);
   response.json(200, {
     response: content,
@@ -37,7 +37,8 @@ export async function answerStream(
   response: HttpReply,
   heartbeatMs: number,
 ): Promise<void> {
-  const reply = streams.start(await readCommand(await request.json()));
+  const command = await readCommand(await request.json());
+  const reply = streams.start({ ...command, traceparent: request.header('traceparent') });
   await send(reply, reply.read(), request, response, heartbeatMs);
 }
 

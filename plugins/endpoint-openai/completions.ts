@@ -56,7 +56,11 @@ export class Completions {
     request: HttpRequest,
     response: HttpReply,
   ): Promise<void> {
-    const reply = this.#streams.start({ ...command, ...this.#models.resolve(model) });
+    const reply = this.#streams.start({
+      ...command,
+      ...this.#models.resolve(model),
+      traceparent: request.header('traceparent'),
+    });
     this.#runs.set(request, reply);
     const wording = wordingFor(reply.streamId);
     const headers = { ...exposed, 'x-stream-id': reply.streamId };
