@@ -67,8 +67,8 @@ async function work(hive: Hive, user: string, closeCode: number): Promise<void> 
   const model = `normal?k=3&user=${user}`;
   await client.ask({ content: `Hallo ${user}`, model, requestId: `${user}-1`, conversationId: user });
   // The first agent fails before its first token, and the second one answers.
-  await client.ask({ content: 'Hallo', model: 'error500', requestId: `${user}-2` });
-  await client.ask({ content: 'Hallo', agent: 'ollama', model: 'error500', requestId: `${user}-3` });
+  await client.ask({ content: 'Hallo', model: 'http-400', requestId: `${user}-2` });
+  await client.ask({ content: 'Hallo', agent: 'ollama', model: 'http-400', requestId: `${user}-3` });
   await client.ask({ content: 'Hallo', agent: user, requestId: `${user}-4` });
   client.send({ type: 'stream_request', content: 'Hallo', model: 'stall?k=1', requestId: `${user}-5` });
   const { streamId } = await client.until(
