@@ -1,5 +1,9 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -10,6 +14,7 @@ import { tempFolder } from '../support/kernel.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
+const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = readFileSync(`${root}README.md`, 'utf8');
 
@@ -216,6 +221,42 @@ describe('README', () => {
     const [, file] = /`node_modules\/waggle-server\/(\S+\.json)`/.exec(section ?? '') ?? [];
     expect(existsSync(`${root}${file}`)).toBe(true);
     await server.stop();
+  });
+
+  it('shows a plugin that sends traces', async () => {
+    const bodies: string[] = [];
+    const collector = createServer((request, response) => {
+      let body = '';
+      request.on('data', (part) => {
+        body += part;
+      });
+      request.on('end', () => {
+        bodies.push(`${request.url} ${body}`);
+        response.end('{}');
+      });
+    });
+    await once(collector.listen(0, '127.0.0.1'), 'listening');
+    const { port } = collector.address() as AddressInfo;
+    const name = 'extensions/tracing.js';
+    // It is installed here, and not where the test puts the file.
+    const code = example(name).replace(/from '(@.*)'/g, (_, id) => `from '${require.resolve(id)}'`);
+    const server = await startServer({
+      files: { [name]: code },
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` },
+    });
+    const client = await WsClient.connect(`${server.ws}/test`);
+    await client.ask({ content: 'Hallo' });
+    await client.close();
+    expect(await server.stop()).toBe(0);
+    expect(bodies.join()).toMatch(/^\/v1\/traces .*"waggle".*"waggle\.request"/s);
+    expect(bodies.join()).toContain('"invoke_agent eliza"');
+    collector.close();
+    const [, install] = /`npm install ([^`]+)`/.exec(readme.slice(readme.indexOf('## Traces'))) ?? [];
+    const { devDependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+    for (const each of (install as string).split(' ')) {
+      const [, id, version] = /^(@.*)@(.*)$/.exec(each) as RegExpExecArray;
+      expect(devDependencies[id as string]).toMatch(new RegExp(`^[~^]${version}\\.`));
+    }
   });
 
   it('shows a unit of systemd that agrees with the production profile', () => {
