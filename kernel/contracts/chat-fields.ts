@@ -20,3 +20,8 @@ export const chatFields = {
 
 /** Ids that clients choose: requests, conversations, users. */
 export const clientChosenId = name;
+
+/** The header that puts a request for an answer into a trace of its client. */
+export const traceHeaders = z.object({
+  traceparent: z.string().describe('W3C Trace Context: the trace goes on here').optional(),
+});

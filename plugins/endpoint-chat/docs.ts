@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ClientErrorCode, type RouteDocs, streamFrame, usage } from '#kernel';
+import { type ClientErrorCode, type RouteDocs, streamFrame, traceHeaders, usage } from '#kernel';
 import { chatBody, resumeQuery } from './body.js';
 
 /** What `POST /chat` answers. */
@@ -27,6 +27,7 @@ const beforeTheStart: readonly ClientErrorCode[] = ['AGENT_UNKNOWN', 'AGENT_UNAV
 /** `POST /chat` */
 export const wholeDocs: RouteDocs = {
   summary: 'Ask, and get the whole answer',
+  headers: traceHeaders,
   body: chatBody,
   answers: { 200: { description: 'The answer', content: { 'application/json': wholeAnswer } } },
   errors: [
@@ -43,6 +44,7 @@ export const wholeDocs: RouteDocs = {
 /** `POST /chat/stream` */
 export const streamDocs: RouteDocs = {
   summary: 'Ask, and get the answer as it comes',
+  headers: traceHeaders,
   body: chatBody,
   answers: { 200: frames },
   errors: [...beforeTheStart, 'QUEUE_FULL', 'SHUTTING_DOWN', 'DEADLINE_EXCEEDED'],

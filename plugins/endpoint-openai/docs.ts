@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RouteDocs } from '#kernel';
+import { type RouteDocs, traceHeaders } from '#kernel';
 import { chatBody, runHeaders, textBody } from './body.js';
 import { errorObject } from './errors.js';
 import type { Model } from './models.js';
@@ -120,7 +120,7 @@ export const textDocs: RouteDocs = runDocs(
 function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.ZodType): RouteDocs {
   return {
     summary,
-    headers: runHeaders,
+    headers: runHeaders.extend(traceHeaders.shape),
     body,
     answers: {
       200: {

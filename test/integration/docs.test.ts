@@ -341,7 +341,17 @@ const badCompletion = (
 /** How to come to each answer; every one of them gives the name of what it got. */
 const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ...[
-    ...['/', '/agents', '/asyncapi.json', '/docs', '/health', '/metrics', '/openapi.json', '/ready', '/tasks'],
+    ...[
+      '/',
+      '/agents',
+      '/asyncapi.json',
+      '/docs',
+      '/health',
+      '/metrics',
+      '/openapi.json',
+      '/ready',
+      '/tasks',
+    ],
     ...['/ui', '/ui/', '/ui/inspector', '/ui/state'],
   ].flatMap((path) => [[`GET ${path} 200`, () => ask(usual, get(path))] as const, tooLargeFor('GET', path)]),
   ['GET /agents 504', () => ask(hurried, get('/agents'))],

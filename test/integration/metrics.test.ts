@@ -237,6 +237,21 @@ describe('GET /metrics', () => {
     await server.stop();
   });
 
+  it('counts WebSockets beyond the limit', async () => {
+    const hive = await startHive({
+      plugins: [endpointMetrics],
+      config: { transport: { maxConnections: 1 } },
+    });
+    const client = await WsClient.connect(`${hive.ws}/one`);
+    const refused = await WsClient.connect(`${hive.ws}/two`);
+    expect(await refused.closed).toMatchObject({ code: 1013 });
+    const now = await Scrape.of(hive.url);
+    expect(now.value('waggle_connections_refused_total')).toBe(1);
+    expect(now.value('waggle_connections')).toBe(now.value('waggle_connections_limit'));
+    await client.close();
+    await hive.close();
+  });
+
   it('tells of one server, also where two run in one process', async () => {
     const [one, other] = [await start(), await start()];
     await work(one, 'ann', 1000);
