@@ -19,7 +19,7 @@ export default {
     { text: 'at most 250 ms more than uws-limit', ours: 'waggle', theirs: 'uws-limit', factor: 1, plus: 250 },
   ],
   notes: [
-    'Nearly all of it is loading modules: zod 55 ms, the parser of YAML 35, pino 18, the command line 10, our own 100 to 120. Plugins are loaded side by side; model clients, threads and pages come after the first answer of /health.',
+    'Nearly all of it is loading modules: zod 55 ms, the parser of YAML 35, pino 18, the command line 10, our own 100 to 120, prom-client and the API of OpenTelemetry 25. Plugins are loaded side by side; model clients, threads and pages come after the first answer of /health.',
     'Looked at, and not done: a bundle, because plugins are files that one can read and replace; the smaller entry point of zod, which saves ten milliseconds.',
   ],
   async measure(contender, { quick }) {
