@@ -26,6 +26,9 @@ export default {
       plus: Number.MIN_VALUE,
     },
   ],
+  notes: [
+    'Whoever comes back to Waggle is given what it missed, and goes on; the others only publish on, and lose what was said in between. That is what the rest of the time goes into: a thousand logs are read from a position, and their text is sent again.',
+  ],
   async measure(contender, { quick }) {
     const server = await startServer(contender);
     const client = await startProgram('client/client.mjs');
