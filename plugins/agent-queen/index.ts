@@ -1,9 +1,7 @@
 import { Chat, ConversationStore, definePlugin } from '#kernel';
 import { config } from './config.js';
+import { firstLook } from './first-look.js';
 import { Agents, Queen, QueenBus, QueenConfig } from './queen.js';
-
-/** The server answers first: what clients of model servers load the first time they are used takes a while. */
-const firstLookMs = 100;
 
 export default definePlugin({
   name: 'agent-queen',
@@ -19,16 +17,8 @@ export default definePlugin({
     const queen = ctx.container.resolve(Queen);
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);
-    const look = async () => {
-      for (const { name, healthy, detail } of await queen.statuses())
-        if (healthy) ctx.logger.info({ agent: name }, 'agent ready');
-        else ctx.logger.warn({ agent: name, detail }, 'agent not available; others answer in its place');
-    };
     ctx.onReady(() => {
-      ctx.effect('first look at the agents', () => {
-        const timer = setTimeout(() => void look(), firstLookMs);
-        return () => clearTimeout(timer);
-      });
+      ctx.effect('first look at the agents', () => firstLook(() => queen.statuses(), ctx.logger));
     });
   },
 });
