@@ -22,6 +22,7 @@ export * from './contracts/upstream/exchange.js';
 export * from './contracts/upstream/failure.js';
 export * from './contracts/upstream/watchdog.js';
 export * from './errors.js';
+export * from './event-loop-lag.js';
 export * from './json.js';
 export * from './kernel.js';
 export * from './logger.js';

@@ -1,26 +1,23 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Undo } from '#kernel';
+import { EventLoopLag, type Lag, type Undo } from '#kernel';
 import type { Metrics } from './metrics.js';
-
-const resolutionMs = 10;
 
 /** How late the event loop was since the last time that somebody asked, under the names that others give it. Undone, it is no longer measured. */
 export function eventLoopMetrics(metrics: Metrics): Undo {
-  const delays = monitorEventLoopDelay({ resolution: resolutionMs });
-  delays.enable();
-  // Node.js measures from one look at the clock to the next one, which is never less than the resolution.
-  const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - resolutionMs) / 1000;
-  const help = (what: string) => `How late the event loop was since the last scrape: ${what}`;
-  for (const percent of [50, 90, 99])
-    metrics.gauge(`nodejs_eventloop_lag_p${percent}_seconds`, help(`percentile ${percent}`), () =>
-      late(delays.percentile(percent)),
+  const eventLoop = new EventLoopLag();
+  const gauge = (name: string, what: string, of: (lag: Lag) => number) =>
+    metrics.gauge(
+      `nodejs_eventloop_lag_${name}_seconds`,
+      `How late the event loop was since the last scrape: ${what}`,
+      () => of(eventLoop.lag) / 1000,
     );
-  metrics.gauge('nodejs_eventloop_lag_mean_seconds', help('mean'), () => late(delays.mean || 0));
+  gauge('p50', 'percentile 50', ({ p50Ms }) => p50Ms);
+  gauge('p90', 'percentile 90', ({ p90Ms }) => p90Ms);
+  gauge('p99', 'percentile 99', ({ p99Ms }) => p99Ms);
+  gauge('mean', 'mean', ({ meanMs }) => meanMs);
   // The last one that is read.
-  metrics.gauge('nodejs_eventloop_lag_max_seconds', help('maximum'), () => {
-    const max = late(delays.max);
-    delays.reset();
-    return max;
+  gauge('max', 'maximum', ({ maxMs }) => {
+    eventLoop.reset();
+    return maxMs;
   });
-  return () => void delays.disable();
+  return eventLoop.start();
 }

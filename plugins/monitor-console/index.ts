@@ -1,7 +1,6 @@
-import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { ChatStreams, definePlugin, EventLoopLag, Overview, TaskEngine, Transport } from '#kernel';
 import { config } from './config.js';
 import { statsDocs } from './docs.js';
-import { EventLoopLag } from './event-loop-lag.js';
 import { Screen } from './screen.js';
 import { Sampler } from './stats.js';
 import { tableOf } from './table.js';

@@ -1,5 +1,4 @@
-import type { ChatStreams, TaskEngine, TaskPriority, Transport } from '#kernel';
-import type { EventLoopLag, Lag } from './event-loop-lag.js';
+import type { ChatStreams, EventLoopLag, Lag, TaskEngine, TaskPriority, Transport } from '#kernel';
 
 /** Where figures come from. Those of a source that is absent are left out. */
 export interface Sources {
@@ -30,7 +29,7 @@ export interface Stats {
     readonly perSecond: number;
   };
   readonly workers?: { readonly alive: number; readonly busy: number; readonly lost: number };
-  readonly eventLoop: Lag;
+  readonly eventLoop: Pick<Lag, 'p50Ms' | 'p99Ms' | 'maxMs'>;
   readonly memory: { readonly rssMb: number; readonly heapMb: number };
 }
 

@@ -1,7 +1,5 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { ChatStreams, TaskEngine, Undo } from '#kernel';
+import { type ChatStreams, EventLoopLag, type TaskEngine, type Undo } from '#kernel';
 
-const resolutionMs = 20;
 const maxSamples = 120;
 
 /** What one second was like. */
@@ -26,9 +24,10 @@ export class Sampler {
   readonly #sources: Sources;
   readonly #intervalMs: number;
   readonly #restMs: number;
-  readonly #delays = monitorEventLoopDelay({ resolution: resolutionMs });
+  readonly #eventLoop = new EventLoopLag();
   #samples: readonly Sample[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #stopEventLoop: Undo = () => {};
   #lookedAtMs = 0;
   #begun = { atMs: 0, tokens: 0 };
 
@@ -60,27 +59,25 @@ export class Sampler {
     // What was before the pause would look as if it had just been.
     this.#samples = [];
     this.#begin();
-    this.#delays.enable();
+    this.#stopEventLoop = this.#eventLoop.start();
     this.#timer = setInterval(() => this.#tick(), this.#intervalMs);
   }
 
   #rest(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#delays.disable();
+    void this.#stopEventLoop();
   }
 
   #tick(): void {
     const { streams, tasks } = this.#sources;
     const seconds = (performance.now() - this.#begun.atMs) / 1000;
     const tokens = (streams?.figures.tokens ?? 0) - this.#begun.tokens;
-    // Node.js measures from one look at the clock to the next one, which is never less than the resolution.
-    const lagMs = Math.max(0, this.#delays.percentile(99) / 1e6 - resolutionMs);
     const sample = {
       tokensPerSecond: tenths(tokens / seconds),
       running: streams?.figures.running ?? 0,
       waiting: tasks?.figures.waiting ?? 0,
-      lagMs: tenths(lagMs),
+      lagMs: tenths(this.#eventLoop.lag.p99Ms),
     };
     this.#samples = [...this.#samples, sample].slice(-maxSamples);
     this.#begin();
@@ -89,7 +86,7 @@ export class Sampler {
 
   #begin(): void {
     this.#begun = { atMs: performance.now(), tokens: this.#sources.streams?.figures.tokens ?? 0 };
-    this.#delays.reset();
+    this.#eventLoop.reset();
   }
 }
 

@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { Sampler, type Sources } from '../../../plugins/monitor-console/stats.js';
 import { figures, streamFigures } from './figures.js';
 
+const none = { p50Ms: 0, p90Ms: 0, p99Ms: 0, meanMs: 0, maxMs: 0 };
+
 function sampling(sources: Sources) {
   const clock = { nowMs: 1000 };
   const eventLoop = {
-    lag: { p50Ms: 0, p99Ms: 0, maxMs: 0 },
+    lag: none,
     resets: 0,
     reset: () => void eventLoop.resets++,
   };
@@ -122,12 +124,12 @@ describe('rates', () => {
 
   it('include how late the event loop was, of which each sample begins a new account', () => {
     const { sampler, eventLoop } = sampling({});
-    eventLoop.lag = { p50Ms: 0.123, p99Ms: 4.567, maxMs: 89 };
+    eventLoop.lag = { ...none, p50Ms: 0.123, p99Ms: 4.567, maxMs: 89 };
     expect(sampler.stats.eventLoop).toEqual({ p50Ms: 0.1, p99Ms: 4.6, maxMs: 89 });
     expect(eventLoop.resets).toBe(0);
     sampler.sample();
     expect(eventLoop.resets).toBe(1);
-    eventLoop.lag = { p50Ms: 0, p99Ms: 0, maxMs: 0 };
+    eventLoop.lag = none;
     expect(sampler.stats.eventLoop).toEqual({ p50Ms: 0.1, p99Ms: 4.6, maxMs: 89 });
     expect(sampler.sample().eventLoop).toEqual({ p50Ms: 0, p99Ms: 0, maxMs: 0 });
   });
