@@ -1,10 +1,5 @@
-import type { EventBus, Transport } from '#kernel';
+import { closeCodes, type EventBus, type Transport } from '#kernel';
 import type { Metrics } from './metrics.js';
-
-/** Clients may close with any code; these are those of the standard that occur, and ours. */
-const knownCodes = new Set([
-  1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4400, 4409, 4429,
-]);
 
 /** WebSockets. */
 export function connectionMetrics(metrics: Metrics, bus: EventBus, transport: Transport): void {
@@ -19,5 +14,5 @@ export function connectionMetrics(metrics: Metrics, bus: EventBus, transport: Tr
   );
   bus.on('connection:opened', () => opened.inc());
   bus.on('connection:refused', () => refused.inc());
-  bus.on('connection:closed', ({ code }) => closed.inc({ code: knownCodes.has(code) ? code : 'other' }));
+  bus.on('connection:closed', ({ code }) => closed.inc({ code: closeCodes.has(code) ? code : 'other' }));
 }

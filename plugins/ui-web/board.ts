@@ -1,11 +1,8 @@
-import type { EventBus, KernelEvents } from '#kernel';
+import { closeCodes, type EventBus, type KernelEvents } from '#kernel';
 
 const maxRecent = 30;
 // More than may run at once by default; one more than that would be a reply whose end nobody announced.
 const maxRunning = 10_000;
-const knownCloseCodes = new Set([
-  1000, 1001, 1003, 1005, 1006, 1008, 1009, 1011, 1013, 4400, 4401, 4403, 4408, 4409, 4429,
-]);
 
 /** A reply, without its id: whoever has that may read and cancel it. */
 export interface ReplyView {
@@ -41,7 +38,6 @@ export class Board {
   #recent: readonly ReplyView[] = [];
   #replies = 0;
   readonly #ended = { finished: 0, failed: 0, cancelled: 0 };
-  readonly #open = new Map<string, string>();
   readonly #paths = new Map<string, number>();
   readonly #closed = new Map<string, number>();
   #opened = 0;
@@ -55,16 +51,13 @@ export class Board {
     );
     bus.on('chat:failed', ({ streamId, code }) => this.#end(streamId, 'failed', { code }));
     bus.on('chat:cancelled', ({ streamId }) => this.#end(streamId, 'cancelled'));
-    bus.on('connection:opened', ({ connection, path }) => {
+    bus.on('connection:opened', ({ path }) => {
       this.#opened++;
-      this.#open.set(connection, path);
       add(this.#paths, path, 1);
     });
-    bus.on('connection:closed', ({ connection, code }) => {
-      const path = this.#open.get(connection);
-      this.#open.delete(connection);
-      if (path !== undefined) add(this.#paths, path, -1);
-      add(this.#closed, knownCloseCodes.has(code) ? String(code) : 'other', 1);
+    bus.on('connection:closed', ({ path, code }) => {
+      add(this.#paths, path, -1);
+      add(this.#closed, closeCodes.has(code) ? String(code) : 'other', 1);
     });
     bus.on('connection:refused', () => void this.#refused++);
   }

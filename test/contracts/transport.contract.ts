@@ -1191,7 +1191,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(told).toEqual([
         { name: 'connection:opened', event: { connection, path: '/ws/{id}', remoteAddress } },
         { name: 'connection:refused', event: { remoteAddress, code: 1013 } },
-        { name: 'connection:closed', event: { connection, code: 4321 } },
+        { name: 'connection:closed', event: { connection, path: '/ws/{id}', code: 4321 } },
       ]);
       // The bus first: what a handler does about it is announced after its reason.
       expect(handled).toEqual(['opened 1', 'closed 3']);

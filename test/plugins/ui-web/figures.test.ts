@@ -56,7 +56,7 @@ describe('the board', () => {
     const board = new Board(announced);
     for (const [index, code] of [1000, 1000, 4409, 3000, 4999].entries()) {
       announced.emit('connection:opened', { connection: `c${index}`, path: '/ws', remoteAddress: '1.2.3.4' });
-      announced.emit('connection:closed', { connection: `c${index}`, code });
+      announced.emit('connection:closed', { connection: `c${index}`, path: '/ws', code });
     }
     announced.emit('connection:opened', { connection: 'last', path: '/ws', remoteAddress: '1.2.3.4' });
     announced.emit('connection:refused', { remoteAddress: '1.2.3.4', code: 1013 });
