@@ -12,6 +12,7 @@ export * from './contracts/http/base-transport.js';
 export * from './contracts/http/config.js';
 export * from './contracts/http/connection.js';
 export * from './contracts/http/reply.js';
+export * from './contracts/http/reply-body.js';
 export * from './contracts/http/request.js';
 export * from './contracts/overview.js';
 export * from './contracts/store.js';

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
+import type { ReadableListener } from './stream.js';
 
 /** One HTTP request, copied out of the native layer before anything asynchronous happens. */
 export interface HttpRequest {
@@ -25,6 +26,16 @@ export interface HttpRequest {
 /** Header values by name. */
 export type Headers = Readonly<Record<string, string>>;
 
+/** A body in parts of which each is there at once or not yet. Where thousands of answers are under way, no part costs a promise. */
+export interface BodyParts {
+  /** What there is now, `''` while there is nothing; undefined after the end. What it throws ends the answer. */
+  take(): string | undefined;
+  /** Calls back when there is something to take. */
+  onReadable(listener: ReadableListener): void;
+  /** Nobody takes any more. */
+  return(): Promise<unknown>;
+}
+
 /** The one answer to a request. Whatever is sent after the client has gone is dropped. */
 export interface HttpReply {
   /** True once an answer was begun. */
@@ -35,7 +46,7 @@ export interface HttpReply {
    * Sends parts as they come, one write each, and waits for a slow client between them. Headers leave with the first
    * part. Resolves at the end, or when the client has gone or was cut off as too slow; `parts` is closed in each case.
    */
-  stream(status: number, headers: Headers, parts: AsyncIterable<string>): Promise<void>;
+  stream(status: number, headers: Headers, parts: AsyncIterable<string> | BodyParts): Promise<void>;
 }
 
 /** One answer of a route. */

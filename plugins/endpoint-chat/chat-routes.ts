@@ -9,7 +9,8 @@ import {
 } from '#kernel';
 import { readCommand, readPosition } from './body.js';
 import type { cancelReceipt, wholeAnswer } from './docs.js';
-import { EncodedReply, encodingFor } from './encoding.js';
+import { EncodedReply } from './encoded-reply.js';
+import { encodingFor } from './encoding.js';
 
 /** `POST /chat`: the whole answer as one JSON object. */
 export async function answerWhole(
@@ -75,12 +76,7 @@ async function send(
   response: HttpReply,
   heartbeatMs: number,
 ): Promise<void> {
-  const leave = () => void reader.return();
-  if (request.signal.aborted) leave();
-  else request.signal.addEventListener('abort', leave, { once: true });
-  const first = await reader.next();
-  if (!first.done && first.value[0]?.frame.type === 'error' && reply.failure) throw reply.failure;
   const encoding = encodingFor(request.header('accept'));
   const headers = { ...encoding.headers, 'x-stream-id': reply.streamId };
-  await response.stream(200, headers, new EncodedReply(first.value, reader, encoding, heartbeatMs));
+  await response.stream(200, headers, new EncodedReply(reply, reader, encoding, heartbeatMs));
 }

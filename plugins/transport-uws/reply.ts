@@ -64,11 +64,10 @@ export class UwsReply extends BaseReply {
   }
 
   protected write(part: string): boolean {
-    let room = true;
-    this.#res.cork(() => {
-      room = this.#res.write(part);
-    });
-    return room;
+    corked = this.#res;
+    next = part;
+    corked.cork(writeCorked);
+    return hasRoom;
   }
 
   protected finish(): void {
@@ -100,4 +99,13 @@ export class UwsReply extends BaseReply {
     this.#res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
     for (const [name, value] of Object.entries(headers)) this.#res.writeHeader(name, value);
   }
+}
+
+// `cork` runs its callback before it returns: one set of variables serves every answer, and no part needs a closure.
+let corked: uWS.HttpResponse;
+let next: string;
+let hasRoom: boolean;
+
+function writeCorked(): void {
+  hasRoom = corked.write(next);
 }

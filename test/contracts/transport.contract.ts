@@ -759,6 +759,51 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(stalls).toBeGreaterThan(0);
     });
 
+    it('takes from a body that says when it has something, and nothing while there is no room', async () => {
+      const { port, route } = await run();
+      const wanted = Array.from({ length: 3000 }, (_, index) => `<${index}:${'é😀x'.repeat(index % 2000)}>`);
+      const [stuck, ended] = [deferred(), deferred()];
+      const body = { added: 0, taken: 0, closed: 0, listener: { readable: () => {} } };
+      const add = () => {
+        const untaken = body.added - body.taken;
+        body.added = Math.min(wanted.length, body.added + 10);
+        body.listener.readable();
+        if (untaken > 100) stuck.resolve();
+        if (body.added < wanted.length) setImmediate(add);
+      };
+      route({
+        method: 'GET',
+        path: '/x',
+        handler: async (_, reply) => {
+          add();
+          await reply.stream(
+            200,
+            {},
+            {
+              take: () =>
+                body.taken === wanted.length
+                  ? undefined
+                  : body.taken < body.added
+                    ? wanted[body.taken++]
+                    : '',
+              onReadable: (listener) => {
+                body.listener = listener;
+              },
+              return: async () => {
+                body.closed++;
+              },
+            },
+          );
+          ended.resolve();
+        },
+      });
+      const response = await fetch(`http://127.0.0.1:${port}/x`);
+      await stuck.promise;
+      expect(await response.text()).toBe(wanted.join(''));
+      await ended.promise;
+      expect(body.closed).toBe(1);
+    });
+
     it('delivers what waits, although the next part is long in coming', async () => {
       const { port, route } = await run();
       const part = '#'.repeat(5000);

@@ -1,13 +1,16 @@
 import { type ClientErrorCode, toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import {
+  type BodyParts,
   type ErrorAnswer,
   type ErrorFormat,
   type Headers,
   type HttpReply,
   httpStatus,
 } from '../transport.js';
+import { BodyPump } from './body-pump.js';
 import type { Opening } from './connection.js';
+import { IteratedParts } from './iterated-parts.js';
 import type { Request } from './request.js';
 
 /** What every reply of one transport needs. */
@@ -25,7 +28,6 @@ export interface ReplyHost {
 // waiting: nothing sent. claimed: a stream waits for its first part. begun: headers are out. done: nothing more goes out.
 type State = 'waiting' | 'claimed' | 'begun' | 'done';
 
-const sliceLength = 5 * 1024;
 // The transport frames the body itself.
 const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'x-request-id']);
 
@@ -41,8 +43,8 @@ export abstract class BaseReply implements HttpReply {
   #state: State = 'waiting';
   #extra: Headers = {};
   #deadline: NodeJS.Timeout | undefined;
-  /** Ends what a stream waits for; false when nobody is there to read any more. */
-  #wake: ((alive: boolean) => void) | undefined;
+  /** Sends a body that comes in parts. */
+  #pump: BodyPump | undefined;
 
   constructor(request: Request, host: ReplyHost) {
     this.request = request;
@@ -65,19 +67,19 @@ export abstract class BaseReply implements HttpReply {
     if (this.#state === 'waiting') this.#answer(status, body, headers, this.#host.leaving);
   }
 
-  async stream(status: number, headers: Headers, parts: AsyncIterable<string>): Promise<void> {
-    const iterator = parts[Symbol.asyncIterator]();
+  async stream(status: number, headers: Headers, body: AsyncIterable<string> | BodyParts): Promise<void> {
+    const parts = 'take' in body ? body : new IteratedParts(body);
     try {
       if (this.#state !== 'waiting') return;
       const all = this.#headers(headers);
       this.#state = 'claimed';
-      await this.#pump(status, this.#host.leaving ? { ...all, connection: 'close' } : all, iterator);
+      await this.#send(status, this.#host.leaving ? { ...all, connection: 'close' } : all, parts);
     } catch (error) {
       if (this.#state === 'claimed') this.#state = 'waiting';
       throw error;
     } finally {
       // Not awaited: a producer that is stuck must not hold up whoever waits for the end of the answer.
-      void this.#release(iterator);
+      void this.#release(parts);
     }
   }
 
@@ -131,7 +133,7 @@ export abstract class BaseReply implements HttpReply {
 
   /** The native layer says: there is room again. */
   protected writable(): void {
-    this.#wake?.(true);
+    this.#pump?.writable();
   }
 
   /** The native layer says: the connection has taken all there is, or is no more. */
@@ -142,7 +144,7 @@ export abstract class BaseReply implements HttpReply {
     const { replies, onIdle } = this.#host;
     if (replies.delete(this) && replies.size === 0) onIdle?.();
     if (!complete) this.request.abort(new Error('the client has gone'));
-    this.#wake?.(false);
+    this.#pump?.stop();
   }
 
   /** Goes over to WebSocket. */
@@ -171,33 +173,35 @@ export abstract class BaseReply implements HttpReply {
 
   #answer(status: number, body: string | Uint8Array, headers: Headers, close: boolean): void {
     const all = this.#headers(headers);
-    const wake = this.#wake;
     this.#state = 'done';
     clearTimeout(this.#deadline);
     this.end(status, all, status === 204 || status === 304 ? undefined : body, close);
-    wake?.(false);
+    this.#pump?.stop();
   }
 
-  async #pump(status: number, headers: Headers, iterator: AsyncIterator<string>): Promise<void> {
+  async #send(status: number, headers: Headers, parts: BodyParts): Promise<void> {
+    const { logger, stallTimeoutMs } = this.#host;
     if (this.request.method === 'HEAD') {
       this.#state = 'done';
       clearTimeout(this.#deadline);
       return this.end(status, headers, undefined, false);
     }
-    for (;;) {
-      const next = await this.#next(iterator);
-      if (!next || this.#isDone()) return;
-      if (next.done) {
+    const sink = {
+      write: (part: string) =>
+        this.#state === 'begun' ? this.write(part) : this.#begin(status, headers, part),
+      finish: () => {
         if (this.#state === 'claimed') this.#begin(status, headers, '');
         this.#state = 'done';
-        return this.finish();
-      }
-      for (const slice of slices(next.value)) {
-        const room = this.#state === 'begun' ? this.write(slice) : this.#begin(status, headers, slice);
-        if (!room) await this.#room();
-        if (this.#isDone()) return;
-      }
-    }
+        this.finish();
+      },
+      stalled: () => {
+        logger.info({ requestId: this.request.id, stallTimeoutMs }, 'a reader was too slow and was cut off');
+        this.cut();
+      },
+    };
+    this.#pump = new BodyPump(parts, sink, stallTimeoutMs);
+    this.#pump.readable();
+    await this.#pump.ended;
   }
 
   #begin(status: number, headers: Headers, part: string): boolean {
@@ -206,40 +210,12 @@ export abstract class BaseReply implements HttpReply {
     return this.begin(status, headers, part);
   }
 
-  #isDone(): boolean {
-    return this.#state === 'done';
-  }
-
-  async #release(iterator: AsyncIterator<string>): Promise<void> {
+  async #release(parts: BodyParts): Promise<void> {
     try {
-      await iterator.return?.();
+      await parts.return();
     } catch (err) {
       this.#host.logger.warn({ err, requestId: this.request.id }, 'closing a stream failed');
     }
-  }
-
-  // Not `Promise.race` with a promise of the end: that would keep something of every part until then.
-  #next(iterator: AsyncIterator<string>): Promise<IteratorResult<string> | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#wake = (alive) => {
-        if (!alive) resolve(undefined);
-      };
-      iterator.next().then(resolve, reject);
-    });
-  }
-
-  #room(): Promise<void> {
-    return new Promise((resolve) => {
-      const { logger, stallTimeoutMs } = this.#host;
-      const stalled = setTimeout(() => {
-        logger.info({ requestId: this.request.id, stallTimeoutMs }, 'a reader was too slow and was cut off');
-        this.cut();
-      }, stallTimeoutMs);
-      this.#wake = () => {
-        clearTimeout(stalled);
-        resolve();
-      };
-    });
   }
 
   #headers(headers: Headers): Headers {
@@ -260,18 +236,4 @@ function plainError(
 ): ErrorAnswer {
   const headers = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
   return { status: httpStatus[code], body: { error: { code, message, requestId } }, headers };
-}
-
-/** A part in pieces of which each fits into the smallest free space that a socket reports, so that what waits cannot grow. */
-function slices(part: string): readonly string[] {
-  if (part !== '' && part.length <= sliceLength) return [part];
-  const parts: string[] = [];
-  for (let from = 0; from < part.length; ) {
-    let to = from + sliceLength;
-    // Never between the two halves of one character.
-    if (to < part.length && part.codePointAt(to - 1) !== part.charCodeAt(to - 1)) to--;
-    parts.push(part.slice(from, to));
-    from = to;
-  }
-  return parts;
 }
