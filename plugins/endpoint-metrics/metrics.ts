@@ -1,5 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { httpStatus } from '#kernel';
+import { Counter, Gauge, Histogram, Registry } from './prom-client.js';
 
 /** The metrics of one plugin: none of them is global, so that several kernels of one process do not share any. */
 export class Metrics {

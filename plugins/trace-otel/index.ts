@@ -1,12 +1,11 @@
-import { trace } from '@opentelemetry/api';
-import { definePlugin, version } from '#kernel';
+import { definePlugin } from '#kernel';
 import { Traces } from './traces.js';
 
 export default definePlugin({
   name: 'trace-otel',
   apiVersion: 1,
   setup(ctx) {
-    const traces = new Traces(trace.getTracer('waggle-server', version));
+    const traces = new Traces();
     ctx.effect('running traces', () => () => traces.close());
     traces.listen(ctx.bus);
   },

@@ -1,15 +1,6 @@
-import {
-  type Attributes,
-  type Context,
-  context,
-  propagation,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api';
-import type { KernelEvents } from '#kernel';
+import type { Attributes, Context, Span, SpanKind, Tracer } from '@opentelemetry/api';
+import { type KernelEvents, version } from '#kernel';
+import type { Api } from './api.js';
 
 /** How a span ended: well, with a code of the catalogue, or because the answer was no longer wanted. */
 export interface SpanEnd {
@@ -29,6 +20,7 @@ interface Asked {
  * of the GenAI conventions of OpenTelemetry. No span holds anything that was said.
  */
 export class RequestTrace {
+  readonly #api: Api;
   readonly #tracer: Tracer;
   readonly #span: Span;
   readonly #context: Context;
@@ -36,25 +28,29 @@ export class RequestTrace {
   readonly #conversation: Attributes;
   #asked: Asked | undefined;
 
-  constructor(tracer: Tracer, { streamId, conversationId, traceparent }: KernelEvents['chat:accepted']) {
-    this.#tracer = tracer;
+  constructor(api: Api, { streamId, conversationId, traceparent }: KernelEvents['chat:accepted']) {
+    const { trace, SpanKind } = api;
+    this.#api = api;
+    this.#tracer = trace.getTracer('waggle-server', version);
     this.#conversation = { 'gen_ai.conversation.id': conversationId };
     // As in log lines: the whole id would be a key to the reply.
     const attributes = { ...this.#conversation, 'waggle.stream': streamId.slice(0, 6) };
-    const parent = parentOf(traceparent);
+    const parent = parentOf(api, traceparent);
     const startTime = this.#acceptedAt;
-    this.#span = tracer.startSpan('waggle.request', { kind: SpanKind.SERVER, attributes, startTime }, parent);
+    const kind = SpanKind.SERVER;
+    this.#span = this.#tracer.startSpan('waggle.request', { kind, attributes, startTime }, parent);
     this.#context = trace.setSpan(parent, this.#span);
   }
 
   /** False where nobody traces: then there is nothing to keep. */
   get wanted(): boolean {
-    return trace.isSpanContextValid(this.#span.spanContext());
+    return this.#api.isSpanContextValid(this.#span.spanContext());
   }
 
   /** An agent is about to be asked. What its upstream has to know of the trace goes into `headers`. */
   asked({ agent: name, provider, model, fallback, headers }: KernelEvents['agent:asked']): void {
     this.agentEnded({});
+    const { trace, propagation, SpanKind } = this.#api;
     const about = {
       ...this.#conversation,
       ...(provider && { 'gen_ai.provider.name': provider }),
@@ -101,9 +97,9 @@ export class RequestTrace {
     if (!this.#asked) return;
     const { agent, model } = this.#asked;
     this.#asked = undefined;
-    if (model) end(model, { attributes, ...how });
+    if (model) this.#end(model, { attributes, ...how });
     // Counted once: what sums up tokens would not see that these are the same.
-    end(agent, model ? how : { attributes, ...how });
+    this.#end(agent, model ? how : { attributes, ...how });
   }
 
   /** The request has ended; whoever is still being asked is no longer wanted. */
@@ -112,19 +108,29 @@ export class RequestTrace {
     if (queuedMs !== undefined) {
       const startTime = this.#acceptedAt;
       this.#tracer
-        .startSpan('waggle.queue', { kind: SpanKind.INTERNAL, startTime }, this.#context)
+        .startSpan('waggle.queue', { kind: this.#api.SpanKind.INTERNAL, startTime }, this.#context)
         .end(Math.min(startTime + queuedMs, now()));
     }
-    end(this.#span, how);
+    this.#end(this.#span, how);
   }
 
   #start(name: string, kind: SpanKind, attributes: Attributes, parent: Context): Span {
     return this.#tracer.startSpan(name, { kind, attributes, startTime: now() }, parent);
   }
+
+  #end(span: Span, { code, cancelled, attributes = {} }: SpanEnd): void {
+    span.setAttributes({
+      ...attributes,
+      ...(code && { 'error.type': code }),
+      ...(cancelled && { 'waggle.cancelled': cancelled }),
+    });
+    if (code) span.setStatus({ code: this.#api.SpanStatusCode.ERROR });
+    span.end(now());
+  }
 }
 
 /** The span that is active where requests are traced already, else what the client says. */
-function parentOf(traceparent: string | undefined): Context {
+function parentOf({ context, trace, propagation }: Api, traceparent: string | undefined): Context {
   const active = context.active();
   if (trace.getSpan(active) || !traceparent) return active;
   return propagation.extract(active, { traceparent });
@@ -132,16 +138,6 @@ function parentOf(traceparent: string | undefined): Context {
 
 function chatName(model: string | undefined): string {
   return model ? `chat ${model}` : 'chat';
-}
-
-function end(span: Span, { code, cancelled, attributes = {} }: SpanEnd): void {
-  span.setAttributes({
-    ...attributes,
-    ...(code && { 'error.type': code }),
-    ...(cancelled && { 'waggle.cancelled': cancelled }),
-  });
-  if (code) span.setStatus({ code: SpanStatusCode.ERROR });
-  span.end(now());
 }
 
 /** Milliseconds since 1970, finer than `Date.now()`. */

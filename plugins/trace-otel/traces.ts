@@ -1,20 +1,16 @@
-import type { Tracer } from '@opentelemetry/api';
 import type { EventBus } from '#kernel';
+import { registeredApi } from './api.js';
 import { RequestTrace, type SpanEnd } from './request-trace.js';
 
 /** The traces of all requests that run, made from what is announced: nothing of it happens for each token. */
 export class Traces {
-  readonly #tracer: Tracer;
   readonly #running = new Map<string, RequestTrace>();
-
-  constructor(tracer: Tracer) {
-    this.#tracer = tracer;
-  }
 
   listen(bus: EventBus): void {
     bus.on('chat:accepted', (event) => {
-      const trace = new RequestTrace(this.#tracer, event);
-      if (trace.wanted) this.#running.set(event.streamId, trace);
+      const api = registeredApi();
+      const trace = api && new RequestTrace(api, event);
+      if (trace?.wanted) this.#running.set(event.streamId, trace);
     });
     bus.on('agent:asked', (event) => this.#running.get(event.streamId)?.asked(event));
     bus.on('agent:answered', (event) => this.#running.get(event.streamId)?.answered(event));

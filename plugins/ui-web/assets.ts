@@ -4,23 +4,19 @@ import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 
 const require = createRequire(import.meta.url);
-// Found by package, because this file runs from `dist`, where nothing but compiled TypeScript is.
-const page = join(dirname(require.resolve('waggle-server/package.json')), 'plugins/ui-web/page');
-const client = dirname(require.resolve('waggle-server/client'));
-const inPackage = (name: string) => dirname(require.resolve(name));
 
 /** Files of other packages, by the name that modules import them under. */
 const libraries = {
-  marked: { folder: inPackage('marked'), file: 'marked.esm.js' },
-  dompurify: { folder: inPackage('dompurify'), file: 'purify.es.mjs' },
-  uplot: { folder: inPackage('uplot'), file: 'uPlot.esm.js' },
+  marked: 'marked.esm.js',
+  dompurify: 'purify.es.mjs',
+  uplot: 'uPlot.esm.js',
 } as const;
-const styles = { folder: inPackage('uplot'), file: 'uPlot.min.css' };
+const styles = { package: 'uplot', file: 'uPlot.min.css' };
 
 /** Browsers resolve no names of packages. */
 const addresses: Readonly<Record<string, string>> = {
   'waggle-server/client': '../client/index.js',
-  ...Object.fromEntries(Object.entries(libraries).map(([name, { file }]) => [name, `../library/${file}`])),
+  ...Object.fromEntries(Object.entries(libraries).map(([name, file]) => [name, `../library/${file}`])),
 };
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -33,6 +29,17 @@ const types: Readonly<Record<string, string>> = {
 export interface Asset {
   readonly body: Buffer;
   readonly type: string;
+  readonly etag: string;
+}
+
+/** All files, read when the first of them is asked for: no start has to wait for them. */
+export class AssetsOnDemand {
+  #all: Promise<Assets> | undefined;
+
+  get all(): Promise<Assets> {
+    this.#all ??= Assets.read();
+    return this.#all;
+  }
 }
 
 /** All files that the pages load. Nothing else is ever read, and so nothing else can be served. */
@@ -53,10 +60,17 @@ export class Assets {
     const shown = (name: string) => ['.html', ...Object.keys(types)].includes(extname(name));
     const all = async (name: string, folder: string) =>
       (await readdir(folder)).filter(shown).map((file) => ({ path: `${name}/${file}`, folder, file }));
+    // Found by package, because this file runs from `dist`, where nothing but compiled TypeScript is.
+    const inPackage = (name: string) => dirname(require.resolve(name));
+    const library = (name: string, file: string) => {
+      const folder = inPackage(name);
+      return { path: `library/${file}`, folder, file };
+    };
     const files = [
-      ...(await all('page', page)),
-      ...(await all('client', client)),
-      ...[...Object.values(libraries), styles].map((each) => ({ ...each, path: `library/${each.file}` })),
+      ...(await all('page', join(inPackage('waggle-server/package.json'), 'plugins/ui-web/page'))),
+      ...(await all('client', inPackage('waggle-server/client'))),
+      ...Object.entries(libraries).map(([name, file]) => library(name, file)),
+      library(styles.package, styles.file),
     ];
     const bodies = files.map(async ({ path, folder, file }) => {
       const body = await readFile(join(folder, file));
@@ -66,15 +80,20 @@ export class Assets {
   }
 
   /** The text of a page, which names the files that it loads. */
-  page(file: string): string {
-    return String(this.#bodies.get(`page/${file}`)).replaceAll('{assets}', `/ui/${this.version}`);
+  page(file: string): { readonly html: string; readonly etag: string } {
+    const text = String(this.#bodies.get(`page/${file}`));
+    return { html: text.replaceAll('{assets}', `/ui/${this.version}`), etag: this.#etag };
   }
 
   /** The file at `/ui/{version}/{folder}/{file}`. */
   find(version: string, folder: string, file: string): Asset | undefined {
     const type = types[extname(file)];
     const body = version === this.version && type ? this.#bodies.get(`${folder}/${file}`) : undefined;
-    return body && type ? { body, type } : undefined;
+    return body && type ? { body, type, etag: this.#etag } : undefined;
+  }
+
+  get #etag(): string {
+    return `"${this.version}"`;
   }
 }
 

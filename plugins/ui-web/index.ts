@@ -8,7 +8,7 @@ import {
   Transport,
   WaggleError,
 } from '#kernel';
-import { Assets } from './assets.js';
+import { AssetsOnDemand } from './assets.js';
 import { Board } from './board.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
@@ -22,20 +22,19 @@ export default definePlugin({
   config,
   requires: { transport: Transport },
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
-  async setup(ctx, { transport, streams, engine, overview }) {
-    const assets = await Assets.read();
-    const etag = `"${assets.version}"`;
+  setup(ctx, { transport, streams, engine, overview }) {
+    const assets = new AssetsOnDemand();
     const add = (route: Route) => ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    const addPage = (path: string, file: string, docs: RouteDocs) => {
-      const html = assets.page(file);
-      const headers = { ...pageHeaders, etag };
+    const addPage = (path: string, file: string, docs: RouteDocs) =>
       add({
         method: 'GET',
         path,
         docs,
-        handler: (request, reply) => sendTagged(request, reply, html, headers),
+        handler: async (request, reply) => {
+          const { html, etag } = (await assets.all).page(file);
+          sendTagged(request, reply, html, { ...pageHeaders, etag });
+        },
       });
-    };
 
     addPage('/ui', 'chat.html', chatDocs);
     addPage('/ui/', 'chat.html', chatDocs);
@@ -43,11 +42,11 @@ export default definePlugin({
       method: 'GET',
       path: '/ui/{version}/{folder}/{file}',
       docs: assetDocs,
-      handler: (request, reply) => {
+      handler: async (request, reply) => {
         const { version = '', folder = '', file = '' } = request.params;
-        const asset = assets.find(version, folder, file);
+        const asset = (await assets.all).find(version, folder, file);
         if (!asset) throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
-        const { body, type } = asset;
+        const { body, type, etag } = asset;
         sendTagged(request, reply, body, { ...assetHeaders, 'content-type': type, etag });
       },
     });
