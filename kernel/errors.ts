@@ -74,11 +74,11 @@ const clientErrors = {
     `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
-  CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
-    `this user has no conversation "${d.conversationId}"`,
   /** `model` where it failed because it has none of that name. */
   AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined }) =>
     `agent "${d.agent}" failed: ${d.why}`,
+  CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
+    `this user has no conversation "${d.conversationId}"`,
   STREAM_UNKNOWN: (d: { streamId: string }) => `no stream "${d.streamId}" is running`,
   STREAM_GONE: (d: { streamId: string }) =>
     `stream "${d.streamId}" can not be read any more, or never existed`,

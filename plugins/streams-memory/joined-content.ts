@@ -1,10 +1,9 @@
 import type { LogEntry } from '#kernel';
-import { ContentEntry, type ContentKind } from './log-entry.js';
+import { ContentEntry, type ContentKind, mergedChars } from './log-entry.js';
 
 const firstCapacity = 128;
 /** Longer pieces stay by themselves: to copy them would cost more than to keep them. */
 const pieceLimitChars = 256;
-const limitChars = 8 * 1024;
 
 /**
  * Neighbouring pieces of one kind, put together as they come. Outside the heap: tens of thousands of small strings a second
@@ -28,7 +27,7 @@ export class JoinedContent {
 
   /** Puts the next piece to the others; false when it does not belong to them, or there are enough. */
   add(next: LogEntry): boolean {
-    if (!JoinedContent.suits(next) || next.kind !== this.#kind || this.#length >= limitChars) return false;
+    if (!JoinedContent.suits(next) || next.kind !== this.#kind || this.#length >= mergedChars) return false;
     this.#add(next);
     return true;
   }

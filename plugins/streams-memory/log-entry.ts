@@ -1,5 +1,8 @@
 import type { LogEntry, StreamFrame } from '#kernel';
 
+/** Pieces are put together until they are this long. */
+export const mergedChars = 8 * 1024;
+
 type ContentType = 'streaming_token' | 'streaming_thinking';
 
 /** What all pieces of content of one type in one reply have in common. */
@@ -90,8 +93,8 @@ export function after(entry: LogEntry, position: number): LogEntry {
   return new ContentEntry(kind, missing > 0 ? content.slice(-missing) : '', entry.position);
 }
 
-/** The same text in fewer frames: neighbours of one kind become one, up to `limitChars` each. */
-export function merged(entries: readonly LogEntry[], limitChars: number): readonly LogEntry[] {
+/** The same text in fewer frames: neighbours of one kind become one, up to `mergedChars` each. */
+export function merged(entries: readonly LogEntry[]): readonly LogEntry[] {
   const result: LogEntry[] = [];
   let parts: string[] = [];
   let chars = 0;
@@ -102,7 +105,7 @@ export function merged(entries: readonly LogEntry[], limitChars: number): readon
     }
     parts.push(entry.content);
     chars += entry.content.length;
-    if (entries[index + 1]?.type === entry.type && chars < limitChars) continue;
+    if (entries[index + 1]?.type === entry.type && chars < mergedChars) continue;
     result.push(parts.length > 1 ? new ContentEntry(entry.kind, parts.join(''), entry.position) : entry);
     parts = [];
     chars = 0;

@@ -8,7 +8,6 @@ import {
 import { JoinedContent } from './joined-content.js';
 import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from './log-entry.js';
 
-const mergedFrameChars = 8 * 1024;
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
 /** Fewer pieces are not worth the way to where they are joined. */
@@ -116,7 +115,7 @@ export class ReplyLog {
     const { length } = this.#entries;
     for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
     const taken = this.#entries.slice(this.#foldedTo);
-    for (const entry of taken.length > 1 ? merged(taken, mergedFrameChars) : taken) {
+    for (const entry of taken.length > 1 ? merged(taken) : taken) {
       if (this.#joined?.add(entry)) continue;
       this.#settle();
       this.#entries[this.#foldedTo++] = entry;
@@ -239,7 +238,7 @@ class Reader implements ReplyReader {
     if (!this.#merge && behind <= mergeAboveFrames) return batch;
     // Until it has caught up.
     this.#merge = this.#at < this.#entries.length;
-    return merged(batch, mergedFrameChars);
+    return merged(batch);
   }
 
   #endOfBatch(): number {
