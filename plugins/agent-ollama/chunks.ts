@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { StreamChunk } from '#kernel';
-import { LineError } from './ndjson.js';
+import { ModelError, PieceError, type PieceReader, type StreamChunk } from '#kernel';
 
 /** The fields of a line of `/api/chat` that matter here (github.com/ollama/ollama/blob/main/docs/api.md). */
 interface ChatLine {
@@ -17,26 +16,27 @@ interface ChatLine {
   readonly eval_count?: unknown;
 }
 
-/** What the model itself reported as an error, in the middle of its answer. */
-export class ModelError extends Error {
-  override readonly name = 'ModelError';
-}
-
 /** Turns the lines of one answer into chunks. A line may carry thinking, text, tool calls and the end at once. */
-export class ChunkReader {
+export class ChunkReader implements PieceReader<ChatLine> {
   #toolCalls = 0;
+  #over = false;
 
-  /** Adds the chunks of `line` to `chunks`; true when it was the last line. @throws LineError, ModelError */
-  read(line: ChatLine, chunks: StreamChunk[]): boolean {
+  /** Whether `done` was given. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Adds the chunks of `line` to `chunks`. @throws PieceError, ModelError */
+  read(line: ChatLine, chunks: StreamChunk[]): void {
     if (line.error !== undefined)
       throw new ModelError(typeof line.error === 'string' ? line.error : 'it gave no reason');
     const { content = '', thinking = '', tool_calls: calls = [] } = line.message ?? {};
     if (typeof content !== 'string' || typeof thinking !== 'string' || !Array.isArray(calls))
-      throw new LineError('a field of a line has the wrong type');
+      throw new PieceError('a field of a line has the wrong type');
     if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
     if (content !== '') chunks.push({ type: 'text', content });
     for (const call of calls) chunks.push(this.#toolCall(call));
-    if (line.done !== true) return false;
+    if (line.done !== true) return;
     const reason = typeof line.done_reason === 'string' ? line.done_reason : 'stop';
     chunks.push({
       type: 'done',
@@ -44,7 +44,7 @@ export class ChunkReader {
       usage: { inputTokens: count(line.prompt_eval_count), outputTokens: count(line.eval_count) },
       ...(typeof line.model === 'string' && { model: line.model }),
     });
-    return true;
+    this.#over = true;
   }
 
   #toolCall(call: unknown): StreamChunk {
@@ -52,7 +52,7 @@ export class ChunkReader {
       readonly id?: unknown;
       readonly function?: { readonly name?: unknown; readonly arguments?: unknown };
     };
-    if (typeof called?.name !== 'string') throw new LineError('a tool call has no name');
+    if (typeof called?.name !== 'string') throw new PieceError('a tool call has no name');
     this.#toolCalls++;
     return {
       type: 'tool_call',

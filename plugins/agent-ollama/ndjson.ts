@@ -1,14 +1,7 @@
-/** A line that is not one JSON object in valid UTF-8, or is too long. */
-export class LineError extends Error {
-  override readonly name = 'LineError';
-}
+import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
 
-/** What one read gave. */
-export interface Lines {
-  readonly values: readonly Readonly<Record<string, unknown>>[];
-  /** What was wrong with the line after `values`. */
-  readonly error?: LineError;
-}
+/** One JSON object. */
+export type Line = Readonly<Record<string, unknown>>;
 
 const lineFeed = 10;
 
@@ -17,7 +10,7 @@ const tokenLine =
   /^\{"model":"[^"\\\p{Cc}]*","created_at":"[^"\\\p{Cc}]*","message":\{"role":"assistant","content":"([^"\\\p{Cc}]*)"\},"done":false\}$/u;
 
 /** Splits the bytes of NDJSON into objects. Whole lines are decoded, so a character that two reads share stays whole. */
-export class NdjsonSplitter {
+export class NdjsonSplitter implements PieceSplitter<Line> {
   readonly #limitBytes: number;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
   #held: Uint8Array[] = [];
@@ -28,7 +21,7 @@ export class NdjsonSplitter {
   }
 
   /** All lines that `chunk` completes. */
-  push(chunk: Uint8Array): Lines {
+  push(chunk: Uint8Array): Pieces<Line> {
     const end = chunk.lastIndexOf(lineFeed) + 1;
     if (end === 0) return this.#hold(chunk);
     const whole =
@@ -42,43 +35,43 @@ export class NdjsonSplitter {
   }
 
   /** The last line, where it has no line feed. */
-  end(): Lines {
+  end(): Pieces<Line> {
     const rest = Buffer.concat(this.#held);
     this.#held = [];
     this.#heldBytes = 0;
     return this.#parse(rest);
   }
 
-  #hold(piece: Uint8Array): Lines {
+  #hold(piece: Uint8Array): Pieces<Line> {
     this.#heldBytes += piece.length;
     if (this.#heldBytes > this.#limitBytes)
-      return { values: [], error: new LineError(`a line is longer than ${this.#limitBytes} bytes`) };
+      return { values: [], error: new PieceError(`a line is longer than ${this.#limitBytes} bytes`) };
     this.#held.push(piece);
     return { values: [] };
   }
 
-  #parse(bytes: Uint8Array): Lines {
-    const values: Readonly<Record<string, unknown>>[] = [];
+  #parse(bytes: Uint8Array): Pieces<Line> {
+    const values: Line[] = [];
     let text: string;
     try {
       text = this.#utf8.decode(bytes);
     } catch (cause) {
-      return { values, error: new LineError('a line is not valid UTF-8', { cause }) };
+      return { values, error: new PieceError('a line is not valid UTF-8', { cause }) };
     }
     for (const line of text.split('\n')) {
       if (line.length > this.#limitBytes)
-        return { values, error: new LineError(`a line is longer than ${this.#limitBytes} bytes`) };
+        return { values, error: new PieceError(`a line is longer than ${this.#limitBytes} bytes`) };
       if (line.trim() === '') continue;
       let value: unknown;
       try {
         const content = tokenLine.exec(line)?.[1];
         value = content === undefined ? JSON.parse(line) : { message: { content } };
       } catch (cause) {
-        return { values, error: new LineError('a line is not valid JSON', { cause }) };
+        return { values, error: new PieceError('a line is not valid JSON', { cause }) };
       }
       if (typeof value !== 'object' || value === null || Array.isArray(value))
-        return { values, error: new LineError('a line is not a JSON object') };
-      values.push(value as Readonly<Record<string, unknown>>);
+        return { values, error: new PieceError('a line is not a JSON object') };
+      values.push(value as Line);
     }
     return { values };
   }

@@ -28,7 +28,7 @@ export function bodyOf({ messages, options = {} }: ChatRequest, model: string): 
 }
 
 /** Asks. Who wants some effort of whatever model there is means one that can think: any other answers without. */
-export async function ask(
+export async function chat(
   client: Ollama,
   body: Streamed,
   effort: ChatOptions['reasoningEffort'],

@@ -1,13 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { StreamChunk, Usage } from '#kernel';
-import { EventError } from './events.js';
+import { ModelError, PieceError, type PieceReader, type StreamChunk, type Usage } from '#kernel';
 
 type Fields = Readonly<Record<string, unknown>>;
-
-/** What the server reported as an error, in the middle of its answer. */
-export class ModelError extends Error {
-  override readonly name = 'ModelError';
-}
 
 interface PartialCall {
   id: string;
@@ -16,7 +10,7 @@ interface PartialCall {
 }
 
 /** Turns the events of one answer into chunks. Tool calls come in pieces and leave whole. */
-export class ChunkReader {
+export class ChunkReader implements PieceReader<string> {
   readonly #calls = new Map<number, PartialCall>();
   #reason: string | undefined;
   #usage: Usage | undefined;
@@ -28,7 +22,7 @@ export class ChunkReader {
     return this.#over;
   }
 
-  /** Adds the chunks of one event's data, or of a whole answer, to `chunks`. @throws EventError, ModelError */
+  /** Adds the chunks of one event's data, or of a whole answer, to `chunks`. @throws PieceError, ModelError */
   read(data: string, chunks: StreamChunk[]): void {
     if (data === '[DONE]') {
       this.#reason ??= 'stop';
@@ -55,7 +49,7 @@ export class ChunkReader {
     if (this.#over || this.#reason === undefined) return;
     this.#over = true;
     for (const [, { id, name, arguments: args }] of [...this.#calls].sort(([a], [b]) => a - b)) {
-      if (name === '') throw new EventError('a tool call has no name');
+      if (name === '') throw new PieceError('a tool call has no name');
       // Some servers give none.
       const given = id || `call_${randomBytes(6).toString('hex')}`;
       chunks.push({ type: 'tool_call', id: given, name, arguments: argumentsOf(args) });
@@ -74,7 +68,7 @@ export class ChunkReader {
     const thinking = delta.reasoning_content ?? delta.reasoning ?? '';
     const calls = delta.tool_calls ?? [];
     if (typeof content !== 'string' || typeof thinking !== 'string' || !Array.isArray(calls))
-      throw new EventError('a field of an event has the wrong type');
+      throw new PieceError('a field of an event has the wrong type');
     if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
     if (content !== '') chunks.push({ type: 'text', content });
     for (const [place, piece] of calls.entries()) if (isFields(piece)) this.#piece(piece, place);
@@ -97,9 +91,9 @@ function parse(data: string): Fields {
   try {
     value = JSON.parse(data);
   } catch (cause) {
-    throw new EventError('an event is not valid JSON', { cause });
+    throw new PieceError('an event is not valid JSON', { cause });
   }
-  if (!isFields(value)) throw new EventError('an event is not a JSON object');
+  if (!isFields(value)) throw new PieceError('an event is not a JSON object');
   return value;
 }
 

@@ -1,39 +1,38 @@
-import type { IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
+import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
 
-/** An event that cannot be read. */
-export class EventError extends Error {
-  override readonly name = 'EventError';
-}
+/** Cuts the data of events out of a body (html.spec.whatwg.org/multipage/server-sent-events.html). */
+export class EventSplitter implements PieceSplitter<string> {
+  readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
+  readonly #parser;
+  #data: string[] = [];
+  #error: PieceError | undefined;
 
-/** What one read gave: the data of its events, and what was wrong after them. */
-export interface Events {
-  readonly data: readonly string[];
-  readonly error?: EventError;
-}
+  constructor(limitBytes: number) {
+    this.#parser = createParser({
+      maxBufferSize: limitBytes,
+      onEvent: ({ data }) => this.#data.push(data),
+      onError: ({ type }) => {
+        if (type === 'max-buffer-size-exceeded')
+          this.#error = new PieceError(`an event is longer than ${limitBytes} bytes`);
+      },
+    });
+  }
 
-/** The events of a body (html.spec.whatwg.org/multipage/server-sent-events.html), all of one read at once. */
-export async function* eventsOf(body: IncomingMessage, limitBytes: number): AsyncGenerator<Events> {
-  const utf8 = new TextDecoder('utf-8', { fatal: true });
-  let data: string[] = [];
-  let error: EventError | undefined;
-  const parser = createParser({
-    maxBufferSize: limitBytes,
-    onEvent: (event) => data.push(event.data),
-    onError: ({ type }) => {
-      if (type === 'max-buffer-size-exceeded')
-        error = new EventError(`an event is longer than ${limitBytes} bytes`);
-    },
-  });
-  // Not destroyed: its connection serves the next request.
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+  push(bytes: Uint8Array): Pieces<string> {
     try {
-      parser.feed(utf8.decode(chunk as Uint8Array, { stream: true }));
+      this.#parser.feed(this.#utf8.decode(bytes, { stream: true }));
     } catch (cause) {
-      error ??= new EventError('an event is not valid UTF-8', { cause });
+      this.#error ??= new PieceError('an event is not valid UTF-8', { cause });
     }
-    if (data.length === 0 && !error) continue;
-    yield error ? { data, error } : { data };
-    data = [];
+    const values = this.#data;
+    // Most reads bring some.
+    if (values.length > 0) this.#data = [];
+    return this.#error ? { values, error: this.#error } : { values };
+  }
+
+  /** By the rules of event streams what has no end does not count. */
+  end(): Pieces<string> {
+    return { values: [] };
   }
 }

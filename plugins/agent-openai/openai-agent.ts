@@ -1,122 +1,50 @@
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import {
   type AgentCall,
   type AgentHealth,
-  BaseAgent,
+  BodyPieces,
   type ChatRequest,
-  Exchange,
+  type Exchange,
   ExchangeError,
   isOk,
-  messageOf,
-  type StreamChunk,
-  WaggleError,
-  Watchdog,
+  type PieceReader,
+  type PieceSource,
+  UpstreamAgent,
 } from '#kernel';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { type Events, eventsOf } from './events.js';
-import { failureOf, refusalOf } from './failure.js';
+import { EventSplitter } from './events.js';
+import { refusalOf } from './failure.js';
 import { bodyOf } from './request.js';
-
-const bodyLimitBytes = 4 << 20;
-const modelsTtlMs = 30_000;
-const noModel = 'the model server lists no model; set model';
+import { WholeAnswer } from './whole-answer.js';
 
 /** Models behind any server that speaks OpenAI's API. */
-export class OpenAiAgent extends BaseAgent {
-  readonly name: string;
+export class OpenAiAgent extends UpstreamAgent<string> {
   readonly description = "Models on a server that speaks OpenAI's API";
   readonly provider = 'openai';
   readonly #config: Config;
-  readonly #base: URL;
-  readonly #connections: HttpAgent;
-  #models: { readonly names: readonly string[]; readonly at: number } | undefined;
 
   constructor(name: string, config: Config) {
-    super();
-    this.name = name;
+    const server = {
+      agent: name,
+      server: 'the model server',
+      url: new URL(config.baseUrl.replace(/\/*$/, '/')),
+      advice: 'start it or set baseUrl',
+      noModel: 'the model server lists no model; set model',
+    };
+    super(server, config);
     this.#config = config;
-    this.#base = new URL(config.baseUrl.replace(/\/*$/, '/'));
-    this.#connections =
-      this.#base.protocol === 'https:'
-        ? new HttpsAgent({ keepAlive: true })
-        : new HttpAgent({ keepAlive: true });
   }
 
-  /** Closes every connection. */
-  close(): void {
-    this.#connections.destroy();
-  }
-
-  /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED */
-  async *generateResponseStream(
-    request: ChatRequest,
-    { signal, logger, headers }: AgentCall,
-  ): AsyncGenerator<readonly StreamChunk[]> {
-    const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#config;
-    const watchdog = new Watchdog(signal);
-    const exchange = this.#exchange(watchdog.signal);
-    const reader = new ChunkReader();
-    try {
-      watchdog.watch(firstTokenTimeoutMs, 'until the first token');
-      const model = request.model ?? (await this.#preferredModel(watchdog.signal));
-      for await (const { data, error } of this.#ask(exchange, request, model, headers)) {
-        const batch: StreamChunk[] = [];
-        let failure: unknown = error;
-        try {
-          for (const each of data) if (!reader.over) reader.read(each, batch);
-        } catch (cause) {
-          failure = cause;
-        }
-        if (batch.length > 0) {
-          // What came before a broken event is good.
-          watchdog.pause();
-          yield batch;
-          watchdog.watch(tokenTimeoutMs, 'between two tokens');
-        }
-        if (reader.over) return;
-        if (failure) throw failure;
-      }
-      const rest: StreamChunk[] = [];
-      reader.end(rest);
-      if (!reader.over)
-        throw new WaggleError('AGENT_DISCONNECTED', { agent: this.name, why: 'it ended without an end' });
-      yield rest;
-    } catch (error) {
-      signal.throwIfAborted();
-      const { expired } = watchdog;
-      if (expired) throw new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error });
-      const failure = failureOf(this.name, error);
-      logger.debug({ err: failure }, 'the model server failed');
-      throw failure;
-    } finally {
-      watchdog.stop();
-      await exchange.close(reader.over);
-    }
-  }
-
-  /** Healthy when the server lists its models, and there is one to ask. */
-  async health(signal: AbortSignal): Promise<AgentHealth> {
-    try {
-      const models = await this.#listed(signal);
-      if (models.length > 0 || this.#config.model !== '') return { healthy: true, models };
-      return { healthy: false, detail: noModel, models };
-    } catch (error) {
-      return { healthy: false, detail: messageOf(failureOf(this.name, error)) };
-    }
-  }
-
-  /** The events of an answer; one that is not streamed is a single event. */
-  async *#ask(
+  /** Its pieces are the data of events; an answer that is not streamed is a single one. */
+  protected async ask(
     exchange: Exchange,
     request: ChatRequest,
     model: string,
     headers: AgentCall['headers'],
-  ): AsyncGenerator<Events> {
-    const field = this.#base.hostname === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
-    const body = JSON.stringify(bodyOf(request, model, field));
-    const response = await exchange.send(new URL('chat/completions', this.#base), {
+  ): Promise<PieceSource<string>> {
+    const { url } = this.server;
+    const field = url.hostname === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
+    const response = await exchange.send(new URL('chat/completions', url), {
       method: 'POST',
       headers: {
         ...headers,
@@ -124,45 +52,40 @@ export class OpenAiAgent extends BaseAgent {
         accept: 'text/event-stream',
         'content-type': 'application/json',
       },
-      body,
+      body: JSON.stringify(bodyOf(request, model, field)),
     });
-    if (!isOk(response)) throw await this.#refusal(exchange, response, model);
-    if (!/^application\/json\b/.test(response.headers['content-type'] ?? ''))
-      return yield* eventsOf(response, this.#config.eventLimitBytes);
-    yield { data: [await exchange.text(response)] };
+    if (!isOk(response)) throw refusalOf(this.server, response, await exchange.text(response), model);
+    if (/^application\/json\b/.test(response.headers['content-type'] ?? ''))
+      return new WholeAnswer(await exchange.text(response));
+    return new BodyPieces(response, new EventSplitter(this.#config.eventLimitBytes));
   }
 
-  async #refusal(exchange: Exchange, response: IncomingMessage, model: string): Promise<WaggleError> {
-    return refusalOf(this.name, response, await exchange.text(response), model);
+  protected reader(): PieceReader<string> {
+    return new ChunkReader();
+  }
+
+  protected async list(signal: AbortSignal): Promise<readonly string[]> {
+    const exchange = this.exchange(signal);
+    const response = await exchange.send(new URL('models', this.server.url), { headers: this.#headers });
+    const text = await exchange.text(response);
+    if (!isOk(response)) throw refusalOf(this.server, response, text, '');
+    return idsIn(text);
+  }
+
+  /** The configured model, else the first that the server lists. */
+  protected async preferredModel(signal: AbortSignal): Promise<string | undefined> {
+    return this.#config.model || (await this.models.known(signal))[0];
+  }
+
+  protected async check(signal: AbortSignal): Promise<AgentHealth> {
+    const models = await this.models.ask(signal);
+    if (models.length > 0 || this.#config.model !== '') return { healthy: true, models };
+    return { healthy: false, detail: this.server.noModel, models };
   }
 
   get #headers(): Readonly<Record<string, string>> {
     const { apiKey } = this.#config;
     return apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
-  }
-
-  #exchange(signal: AbortSignal): Exchange {
-    const { connectTimeoutMs } = this.#config;
-    return new Exchange(this.#connections, { connectTimeoutMs, bodyLimitBytes }, signal);
-  }
-
-  async #preferredModel(signal: AbortSignal): Promise<string> {
-    const { model } = this.#config;
-    if (model !== '') return model;
-    const known = this.#models;
-    const isFresh = known && performance.now() - known.at < modelsTtlMs;
-    const [first] = isFresh ? known.names : await this.#listed(signal);
-    if (first) return first;
-    throw new WaggleError('AGENT_UNAVAILABLE', { agent: this.name, why: noModel });
-  }
-
-  async #listed(signal: AbortSignal): Promise<readonly string[]> {
-    const exchange = this.#exchange(signal);
-    const response = await exchange.send(new URL('models', this.#base), { headers: this.#headers });
-    if (!isOk(response)) throw await this.#refusal(exchange, response, '');
-    const names = idsIn(await exchange.text(response));
-    this.#models = { names, at: performance.now() };
-    return names;
   }
 }
 

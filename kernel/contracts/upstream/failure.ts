@@ -1,5 +1,6 @@
 import { WaggleError } from '../../errors.js';
 import { ExchangeError } from './exchange.js';
+import { ModelError, PieceError } from './pieces.js';
 
 const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
@@ -14,10 +15,14 @@ export interface Upstream {
   readonly advice: string;
 }
 
-/** The catalogue's error for whatever went wrong on the way to a model server. Bodies and addresses stay out of its message. */
-export function connectionFailure({ agent, server, advice }: Upstream, cause: unknown): WaggleError {
+/** The catalogue's error for whatever went wrong between us and a model server. Bodies and addresses stay out of its message. */
+export function upstreamFailure({ agent, server, advice }: Upstream, cause: unknown): WaggleError {
   if (cause instanceof WaggleError) return cause;
   const options = { cause };
+  if (cause instanceof PieceError)
+    return new WaggleError('AGENT_PROTOCOL', { agent, why: cause.message }, options);
+  if (cause instanceof ModelError)
+    return new WaggleError('AGENT_FAILED', { agent, why: oneLine(cause.message) }, options);
   const code = cause instanceof ExchangeError ? cause.code : ((cause as NodeJS.ErrnoException)?.code ?? '');
   if (unreachable.test(code)) {
     const why = `${server} cannot be reached (${code}); ${advice}`;

@@ -1,26 +1,26 @@
 import type { IncomingMessage } from 'node:http';
-import { type Lines, NdjsonSplitter } from './ndjson.js';
+import type { PieceSource, PieceSplitter, Pieces } from './pieces.js';
 
-interface Waiting {
-  resolve(lines: Lines | undefined): void;
+interface Waiting<Piece> {
+  resolve(pieces: Pieces<Piece> | undefined): void;
   reject(error: Error): void;
 }
 
 /**
- * The lines of a body, pulled: each call gives all that one read has brought. Over events, because the iterator of Node's
+ * The pieces of a body, pulled: each call gives all that one read has brought. Over events, because the iterator of Node's
  * streams costs several promises and a turn for each read. The body is not destroyed: its connection serves the next request.
  */
-export class BodyLines {
+export class BodyPieces<Piece> implements PieceSource<Piece> {
   readonly #body: IncomingMessage;
-  readonly #splitter: NdjsonSplitter;
-  #ready: Lines[] = [];
-  #waiting: Waiting | undefined;
+  readonly #splitter: PieceSplitter<Piece>;
+  #ready: Pieces<Piece>[] = [];
+  #waiting: Waiting<Piece> | undefined;
   #ended = false;
   #error: Error | undefined;
 
-  constructor(body: IncomingMessage, lineLimitBytes: number) {
+  constructor(body: IncomingMessage, splitter: PieceSplitter<Piece>) {
     this.#body = body;
-    this.#splitter = new NdjsonSplitter(lineLimitBytes);
+    this.#splitter = splitter;
     body
       .on('data', this.#onData)
       .on('end', this.#onEnd)
@@ -29,7 +29,7 @@ export class BodyLines {
   }
 
   /** Undefined at the end. @throws what has become of the connection */
-  next(): Promise<Lines | undefined> {
+  next(): Promise<Pieces<Piece> | undefined> {
     const ready = this.#ready.shift();
     if (ready) return Promise.resolve(ready);
     if (this.#error) return Promise.reject(this.#error);
@@ -47,8 +47,8 @@ export class BodyLines {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
-    const lines = this.#splitter.push(chunk);
-    if (lines.values.length > 0 || lines.error) this.#give(lines);
+    const pieces = this.#splitter.push(chunk);
+    if (pieces.values.length > 0 || pieces.error) this.#give(pieces);
   };
 
   readonly #onEnd = (): void => {
@@ -64,11 +64,11 @@ export class BodyLines {
     if (!this.#ended) this.#fail(new Error('the connection was closed before the end'));
   };
 
-  #give(lines: Lines): void {
+  #give(pieces: Pieces<Piece>): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting) waiting.resolve(lines);
-    else this.#ready.push(lines);
+    if (waiting) waiting.resolve(pieces);
+    else this.#ready.push(pieces);
     // Pulling is the back-pressure.
     if (!waiting && !this.#ended) this.#body.pause();
   }

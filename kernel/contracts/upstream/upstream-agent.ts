@@ -1,0 +1,155 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { messageOf, WaggleError } from '../../errors.js';
+import { type AgentCall, type AgentHealth, BaseAgent, type ChatRequest, type StreamChunk } from '../agent.js';
+import { Exchange } from './exchange.js';
+import { type Upstream, upstreamFailure } from './failure.js';
+import { ModelList } from './model-list.js';
+import type { PieceReader, PieceSource } from './pieces.js';
+import { Watchdog } from './watchdog.js';
+
+const bodyLimitBytes = 4 << 20;
+
+/** The model server that an agent asks. */
+export interface ModelServer extends Upstream {
+  readonly url: URL;
+  /** Why it cannot answer when it has no model, and what to do: `Ollama has no model; run "ollama pull llama3.2"`. */
+  readonly noModel: string;
+}
+
+/** How long an agent waits for its model server. */
+export interface UpstreamTimeouts {
+  readonly connectTimeoutMs: number;
+  /** Until the first token. */
+  readonly firstTokenTimeoutMs: number;
+  /** Between two tokens. */
+  readonly tokenTimeoutMs: number;
+}
+
+/**
+ * An agent that asks a model server over HTTP, for you to extend. It has the connections, the time limits, the list of models,
+ * the end of every socket and the failures; what you write is how that server is asked (`ask`), how a piece of its answer is
+ * read (`reader`), and which models it has (`list`, `preferredModel`, `check`). Whoever creates it calls `close`.
+ */
+export abstract class UpstreamAgent<Piece> extends BaseAgent {
+  readonly name: string;
+  protected readonly server: ModelServer;
+  protected readonly models: ModelList;
+  readonly #timeouts: UpstreamTimeouts;
+  readonly #connections: HttpAgent;
+
+  constructor(server: ModelServer, timeouts: UpstreamTimeouts) {
+    super();
+    this.name = server.agent;
+    this.server = server;
+    this.models = new ModelList((signal) => this.list(signal), timeouts.connectTimeoutMs);
+    this.#timeouts = timeouts;
+    this.#connections =
+      server.url.protocol === 'https:'
+        ? new HttpsAgent({ keepAlive: true })
+        : new HttpAgent({ keepAlive: true });
+  }
+
+  /** Sends the request; resolves with the answer when that has begun. `headers` go along. @throws whatever `failureOf` knows */
+  protected abstract ask(
+    exchange: Exchange,
+    request: ChatRequest,
+    model: string,
+    headers: AgentCall['headers'],
+  ): Promise<PieceSource<Piece>>;
+
+  /** What reads the pieces of one answer. */
+  protected abstract reader(): PieceReader<Piece>;
+
+  /** The names of the models that the server has. `models` remembers them. */
+  protected abstract list(signal: AbortSignal): Promise<readonly string[]>;
+
+  /** The model that answers a request that names none, mostly one of `models.known`; empty when there is none. */
+  protected abstract preferredModel(signal: AbortSignal): Promise<string | undefined>;
+
+  /** What `health` says of a server that answers. `models.ask` tells which models there are now. */
+  protected abstract check(signal: AbortSignal): Promise<AgentHealth>;
+
+  /** The catalogue's error for whatever went wrong. Override it for what only this server throws. */
+  protected failureOf(cause: unknown): WaggleError {
+    return upstreamFailure(this.server, cause);
+  }
+
+  /** One more request to the server. Who reads its body to the end need not close it. */
+  protected exchange(signal: AbortSignal): Exchange {
+    const { connectTimeoutMs } = this.#timeouts;
+    return new Exchange(this.#connections, { connectTimeoutMs, bodyLimitBytes }, signal);
+  }
+
+  /** Closes every connection. */
+  close(): void {
+    this.models.close();
+    this.#connections.destroy();
+  }
+
+  /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED */
+  async *generateResponseStream(
+    request: ChatRequest,
+    { signal, logger, headers }: AgentCall,
+  ): AsyncGenerator<readonly StreamChunk[]> {
+    const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
+    const watchdog = new Watchdog(signal);
+    const exchange = this.exchange(watchdog.signal);
+    const reader = this.reader();
+    let source: PieceSource<Piece> | undefined;
+    try {
+      watchdog.watch(firstTokenTimeoutMs, 'until the first token');
+      const model = request.model ?? (await this.#preferred(watchdog.signal));
+      source = await this.ask(exchange, request, model, headers);
+      for (let read = await source.next(); read; read = await source.next()) {
+        const { values, error } = read;
+        const batch: StreamChunk[] = [];
+        let failure: unknown = error;
+        try {
+          for (const piece of values) if (!reader.over) reader.read(piece, batch);
+        } catch (cause) {
+          failure = cause;
+        }
+        if (batch.length > 0) {
+          // What came before a broken piece is good.
+          watchdog.pause();
+          yield batch;
+          watchdog.watch(tokenTimeoutMs, 'between two tokens');
+        }
+        if (reader.over) return;
+        if (failure) throw failure;
+      }
+      const rest: StreamChunk[] = [];
+      reader.end?.(rest);
+      if (!reader.over)
+        throw new WaggleError('AGENT_DISCONNECTED', { agent: this.name, why: 'its answer has no end' });
+      yield rest;
+    } catch (error) {
+      signal.throwIfAborted();
+      const { expired } = watchdog;
+      if (expired) throw new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error });
+      const failure = this.failureOf(error);
+      logger.debug({ err: failure }, 'the model server failed');
+      throw failure;
+    } finally {
+      watchdog.stop();
+      source?.stop();
+      await exchange.close(reader.over);
+    }
+  }
+
+  /** Healthy when the server answers and has a model. */
+  async health(signal: AbortSignal): Promise<AgentHealth> {
+    try {
+      return await this.check(signal);
+    } catch (error) {
+      return { healthy: false, detail: messageOf(this.failureOf(error)) };
+    }
+  }
+
+  async #preferred(signal: AbortSignal): Promise<string> {
+    const model = await this.preferredModel(signal);
+    if (model) return model;
+    throw new WaggleError('AGENT_UNAVAILABLE', { agent: this.name, why: this.server.noModel });
+  }
+}
