@@ -30,6 +30,8 @@ export class BodyPieces<Piece> implements PieceSource<Piece> {
 
   /** Undefined at the end. @throws what has become of the connection */
   next(): Promise<Pieces<Piece> | undefined> {
+    // What has come meanwhile comes as one.
+    if (this.#ready.length === 0 && this.#body.isPaused()) this.#body.read();
     const ready = this.#ready.shift();
     if (ready) return Promise.resolve(ready);
     if (this.#error) return Promise.reject(this.#error);

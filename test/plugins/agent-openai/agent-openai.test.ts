@@ -1,309 +1,70 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Chat, type ChatRequest, chunksOf, definePlugin, Kernel, type StreamChunk } from '#kernel';
+import { Chat, definePlugin, Kernel } from '#kernel';
 import { type Config, config } from '../../../plugins/agent-openai/config.js';
 import agentOpenai from '../../../plugins/agent-openai/index.js';
 import { OpenAiAgent } from '../../../plugins/agent-openai/openai-agent.js';
-import { agentContract } from '../../contracts/agent.contract.js';
+import { upstreamAgentContract } from '../../contracts/upstream-agent.contract.js';
 import type { FakeOllama, FakeOllamaOptions } from '../../support/fake-ollama/index.js';
 import { startFakeOpenAi } from '../../support/fake-openai.js';
 import { startHive } from '../../support/hive.js';
+import { startHttpServer } from '../../support/http-server.js';
 import { silentLogger } from '../../support/kernel.js';
+import { hello, wholeAnswer } from '../../support/whole-answer.js';
 
-const logger = pino({ level: 'silent' });
 const apiKey = 'sk-very-secret';
-const ask = (model?: string): ChatRequest => ({
-  id: 'q',
-  messages: [{ role: 'user', content: 'Hallo' }],
-  ...(model && { model }),
-});
 
-async function start(options: Partial<Config> = {}, fakeOptions: FakeOllamaOptions = {}) {
-  const { fake, baseUrl } = await startFakeOpenAi(fakeOptions);
-  const agent = new OpenAiAgent('openai', config.parse({ baseUrl, apiKey, ...options }));
-  return { fake, agent };
-}
-
-agentContract('agent-openai', async () => {
-  const { fake, agent } = await start();
-  return {
-    agent,
-    request: ask('llama3.2'),
-    slowRequest: ask('slow-tokens?ms=20&n=1000'),
-    dispose: async () => {
-      agent.close();
-      await fake.close();
-    },
-  };
+upstreamAgentContract('agent-openai', {
+  create: (url, options) =>
+    new OpenAiAgent('openai', config.parse({ baseUrl: `${url}/v1`, apiKey, ...options })),
+  chatPath: '/v1/chat/completions',
+  listPath: '/v1/models',
+  advice: 'baseUrl',
+  noModel: 'set model',
+  alsoWhole: ['done-reason-only'],
+  // By the rules of event streams what has no end does not count.
+  alsoFailing: [['half-line', 'AGENT_DISCONNECTED']],
 });
 
 describe('agent-openai', () => {
   let fake: FakeOllama;
   let agent: OpenAiAgent;
 
-  const restart = async (options: Partial<Config>, fakeOptions: FakeOllamaOptions = {}) => {
-    agent.close();
-    await fake.close();
-    ({ fake, agent } = await start(options, fakeOptions));
+  const start = async (options: Partial<Config> = {}, fakeOptions: FakeOllamaOptions = {}) => {
+    const { fake: started, baseUrl } = await startFakeOpenAi(fakeOptions);
+    fake = started;
+    agent = new OpenAiAgent('openai', config.parse({ baseUrl, apiKey, ...options }));
   };
-  beforeEach(async () => {
-    ({ fake, agent } = await start());
-  });
-  afterEach(async () => {
+  const stop = async () => {
     agent.close();
     await fake.close();
-  });
+  };
+  beforeEach(() => start());
+  afterEach(stop);
 
-  /** All chunks, and the error that the stream ended with. */
-  const collect = async (
-    request: ChatRequest | string | undefined,
-    signal = new AbortController().signal,
-    asked = agent,
-  ) => {
-    const chunks: StreamChunk[] = [];
-    let error: unknown;
-    try {
-      const whole = typeof request === 'object' ? request : ask(request);
-      for await (const batch of asked.generateResponseStream(whole, { signal, logger }))
-        chunks.push(...chunksOf(batch));
-    } catch (cause) {
-      error = cause;
-    }
-    const join = (type: 'text' | 'thinking') =>
-      chunks.map((chunk) => (chunk.type === type ? chunk.content : '')).join('');
-    return { chunks, text: join('text'), thinking: join('thinking'), last: chunks.at(-1), error };
-  };
   /** What a server answers that says just this. */
   const answered = async (body: string, type = 'text/event-stream') => {
-    const server = createServer((request, response) => {
+    const server = await startHttpServer((request, response) => {
       request.resume();
       response.setHeader('content-type', type);
       response.end(body);
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    const other = new OpenAiAgent('other', config.parse({ baseUrl: `http://127.0.0.1:${port}/v1` }));
-    const result = await collect('m', undefined, other);
+    });
+    const other = new OpenAiAgent('other', config.parse({ baseUrl: `${server.url}/v1` }));
+    const result = await wholeAnswer(other, hello('m'));
     other.close();
-    server.close();
-    await once(server, 'close');
+    await server.close();
     return result;
   };
 
-  it.each([
-    'normal',
-    'bytewise',
-    'bytewise?split=emoji',
-    'burst',
-    'no-last-newline',
-    'escapes',
-    'thinking',
-    'done-text',
-    'early-headers?t=5',
-    'slow-headers?t=5',
-    'odd-lines?kind=blank',
-    'odd-lines?kind=crlf',
-    'done-reason-only',
-  ])('passes on every character of %s', async (model) => {
-    const { text, thinking, last, error } = await collect(model);
-    expect(error).toBeUndefined();
-    expect(text).toBe(fake.expectedText(model));
-    expect(thinking).toBe(model === 'thinking' ? fake.expectedThinking(model) : '');
-    expect(last).toMatchObject({ type: 'done', reason: 'stop' });
+  it('says when to try again', async () => {
+    const errorOf = async (model: string) => (await wholeAnswer(agent, hello(model))).error;
+    expect(await errorOf('http-503?retry=7')).toMatchObject({ retryAfterMs: 7000 });
+    expect(await errorOf('http-429?retry=7000')).toMatchObject({ retryAfterMs: 30_000 });
   });
 
-  it('takes an event of half a megabyte', async () => {
-    const { text, error } = await collect('huge-line?bytes=500000&whole=1');
-    expect(error).toBeUndefined();
-    expect(text.length).toBeGreaterThan(499_000);
-  });
-
-  it('gives what came in one read as one array', async () => {
-    const sizes: number[] = [];
-    const { signal } = new AbortController();
-    for await (const batch of agent.generateResponseStream(ask('burst?n=1000'), { signal, logger }))
-      sizes.push(batch.length);
-    expect(sizes.reduce((sum, size) => sum + size)).toBe(1001);
-    expect(sizes.length).toBeLessThan(100);
-  });
-
-  it('says why the model stopped, and what it used', async () => {
-    expect((await collect('length')).last).toMatchObject({ type: 'done', reason: 'length' });
-    const { last } = await collect('normal?n=7');
-    expect(last?.type === 'done' && last.usage?.outputTokens).toBe(7);
-  });
-
-  it.each(['tool-early?calls=2', 'tool-late', 'tool-late?id=0'])(
-    'puts the pieces of the tool calls of %s together',
-    async (model) => {
-      const { chunks, last, error } = await collect(model);
-      expect(error).toBeUndefined();
-      const calls = chunks.filter((chunk) => chunk.type === 'tool_call');
-      expect(calls).toHaveLength(model.includes('calls=2') ? 2 : 1);
-      for (const call of calls)
-        expect(call).toEqual({
-          type: 'tool_call',
-          id: expect.stringMatching(/^call_/),
-          name: 'get_weather',
-          arguments: { city: 'Rome' },
-        });
-      expect(last).toMatchObject({ type: 'done', reason: 'tool_calls' });
-    },
-  );
-
-  it.each([
-    ['no-done', 'AGENT_DISCONNECTED'],
-    ['no-done?k=0', 'AGENT_DISCONNECTED'],
-    ['reset', 'AGENT_DISCONNECTED'],
-    ['reset?mid=1', 'AGENT_DISCONNECTED'],
-    ['fin-cut', 'AGENT_DISCONNECTED'],
-    // By the rules of event streams what has no end does not count.
-    ['half-line', 'AGENT_DISCONNECTED'],
-    ['malformed', 'AGENT_PROTOCOL'],
-    ['bad-utf8', 'AGENT_PROTOCOL'],
-    ['odd-lines?kind=null', 'AGENT_PROTOCOL'],
-    ['odd-lines?kind=array', 'AGENT_PROTOCOL'],
-    ['odd-lines?kind=number', 'AGENT_PROTOCOL'],
-    ['huge-line?bytes=3000000', 'AGENT_PROTOCOL'],
-    ['html-200', 'AGENT_PROTOCOL'],
-    ['redirect', 'AGENT_PROTOCOL'],
-    ['not-http', 'AGENT_PROTOCOL'],
-    ['error-line', 'AGENT_FAILED'],
-    ['error-line?object=1', 'AGENT_FAILED'],
-    ['error-first', 'AGENT_FAILED'],
-    ['http-400', 'AGENT_FAILED'],
-    ['http-404', 'AGENT_FAILED'],
-    ['no-such-model', 'AGENT_FAILED'],
-    ['http-502-html', 'AGENT_FAILED'],
-    ['http-403-empty', 'AGENT_FAILED'],
-    ['http-401-ndjson', 'AGENT_FAILED'],
-    ['http-429', 'AGENT_UNAVAILABLE'],
-    ['http-503', 'AGENT_UNAVAILABLE'],
-  ])('reports %s as %s, once asked, with no made-up end and nothing printed', async (model, code) => {
-    const { chunks, text, error } = await collect(model);
-    expect(error).toMatchObject({ code });
-    expect(chunks.some((chunk) => chunk.type === 'done')).toBe(false);
-    expect(fake.expectedText(model).startsWith(text)).toBe(true);
-    expect(String((error as Error).message)).not.toMatch(/<|127\.0\.0\.1|\bat \/|secret/);
-    expect(fake.requests).toHaveLength(1);
-  });
-
-  it('keeps the tokens that came before a broken event', async () => {
-    const { text } = await collect('malformed?k=3');
-    expect(text).toBe(fake.expectedTokens('malformed?k=3').slice(0, 3).join(''));
-  });
-
-  it('says which model there is not, and when to try again', async () => {
-    expect((await collect('no-such-model')).error).toMatchObject({ details: { model: 'no-such-model' } });
-    expect((await collect('http-503?retry=7')).error).toMatchObject({ retryAfterMs: 7000 });
-    expect((await collect('http-429?retry=7000')).error).toMatchObject({ retryAfterMs: 30_000 });
-  });
-
-  it.each([
-    ['silent', 'until the first token'],
-    ['early-headers?t=60000', 'until the first token'],
-    ['stall?k=3', 'between two tokens'],
-  ])('gives up on %s in time and closes its socket', async (model, phase) => {
-    await restart({ firstTokenTimeoutMs: 100, tokenTimeoutMs: 100 });
-    const { error } = await collect(model);
-    expect(error).toMatchObject({ code: 'AGENT_TIMEOUT', details: { phase } });
-    const record = await fake.waitFor((each) => each.atMs.peerClosed !== undefined);
-    expect(record.endedBy).toBe('peer');
-  });
-
-  it('is not hurried by a reader that takes its time', async () => {
-    await restart({ tokenTimeoutMs: 300 });
-    const model = 'slow-tokens?ms=50&n=20';
-    const { signal } = new AbortController();
-    let text = '';
-    let batches = 0;
-    for await (const batch of agent.generateResponseStream(ask(model), { signal, logger })) {
-      for (const chunk of chunksOf(batch)) if (chunk.type === 'text') text += chunk.content;
-      // Longer than the model may take, and while it has more to say.
-      if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 400));
-    }
-    expect(text).toBe(fake.expectedText(model));
-  });
-
-  it.each(['silent', 'slow-headers?t=60000', 'stall?k=2', 'endless'])(
-    'closes the socket of %s before an aborted call ends',
-    async (model) => {
-      const abort = new AbortController();
-      const asked = fake.waitFor((record) => record.mode !== undefined);
-      const collected = collect(model, abort.signal);
-      await asked;
-      abort.abort();
-      await collected;
-      const record = await fake.waitFor((each) => each.atMs.peerClosed !== undefined);
-      expect(record.endedBy).toBe('peer');
-      expect(record.linesAfterClose).toBe(0);
-    },
-  );
-
-  it('closes the socket when its reader leaves in the middle', async () => {
-    const { signal } = new AbortController();
-    for await (const _ of agent.generateResponseStream(ask('endless'), { signal, logger })) break;
-    const record = await fake.waitFor((each) => each.atMs.peerClosed !== undefined);
-    expect(record.endedBy).toBe('peer');
-  });
-
-  it('takes its connection up again for the next request', async () => {
-    for (let request = 0; request < 6; request++) await collect('normal');
-    expect(new Set(fake.requests.map((record) => record.connection)).size).toBeLessThanOrEqual(2);
-  });
-
-  it('asks once more when an idle connection had died, and answers', async () => {
-    await collect('normal');
-    const { text, error } = await collect('stale-keepalive');
-    expect(error).toBeUndefined();
-    expect(text).toBe(fake.expectedText('stale-keepalive'));
-  });
-
-  it('ends once after the end, whatever follows', async () => {
-    for (const model of ['done-open', 'done-open?more=3', 'done-open?junk=1']) {
-      const { text, error, chunks } = await collect(model);
-      expect(error).toBeUndefined();
-      expect(text).toBe(fake.expectedText(model));
-      expect(chunks.filter((chunk) => chunk.type === 'done')).toHaveLength(1);
-    }
-    agent.close();
-    await fake.waitForOpenSockets(0);
-  });
-
-  it('says that nothing listens', async () => {
-    await fake.close();
-    expect((await collect('llama3.2')).error).toMatchObject({ code: 'AGENT_UNAVAILABLE' });
-    const health = await agent.health(new AbortController().signal);
-    expect(health).toMatchObject({ healthy: false, detail: expect.stringContaining('baseUrl') });
-    ({ fake } = await startFakeOpenAi());
-  });
-
-  it('is healthy with a model, and not without', async () => {
-    const { signal } = new AbortController();
-    expect(await agent.health(signal)).toMatchObject({
-      healthy: true,
-      models: expect.arrayContaining(['gemma2:2b']),
-    });
-    await restart({}, { models: [] });
-    expect(await agent.health(signal)).toMatchObject({ healthy: false });
-    expect((await collect(undefined)).error).toMatchObject({ code: 'AGENT_UNAVAILABLE' });
-    await restart({ model: 'm' }, { models: [] });
-    expect(await agent.health(signal)).toMatchObject({ healthy: true });
-  });
-
-  it.each([
-    [{ model: 'gemma2:2b' }, 'gemma2:2b'],
-    [{}, 'llama3.2:latest'],
-  ])('with %j it asks %s when the request names no model', async (options, model) => {
-    await restart(options);
-    await collect(undefined);
-    await collect(undefined);
-    const asked = fake.requests.filter((record) => record.path === '/v1/chat/completions');
-    expect(asked.map((record) => record.model)).toEqual([model, model]);
-    expect(fake.requests.length - asked.length).toBeLessThanOrEqual(1);
+  it('is healthy without a list where a model is configured', async () => {
+    await stop();
+    await start({ model: 'm' }, { models: [] });
+    expect(await agent.health(new AbortController().signal)).toMatchObject({ healthy: true });
   });
 
   it('sends everything by its name there, and its key to nobody else', async () => {
@@ -323,7 +84,7 @@ describe('agent-openai', () => {
       toolChoice: { name: 'look' },
     };
     const call = { id: 'call_1', name: 'look', arguments: { closer: true } };
-    await collect({
+    await wholeAnswer(agent, {
       id: 'q',
       model: 'llama3.2',
       options,
@@ -370,8 +131,9 @@ describe('agent-openai', () => {
       tools: [{ type: 'function', function: tool }],
       tool_choice: { type: 'function', function: { name: 'look' } },
     });
-    await restart({ apiKey: '' });
-    await collect('llama3.2');
+    await stop();
+    await start({ apiKey: '' });
+    await wholeAnswer(agent, hello('llama3.2'));
     expect(fake.requests[0]?.headers).not.toHaveProperty('authorization');
     expect(Object.keys(fake.requests[0]?.body as object)).toEqual([
       'model',
