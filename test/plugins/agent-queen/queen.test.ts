@@ -13,6 +13,7 @@ import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
+import { agentContract } from '../../contracts/agent.contract.js';
 import { call, done, ScriptedAgent, type Step, text } from '../../support/agents.js';
 
 function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) {
@@ -66,6 +67,21 @@ async function collect(answer: (write: (batch: Batch) => void) => Promise<void>)
   const agents = chunks.filter((chunk) => chunk.type === 'agent');
   return { chunks, words, agents, error };
 }
+
+agentContract('agent-queen', async () => {
+  const heedless = new ScriptedAgent('a');
+  heedless.generateResponseStream = async function* ({ id }) {
+    for (let word = 0; word < (id === 'slow' ? 200 : 2); word++) yield text(`${word} `);
+    yield done;
+  };
+  const ask = (id: string) => ({ id, messages: [{ role: 'user' as const, content: 'Hi' }] });
+  return {
+    agent: court([heedless]).queen,
+    request: ask('quick'),
+    slowRequest: ask('slow'),
+    dispose: () => {},
+  };
+});
 
 describe('the Queen', () => {
   it('lets the first candidate answer and says who it is', async () => {
