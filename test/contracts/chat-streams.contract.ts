@@ -9,6 +9,7 @@ import {
   type LogEntry,
   Registry,
   type Reply,
+  type ReplyReader,
   type StreamChunk,
   type StreamFrame,
   type Timings,
@@ -71,6 +72,31 @@ async function untilAhead(reply: Reply, ahead: number): Promise<void> {
 /** Resolves when the reply has ended, without reading it. */
 async function ended(reply: Reply): Promise<void> {
   while (!reply.ended) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Readers are woken in the turn after the one in which something was said. */
+async function untilWoken(): Promise<void> {
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+}
+
+/** A letter for the type of each code unit. */
+const unitTypes = (type: string, content: string) => (type === 'text' ? 'x' : 'h').repeat(content.length);
+
+/** What a reader gives to a listener who takes it as soon as it is there, batch by batch. */
+async function* listening(reader: ReplyReader): AsyncGenerator<readonly LogEntry[]> {
+  const batches: (readonly LogEntry[])[] = [];
+  const over = new Promise<void>((resolve) => {
+    const readable = () => {
+      let batch = reader.take();
+      for (; batch && batch.length > 0; batch = reader.take()) batches.push(batch);
+      if (!batch) resolve();
+    };
+    reader.onReadable({ readable });
+    readable();
+  });
+  await over;
+  yield* batches;
 }
 
 /** Batches that somebody else puts in, for an agent to yield. */
@@ -801,25 +827,30 @@ export function chatStreamsContract(name: string, create: Create): void {
       expect(streams.figures.readers).toBe(0);
     });
 
-    it('whatever happens in whatever order, each reader gets exactly the text after its position, and one end', async () => {
+    it('whatever happens in whatever order, each reader gets exactly the content after its position, and one end', async () => {
+      const way = fc.constantFrom('pull', 'listen', 'listen', 'listen');
       const step = fc.oneof(
         {
           weight: 4,
           arbitrary: fc.record({
             say: fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 6 }), {
               minLength: 1,
-              maxLength: 4,
+              maxLength: 6,
             }),
+            as: fc.constantFrom('text', 'text', 'thinking'),
           }),
         },
-        { weight: 2, arbitrary: fc.record({ read: fc.option(fc.nat({ max: 60 }), { nil: undefined }) }) },
+        {
+          weight: 2,
+          arbitrary: fc.record({ read: fc.option(fc.nat({ max: 60 }), { nil: undefined }), how: way }),
+        },
         { weight: 1, arbitrary: fc.record({ merge: fc.nat() }) },
         { weight: 1, arbitrary: fc.record({ leave: fc.nat() }) },
         { weight: 2, arbitrary: fc.constant('turn' as const) },
       );
       const ending = fc.constantFrom('done', 'throw', 'cancel', 'shutdown');
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 30 }), ending, async (steps, how) => {
+        fc.asyncProperty(way, fc.array(step, { maxLength: 30 }), ending, async (firstWay, steps, how) => {
           const said = new Mailbox();
           const agent = new ScriptedAgent('a');
           agent.generateResponseStream = async function* (_request, { signal }) {
@@ -829,36 +860,42 @@ export function chatStreamsContract(name: string, create: Create): void {
           const reply = streams.start(ask());
           await untilFrame(reply, 'streaming_start');
           let sent = '';
+          /** The type of each code unit that was sent. */
+          let sentTypes = '';
           const readings: {
             readonly reader: ReturnType<Reply['read']>;
             readonly from: number;
             left: boolean;
-            readonly got: Promise<{ text: string; ends: number }>;
+            readonly got: Promise<{ joined: string; types: string; ends: number }>;
           }[] = [];
-          const attach = (position?: number) => {
+          const attach = (how: 'pull' | 'listen', position?: number) => {
             const reader = reply.read(position);
             const got = (async () => {
-              let joined = '';
-              let ends = 0;
-              for await (const batch of reader)
+              const total = { joined: '', types: '', ends: 0 };
+              for await (const batch of how === 'pull' ? reader : listening(reader))
                 for (const { frame } of batch) {
-                  if (frame.type === 'streaming_token') joined += frame.content;
-                  else if (frame.type !== 'streaming_start') ends++;
+                  if (frame.type === 'streaming_token' || frame.type === 'streaming_thinking') {
+                    total.joined += frame.content;
+                    total.types += unitTypes(
+                      frame.type === 'streaming_token' ? 'text' : 'thinking',
+                      frame.content,
+                    );
+                  } else if (frame.type !== 'streaming_start') total.ends++;
                 }
-              return { text: joined, ends };
+              return total;
             })();
             readings.push({ reader, from: position ?? 0, left: false, got });
           };
-          attach();
+          attach(firstWay);
           for (const each of steps) {
-            if (each === 'turn') await new Promise(setImmediate);
+            if (each === 'turn') await untilWoken();
             else if ('say' in each) {
-              said.put(each.say.map(text));
+              said.put(each.say.map((content) => ({ type: each.as, content })));
               sent += each.say.join('');
+              sentTypes += unitTypes(each.as, each.say.join(''));
             } else if ('read' in each) {
-              await new Promise(setImmediate);
-              await new Promise(setImmediate);
-              attach(each.read === undefined ? undefined : Math.min(each.read, sent.length));
+              await untilWoken();
+              attach(each.how, each.read === undefined ? undefined : Math.min(each.read, sent.length));
             } else if ('merge' in each) readings[each.merge % readings.length]?.reader.merge();
             else {
               const reading = readings[each.leave % readings.length];
@@ -868,19 +905,18 @@ export function chatStreamsContract(name: string, create: Create): void {
               }
             }
           }
-          await new Promise(setImmediate);
-          await new Promise(setImmediate);
+          await untilWoken();
           if (how === 'done') said.put([done]);
           else if (how === 'throw') said.fail(new Error('boom'));
           else await reply.cancel(how === 'cancel' ? 'client' : 'shutdown');
-          attach(Math.floor(sent.length / 2));
+          attach('pull', Math.floor(sent.length / 2));
           await ended(reply);
-          attach(sent.length);
+          attach('listen', sent.length);
           for (const { from, left, got } of readings) {
-            const { text: joined, ends } = await got;
+            const { joined, types, ends } = await got;
             if (left) expect(sent.slice(from).startsWith(joined)).toBe(true);
             else {
-              expect(joined).toBe(sent.slice(from));
+              expect([joined, types]).toEqual([sent.slice(from), sentTypes.slice(from)]);
               expect(ends).toBe(1);
             }
           }
