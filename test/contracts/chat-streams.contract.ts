@@ -143,7 +143,7 @@ export function chatStreamsContract(name: string, create: Create): void {
     const queen = new Queen(queenConfig.parse({ candidates }), registry, store, bus);
     for (const event of ['accepted', 'started', 'finished', 'failed', 'cancelled'])
       bus.on(`chat:${event}` as EventName, () => void events.push(event));
-    return { streams: create(queen, limits, bus), events, bus };
+    return { streams: create(queen, limits, bus), events, bus, store };
   };
 
   describe(`${name} keeps the ChatStreams contract`, () => {
@@ -209,6 +209,20 @@ export function chatStreamsContract(name: string, create: Create): void {
         ]);
         const entries = await read(streams.start(ask()));
         expect(entries.map((entry) => entry.position)).toEqual([0, 2, 4, 6, 6]);
+      });
+
+      it('leaves thinking out of what is remembered', async () => {
+        const thought = { type: 'thinking', content: 'hm' } as const;
+        const { streams, store } = streamsOver([
+          new ScriptedAgent('a', [thought, text('Hello '), thought, [text('there'), done]]),
+        ]);
+        const reply = streams.start(ask());
+        await read(reply);
+        const { conversationId } = reply;
+        expect((await store.read({ userId: 'ann', conversationId })).at(-1)).toEqual({
+          role: 'assistant',
+          content: 'Hello there',
+        });
       });
 
       it('passes thinking and tool calls on as frames of their own', async () => {
