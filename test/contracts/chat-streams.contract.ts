@@ -395,6 +395,23 @@ export function chatStreamsContract(name: string, create: Create): void {
         expect(events).toEqual(['accepted', 'started', 'cancelled']);
       });
 
+      it('takes nothing more from an agent that goes on after a cancel', async () => {
+        const agent = new ScriptedAgent('a');
+        let goneOn = 0;
+        agent.generateResponseStream = async function* (_request, { signal }) {
+          while (goneOn < 100) {
+            yield text('x');
+            if (signal.aborted) goneOn++;
+            await new Promise(setImmediate);
+          }
+        };
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        await untilFrame(reply, 'streaming_token');
+        await reply.cancel('client');
+        expect(goneOn).toBeLessThanOrEqual(1);
+      });
+
       it('is cut off with an error when it grows too long', async () => {
         const { streams } = streamsOver(
           [new ScriptedAgent('a', [text('12345'), text('67890'), text('x'), 'wait'])],
@@ -870,7 +887,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           agent.generateResponseStream = async function* (_request, { signal }) {
             for await (const batch of said.read(signal)) yield batch;
           };
-          const { streams, events } = streamsOver([agent]);
+          const { streams, events, store } = streamsOver([agent]);
           const reply = streams.start(ask());
           await untilFrame(reply, 'streaming_start');
           let sent = '';
@@ -933,6 +950,12 @@ export function chatStreamsContract(name: string, create: Create): void {
               expect([joined, types]).toEqual([sent.slice(from), sentTypes.slice(from)]);
               expect(ends).toBe(1);
             }
+          }
+          if (how === 'done') {
+            const { conversationId } = reply;
+            const [, answer] = await store.read({ userId: 'ann', conversationId });
+            const isText = (_: string, unit: number) => sentTypes[unit] === 'x';
+            expect(answer?.content).toBe(sent.split('').filter(isText).join(''));
           }
           expect(events).toHaveLength(3);
           expect(streams.figures).toMatchObject({ running: 0, waiting: 0, readers: 0 });
