@@ -417,6 +417,8 @@ describe('what a model says', () => {
       '| <img src=x onerror=hacked()> | a |\n|---|---|\n| <script>hacked()</script> | `<b>` |',
       '<details open ontoggle=hacked()>x</details><base href="https://evil.example/">',
       '# <img src=x onerror=hacked()>\n\n[ref]\n\n[ref]: javascript:hacked()',
+      '[call](tel:112) [file](ftp://evil.example) [stop](/stop) [part](#log) [odd](x?https://evil.example)',
+      '<kbd class="over">key</kbd> ![quote](<https://evil.example/" class="over>)',
     ];
     const thought = thinking('<img src=x onerror="hacked()">');
     stage.script(thought, ...attacks.flatMap((attack) => [...`${attack}\n\n`].map(text)), done);
@@ -429,15 +431,22 @@ describe('what a model says', () => {
     await page.locator('#list a').hover();
     expect(await page.evaluate(() => Reflect.get(globalThis, 'attacks'))).toBe(0);
     const odd =
-      'script, img, svg, math, iframe, style, link, base, form, object, embed, [style], [id], [onerror]';
+      'script, img, svg, math, iframe, style, link, base, form, object, embed, [style], [id], [onerror], .over';
     expect(await page.locator('.answer').locator(odd).count()).toBe(0);
     const links = await page
       .locator('.answer a')
       .evaluateAll((all) => all.map((each) => (each as HTMLAnchorElement).href));
     expect(links.filter((href) => !/^https:\/\/evil\.example\//.test(href))).toEqual([]);
+    expect(links).toContain('https://evil.example/pixel.png');
     // It is all there to be read.
     const shown = await page.locator('.answer .markdown').textContent();
-    for (const part of ['<script>hacked()</script>', '<iframe', '<style>body', '<base href'])
+    for (const part of [
+      '<script>hacked()</script>',
+      '<iframe',
+      '<style>body',
+      '<base href',
+      '<kbd class="over">',
+    ])
       expect(shown).toContain(part);
     expect(await page.locator('.bubble').textContent()).toBe('<img src=x onerror="hacked()">');
   });

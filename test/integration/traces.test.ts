@@ -1,6 +1,6 @@
 import { SpanStatusCode } from '@opentelemetry/api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { BaseAgent, definePlugin } from '#kernel';
+import { BaseAgent, definePlugin, type EventBus } from '#kernel';
 import agentOpenai from '../../plugins/agent-openai/index.js';
 import traceOtel from '../../plugins/trace-otel/index.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
@@ -238,6 +238,32 @@ describe('a trace', () => {
     await client.close();
     await hive.close();
     expect(spans.open).toEqual([]);
+  });
+
+  it('has no open span when its request has ended, whatever was announced of its agents and whatever still is', async () => {
+    let bus: EventBus | undefined;
+    const teller = definePlugin({
+      name: 'teller',
+      apiVersion: 1,
+      setup: (ctx) => {
+        bus = ctx.bus;
+      },
+    });
+    const hive = await startHive({ plugins: [traceOtel, teller] });
+    const about = { streamId: 'of-this-test', userId: 'u', conversationId: 'c' };
+    const asked = (agent: string) => {
+      const headers: Record<string, string> = {};
+      bus?.emit('agent:asked', { ...about, agent, provider: 'p', fallback: false, headers });
+      return headers;
+    };
+    bus?.emit('chat:accepted', about);
+    for (const agent of ['a', 'b']) expect(asked(agent)).toHaveProperty('traceparent');
+    expect(spans.open).toEqual(['waggle.request', 'invoke_agent b', 'chat']);
+    const timings = { queuedMs: 0, totalMs: 1 };
+    bus?.emit('chat:failed', { ...about, code: 'INTERNAL', error: new Error('x'), timings });
+    expect(asked('c')).toEqual({});
+    expect(spans.open).toEqual([]);
+    await hive.close();
   });
 
   it('ends with the plugin, whatever still runs, and with an agent that never stops', async () => {

@@ -264,6 +264,25 @@ describe('the Queen', () => {
     expect(await store.read(key)).toEqual([]);
   });
 
+  it('says nothing more as an agent once her call is aborted, whatever her candidate still says', async () => {
+    const abort = new AbortController();
+    const a = new ScriptedAgent('a');
+    a.generateResponseStream = async function* () {
+      yield text('Hel');
+      abort.abort();
+      yield [text('lo'), done];
+    };
+    const { queen } = court([a]);
+    const request = { id: 'r', messages: [{ role: 'user' as const, content: 'Hi' }] };
+    let words = '';
+    const answered = (async () => {
+      for await (const batch of queen.generateResponseStream(request, call(abort.signal)))
+        for (const chunk of batch) if (chunk.type === 'text') words += chunk.content;
+    })();
+    await expect(answered).rejects.toBeInstanceOf(Error);
+    expect(words).toBe('Hel');
+  });
+
   it('is healthy when one of her candidates is', async () => {
     const [a, b] = [new ScriptedAgent('a'), new ScriptedAgent('b')];
     a.healthy = { healthy: false };

@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConversationStore, definePlugin } from '#kernel';
-import { ScriptedAgent } from '../../support/agents.js';
+import { ScriptedAgent, type Step, text } from '../../support/agents.js';
 import { type FakeOllama, startFakeOllama } from '../../support/fake-ollama/index.js';
 import { type Hive, startHive } from '../../support/hive.js';
 
@@ -189,6 +189,63 @@ describe('the official client', () => {
     for await (const chunk of await client.completions.create({ model, prompt: ['Once'], stream: true }))
       text += chunk.choices[0]?.text ?? '';
     expect(text).toBe(fake.expectedText('normal?n=4'));
+  });
+});
+
+describe('the end of an answer', () => {
+  const call = { type: 'tool_call', id: 'c1', name: 'get_weather', arguments: {} } as const;
+  const used = { inputTokens: 11, outputTokens: 7 };
+  const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
+  const failing = new ScriptedAgent('failing', [new Error('no')]);
+  const answering = new ScriptedAgent('answering');
+  let ends: Hive;
+  let asks: OpenAI;
+
+  beforeAll(async () => {
+    ends = await startHive({
+      plugins: [failing, answering].map((agent) =>
+        definePlugin({ name: agent.name, apiVersion: 1, setup: (ctx) => void ctx.addAgent(agent) }),
+      ),
+      config: { 'agent-queen': { candidates: ['failing', 'answering'] } },
+    });
+    asks = new OpenAI({ baseURL: `${ends.url}/v1`, apiKey: 'any' });
+  });
+  afterAll(() => ends.close());
+
+  /** Reason and usage of the same answer: whole, and as a stream. */
+  const endsOf = async (model: string) => {
+    const whole = await asks.chat.completions.create({ model, messages });
+    const stream_options = { include_usage: true };
+    const stream = await asks.chat.completions.create({ model, messages, stream: true, stream_options });
+    const chunks: OpenAI.ChatCompletionChunk[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    const reasons = chunks.flatMap(({ choices }) => choices.flatMap((choice) => choice.finish_reason ?? []));
+    return [
+      [whole.choices.map((choice) => choice.finish_reason), whole.usage],
+      [reasons, chunks.at(-1)?.usage],
+    ];
+  };
+
+  it.each<[string, readonly Step[], string]>([
+    ['stop', [], 'stop'],
+    ['length', [], 'length'],
+    ['content_filter', [], 'content_filter'],
+    ['load', [], 'stop'],
+    ['stop', [call], 'tool_calls'],
+    ['length', [call], 'length'],
+  ])('that a model calls %s, after %j, is %s', async (reason, steps, expected) => {
+    answering.script = [text('x'), ...steps, { type: 'done', reason, usage: used }];
+    const end = [[expected], usage];
+    expect(await endsOf('answering')).toEqual([end, end]);
+  });
+
+  it.each<[readonly Step[], string]>([
+    [[], 'stop'],
+    [[call], 'tool_calls'],
+  ])('of an agent that took over is that of any other, after %j', async (steps, expected) => {
+    answering.script = [text('x'), ...steps, { type: 'done', reason: 'stop', usage: used }];
+    const end = [[expected], usage];
+    expect(await endsOf('queen')).toEqual([end, end]);
   });
 });
 
