@@ -47,13 +47,13 @@ export class ChunkReader implements PieceReader<string> {
   /** Nothing more will come: ends the answer if the server has said why. */
   end(chunks: StreamChunk[]): void {
     if (this.#over || this.#reason === undefined) return;
-    this.#over = true;
     for (const [, { id, name, arguments: args }] of [...this.#calls].sort(([a], [b]) => a - b)) {
       if (name === '') throw new PieceError('a tool call has no name');
       // Some servers give none.
       const given = id || `call_${randomBytes(6).toString('hex')}`;
       chunks.push({ type: 'tool_call', id: given, name, arguments: argumentsOf(args) });
     }
+    this.#over = true;
     const reason = this.#reason === 'stop' && this.#calls.size > 0 ? 'tool_calls' : this.#reason;
     chunks.push({
       type: 'done',

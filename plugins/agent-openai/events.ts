@@ -26,8 +26,7 @@ export class EventSplitter implements PieceSplitter<string> {
       this.#error ??= new PieceError('an event is not valid UTF-8', { cause });
     }
     const values = this.#data;
-    // Most reads bring some.
-    if (values.length > 0) this.#data = [];
+    this.#data = [];
     return this.#error ? { values, error: this.#error } : { values };
   }
 

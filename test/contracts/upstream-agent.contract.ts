@@ -3,7 +3,12 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { chunksOf, type UpstreamAgent, type UpstreamTimeouts } from '#kernel';
 import { expectAtOnce, roundTripMs } from '../support/at-once.js';
-import { type FakeOllama, type FakeOllamaOptions, startFakeOllama } from '../support/fake-ollama/index.js';
+import {
+  type FakeOllama,
+  type FakeOllamaOptions,
+  type RequestRecord,
+  startFakeOllama,
+} from '../support/fake-ollama/index.js';
 import { startHttpServer } from '../support/http-server.js';
 import { deferred, silentLogger as logger } from '../support/kernel.js';
 import { leakCheck } from '../support/leaks.js';
@@ -24,6 +29,8 @@ export interface Dialect {
   /** Modes of the fake that this dialect reads to their end, and ones that it does not, with the code. */
   readonly alsoWhole: readonly string[];
   readonly alsoFailing: readonly (readonly [mode: string, code: string])[];
+  /** The body of an answer, from its first byte to what says that it is over. */
+  readonly answer: string;
 }
 
 /** The body of a list of models, for whichever dialect asks. */
@@ -76,6 +83,9 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
     });
 
     const answer = (model?: string, signal?: AbortSignal) => wholeAnswer(agent, hello(model), signal);
+    /** The same for a reader that lets the server come so far before it pulls again. */
+    const answerToBusy = (model: string, isReady: (record: RequestRecord) => boolean) =>
+      wholeAnswer(agent, hello(model), undefined, () => fake.waitFor(isReady));
     const chats = () => fake.requests.filter(({ path }) => path === chatPath);
     const lists = () => fake.requests.filter(({ path }) => path === listPath);
 
@@ -114,13 +124,7 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
     });
 
     it('gives what came while its reader was busy as one array', async () => {
-      const { signal } = new AbortController();
-      const sizes: number[] = [];
-      const request = hello('slow-tokens?ms=2&n=100');
-      for await (const batch of agent.generateResponseStream(request, { signal, logger })) {
-        sizes.push(chunksOf(batch).length);
-        await fake.waitFor((record) => record.finished);
-      }
+      const { sizes } = await answerToBusy('slow-tokens?ms=2&n=100', (record) => record.finished);
       expect(sizes.reduce((sum, size) => sum + size)).toBe(101);
       expect(sizes.length).toBeLessThan(50);
     });
@@ -186,8 +190,12 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
     });
 
     it('keeps the tokens that came before a broken piece', async () => {
-      const { text } = await answer('malformed?k=3');
-      expect(text).toBe(fake.expectedTokens('malformed?k=3').slice(0, 3).join(''));
+      const before = fake.expectedTokens('malformed?k=9').slice(0, 9).join('');
+      expect((await answer('malformed?k=9')).text).toBe(before);
+      // Here they come in the same read.
+      const { text, error } = await answerToBusy('malformed?k=9', (record) => record.finished);
+      expect(text).toBe(before);
+      expect(error).toMatchObject({ code: 'AGENT_PROTOCOL' });
     });
 
     it('says which model there is not', async () => {
@@ -262,6 +270,26 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
       expect(new Set(fake.requests.map((record) => record.connection)).size).toBeLessThanOrEqual(2);
     });
 
+    it('reads nothing after the end, and keeps the connection when the body ends a little later', async () => {
+      const responses: ServerResponse[] = [];
+      const sockets = new Set<unknown>();
+      const server = await startHttpServer((request, response) => {
+        request.resume();
+        responses.push(response);
+        sockets.add(request.socket);
+        response.write(dialect.answer + dialect.answer);
+      });
+      const one = create(server.url, {});
+      for (let request = 0; request < 3; request++) {
+        const end = () => setImmediate(() => responses.at(-1)?.end(dialect.answer));
+        const { chunks } = await wholeAnswer(one, hello('m'), undefined, end);
+        expect(chunks.map(({ type }) => type)).toEqual(['text', 'done']);
+      }
+      expect(sockets.size).toBeLessThanOrEqual(2);
+      one.close();
+      await server.close();
+    });
+
     it('asks once more when an idle connection had died, and answers', async () => {
       await answer('normal');
       const { text, error } = await answer('stale-keepalive');
@@ -327,6 +355,25 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
       await vi.waitFor(async () => expect((await answer()).error).toBeUndefined());
       expect(chats().at(-1)?.model).toBe('new:latest');
       expect(lists()).toHaveLength(1);
+    });
+
+    it('asks for no list once it is closed', async () => {
+      let count = 0;
+      const server = await startHttpServer((request, response) => {
+        request.resume();
+        if (request.url !== listPath) response.writeHead(503).end();
+        else response.end(listed, () => count++);
+      });
+      const one = create(server.url, {});
+      await wholeAnswer(one, hello());
+      ageLists();
+      const last = wholeAnswer(one, hello());
+      one.close();
+      await last;
+      await wholeAnswer(one, hello());
+      expect(count).toBe(1);
+      one.close();
+      await server.close();
     });
 
     it.each(['it is closed', 'the time for it is over'])(

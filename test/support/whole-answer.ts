@@ -6,11 +6,12 @@ export function hello(model?: string): ChatRequest {
   return { id: 'q', messages: [{ role: 'user', content: 'Hallo' }], ...(model && { model }) };
 }
 
-/** All that an agent answers, and the error that it ended with. */
+/** All that an agent answers, and the error that it ended with. Between two pulls its reader is `busy`. */
 export async function wholeAnswer(
   agent: Agent,
   request: ChatRequest,
   signal = new AbortController().signal,
+  busy?: () => unknown,
 ): Promise<{
   readonly chunks: readonly StreamChunk[];
   /** How many chunks came at a time. */
@@ -27,6 +28,7 @@ export async function wholeAnswer(
     for await (const batch of agent.generateResponseStream(request, { signal, logger })) {
       chunks.push(...chunksOf(batch));
       sizes.push(chunksOf(batch).length);
+      await busy?.();
     }
   } catch (cause) {
     error = cause;

@@ -7,6 +7,8 @@ import { type FakeOllama, startFakeOllama } from '../../support/fake-ollama/inde
 import { startHttpServer } from '../../support/http-server.js';
 import { hello, wholeAnswer } from '../../support/whole-answer.js';
 
+const line = '{"message":{"role":"assistant","content":"whole"},"done":true,"done_reason":"stop"}';
+
 upstreamAgentContract('agent-ollama', {
   create: (baseUrl, options) => new OllamaAgent(config.parse({ baseUrl, ...options })),
   chatPath: '/api/chat',
@@ -18,6 +20,7 @@ upstreamAgentContract('agent-ollama', {
     ['done-reason-only', 'AGENT_DISCONNECTED'],
     ['half-line', 'AGENT_PROTOCOL'],
   ],
+  answer: `${line}\n`,
 });
 
 describe('agent-ollama', () => {
@@ -38,7 +41,6 @@ describe('agent-ollama', () => {
   });
 
   it('takes JSON for JSON, also from a proxy that names no type, and in one piece', async () => {
-    const line = '{"message":{"role":"assistant","content":"whole"},"done":true,"done_reason":"stop"}';
     const plain = await startHttpServer((request, response) => {
       request.resume();
       if (request.url === '/api/version') response.end('{"version":"1.0"}');

@@ -23,6 +23,7 @@ upstreamAgentContract('agent-openai', {
   alsoWhole: ['done-reason-only'],
   // By the rules of event streams what has no end does not count.
   alsoFailing: [['half-line', 'AGENT_DISCONNECTED']],
+  answer: 'data: {"choices":[{"delta":{"content":"whole"}}]}\n\ndata: [DONE]\n\n',
 });
 
 describe('agent-openai', () => {
@@ -176,6 +177,12 @@ describe('agent-openai', () => {
       code,
       message: expect.stringContaining(message),
     });
+  });
+
+  it('reports a tool call without a name, also when the end comes right after it', async () => {
+    const called = { delta: { tool_calls: [{ id: 'a', function: {} }] }, finish_reason: 'tool_calls' };
+    const { error } = await answered(`data: ${JSON.stringify({ choices: [called] })}\n\ndata: [DONE]\n\n`);
+    expect(error).toMatchObject({ code: 'AGENT_PROTOCOL', message: expect.stringContaining('no name') });
   });
 
   it.each(['http://user:secret@localhost/v1', 'ftp://localhost', 'http://', 'localhost'])(
