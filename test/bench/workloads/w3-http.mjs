@@ -32,8 +32,8 @@ export default {
     factor: 1.2,
   })),
   notes: [
-    'As W2, and two promises more for each token: the body of an answer is an iterator that the transport pulls, so that a slow client holds it back.',
-    'What helped: one timer for all heartbeats of an answer, where there was a timer and a race of promises for each part.',
+    'As W2: what is left beyond the limit is the log and the cold memory of its objects.',
+    'What helped: a body says when it has something, and its parts are taken while there is room, where each part was awaited (four promises and as many closures for each token); one timer for all heartbeats of an answer, which looks at the clock, where there was a timer and a race of promises for each part.',
   ],
   async measure(contender, { quick }) {
     const seconds = quick ? 0.6 : 10;
