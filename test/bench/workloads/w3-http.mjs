@@ -34,7 +34,7 @@ export default {
   notes: [
     'Of three rounds, SSE was at 0.85, 1.03 and 1.34 times the limit, NDJSON at 1.04, 1.14 and 1.55: in the middle the gate holds, not in every round.',
     'As W2: what is left beyond the limit is the log and the cold memory of its objects.',
-    'What helped: a body says when it has something, and its parts are taken while there is room, where each part was awaited (four promises and as many closures for each token); one timer for all heartbeats of an answer, which looks at the clock, where there was a timer and a race of promises for each part.',
+    'What should help, though it was not compared side by side: a body says when it has something, and its parts are taken while there is room, where each part was awaited (four promises and as many closures for each token); one timer for all heartbeats of an answer, which looks at the clock, where there was a timer and a race of promises for each part.',
   ],
   async measure(contender, { quick }) {
     const seconds = quick ? 0.6 : 10;
