@@ -37,7 +37,11 @@ export class AssetsOnDemand {
   #all: Promise<Assets> | undefined;
 
   get all(): Promise<Assets> {
-    this.#all ??= Assets.read();
+    this.#all ??= Assets.read().catch((error: unknown) => {
+      // The next one tries again.
+      this.#all = undefined;
+      throw error;
+    });
     return this.#all;
   }
 }

@@ -139,8 +139,7 @@ export abstract class Connection implements Socket {
     this.#host.connections.delete(this);
     this.#host.slow.delete(this);
     this.#release(false);
-    const { id: connection, endpoint } = this;
-    this.#host.bus.emit('connection:closed', { connection, path: endpoint.path, code });
+    this.#host.bus.emit('connection:closed', { connection: this.id, code });
     this.#tellClosed(code);
   }
 
@@ -227,7 +226,7 @@ declare module '../../bus.js' {
       readonly remoteAddress: string;
     };
     /** It has closed; `code` is 1006 where the peer said nothing. */
-    'connection:closed': { readonly connection: string; readonly path: string; readonly code: number };
+    'connection:closed': { readonly connection: string; readonly code: number };
     /** One too many: it was closed before it counted as open. */
     'connection:refused': { readonly remoteAddress: string; readonly code: number };
   }
