@@ -163,6 +163,8 @@ export interface Transport {
   /** Where it listens; undefined while it does not. */
   readonly address: { readonly host: string; readonly port: number } | undefined;
   readonly connections: { readonly open: number; readonly limit: number };
+  /** How many WebSockets are open at one of `endpoints`. Counts them, so it is for those who ask now and then. */
+  openAt(endpoint: WebSocketEndpoint): number;
 }
 
 /** Provided by the plugin that owns the port. */

@@ -20,8 +20,6 @@ export interface ReplyView {
 export interface ConnectionCounts {
   readonly opened: number;
   readonly refused: number;
-  /** Open ones by the path of their endpoint. */
-  readonly paths: Readonly<Record<string, number>>;
   /** Closed ones by close code; those that clients made up are `other`. */
   readonly closed: Readonly<Record<string, number>>;
 }
@@ -38,7 +36,6 @@ export class Board {
   #recent: readonly ReplyView[] = [];
   #replies = 0;
   readonly #ended = { finished: 0, failed: 0, cancelled: 0 };
-  readonly #paths = new Map<string, number>();
   readonly #closed = new Map<string, number>();
   #opened = 0;
   #refused = 0;
@@ -51,13 +48,10 @@ export class Board {
     );
     bus.on('chat:failed', ({ streamId, code }) => this.#end(streamId, 'failed', { code }));
     bus.on('chat:cancelled', ({ streamId }) => this.#end(streamId, 'cancelled'));
-    bus.on('connection:opened', ({ path }) => {
-      this.#opened++;
-      add(this.#paths, path, 1);
-    });
-    bus.on('connection:closed', ({ path, code }) => {
-      add(this.#paths, path, -1);
-      add(this.#closed, closeCodes.has(code) ? String(code) : 'other', 1);
+    bus.on('connection:opened', () => void this.#opened++);
+    bus.on('connection:closed', ({ code }) => {
+      const key = closeCodes.has(code) ? String(code) : 'other';
+      this.#closed.set(key, (this.#closed.get(key) ?? 0) + 1);
     });
     bus.on('connection:refused', () => void this.#refused++);
   }
@@ -66,7 +60,6 @@ export class Board {
     return {
       opened: this.#opened,
       refused: this.#refused,
-      paths: Object.fromEntries(this.#paths),
       closed: Object.fromEntries(this.#closed),
     };
   }
@@ -107,10 +100,4 @@ export class Board {
     const durationMs = Math.round(performance.now() - startedAtMs);
     this.#recent = [{ number, agent, state, durationMs, ...more }, ...this.#recent].slice(0, maxRecent);
   }
-}
-
-function add(counts: Map<string, number>, key: string, change: number): void {
-  const count = (counts.get(key) ?? 0) + change;
-  if (count > 0) counts.set(key, count);
-  else counts.delete(key);
 }

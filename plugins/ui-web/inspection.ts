@@ -16,7 +16,7 @@ import type { Sampler } from './sampler.js';
 /** What there is to look at. */
 export interface Inspected {
   inspect(): KernelReport;
-  readonly transport: Pick<Transport, 'connections'>;
+  readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
   readonly streams: Pick<ChatStreams, 'figures'> | undefined;
   readonly engine: Pick<TaskEngine, 'figures' | 'countsOf'> | undefined;
   readonly tasks: Contributions<TaskDefinition>;
@@ -39,7 +39,7 @@ export function inspection(inspected: Inspected) {
       heapBytes: heapUsed,
     },
     plugins: plugins.map(viewOf),
-    connections: { ...transport.connections, ...board.connections },
+    connections: { ...transport.connections, paths: pathsOf(transport), ...board.connections },
     ...(streams && { streams: streamsOf(streams.figures, board) }),
     ...(engine && {
       queue: queueOf(engine.figures),
@@ -48,6 +48,11 @@ export function inspection(inspected: Inspected) {
     }),
     samples: sampler.look(),
   };
+}
+
+/** Open WebSockets by the path of their endpoint. */
+function pathsOf(transport: Inspected['transport']) {
+  return Object.fromEntries(transport.endpoints.map((each) => [each.path, transport.openAt(each)]));
 }
 
 function streamsOf({ running, waiting, kept, readers, tokens }: ChatStreams['figures'], board: Board) {

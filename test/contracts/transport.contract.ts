@@ -1088,6 +1088,22 @@ export function transportContract(name: string, plugin: Plugin): void {
       client.ws.terminate();
     });
 
+    it('counts what is open at each of its endpoints', async () => {
+      const { port, transport, websocket } = await run();
+      const closed = deferred();
+      websocket({ path: '/a/{id}', open: () => ({ message: () => {}, closed: () => closed.resolve() }) });
+      websocket({ path: '/b', open: () => ({ message: () => {} }) });
+      const counts = () =>
+        Object.fromEntries(transport.endpoints.map((each) => [each.path, transport.openAt(each)]));
+      const first = await Client.open(port, '/a/1');
+      await Client.open(port, '/a/2');
+      await Client.open(port, '/b');
+      expect(counts()).toEqual({ '/a/{id}': 2, '/b': 1 });
+      first.ws.close();
+      await closed.promise;
+      expect(counts()).toEqual({ '/a/{id}': 1, '/b': 1 });
+    });
+
     it('has a limit of connections, and a place again when one leaves', async () => {
       const { port, transport, websocket } = await run({ maxConnections: 2 });
       const closed = deferred();
@@ -1236,7 +1252,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(told).toEqual([
         { name: 'connection:opened', event: { connection, path: '/ws/{id}', remoteAddress } },
         { name: 'connection:refused', event: { remoteAddress, code: 1013 } },
-        { name: 'connection:closed', event: { connection, path: '/ws/{id}', code: 4321 } },
+        { name: 'connection:closed', event: { connection, code: 4321 } },
       ]);
       // The bus first: what a handler does about it is announced after its reason.
       expect(handled).toEqual(['opened 1', 'closed 3']);

@@ -37,6 +37,10 @@ export abstract class BaseTransport implements Transport {
     return { open: this.#connecting.connections.size, limit: this.config.maxConnections };
   }
 
+  openAt(endpoint: WebSocketEndpoint): number {
+    return this.#at(endpoint).length;
+  }
+
   get routes(): readonly Route[] {
     return this.#routes.values;
   }
@@ -53,8 +57,7 @@ export abstract class BaseTransport implements Transport {
     const remove = this.#endpoints.add('GET', endpoint.path, endpoint);
     return async () => {
       await remove();
-      const theirs = [...this.#connecting.connections].filter((each) => each.endpoint === endpoint);
-      await this.#leave(theirs);
+      await this.#leave(this.#at(endpoint));
     };
   }
 
@@ -193,6 +196,10 @@ export abstract class BaseTransport implements Transport {
     else if (reply.sent || toClientError(err).code === 'INTERNAL')
       this.logger.error({ err, requestId, method, route }, 'handling a request failed');
     reply.fail(err);
+  }
+
+  #at(endpoint: WebSocketEndpoint): readonly Connection[] {
+    return [...this.#connecting.connections].filter((each) => each.endpoint === endpoint);
   }
 
   async #leave(connections: readonly Connection[]): Promise<void> {

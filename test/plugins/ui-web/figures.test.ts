@@ -51,19 +51,18 @@ describe('the board', () => {
     expect(board.ended).toEqual({ finished: 95, failed: 0, cancelled: 0 });
   });
 
-  it('counts connections by endpoint and close code, whatever codes clients make up', () => {
+  it('counts connections by close code, whatever codes clients make up', () => {
     const announced = bus();
     const board = new Board(announced);
     for (const [index, code] of [1000, 1000, 4409, 3000, 4999].entries()) {
       announced.emit('connection:opened', { connection: `c${index}`, path: '/ws', remoteAddress: '1.2.3.4' });
-      announced.emit('connection:closed', { connection: `c${index}`, path: '/ws', code });
+      announced.emit('connection:closed', { connection: `c${index}`, code });
     }
     announced.emit('connection:opened', { connection: 'last', path: '/ws', remoteAddress: '1.2.3.4' });
     announced.emit('connection:refused', { remoteAddress: '1.2.3.4', code: 1013 });
     expect(board.connections).toEqual({
       opened: 6,
       refused: 1,
-      paths: { '/ws': 1 },
       closed: { 1000: 2, 4409: 1, other: 2 },
     });
   });

@@ -249,7 +249,7 @@ describe('what the inspector is told', () => {
       { state: 'failed', code: 'AGENT_UNKNOWN' },
       { state: 'finished', outputTokens: 2 },
     ]);
-    expect(after.connections).toMatchObject({ open: 0, opened: 1, paths: {} });
+    expect(after.connections).toMatchObject({ open: 0, opened: 1, paths: { '/ws/{client_id}': 0 } });
     expect(after.queue).toMatchObject({ waiting: 0, running: 0 });
     expect(after.tasks).toContainEqual(expect.objectContaining({ name: 'chat:message', lane: 'main' }));
   });
