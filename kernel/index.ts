@@ -30,6 +30,7 @@ export * from './errors.js';
 export * from './event-loop-lag.js';
 export * from './json.js';
 export * from './kernel.js';
+export * from './keyed-runs.js';
 export * from './logger.js';
 export * from './plugin.js';
 export * from './registry.js';

@@ -6,7 +6,11 @@ export const chatBody = z.strictObject({
   ...chatFields,
   user_id: clientChosenId,
   conversation_id: clientChosenId.optional(),
-  request_id: clientChosenId.optional(),
+  request_id: clientChosenId
+    .optional()
+    .describe(
+      'The same of the same user joins the answer that it started; with another request it is refused',
+    ),
   on_disconnect: z.enum(['continue', 'cancel']).optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
 });

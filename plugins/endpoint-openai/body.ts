@@ -103,7 +103,9 @@ export const runHeaders = z.object({
     .string()
     .min(1)
     .max(128)
-    .describe('The same key again joins the run that it started')
+    .describe(
+      'The same key of the same `user` joins the run that it started; with another request it is refused',
+    )
     .optional(),
   'X-On-Disconnect': z
     .enum(['continue', 'cancel'])

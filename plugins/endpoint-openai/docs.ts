@@ -140,6 +140,7 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
       'AGENT_DISCONNECTED',
       'AGENT_PROTOCOL',
       'AGENT_UNAVAILABLE',
+      'IDEMPOTENCY_MISMATCH',
       'QUEUE_FULL',
       'SHUTTING_DOWN',
       'AGENT_TIMEOUT',

@@ -76,11 +76,14 @@ export async function readFrame(text: string, tasks: Contributions<TaskDefinitio
   return { ...value, type } as ClientFrame;
 }
 
+/** How long a `requestId` may be to come back with an error, whole as it was; the client of a longer one hears no name. */
+const echoLimitChars = 1024;
+
 /** The `requestId` of a frame that could not be read otherwise, for its error. */
 export function requestIdOf(text: string): string | undefined {
   try {
     const { requestId } = parseJson(text) as { readonly requestId?: unknown };
-    return typeof requestId === 'string' ? requestId.slice(0, 128) : undefined;
+    return typeof requestId === 'string' && requestId.length <= echoLimitChars ? requestId : undefined;
   } catch {
     return undefined; // What is no JSON has no requestId either.
   }
@@ -89,7 +92,8 @@ export function requestIdOf(text: string): string | undefined {
 /** What the chat layer is asked for on behalf of `userId`. */
 export function commandOf(frame: ChatFrame, userId: string): StartCommand {
   const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
-  return { content, userId, conversationId, agent, model, options, requestId, onDisconnect, priority };
+  const asked = { content, userId, conversationId, agent, model, options, requestId };
+  return { ...asked, endpoint: 'WS', onDisconnect, priority };
 }
 
 /** The tasks that have a type of frames of their own. */

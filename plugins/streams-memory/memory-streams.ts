@@ -3,9 +3,12 @@ import {
   type ChatStreams,
   capability,
   type EventBus,
+  KeyedRuns,
   type Logger,
   type Reply,
+  type RequestKey,
   Retention,
+  requestKey,
   type StartCommand,
   type StreamFigures,
   type TaskCall,
@@ -32,7 +35,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #bus: EventBus;
   readonly #logger: Logger;
   readonly #replies = new Map<string, MemoryReply>();
-  readonly #byRequest = new Map<string, MemoryReply>();
+  readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new Set<MemoryReply>();
   readonly #kept: Retention<MemoryReply>;
   /** Logs whose readers have something new to take. */
@@ -76,10 +79,12 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     };
   }
 
-  /** @throws QUEUE_FULL, SHUTTING_DOWN */
+  /** @throws QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   start(command: StartCommand): Reply {
-    const known = this.#byRequest.get(requestKey(command) ?? '');
+    const key = keyOf(command);
+    const known = this.#keyed.find(key);
     if (known) return known;
+    this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
     const request = {
       ...command,
@@ -88,8 +93,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     };
     const reply = new MemoryReply(request, this.#config, this);
     this.#replies.set(reply.streamId, reply);
-    const key = requestKey(command);
-    if (key) this.#byRequest.set(key, reply);
+    this.#keyed.keep(key, reply);
     this.#unended.add(reply);
     const { priority, traceparent } = command;
     const { streamId, conversationId } = reply;
@@ -153,6 +157,9 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const { streamId } = reply;
     this.#unended.delete(reply);
     this.#report(streamId, ending, this.#loggerOf(reply));
+    // Who asks again after a failure wants to be answered; what the client has cancelled stays so.
+    const { type } = ending;
+    if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
     this.#kept.keep(reply);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -182,8 +189,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #forget(reply: MemoryReply): void {
-    const key = requestKey(reply.request);
-    if (key) this.#byRequest.delete(key);
+    this.#keyed.drop(reply);
     this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
   }
@@ -212,6 +218,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 }
 
-function requestKey({ userId, requestId }: StartCommand): string | undefined {
-  return requestId === undefined ? undefined : JSON.stringify([userId, requestId]);
+/** A `requestId` stands for who is asked for what, at which endpoint. */
+function keyOf(command: StartCommand): RequestKey | undefined {
+  const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
+  const { agent, model, options } = command;
+  const asked = { endpoint, content, messages, stateless, conversationId, agent, model, options };
+  return requestKey(userId, requestId, asked);
 }
