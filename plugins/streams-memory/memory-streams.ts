@@ -2,6 +2,7 @@ import {
   type Chat,
   type ChatStreams,
   capability,
+  charsIn,
   type EventBus,
   type Logger,
   type Reply,
@@ -86,7 +87,13 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       streamId: capability(),
       conversationId: command.conversationId ?? capability(),
     };
-    const reply = new MemoryReply(request, this.#config, this);
+    const requestChars = charsIn(...Object.values(command));
+    if (!this.grew(requestChars, 0)) {
+      this.shrank(requestChars);
+      const limit = this.#config.totalLimitChars;
+      throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
+    }
+    const reply = new MemoryReply(request, requestChars, this.#config, this);
     this.#replies.set(reply.streamId, reply);
     const key = requestKey(command);
     if (key) this.#byRequest.set(key, reply);
@@ -99,6 +106,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     } catch (error) {
       this.#unended.delete(reply);
       this.#forget(reply);
+      this.shrank(requestChars);
       throw error;
     }
     this.#bus.emit('chat:accepted', { streamId, conversationId, ...(traceparent && { traceparent }) });
@@ -143,6 +151,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return true;
   }
 
+  shrank(chars: number): void {
+    this.#chars -= chars;
+  }
+
   /** However much arrives in one turn of the event loop, readers are woken once. */
   stale(log: ReplyLog): void {
     if (this.#stale.length === 0) setImmediate(() => this.#wake());
@@ -182,14 +194,14 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #forget(reply: MemoryReply): void {
-    const key = requestKey(reply.request);
+    const key = requestKey(reply.ids);
     if (key) this.#byRequest.delete(key);
     this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
   }
 
   #loggerOf(reply: MemoryReply): Logger {
-    const { requestId, userId } = reply.request;
+    const { requestId, userId } = reply.ids;
     // The whole id would be a key to the reply.
     return this.#logger.child({ stream: reply.streamId.slice(0, 6), requestId, userId });
   }
@@ -212,6 +224,6 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 }
 
-function requestKey({ userId, requestId }: StartCommand): string | undefined {
+function requestKey({ userId, requestId }: Pick<StartCommand, 'userId' | 'requestId'>): string | undefined {
   return requestId === undefined ? undefined : JSON.stringify([userId, requestId]);
 }
