@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type { z } from '#zod';
 import type { Logger } from '../logger.js';
 import type { usage } from './frames.js';
 

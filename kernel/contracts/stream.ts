@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type { z } from '#zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { Usage } from './agent.js';

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { chatFields, check, clientChosenId, type StartCommand, WaggleError } from '#kernel';
+import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */
 export const chatBody = z.strictObject({

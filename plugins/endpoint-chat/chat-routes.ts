@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import {
   type ChatStreams,
   type HttpReply,
@@ -7,6 +6,7 @@ import {
   type ReplyReader,
   WaggleError,
 } from '#kernel';
+import type { z } from '#zod';
 import { readCommand, readPosition } from './body.js';
 import type { cancelReceipt, wholeAnswer } from './docs.js';
 import { EncodedReply } from './encoded-reply.js';

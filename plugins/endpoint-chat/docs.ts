@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { type ClientErrorCode, type RouteDocs, streamFrame, traceHeaders, usage } from '#kernel';
+import { z } from '#zod';
 import { chatBody, resumeQuery } from './body.js';
 
 /** What `POST /chat` answers. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 // Fields that are not named here are ignored: newer clients send more with each release.
 

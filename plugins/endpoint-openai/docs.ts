@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { type RouteDocs, traceHeaders } from '#kernel';
+import { z } from '#zod';
 import { chatBody, runHeaders, textBody } from './body.js';
 import { errorObject } from './errors.js';
 import type { Model } from './models.js';

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import {
   type ClientErrorCode,
   clientChosenId,
@@ -7,6 +6,7 @@ import {
   type TaskFigures,
   taskPriorities,
 } from '#kernel';
+import { z } from '#zod';
 
 const count = z.int().min(0);
 const milliseconds = z.number().min(0);

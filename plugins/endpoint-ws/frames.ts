@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import {
   type Contributions,
   chatFields,
@@ -10,6 +9,7 @@ import {
   taskPriorities,
   WaggleError,
 } from '#kernel';
+import { z } from '#zod';
 
 const request = z.object({
   ...chatFields,

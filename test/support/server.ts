@@ -20,6 +20,8 @@ export interface CommandOptions {
   /** Files beside the config file, by name. */
   readonly files?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** A line of shell before it, such as `ulimit -n 96`. */
+  readonly shell?: string;
 }
 
 /** How a server is started. */
@@ -88,14 +90,15 @@ export async function runWaggle(command: string, options: CommandOptions = {}): 
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
-  const args = [cli, command, ...(options.args ?? [])];
+  const args = ['-c', `${options.shell ?? ':'}; exec "$@"`, 'sh', process.execPath];
+  args.push(cli, command, ...(options.args ?? []));
   if (options.config !== undefined) {
     const file = join(folder, 'test.yaml');
     await writeFile(file, typeof options.config === 'string' ? options.config : stringify(options.config));
     args.push('--config', file);
   }
   const env = { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: '0', ...options.env };
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('/bin/sh', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   return new WaggleProcess(child, () => rm(folder, { recursive: true, force: true }));
 }
 
