@@ -24,6 +24,12 @@ export interface CommandOptions {
   readonly shell?: string;
 }
 
+/** How a server is started. */
+export interface ServerOptions extends CommandOptions {
+  /** `uws` when absent; a config of text says so by itself. */
+  readonly transport?: 'uws' | 'node';
+}
+
 /** A `waggle` command that runs as a process of its own. */
 export class WaggleProcess {
   readonly logs: LogLine[] = [];
@@ -97,9 +103,10 @@ export async function runWaggle(command: string, options: CommandOptions = {}): 
 }
 
 /** A server that has started, on a free port, with nothing of this machine's environment. */
-export async function startServer(options: CommandOptions = {}) {
+export async function startServer({ transport, ...options }: ServerOptions = {}) {
   const server = await runWaggle('start', {
     ...options,
+    ...(transport === 'node' && { config: overNode(options.config) }),
     // Nothing listens there: no model, unless a test brings one.
     env: { OLLAMA_HOST: 'http://127.0.0.1:9', ...options.env },
   });
@@ -107,6 +114,15 @@ export async function startServer(options: CommandOptions = {}) {
   await server.untilLog((line) => line.msg === 'started');
   const host = `127.0.0.1:${port}`;
   return Object.assign(server, { port: port as number, url: `http://${host}`, ws: `ws://${host}/ws` });
+}
+
+/** The same config with `transport-node` in the place of the other one. */
+function overNode(config: CommandOptions['config']): object {
+  const { plugins = {}, ...rest } = (config ?? {}) as { readonly plugins?: Readonly<Record<string, object>> };
+  return {
+    ...rest,
+    plugins: { ...plugins, 'transport-uws': { ...plugins['transport-uws'], use: 'transport-node' } },
+  };
 }
 
 export type RunningServer = Awaited<ReturnType<typeof startServer>>;
