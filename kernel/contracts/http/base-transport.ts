@@ -106,7 +106,6 @@ export abstract class BaseTransport implements Transport {
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
     const format = this.#formatFor(path);
     if (format) reply.format = format;
-    if (/(^|,)\s*close\s*(,|$)/i.test(request.header('connection') ?? '')) reply.closeAfter();
     checkFraming(request);
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
