@@ -20,7 +20,7 @@ export const config = z.strictObject({
   firstTokenTimeoutMs: z.int().min(1).default(120_000),
   /** Between two tokens. */
   tokenTimeoutMs: z.int().min(1).default(60_000),
-  /** One event of an answer. One that is not streamed may have 4 MB. */
+  /** One event of an answer, and all tool calls of one. An answer that is not streamed may have 4 MB. */
   eventLimitBytes: z
     .int()
     .min(1024)

@@ -2,6 +2,7 @@ import {
   type Chat,
   type ChatStreams,
   capability,
+  charsIn,
   type EventBus,
   KeyedRuns,
   type Logger,
@@ -91,7 +92,13 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       streamId: capability(),
       conversationId: command.conversationId ?? capability(),
     };
-    const reply = new MemoryReply(request, this.#config, this);
+    const requestChars = charsIn(...Object.values(command));
+    if (!this.grew(requestChars, 0)) {
+      this.shrank(requestChars);
+      const limit = this.#config.totalLimitChars;
+      throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
+    }
+    const reply = new MemoryReply(request, requestChars, this.#config, this);
     this.#replies.set(reply.streamId, reply);
     this.#keyed.keep(key, reply);
     this.#unended.add(reply);
@@ -103,6 +110,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     } catch (error) {
       this.#unended.delete(reply);
       this.#forget(reply);
+      this.shrank(requestChars);
       throw error;
     }
     this.#bus.emit('chat:accepted', { streamId, conversationId, ...(traceparent && { traceparent }) });
@@ -145,6 +153,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#tokens += tokens;
     while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
     return true;
+  }
+
+  shrank(chars: number): void {
+    this.#chars -= chars;
   }
 
   /** However much arrives in one turn of the event loop, readers are woken once. */
@@ -195,7 +207,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #loggerOf(reply: MemoryReply): Logger {
-    const { requestId, userId } = reply.request;
+    const { requestId, userId } = reply.ids;
     // The whole id would be a key to the reply.
     return this.#logger.child({ stream: reply.streamId.slice(0, 6), requestId, userId });
   }

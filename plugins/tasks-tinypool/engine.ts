@@ -38,6 +38,8 @@ export type LaneName = (typeof lanes)[number];
 const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
 /** What no second try can change, and what says so of itself. */
 const final = new Set<ClientErrorCode>(['INVALID_REQUEST', 'SHUTTING_DOWN']);
+/** What a dead letter keeps of an error's text. */
+const reasonChars = 1000;
 const violent = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY', 'TASK_TIMEOUT']);
 
 /**
@@ -60,6 +62,12 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #deadLetters: DeadLetter[] = [];
   readonly #announcer: Announcer;
   readonly #workers: () => TaskFigures['workers'];
+  readonly #runEvents = {
+    cancel: (run: Run) => this.#cancel(run),
+    grew: (chars: number) => this.#grew(chars),
+  };
+  /** Of all that runs hold. */
+  #chars = 0;
   #delayed = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -206,15 +214,16 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (!atOnce) this.#checkRoom(kind);
     const checked = definition.input ? checkNow(definition.input, input) : { value: input };
     const value = checked instanceof Promise ? undefined : inputOf(checked);
-    const run = new Run(kind, value, options, {
+    const limits = {
       priority: this.#priorityOf(definition, options),
       timeoutMs: Math.min(
         options.timeoutMs ?? Number.POSITIVE_INFINITY,
         definition.timeoutMs ?? this.#config.timeoutMs,
       ),
       maxPartials: this.#config.maxPartials,
-      cancel: (each) => this.#cancel(each),
-    });
+    };
+    const run = new Run(kind, options, limits, this.#runEvents);
+    if (!run.takes(checked instanceof Promise ? input : value)) throw this.#full();
     this.#runs.set(run.id, run);
     this.#unended.add(run);
     this.#keyed.keep(key, run);
@@ -248,8 +257,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   async #enqueueChecked(run: Run, checking: Promise<Checked<unknown>>): Promise<void> {
     run.leave = () => {};
     try {
-      run.input = inputOf(await checking);
-      if (!run.ended) this.#accept(run);
+      const input = inputOf(await checking);
+      if (run.ended) return;
+      if (!run.takes(input)) throw this.#full();
+      this.#accept(run);
     } catch (error) {
       if (!run.ended) this.#end(run, { state: 'failed', error: toClientError(error) });
     }
@@ -308,6 +319,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       stopped ??= reason;
       attempt.stop();
     };
+    if (run.full) run.stop('full');
     const timer = setTimeout(() => run.stop?.('timeout'), run.timeoutMs);
     let outcome: Outcome;
     try {
@@ -317,8 +329,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       outcome = { state: 'failed', error: errorOf(run, error) };
     }
     clearTimeout(timer);
+    if (outcome.state === 'succeeded' && !run.gives(outcome.output)) stopped ??= 'full';
     if (stopped === 'cancel') outcome = { state: 'cancelled' };
     else if (stopped === 'timeout') outcome = { state: 'failed', error: timeoutOf(run, outcome) };
+    else if (stopped === 'full') outcome = { state: 'failed', error: noRoomFor(run) };
     run.pauses();
     run.kind.took(run.runMs);
     this.#count(run, 'running', -1);
@@ -421,6 +435,22 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #forget(run: Run): void {
     this.#runs.delete(run.id);
     this.#keyed.drop(run);
+    this.#grew(-run.chars);
+  }
+
+  #grew(chars: number): boolean {
+    this.#chars += chars;
+    while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
+    return true;
+  }
+
+  #full(): WaggleError {
+    const limit = this.#config.totalLimitChars;
+    return new WaggleError('QUEUE_FULL', {
+      limit,
+      what: 'characters of tasks',
+      retryAfterMs: retryAfterMs.unknown,
+    });
   }
 
   #count(run: Run, what: 'waiting' | 'running', by: 1 | -1): void {
@@ -462,9 +492,14 @@ function timeoutOf(run: Run, outcome: Outcome): WaggleError<ClientErrorCode> {
   return new WaggleError('TASK_TIMEOUT', { task: run.name, timeoutMs: run.timeoutMs }, options);
 }
 
-function reasonOf(error: Error): string {
-  const { cause } = error;
-  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
+function noRoomFor(run: Run): WaggleError<ClientErrorCode> {
+  return new WaggleError('TASK_FAILED', { task: run.name, why: 'the server has no room for its results' });
+}
+
+function reasonOf({ message, cause }: Error): string {
+  const reason = cause instanceof Error ? `${message}: ${cause.message}` : message;
+  // A copy: a part of a text keeps the whole of it in memory.
+  return Buffer.from(reason.slice(0, reasonChars), 'utf16le').toString('utf16le');
 }
 
 function backOffMs({ baseMs = 200, maxMs = 10_000 }: TaskRetries, attempts: number): number {

@@ -5,6 +5,7 @@ import { ModelError, PieceError } from './pieces.js';
 const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
 const busyRetryAfterMs = 2000;
+const lineChars = 200;
 
 /** What of a model server is shown to people, and what they can do when it cannot be reached. */
 export interface Upstream {
@@ -55,8 +56,11 @@ export function statusFailure(
 
 /** Text of a model server for a client: one line, not too long. */
 export function oneLine(text: string): string {
-  return text
+  const line = text
+    .slice(0, 10 * lineChars)
     .replace(/\p{Cc}+/gu, ' ')
     .trim()
-    .slice(0, 200);
+    .slice(0, lineChars);
+  // A copy: a part of a text keeps the whole of it in memory.
+  return Buffer.from(line, 'utf16le').toString('utf16le');
 }
