@@ -135,6 +135,8 @@ export interface Socket {
 /** What an endpoint does with one connection. A failing handler is logged and closes nothing but, at most, this connection. */
 export interface SocketHandler {
   message(text: string): void | Promise<void>;
+  /** A frame over the limit, which is not to be parsed: it can be answered. Without this the connection closes with 1009. */
+  tooLarge?(text: string, limitBytes: number): void;
   /** Called once, also when the endpoint or the transport stops. `code` is 1006 where the peer said nothing. */
   closed?(code: number): void;
 }

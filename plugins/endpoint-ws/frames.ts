@@ -3,6 +3,7 @@ import {
   chatFields,
   checkNow,
   clientChosenId,
+  outerText,
   parseJson,
   type StartCommand,
   type TaskDefinition,
@@ -74,17 +75,12 @@ export function readFrame(text: string, tasks: Contributions<TaskDefinition>): C
   return { ...checked<object>(clientFrames[type], json), type } as ClientFrame;
 }
 
-/** How long a `requestId` may be to come back with an error, whole as it was; the client of a longer one hears no name. */
+/** How long a `requestId` may be to come back with an error, as it was; a longer one does not. */
 const echoLimitChars = 1024;
 
-/** The `requestId` of a frame that could not be read otherwise, for its error. */
+/** The `requestId` of a frame that is refused, for its error. */
 export function requestIdOf(text: string): string | undefined {
-  try {
-    const { requestId } = parseJson(text) as { readonly requestId?: unknown };
-    return typeof requestId === 'string' && requestId.length <= echoLimitChars ? requestId : undefined;
-  } catch {
-    return undefined; // What is no JSON has no requestId either.
-  }
+  return outerText(text, 'requestId', echoLimitChars);
 }
 
 /** What the chat layer is asked for on behalf of `userId`. */

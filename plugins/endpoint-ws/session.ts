@@ -34,8 +34,6 @@ export interface SessionHost {
   onDelivered(): void;
 }
 
-const badFrames = new Set<string>(['INVALID_JSON', 'INVALID_FRAME', 'TOO_DEEP', 'UNKNOWN_TYPE']);
-
 /** One connection of one client, with the replies that it reads. */
 export class Session implements SocketHandler {
   readonly clientId: string;
@@ -78,6 +76,11 @@ export class Session implements SocketHandler {
     } catch (cause) {
       this.#refuse(cause, requestIdOf(text));
     }
+  }
+
+  tooLarge(text: string, limitBytes: number): void {
+    if (!this.#rate.take(performance.now())) this.close(1008, 'too many frames');
+    else this.#refuse(new WaggleError('TOO_LARGE', { limitBytes }), requestIdOf(text));
   }
 
   closed(): void {
@@ -213,8 +216,9 @@ export class Session implements SocketHandler {
       this.#host.logger.error({ err: cause, clientId: this.clientId }, 'a frame could not be handled');
     this.#host.bus.emit('message:refused', { ...this.#who, code: error.code });
     this.#sendError(error, requestId === undefined ? {} : { requestId });
-    if (badFrames.has(error.code) && ++this.#bad >= this.#host.config.maxBadFrames)
-      this.close(4400, 'too many frames that cannot be read');
+    // A refused request costs that request; what is no JSON at all comes from a client that speaks something else.
+    this.#bad = error.code === 'INVALID_JSON' ? this.#bad + 1 : 0;
+    if (this.#bad >= this.#host.config.maxBadFrames) this.close(4400, 'too many frames that cannot be read');
   }
 
   #sendError(

@@ -6,6 +6,7 @@ import { WebSocketServer } from 'ws';
 import {
   addHeader,
   BaseTransport,
+  frameHardLimitBytes,
   messageOf,
   type Opening,
   Request,
@@ -31,7 +32,7 @@ export class NodeTransport extends BaseTransport {
     perMessageDeflate: false,
     clientTracking: false,
     // Ours comes first and is the same everywhere.
-    maxPayload: 2 * this.config.frameLimitBytes,
+    maxPayload: frameHardLimitBytes(this.config),
     // None: the first one offered is often a token, and it would be sent back.
     handleProtocols: () => false,
   });

@@ -1,6 +1,13 @@
 import uWS from 'uWebSockets.js';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { addHeader, BaseTransport, Request, type RequestHead, type Transport } from '#kernel';
+import {
+  addHeader,
+  BaseTransport,
+  frameHardLimitBytes,
+  Request,
+  type RequestHead,
+  type Transport,
+} from '#kernel';
 import type { UserData } from './connection.js';
 import { GluedRequests } from './glued-requests.js';
 import { listen } from './listen.js';
@@ -18,7 +25,7 @@ export class UwsTransport extends BaseTransport {
 
   /** @throws LISTEN_FAILED */
   async listen(): Promise<void> {
-    const { host, port, idleTimeoutS, frameLimitBytes, backlogLimitBytes } = this.config;
+    const { host, port, idleTimeoutS } = this.config;
     this.#app
       .filter(() => this.#glued.closed())
       .ws<UserData>('/*', {
@@ -26,8 +33,8 @@ export class UwsTransport extends BaseTransport {
         sendPingsAutomatically: true,
         compression: uWS.DISABLED,
         // The native layer enforces its limits without a word; ours come first and say why.
-        maxPayloadLength: 2 * frameLimitBytes,
-        maxBackpressure: 2 * backlogLimitBytes + 1024 * 1024,
+        maxPayloadLength: 2 * frameHardLimitBytes(this.config),
+        maxBackpressure: 2 ** 31 - 1,
         upgrade: (res, req, context) => this.#take(res, req, context),
         open: (ws) => ws.getUserData().connection.attach(ws),
         message: (ws, data, isBinary) => ws.getUserData().connection.receive(Buffer.from(data), isBinary),

@@ -82,6 +82,65 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       expect((await client.ask({ content: 'Hallo' })).at(-1)?.type).toBe('streaming_end');
     });
 
+    const long = 'x'.repeat(70_000);
+    it.each<[string, string | object, string]>([
+      ['too long, its id first', { requestId: 'q', type: 'message', content: long }, 'TOO_LARGE'],
+      ['too long, its id last', { type: 'message', content: long, requestId: 'q' }, 'TOO_LARGE'],
+      ['too long, its id between', { content: long, requestId: 'q', more: long }, 'TOO_LARGE'],
+      [
+        'too long, with the name of the field in its text',
+        { content: `"requestId":"no",${long}`, requestId: 'q', more: '"requestId":"no"' },
+        'TOO_LARGE',
+      ],
+      [
+        'too long, with another id deeper',
+        {
+          input: { requestId: 'no', more: [{ requestId: 'no' }], long },
+          requestId: 'q',
+          last: { requestId: 1 },
+        },
+        'TOO_LARGE',
+      ],
+      ['too long, with blanks', `{ "requestId" :\n "q" , "content": "${long}" }`, 'TOO_LARGE'],
+      ['too long, with escapes', `{"content":"${'\\"'.repeat(40_000)}","requestId":"\u0071"}`, 'TOO_LARGE'],
+      ['too long and too deep', `{"input":${deep(40_000)},"requestId":"q"}`, 'TOO_LARGE'],
+      ['too long in bytes', { content: '€'.repeat(30_000), requestId: 'q' }, 'TOO_LARGE'],
+      ['too long, and no JSON', `{"requestId":"q",${';'.repeat(9)}${long}`, 'TOO_LARGE'],
+      ['33 levels deep', `{"type":"task","task":"x","input":${deep(32)},"requestId":"q"}`, 'TOO_DEEP'],
+      ['deep, its id first', `{"requestId":"q","input":${deep(3000)}`, 'TOO_DEEP'],
+      ['cut off', '{"type":"message","requestId":"q","content":"Hal', 'INVALID_JSON'],
+      ['of an unknown type', { type: 'nonsense', requestId: 'q' }, 'UNKNOWN_TYPE'],
+      ['with a wrong field', { type: 'task', task: 5, requestId: 'q' }, 'INVALID_FRAME'],
+      [
+        'with a wrong priority',
+        { type: 'message', content: 'x', priority: 1, requestId: 'q' },
+        'INVALID_FRAME',
+      ],
+      ['for an unknown task', { type: 'task', task: 'nosuch', requestId: 'q' }, 'TASK_UNKNOWN'],
+    ])('%s is answered with its requestId', async (_, frame, code) => {
+      const from = client.frames.length;
+      client.send(frame);
+      const error = await client.until((each) => client.frames.indexOf(each) >= from);
+      expect(error).toEqual({ type: 'error', code, message: expect.any(String), requestId: 'q' });
+      const { message } = error;
+      expect(message?.length).toBeLessThan(1000);
+      if (code === 'TOO_LARGE') expect(message).toContain('65536 bytes');
+    });
+
+    it.each([
+      ['no id', { content: long }],
+      ['an id that is no text', { content: long, requestId: 5 }],
+      ['an id without end', `{"content":"${long}","requestId":"q`],
+      ['an id that is too long to be given back', { content: long, requestId: long }],
+      ['an id in a list', [{ requestId: 'q', content: long }]],
+      ['an id behind the end', `{"content":"${long}"}"requestId":"q"`],
+    ])('with %s is answered without one', async (_, frame) => {
+      const from = client.frames.length;
+      client.send(frame);
+      const error = await client.until((each) => client.frames.indexOf(each) >= from);
+      expect(error).toEqual({ type: 'error', code: 'TOO_LARGE', message: expect.any(String) });
+    });
+
     it('is answered with the requestId that it carried', async () => {
       client.send({ type: 'stream_request', content: 5, requestId: 'q9' });
       expect(await client.end('q9')).toMatchObject({ code: 'INVALID_FRAME' });
@@ -96,7 +155,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
     });
 
     it.each([
-      ['that is too large', 'x'.repeat(65 * 1024), 1009],
+      ['beyond every limit', 'x'.repeat(257 * 1024), 1009],
       ['that is binary', Buffer.from([1, 2, 3]), 1003],
     ])('%s closes its connection, and only that one', async (_, frame, code) => {
       const other = await WsClient.connect(`${server.ws}/other`);
@@ -112,6 +171,41 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       for (let frame = 0; frame < 10; frame++) client.send('{');
       expect(await client.closed).toMatchObject({ code: 4400 });
       expect(client.frames).toHaveLength(10);
+    });
+
+    it.each<[string, object | string]>([
+      ['of an unknown type', { type: 'nonsense' }],
+      ['with a wrong field', { type: 'task', task: 5 }],
+      ['that are too deep', deep(40)],
+      ['that are no objects', '5'],
+      ['that are too large', { content: 'x'.repeat(66_000) }],
+      ['for unknown tasks', { type: 'task', task: 'nosuch' }],
+      ['for unknown streams', { type: 'cancel', streamId: 'nosuch' }],
+    ])('that sends 25 frames %s hears of each, and goes on', async (_, frame) => {
+      const client = await WsClient.connect(`${server.ws}/unlucky`);
+      for (let count = 0; count < 25; count++) client.send(frame);
+      client.send({ type: 'message', content: 'Hallo', requestId: 'q' });
+      expect(await client.end('q')).toMatchObject({ type: 'message' });
+      expect(client.frames.filter(({ type }) => type === 'error')).toHaveLength(25);
+      await client.close();
+    });
+
+    it('may send what is no JSON now and then', async () => {
+      const client = await WsClient.connect(`${server.ws}/careless`);
+      for (let count = 0; count < 25; count++) {
+        client.send('{');
+        client.send(count % 2 === 0 ? { type: 'ping' } : { type: 'nonsense' });
+      }
+      client.send({ type: 'message', content: 'Hallo', requestId: 'q' });
+      expect(await client.end('q')).toMatchObject({ type: 'message' });
+      await client.close();
+    });
+
+    it('that floods with frames that are too large is closed with 1008', async () => {
+      const client = await WsClient.connect(`${server.ws}/heavy`);
+      const frame = 'x'.repeat(66_000);
+      for (let count = 0; count < 1200; count++) client.send(frame);
+      expect(await client.closed).toMatchObject({ code: 1008 });
     });
 
     it('that floods is closed with 1008, and others notice nothing', async () => {

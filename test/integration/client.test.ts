@@ -55,10 +55,15 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
   async function open(options: { user?: string; onState?: (state: ClientState) => void } = {}) {
     const { user = `user${users++}`, onState } = options;
     let socket: WebSocket | undefined;
+    const requests: string[] = [];
     class Cuttable extends WebSocket {
       constructor(url: string) {
         super(url);
         socket = this;
+      }
+      override send(text: string): void {
+        if (!text.includes('"ping"')) requests.push(text);
+        super.send(text);
       }
     }
     const client = await connect(`${server.ws}/${user}`, {
@@ -67,7 +72,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       onState,
     });
     clients.push(client);
-    return { client, user, cut: () => socket?.terminate() };
+    return { client, user, cut: () => socket?.terminate(), sent: () => requests };
   }
 
   const told = (question: string) =>
@@ -183,6 +188,51 @@ await client.close();`;
         timeout: 15_000,
       });
       expect(stdout).toMatch(/\S+ \S+/);
+    });
+  });
+
+  describe('a request that the server refuses', () => {
+    const deep = (levels: number): unknown => (levels === 0 ? 1 : [deep(levels - 1)]);
+    const circle: unknown[] = [];
+    circle.push(circle);
+    const long = (bytes: number) => 'x'.repeat(bytes);
+    it.each<[string, (client: WaggleClient) => Promise<unknown>, object]>([
+      ['a task 33 levels deep', (client) => client.task('x', deep(32)), { code: 'TOO_DEEP' }],
+      ['a task of 70 KB', (client) => client.task('x', long(70_000)), { code: 'TOO_LARGE' }],
+      ['a question of 70 KB', (client) => client.ask(long(70_000)), { code: 'TOO_LARGE' }],
+      ['a question of 200 KB', (client) => client.ask(long(200_000)), { code: 'TOO_LARGE' }],
+      ['an empty question', (client) => client.ask(''), { code: 'INVALID_FRAME' }],
+      [
+        'seventeen stops',
+        (client) => client.ask('x', { options: { stop: Array(17).fill('x') } }),
+        { code: 'INVALID_FRAME' },
+      ],
+      ['an unknown task', (client) => client.task('nosuch', 1), { code: 'TASK_UNKNOWN' }],
+      ['what JSON cannot say', (client) => client.task('x', 1n), { name: 'TypeError' }],
+      ['a circle', (client) => client.task('x', circle), { name: 'TypeError' }],
+    ])('tells its caller at once, and nobody else: %s', async (_, ask, error) => {
+      const { client, sent } = await open();
+      const other = client.ask('Hallo', { agent: 'eliza' });
+      const failure = await ask(client).then(
+        () => expect.unreachable('it was not refused'),
+        (reason) => reason,
+      );
+      expect(failure).toMatchObject(error);
+      expect((await other).reason).toBe('stop');
+      expect(client.state).toBe('open');
+      expect(sent()).toHaveLength(failure.name === 'TypeError' ? 1 : 2);
+    });
+
+    it('beyond every limit is not sent again', async () => {
+      const { client } = await open();
+      const failure = await client.ask(long(600_000)).catch((reason) => reason);
+      expect(['TOO_LARGE', 'CONNECTION_LOST']).toContain(failure.code);
+    });
+
+    it('by its id is not sent at all', async () => {
+      const { client, sent } = await open();
+      expect(() => client.chat('x', { requestId: long(129) })).toThrow('at most 128 characters');
+      expect(sent()).toEqual([]);
     });
   });
 

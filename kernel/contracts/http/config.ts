@@ -33,3 +33,8 @@ export const transportConfig = z.strictObject({
 
 /** The config of a transport with its defaults filled in. */
 export type TransportConfig = Readonly<z.output<typeof transportConfig>>;
+
+/** Up to here a frame that is too large is refused alone; a larger one ends its connection. */
+export function frameHardLimitBytes({ frameLimitBytes }: TransportConfig): number {
+  return 4 * frameLimitBytes;
+}

@@ -7,7 +7,8 @@ const silenceLimitMs = 300_000;
 /** What an exchange needs of the client. */
 export interface Line {
   readonly answerTimeoutMs: number;
-  send(frame: object): void;
+  /** Gives the length of what went out. @throws what `JSON.stringify` says of the frame */
+  send(frame: object): number;
   ended(exchange: Exchange): void;
 }
 
@@ -54,9 +55,18 @@ export abstract class Exchange<Result = unknown> {
     if (this.ended) return;
     if (this.cancelling && this.id === undefined)
       this.fail(this.error('CONNECTION_LOST', 'lost before it started'));
-    else this.ask();
+    else this.#ask();
     this.sent = true;
     if (this.cancelling) this.stop();
+  }
+
+  /** What cannot be sent as JSON fails alone, and not whatever else waits for the connection. */
+  #ask(): void {
+    try {
+      this.ask();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   receive(frame: ServerFrame): void {
