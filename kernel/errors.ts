@@ -74,8 +74,8 @@ const clientErrors = {
     `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
-  /** `model` where it failed because it has none of that name. */
-  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined }) =>
+  /** `model` where it failed because it has none of that name; `refused` where it is well and does not take this request. */
+  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined; refused?: boolean }) =>
     `agent "${d.agent}" failed: ${d.why}`,
   CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
     `this user has no conversation "${d.conversationId}"`,
