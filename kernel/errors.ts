@@ -38,6 +38,8 @@ const kernelErrors = {
     `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
   KERNEL_TASK_INVALID: (d: { plugin: string; task: string; why: string }) =>
     `"${d.plugin}" cannot register the task "${d.task}": ${d.why}`,
+  KERNEL_EVENT_LOOP: (d: { event: string; path: readonly string[] }) =>
+    `"${d.event}" leads to itself and was stopped with all that it led to: ${d.path.join(' -> ')}`,
   KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
