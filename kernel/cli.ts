@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Argument, Command } from 'commander';
 import type { ChatSettings } from './chat.js';
+import { guardExit } from './config/exit-guard.js';
 import { loadPlugins } from './config/load-plugins.js';
 import { type Config, readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
@@ -26,6 +27,8 @@ interface Prepared {
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
 const orphanCheckMs = 250;
 const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
+
+let allowExit = () => {};
 
 const program = new Command('waggle')
   .description('A server for AI agents that stream chat tokens')
@@ -63,6 +66,8 @@ async function start(options: Options & { readonly watch?: boolean }): Promise<v
   exitOnCrash(kernel, logger);
   try {
     await kernel.start();
+    // From here on the log says so when something ends the process.
+    allowExit();
     if (options.watch) {
       const { PluginWatch } = await import('./watch.js');
       new PluginWatch(kernel, config, logger);
@@ -145,7 +150,10 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  // Until a server runs, no plugin ends the process.
+  allowExit = guardExit();
   const loaded = await loadPlugins(kernel, config, logger);
+  process.exitCode = undefined; // Whatever a plugin thinks of it.
   const mistakes = [...config.mistakes, ...loaded.mistakes];
   const found = await kernel.check().catch((error: WaggleError) => error);
   if (WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) mistakes.push(...found.details.mistakes);

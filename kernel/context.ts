@@ -2,6 +2,7 @@ import type { Bus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
 import { type TaskDefinition, taskPriorities } from './contracts/task.js';
 import { messageOf, WaggleError } from './errors.js';
+import { every } from './every.js';
 import type { Logger } from './logger.js';
 import type { KernelReport, PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
@@ -41,12 +42,13 @@ export function createContext(
     });
 
   const container = services.createContainer();
+  const logger = shared.logger.child({ plugin: id });
   return {
     id,
     config,
     agents,
     tasks,
-    logger: shared.logger.child({ plugin: id }),
+    logger,
     container,
     signal: scope.signal,
     inspect: shared.inspect,
@@ -78,6 +80,10 @@ export function createContext(
     },
     addAgent: (agent) => scope.effect(`agent ${agent.name}`, () => agents.add(agent, id)),
     effect: scope.effect.bind(scope),
+    every: (label, intervalMs, step) =>
+      scope.effect(`${label} every ${intervalMs} ms`, () =>
+        every(intervalMs, step, (err) => logger.error({ err, timer: label }, 'a timer failed; it goes on')),
+      ),
     onReady: (hook) => keep('onReady', hooks.ready, hook),
     onDrain: (hook) => keep('onDrain', hooks.drain, hook),
   };

@@ -86,6 +86,8 @@ const clientErrors = {
     `stream "${d.streamId}" can not be read any more, or never existed`,
   BUSY: (d: { limit: number; what: string }) =>
     `no more than ${d.limit} ${d.what} at once; wait for one to end`,
+  IDEMPOTENCY_MISMATCH: (_: Record<never, never>) =>
+    'this key already stands for another request; give each request a key of its own',
   QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>
     `the server already has ${d.limit} ${d.what}; try again later`,
   TASK_UNKNOWN: (d: { task: string }) => `no task "${d.task}"`,

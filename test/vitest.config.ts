@@ -11,7 +11,7 @@ if (!browserPath) {
 
 export default defineConfig({
   root,
-  resolve: { alias: { '#kernel': `${root}kernel/index.ts` } },
+  resolve: { alias: { '#kernel': `${root}kernel/index.ts`, '#zod': `${root}kernel/zod.ts` } },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(browserPath ? [] : ['test/browser/**'])],

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isMap as isYamlMap, LineCounter, parseDocument } from 'yaml';
-import { z } from 'zod';
+import { z } from '#zod';
 import { messageOf } from '../errors.js';
 import { logLevels } from '../logger.js';
 import { check, type Origin, type Path } from './schema.js';

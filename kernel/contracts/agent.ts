@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type { z } from '#zod';
 import { charsIn } from '../chars.js';
 import { WaggleError } from '../errors.js';
 import type { Logger } from '../logger.js';

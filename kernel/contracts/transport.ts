@@ -194,6 +194,7 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   TASK_UNKNOWN: 404,
   METHOD_NOT_ALLOWED: 405,
   BUSY: 409,
+  IDEMPOTENCY_MISMATCH: 409,
   TASK_CANCELLED: 409,
   STREAM_GONE: 410,
   TOO_LARGE: 413,

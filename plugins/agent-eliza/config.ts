@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** Name under which it is registered. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 
 export const config = z.strictObject({

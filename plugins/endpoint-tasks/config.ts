@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** The longest that a request with `?wait=` is held; longer waits are cut to it. */

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import {
   type ClientErrorCode,
   clientChosenId,
@@ -7,6 +6,7 @@ import {
   type TaskFigures,
   taskPriorities,
 } from '#kernel';
+import { z } from '#zod';
 
 const count = z.int().min(0);
 const milliseconds = z.number().min(0);
@@ -20,7 +20,11 @@ export const submission = z.strictObject({
   timeout_ms: z.int().min(1).optional().describe('How long one try may take; only less than usual'),
   delay_ms: z.int().min(0).max(86_400_000).optional().describe('When to start, from now'),
   user_id: clientChosenId.optional(),
-  request_id: clientChosenId.optional().describe('The same of the same user gives the same run again'),
+  request_id: clientChosenId
+    .optional()
+    .describe(
+      'The same of the same `user_id` gives the same run again; with another task or input it is refused',
+    ),
 });
 
 /** The query of `POST /tasks/{task}`. */
@@ -109,7 +113,14 @@ export const submitDocs: RouteDocs = {
     200: { description: 'It has ended well', content: { 'application/json': runReport } },
     202: { description: 'It is accepted', content: { 'application/json': runReport } },
   },
-  errors: ['TASK_UNKNOWN', 'INVALID_REQUEST', 'QUEUE_FULL', 'SHUTTING_DOWN', ...failures],
+  errors: [
+    'TASK_UNKNOWN',
+    'INVALID_REQUEST',
+    'IDEMPOTENCY_MISMATCH',
+    'QUEUE_FULL',
+    'SHUTTING_DOWN',
+    ...failures,
+  ],
 };
 
 /** `GET /tasks/{task}` */

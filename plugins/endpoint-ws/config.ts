@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** Replies that one connection may read at the same time. */

@@ -69,7 +69,8 @@ export class Session implements SocketHandler {
   async message(text: string): Promise<void> {
     if (!this.#rate.take(performance.now())) return this.close(1008, 'too many frames');
     try {
-      const frame = await readFrame(text, this.#host.tasks);
+      // Without a wait up to here and in what a frame starts, frames of one read take effect one after the other.
+      const frame = readFrame(text, this.#host.tasks);
       this.#bad = 0;
       const type = frame.type === 'registered' ? frame.name : frame.type;
       this.#host.bus.emit('message:received', { ...this.#who, type });
@@ -129,7 +130,8 @@ export class Session implements SocketHandler {
     const earlier = this.#readers.get(streamId);
     if (!earlier) this.#checkLimit();
     const reader = reply.read(position);
-    await earlier?.return();
+    // The newer one first, so that the reply is never without a reader.
+    void earlier?.return();
     await this.#deliver(reply, reader, positions);
   }
 
@@ -146,8 +148,6 @@ export class Session implements SocketHandler {
     this.#checkLimit();
     const { requestId } = frame;
     const abort = new AbortController();
-    // It may have closed while the frame was being checked, when there was nothing to give up yet.
-    if (this.#socket.closed) abort.abort();
     this.#whole.add(abort);
     try {
       // Without a requestId nobody could come back for it.

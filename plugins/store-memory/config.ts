@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** The oldest messages of a conversation go first. */

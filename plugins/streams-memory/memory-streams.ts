@@ -4,9 +4,12 @@ import {
   capability,
   charsIn,
   type EventBus,
+  KeyedRuns,
   type Logger,
   type Reply,
+  type RequestKey,
   Retention,
+  requestKey,
   type StartCommand,
   type StreamFigures,
   type TaskCall,
@@ -33,7 +36,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #bus: EventBus;
   readonly #logger: Logger;
   readonly #replies = new Map<string, MemoryReply>();
-  readonly #byRequest = new Map<string, MemoryReply>();
+  readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new Set<MemoryReply>();
   readonly #kept: Retention<MemoryReply>;
   /** Logs whose readers have something new to take. */
@@ -77,10 +80,12 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     };
   }
 
-  /** @throws QUEUE_FULL, SHUTTING_DOWN */
+  /** @throws QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   start(command: StartCommand): Reply {
-    const known = this.#byRequest.get(requestKey(command) ?? '');
+    const key = keyOf(command);
+    const known = this.#keyed.find(key);
     if (known) return known;
+    this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
     const request = {
       ...command,
@@ -95,8 +100,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     }
     const reply = new MemoryReply(request, requestChars, this.#config, this);
     this.#replies.set(reply.streamId, reply);
-    const key = requestKey(command);
-    if (key) this.#byRequest.set(key, reply);
+    this.#keyed.keep(key, reply);
     this.#unended.add(reply);
     const { priority, traceparent } = command;
     const { streamId, conversationId } = reply;
@@ -165,6 +169,9 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const { streamId } = reply;
     this.#unended.delete(reply);
     this.#report(streamId, ending, this.#loggerOf(reply));
+    // Who asks again after a failure wants to be answered; what the client has cancelled stays so.
+    const { type } = ending;
+    if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
     this.#kept.keep(reply);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -194,8 +201,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #forget(reply: MemoryReply): void {
-    const key = requestKey(reply.ids);
-    if (key) this.#byRequest.delete(key);
+    this.#keyed.drop(reply);
     this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
   }
@@ -224,6 +230,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 }
 
-function requestKey({ userId, requestId }: Pick<StartCommand, 'userId' | 'requestId'>): string | undefined {
-  return requestId === undefined ? undefined : JSON.stringify([userId, requestId]);
+/** A `requestId` stands for who is asked for what, at which endpoint. */
+function keyOf(command: StartCommand): RequestKey | undefined {
+  const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
+  const { agent, model, options } = command;
+  const asked = { endpoint, content, messages, stateless, conversationId, agent, model, options };
+  return requestKey(userId, requestId, asked);
 }

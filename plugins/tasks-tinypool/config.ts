@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { taskPriorities } from '#kernel';
+import { z } from '#zod';
 
 const milliseconds = z
   .int()

@@ -4,9 +4,12 @@ import {
   checkNow,
   type DeadLetter,
   type EventBus,
+  KeyedRuns,
   type Logger,
   messageOf,
+  type RequestKey,
   Retention,
+  requestKey,
   type SubmitOptions,
   type TaskDefinition,
   type TaskEngine,
@@ -54,7 +57,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #queued: Record<TaskPriority, number> = { low: 0, normal: 0, high: 0, urgent: 0 };
   readonly #runs = new Map<string, Run>();
   readonly #unended = new Set<Run>();
-  readonly #byKey = new Map<string, Run>();
+  readonly #keyed = new KeyedRuns<Run>();
   readonly #kept: Retention<Run>;
   readonly #deadLetters: DeadLetter[] = [];
   readonly #announcer: Announcer;
@@ -117,8 +120,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     input: TaskInput<N>,
     options: SubmitOptions = {},
   ): TaskRun<TaskOutput<N>> {
-    const known = this.#byKey.get(keyOf(name, options) ?? '');
-    const run = known ?? this.#submit(name, input, options);
+    const key = requestKey(options.owner, options.idempotencyKey, { name, input: input ?? {} });
+    const run = this.#keyed.find(key) ?? this.#submit(name, input, options, key);
     // What its schema promises is checked before it succeeds.
     return run as unknown as TaskRun<TaskOutput<N>>;
   }
@@ -180,12 +183,13 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#announcer.changed();
   }
 
-  #submit(name: string, input: unknown, options: SubmitOptions): Run {
+  #submit(name: string, input: unknown, options: SubmitOptions, key: RequestKey | undefined): Run {
     const kind = this.#kinds.get(name);
     const counts = [this.#counts, ...(kind ? [kind.counts] : [])];
     for (const each of counts) each.submitted++;
     try {
-      return this.#admit(kind, name, input, options);
+      this.#keyed.claim(key);
+      return this.#admit(kind, name, input, options, key);
     } catch (error) {
       for (const each of counts) each.rejected++;
       this.#bus.emit('task:rejected', { name, code: toClientError(error).code });
@@ -193,7 +197,13 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     }
   }
 
-  #admit(kind: Kind | undefined, name: string, input: unknown, options: SubmitOptions): Run {
+  #admit(
+    kind: Kind | undefined,
+    name: string,
+    input: unknown,
+    options: SubmitOptions,
+    key: RequestKey | undefined,
+  ): Run {
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
     if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
     const { definition } = kind;
@@ -216,8 +226,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (!run.takes(checked instanceof Promise ? input : value)) throw this.#full();
     this.#runs.set(run.id, run);
     this.#unended.add(run);
-    const key = keyOf(name, options);
-    if (key) this.#byKey.set(key, run);
+    this.#keyed.keep(key, run);
     this.#count(run, 'waiting', 1);
     this.#bus.emit('task:queued', { taskId: run.id, name, priority: run.priority });
     if (checked instanceof Promise) void this.#enqueueChecked(run, checked);
@@ -395,6 +404,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#counts[outcome.state]++;
     run.kind.counts[outcome.state]++;
     this.#report(run, outcome);
+    // Who asks again after a failure wants another try.
+    if (outcome.state === 'failed') this.#keyed.drop(run);
     this.#kept.keep(run);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -423,8 +434,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
 
   #forget(run: Run): void {
     this.#runs.delete(run.id);
-    const key = keyOf(run.name, run.options);
-    if (key && this.#byKey.get(key) === run) this.#byKey.delete(key);
+    this.#keyed.drop(run);
     this.#grew(-run.chars);
   }
 
@@ -494,8 +504,4 @@ function reasonOf({ message, cause }: Error): string {
 
 function backOffMs({ baseMs = 200, maxMs = 10_000 }: TaskRetries, attempts: number): number {
   return Math.ceil(Math.random() * Math.min(maxMs, baseMs * 2 ** (attempts - 1)));
-}
-
-function keyOf(name: string, { owner, idempotencyKey }: SubmitOptions): string | undefined {
-  return idempotencyKey === undefined ? undefined : JSON.stringify([name, owner, idempotencyKey]);
 }

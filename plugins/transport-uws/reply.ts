@@ -5,24 +5,34 @@ import { UwsConnection } from './connection.js';
 
 const nothing = () => {};
 
+/** Told before an answer goes out that ends its connection. */
+export type Closing = (request: Request) => void;
+
 /** The answer to one request of uWebSockets.js, whose response object may not be touched after its end or an abort. */
 export class UwsReply extends BaseReply {
   readonly #res: uWS.HttpResponse;
   readonly #context: uWS.us_socket_context_t | undefined;
+  readonly #closing: Closing;
+  #gone = false;
 
   constructor(
     res: uWS.HttpResponse,
     request: Request,
     host: ReplyHost,
+    closing: Closing,
     context: uWS.us_socket_context_t | undefined,
   ) {
     super(request, host);
     this.#res = res;
     this.#context = context;
+    this.#closing = closing;
+    // The native parser takes chunks that end wrongly for right ones, so that nothing behind them can be trusted.
+    if (request.header('transfer-encoding') !== undefined) this.closeAfter();
   }
 
   /** The client has gone. */
   aborted(): void {
+    this.#gone = true;
     this.closed();
   }
 
@@ -38,16 +48,21 @@ export class UwsReply extends BaseReply {
     close: boolean,
   ): void {
     const res = this.#res;
-    res.cork(() => {
-      this.#writeHead(status, headers);
-      if (body === undefined) res.endWithoutBody(undefined, close);
-      else if (this.request.method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body), close);
-      else res.end(body, close);
-    });
+    if (close) this.#closing(this.request);
+    if (body === undefined) this.#endBare(status, headers, close);
+    else if (this.request.method === 'HEAD')
+      this.#endBare(status, { ...headers, 'content-length': String(Buffer.byteLength(body)) }, close);
+    else
+      res.cork(() => {
+        // The native layer adds it, but not for a client that has sent it itself.
+        const isAsked = close && this.request.header('connection')?.length === 'close'.length;
+        this.#writeHead(status, isAsked ? { ...headers, connection: 'close' } : headers);
+        res.end(body, close);
+      });
     this.closed();
   }
 
-  protected begin(status: number, headers: Headers, part: string): boolean {
+  protected begin(status: number, headers: Headers, part: string, close: boolean): boolean {
     const res = this.#res;
     res.onWritable(() => {
       // With a handler set, uWebSockets sends what waits only at the next write, which may be long in coming.
@@ -57,7 +72,7 @@ export class UwsReply extends BaseReply {
     });
     let room = true;
     res.cork(() => {
-      this.#writeHead(status, headers);
+      this.#writeHead(status, close ? { ...headers, connection: 'close' } : headers);
       room = this.write(part);
     });
     return room;
@@ -70,8 +85,9 @@ export class UwsReply extends BaseReply {
     return hasRoom;
   }
 
-  protected finish(): void {
-    this.#res.cork(() => this.#res.end());
+  protected finish(close: boolean): void {
+    if (close) this.#closing(this.request);
+    this.#res.cork(() => this.#res.end('', close));
     this.closed();
   }
 
@@ -93,6 +109,17 @@ export class UwsReply extends BaseReply {
         this.#context as uWS.us_socket_context_t,
       );
     });
+  }
+
+  /** `endWithoutBody` must have no argument: with a length it waits for a body of that length, and without one it sends a wrong one. */
+  #endBare(status: number, headers: Headers, close: boolean): void {
+    const res = this.#res;
+    res.cork(() => {
+      // Which leaves no way to end the connection as well, so that the head has to end itself.
+      this.#writeHead(status, close ? { ...headers, connection: 'close\r\n' } : headers);
+      if (!close) res.endWithoutBody();
+    });
+    if (close) setImmediate(() => this.#gone || res.close());
   }
 
   #writeHead(status: number, headers: Headers): void {

@@ -8,6 +8,15 @@ import { UwsReply } from './reply.js';
 /** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
+  /** The peer whose connection ends in this very moment, while the parser may still be at what it sent. */
+  #leaving: string | undefined;
+  /** The native parser goes on with what it has read, also behind an answer that ends the connection. */
+  readonly #closing = ({ remoteAddress }: Request): void => {
+    this.#leaving = remoteAddress;
+    setImmediate(() => {
+      this.#leaving = undefined;
+    });
+  };
   #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
 
   get address(): Transport['address'] {
@@ -18,6 +27,8 @@ export class UwsTransport extends BaseTransport {
   async listen(): Promise<void> {
     const { host, port, idleTimeoutS, frameLimitBytes, backlogLimitBytes } = this.config;
     this.#app
+      // A connection that ends does so before the next one is read from.
+      .filter(() => this.#counted())
       .ws<UserData>('/*', {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
@@ -46,14 +57,26 @@ export class UwsTransport extends BaseTransport {
     this.#app.close();
   }
 
+  #counted(): void {
+    this.#leaving = undefined;
+  }
+
   #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
     let reply: UwsReply | undefined;
-    res.onAborted(() => reply?.aborted());
+    let aborted = false;
+    res.onAborted(() => {
+      aborted = true;
+      reply?.aborted();
+    });
     try {
       const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
-      reply = new UwsReply(res, request, this.replyHost, context);
-      if (request.method === 'GET' || request.method === 'HEAD') request.body.end();
-      else reply.readBody();
+      if (request.remoteAddress === this.#leaving) {
+        // Glued to a request after which nothing may run. Closed at once it would take the answer to that with it.
+        setImmediate(() => aborted || res.close());
+        return;
+      }
+      reply = new UwsReply(res, request, this.replyHost, this.#closing, context);
+      if (request.hasBody) reply.readBody();
       this.serve(request, reply);
     } catch (err) {
       this.logger.error({ err }, 'taking a request failed');

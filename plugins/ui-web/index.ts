@@ -53,7 +53,9 @@ export default definePlugin({
     if (overview) ctx.effect('endpoint ui', () => overview.add('ui', '/ui'));
     if (!ctx.config.inspector) return;
 
-    const sampler = new Sampler({ streams, tasks: engine });
+    const sampler = new Sampler({ streams, tasks: engine }, (err) =>
+      ctx.logger.error({ err }, 'no sample could be taken'),
+    );
     ctx.effect('samples', () => sampler.open());
     const startedAtMs = performance.now();
     const { tasks } = ctx;

@@ -5,6 +5,7 @@ import type { Undo } from '../../scope.js';
 import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../transport.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
+import { checkFraming } from './framing.js';
 import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
 import type { Request } from './request.js';
@@ -105,10 +106,14 @@ export abstract class BaseTransport implements Transport {
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
     const format = this.#formatFor(path);
     if (format) reply.format = format;
+    if (/(^|,)\s*close\s*(,|$)/i.test(request.header('connection') ?? '')) reply.closeAfter();
+    checkFraming(request);
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
     const endpoints = this.#endpoints.match(path);
     const upgrades = method === 'GET' && request.header('upgrade')?.toLowerCase() === 'websocket';
+    // Its client may speak WebSocket already.
+    if (upgrades) reply.closeAfter();
     if (endpoints && upgrades) {
       if (verdict === 'refused') throw refused();
       this.#upgrade(request, reply, endpoints);
@@ -159,6 +164,8 @@ export abstract class BaseTransport implements Transport {
 
   #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
     const endpoint = values.get('GET') as WebSocketEndpoint;
+    if (request.hasBody)
+      throw new WaggleError('INVALID_REQUEST', { mistakes: ['an upgrade to WebSocket has no body'] });
     if (request.header('sec-websocket-version') !== '13') {
       reply.add({ upgrade: 'websocket', 'sec-websocket-version': '13' });
       throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
@@ -183,8 +190,6 @@ export abstract class BaseTransport implements Transport {
     const length = request.header('content-length');
     if (length === undefined) return;
     const { bodyLimitBytes } = this.config;
-    if (!/^\d+$/.test(length))
-      throw new WaggleError('INVALID_REQUEST', { mistakes: ['Content-Length: expected one number'] });
     if (Number(length) > bodyLimitBytes) throw new WaggleError('TOO_LARGE', { limitBytes: bodyLimitBytes });
   }
 

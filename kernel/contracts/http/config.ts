@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 const bytes = z.int().min(1);
 const milliseconds = z
