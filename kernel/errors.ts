@@ -38,6 +38,8 @@ const kernelErrors = {
     `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
   KERNEL_TASK_INVALID: (d: { plugin: string; task: string; why: string }) =>
     `"${d.plugin}" cannot register the task "${d.task}": ${d.why}`,
+  KERNEL_EVENT_LOOP: (d: { event: string; path: readonly string[] }) =>
+    `"${d.event}" leads to itself and was stopped with all that it led to: ${d.path.join(' -> ')}`,
   KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
@@ -74,8 +76,8 @@ const clientErrors = {
     `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
-  /** `model` where it failed because it has none of that name. */
-  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined }) =>
+  /** `model` where it failed because it has none of that name; `refused` where it is well and does not take this request. */
+  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined; refused?: boolean }) =>
     `agent "${d.agent}" failed: ${d.why}`,
   CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
     `this user has no conversation "${d.conversationId}"`,
