@@ -1,4 +1,5 @@
 import { z } from '#zod';
+import { whyNoOrigin } from './allowed-origin.js';
 
 const bytes = z.int().min(1);
 const milliseconds = z
@@ -28,7 +29,17 @@ export const transportConfig = z.strictObject({
   /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
   idleTimeoutS: z.int().min(8).max(960).default(40),
   /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
-  allowedOrigins: z.array(z.string().min(1)).default([]),
+  allowedOrigins: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .superRefine((origin, { addIssue }) => {
+          const message = whyNoOrigin(origin);
+          if (message) addIssue({ code: 'custom', message });
+        }),
+    )
+    .default([]),
 });
 
 /** The config of a transport with its defaults filled in. */
