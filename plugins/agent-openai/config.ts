@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { milliseconds } from '#kernel';
 
 export const config = z.strictObject({
   /** Name under which it is registered; that of the instance, without `agent-`, when absent. */
@@ -15,11 +16,11 @@ export const config = z.strictObject({
     .default(''),
   /** The model that answers when a request names none; the first that the server lists when empty. */
   model: z.string().default(''),
-  connectTimeoutMs: z.int().min(1).default(3000),
+  connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token. */
-  firstTokenTimeoutMs: z.int().min(1).default(120_000),
+  firstTokenTimeoutMs: milliseconds.default(120_000),
   /** Between two tokens. */
-  tokenTimeoutMs: z.int().min(1).default(60_000),
+  tokenTimeoutMs: milliseconds.default(60_000),
   /** One event of an answer. One that is not streamed may have 4 MB. */
   eventLimitBytes: z
     .int()

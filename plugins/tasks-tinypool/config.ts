@@ -1,10 +1,5 @@
 import { z } from 'zod';
-import { taskPriorities } from '#kernel';
-
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+import { milliseconds, taskPriorities } from '#kernel';
 
 export const config = z.strictObject({
   /** Threads. With 0 the worker lane runs on the main thread, where nothing can be ended by force: for tests. */
