@@ -1,3 +1,5 @@
+import { timerMs } from './duration.js';
+
 const list = (items: readonly string[]): string => items.join(', ') || 'none';
 const lines = (items: readonly string[]): string => items.map((item) => `\n  ${item}`).join('');
 
@@ -126,7 +128,9 @@ export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
 
   /** When to try again, in milliseconds, where that helps. */
   get retryAfterMs(): number | undefined {
-    return (this.details as { retryAfterMs?: number }).retryAfterMs;
+    const { retryAfterMs: ms } = this.details as { retryAfterMs?: unknown };
+    // Third parties make errors, too.
+    return typeof ms === 'number' && ms >= 0 ? timerMs(ms) : undefined;
   }
 
   static is<C extends ErrorCode>(error: unknown, code: C): error is WaggleError<C> {

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { z } from '#zod';
 import { logLevels } from '../logger.js';
+import { milliseconds, millisecondsOrNone } from '../milliseconds.js';
 import { readYaml } from './read-yaml.js';
 import { check, type Origin, type Path } from './schema.js';
 
@@ -17,8 +18,8 @@ export const configFile = z.strictObject({
   server: z
     .strictObject({
       logLevel: z.enum(logLevels).default('info'),
-      drainTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
-      pluginTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+      drainTimeoutMs: millisecondsOrNone.max(3_600_000).default(10_000),
+      pluginTimeoutMs: milliseconds.max(600_000).default(10_000),
     })
     .prefault({}),
   plugins: z.record(z.string(), entry).prefault({}),

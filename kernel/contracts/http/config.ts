@@ -1,11 +1,8 @@
 import { z } from '#zod';
+import { milliseconds, seconds } from '../../milliseconds.js';
 import { whyNoOrigin } from './allowed-origin.js';
 
 const bytes = z.int().min(1);
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
 
 /** The config of every transport, so that one can take another's place. */
 export const transportConfig = z.strictObject({
@@ -27,7 +24,7 @@ export const transportConfig = z.strictObject({
   /** How long a stop waits for closing handshakes and for answers under way. */
   closeTimeoutMs: milliseconds.default(1000),
   /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
-  idleTimeoutS: z.int().min(8).max(960).default(40),
+  idleTimeoutS: seconds.min(8).max(960).default(40),
   /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
   allowedOrigins: z
     .array(
