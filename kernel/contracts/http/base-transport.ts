@@ -3,6 +3,7 @@ import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
 import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../transport.js';
+import { AllowedHosts } from './allowed-hosts.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
 import { checkFraming } from './framing.js';
@@ -16,6 +17,7 @@ import { SlowReaders } from './slow-readers.js';
 export abstract class BaseTransport implements Transport {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
+  readonly #hosts: AllowedHosts;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #formats = new Set<ErrorFormat>();
@@ -26,6 +28,7 @@ export abstract class BaseTransport implements Transport {
   constructor(config: TransportConfig, logger: Logger, bus: EventBus) {
     const { stallTimeoutMs } = config;
     this.config = config;
+    this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
     this.logger = logger;
     const slow = new SlowReaders(stallTimeoutMs);
     this.#connecting = { config, logger, bus, slow, connections: new Set() };
@@ -108,6 +111,11 @@ export abstract class BaseTransport implements Transport {
     if (format) reply.format = format;
     if (/(^|,)\s*close\s*(,|$)/i.test(request.header('connection') ?? '')) reply.closeAfter();
     checkFraming(request);
+    const refusal = this.#hosts.refusal(request.header('host'));
+    if (refusal) {
+      reply.closeAfter();
+      throw refusal;
+    }
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
     const endpoints = this.#endpoints.match(path);

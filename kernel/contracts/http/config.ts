@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameOf } from './allowed-hosts.js';
 
 const bytes = z.int().min(1);
 const milliseconds = z
@@ -27,6 +28,14 @@ export const transportConfig = z.strictObject({
   closeTimeoutMs: milliseconds.default(1000),
   /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
   idleTimeoutS: z.int().min(8).max(960).default(40),
+  /** Names by which this server may be called, besides `localhost`, its addresses and this machine's own name; `*` for any. */
+  allowedHosts: z
+    .array(
+      z.string().refine((name) => name === '*' || (nameOf(name) !== undefined && !name.includes(':')), {
+        error: 'expected a name without scheme and port, like "chat.example.com", or "*"',
+      }),
+    )
+    .default([]),
   /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
   allowedOrigins: z.array(z.string().min(1)).default([]),
 });
