@@ -162,11 +162,13 @@ export function framingContract(name: string, plugin: Plugin): void {
   });
   afterEach(() => server.kernel.stop());
 
+  const rows = (shapes: readonly Shape[]) =>
+    shapes.map(([name, head, rest = '']) => [name, head, rest] as const);
   const withHost = (head: string) => `${head.replace('\n', '\nHost: localhost\r\n')}\r\n`;
-  const ways: readonly (readonly [string, (head: string, rest?: string) => readonly string[]])[] = [
-    ['at once', (head, rest = '') => [withHost(head) + rest + glued]],
-    ['head first', (head, rest = '') => [withHost(head), rest + glued]],
-    ['what is glued last', (head, rest = '') => [withHost(head) + rest, glued]],
+  const ways: readonly (readonly [string, (head: string, rest: string) => readonly string[]])[] = [
+    ['at once', (head, rest) => [withHost(head) + rest + glued]],
+    ['head first', (head, rest) => [withHost(head), rest + glued]],
+    ['what is glued last', (head, rest) => [withHost(head) + rest, glued]],
   ];
   /** By the answer to this one, the server has read what was sent before. */
   const settled = async () => {
@@ -182,7 +184,7 @@ export function framingContract(name: string, plugin: Plugin): void {
   const statuses = (client: RawClient) => client.text.match(/HTTP\/1\.1 \d+/g) ?? [];
 
   describe.each(ways)(`${name}: nothing runs behind a request that was sent %s:`, (_, pieces) => {
-    it.each(answered)('%s', async (_, head, rest) => {
+    it.each(rows(answered))('%s', async (_, head, rest) => {
       const client = await RawClient.connect(server.port);
       await sendAll(client, pieces(head, rest));
       await client.waitForEnd();
@@ -192,7 +194,7 @@ export function framingContract(name: string, plugin: Plugin): void {
       expect(deleted).toBe(0);
     });
 
-    it.each(unanswered)('%s', async (_, head, rest) => {
+    it.each(rows(unanswered))('%s', async (_, head, rest) => {
       const client = await RawClient.connect(server.port);
       await sendAll(client, pieces(head, rest));
       await settled();
@@ -201,7 +203,7 @@ export function framingContract(name: string, plugin: Plugin): void {
       expect(deleted).toBe(0);
     });
 
-    it.each(whole)('but does behind %s', async (_, head, rest) => {
+    it.each(rows(whole))('but does behind %s', async (_, head, rest) => {
       const client = await RawClient.connect(server.port);
       await sendAll(client, pieces(head, rest));
       await client.waitForText('"deleted"');

@@ -1,5 +1,6 @@
 import { z } from '#zod';
 import { milliseconds, seconds } from '../../milliseconds.js';
+import { nameOf } from './allowed-hosts.js';
 import { whyNoOrigin } from './allowed-origin.js';
 
 const bytes = z.int().min(1);
@@ -25,6 +26,14 @@ export const transportConfig = z.strictObject({
   closeTimeoutMs: milliseconds.default(1000),
   /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
   idleTimeoutS: seconds.min(8).max(960).default(40),
+  /** Names by which this server may be called, besides `localhost`, its addresses and this machine's own name; `*` for any. */
+  allowedHosts: z
+    .array(
+      z.string().refine((name) => name === '*' || (nameOf(name) !== undefined && !name.includes(':')), {
+        error: 'expected a name without scheme and port, like "chat.example.com", or "*"',
+      }),
+    )
+    .default([]),
   /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
   allowedOrigins: z
     .array(

@@ -206,7 +206,8 @@ export abstract class BaseReply implements HttpReply {
     if (this.request.method === 'HEAD') {
       this.#state = 'done';
       clearTimeout(this.#deadline);
-      return this.end(status, headers, undefined, this.#closes);
+      // As a GET would be answered: without it, some clients wait for the end of the connection.
+      return this.end(status, { ...headers, 'transfer-encoding': 'chunked' }, undefined, this.#closes);
     }
     let closes = false;
     const begin = (part: string): boolean => {
