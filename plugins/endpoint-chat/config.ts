@@ -6,7 +6,10 @@ export const config = z.strictObject({
     .int()
     .min(1)
     .default(10 * 60_000),
-  /** How long a stream may take until an agent is chosen and it begins; waiting for a turn included. */
+  /**
+   * From the head of a request to the first thing that its stream sends: its place in the line, `streaming_start`, a
+   * heartbeat, or a fallback's whole answer. Reading the body and the conversation counts, the model's first token not.
+   */
   startTimeoutMs: z
     .int()
     .min(1)

@@ -25,7 +25,7 @@ export const config = z.strictObject({
   unregisterGraceMs: milliseconds.default(3000),
   /** Parts of a result that one run may give before its end. */
   maxPartials: z.int().min(1).default(10_000),
-  /** Memory of one thread's heap. */
+  /** Memory of one thread's heap. Outside of it, and bounded only by the machine: `Buffer`, typed arrays and WebAssembly. */
   workerMemoryMb: z.int().min(32).default(512),
   /** How long a run that has ended can still be asked for. */
   keepMs: milliseconds.default(5 * 60_000),
