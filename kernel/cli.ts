@@ -41,6 +41,9 @@ command('start', 'start the server')
   .action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
 command('plugins', 'set up every plugin, open nothing, and print what each of them brings').action(list);
+command('backup', 'copy what is kept to a new file, also while a server runs')
+  .argument('<file>', 'the copy')
+  .action(copy);
 program
   .command('new')
   .description('write a new plugin, with a test that passes, into a folder')
@@ -83,6 +86,11 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
   // Only here: a server must not pay for it.
   const { chat } = await import('./chat.js');
   process.exitCode = await chat(url, settings);
+}
+
+async function copy(file: string, options: Options): Promise<void> {
+  const { backUp } = await import('./backup.js');
+  process.exitCode = await backUp(await readConfig(layersOf(options)), file);
 }
 
 function create(kind: PluginKind, name: string): void {

@@ -61,6 +61,10 @@ export class WaggleProcess {
     });
   }
 
+  get pid(): number {
+    return this.#process.pid as number;
+  }
+
   /** Resolves with the first log line that matches, now or later. */
   async untilLog(matches: (line: LogLine) => boolean): Promise<LogLine> {
     const all = () => `such a log line; stdout:\n${this.stdout}\nstderr:\n${this.stderr}`;
