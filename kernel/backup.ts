@@ -37,8 +37,8 @@ export async function backUp(config: Config, file: string): Promise<number> {
 async function keepersOf(config: Config, mistakes: string[], failures: string[]): Promise<readonly Entry[]> {
   const logger = createLogger('silent');
   const keepers: Entry[] = [];
-  for (const each of entriesOf(config, mistakes)) {
-    const imported = await importEntry(each, logger).catch((error: unknown) => {
+  for (const each of entriesOf(config, mistakes).entries) {
+    const imported = await importEntry(each, config, logger).catch((error: unknown) => {
       failures.push(messageOf(error));
     });
     if (!imported?.plugin.backup) continue;

@@ -90,7 +90,9 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
 
 async function copy(file: string, options: Options): Promise<void> {
   const { backUp } = await import('./backup.js');
-  process.exitCode = await backUp(await readConfig(layersOf(options)), file);
+  const mistakes: string[] = [];
+  const config = await readConfig(layersOf(options, mistakes));
+  process.exitCode = await backUp({ ...config, mistakes: [...mistakes, ...config.mistakes] }, file);
 }
 
 function create(kind: PluginKind, name: string): void {

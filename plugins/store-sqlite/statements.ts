@@ -10,6 +10,8 @@ type Question =
   | 'total'
   | 'find'
   | 'upsert'
+  | 'sizeOf'
+  | 'recent'
   | 'size'
   | 'use'
   | 'oldest'
