@@ -1,3 +1,5 @@
+import { timerMs } from './duration.js';
+
 const list = (items: readonly string[]): string => items.join(', ') || 'none';
 const lines = (items: readonly string[]): string => items.map((item) => `\n  ${item}`).join('');
 
@@ -38,6 +40,8 @@ const kernelErrors = {
     `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
   KERNEL_TASK_INVALID: (d: { plugin: string; task: string; why: string }) =>
     `"${d.plugin}" cannot register the task "${d.task}": ${d.why}`,
+  KERNEL_EVENT_LOOP: (d: { event: string; path: readonly string[] }) =>
+    `"${d.event}" leads to itself and was stopped with all that it led to: ${d.path.join(' -> ')}`,
   KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
@@ -45,6 +49,8 @@ const kernelErrors = {
   STORE_UNUSABLE: (d: { path: string; why: string }) => `cannot keep conversations in "${d.path}": ${d.why}`,
   STORE_FAILED: (d: { path: string; why: string }) =>
     `cannot read or write conversations in "${d.path}": ${d.why}`,
+  BACKUP_FAILED: (d: { path: string; file: string; why: string }) =>
+    `cannot copy "${d.path}" to "${d.file}": ${d.why}`,
   LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
     `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
 } as const;
@@ -76,8 +82,8 @@ const clientErrors = {
     `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
-  /** `model` where it failed because it has none of that name. */
-  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined }) =>
+  /** `model` where it failed because it has none of that name; `refused` where it is well and does not take this request. */
+  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined; refused?: boolean }) =>
     `agent "${d.agent}" failed: ${d.why}`,
   CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
     `this user has no conversation "${d.conversationId}"`,
@@ -86,6 +92,8 @@ const clientErrors = {
     `stream "${d.streamId}" can not be read any more, or never existed`,
   BUSY: (d: { limit: number; what: string }) =>
     `no more than ${d.limit} ${d.what} at once; wait for one to end`,
+  IDEMPOTENCY_MISMATCH: (_: Record<never, never>) =>
+    'this key already stands for another request; give each request a key of its own',
   QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>
     `the server already has ${d.limit} ${d.what}; try again later`,
   TASK_UNKNOWN: (d: { task: string }) => `no task "${d.task}"`,
@@ -124,7 +132,9 @@ export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
 
   /** When to try again, in milliseconds, where that helps. */
   get retryAfterMs(): number | undefined {
-    return (this.details as { retryAfterMs?: number }).retryAfterMs;
+    const { retryAfterMs: ms } = this.details as { retryAfterMs?: unknown };
+    // Third parties make errors, too.
+    return typeof ms === 'number' && ms >= 0 ? timerMs(ms) : undefined;
   }
 
   static is<C extends ErrorCode>(error: unknown, code: C): error is WaggleError<C> {

@@ -20,7 +20,7 @@ if (missing.length > 0) {
 
 export default defineConfig({
   root,
-  resolve: { alias: { '#kernel': `${root}kernel/index.ts` } },
+  resolve: { alias: { '#kernel': `${root}kernel/index.ts`, '#zod': `${root}kernel/zod.ts` } },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [

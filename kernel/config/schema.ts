@@ -110,8 +110,10 @@ function mistakesAt(
       });
   }
   // What fits the described type was refused by a rule of its own, whose message says more than the type does.
-  if (!node || fits(node, value)) return [say(path, message)];
-  return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
+  const variable = origin.variable(path);
+  const first = variable ? `${variable}: ` : '';
+  if (!node || fits(node, value)) return [`${first}${say(path, message)}`];
+  return [`${first}${say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)}`];
 }
 
 type JsonSchema = Readonly<Record<string, unknown>>;

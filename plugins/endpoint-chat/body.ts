@@ -1,12 +1,16 @@
-import { z } from 'zod';
 import { chatFields, check, clientChosenId, type StartCommand, WaggleError } from '#kernel';
+import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */
 export const chatBody = z.strictObject({
   ...chatFields,
   user_id: clientChosenId,
   conversation_id: clientChosenId.optional(),
-  request_id: clientChosenId.optional(),
+  request_id: clientChosenId
+    .optional()
+    .describe(
+      'The same of the same user joins the answer that it started; with another request it is refused',
+    ),
   on_disconnect: z.enum(['continue', 'cancel']).optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
 });

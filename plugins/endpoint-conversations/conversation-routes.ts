@@ -1,5 +1,4 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { z } from 'zod';
 import {
   type ChatMessage,
   type ConversationKey,
@@ -9,6 +8,7 @@ import {
   type HttpRequest,
   WaggleError,
 } from '#kernel';
+import type { z } from '#zod';
 import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
 import { allLinesOf, linesOf } from './json-lines.js';
 

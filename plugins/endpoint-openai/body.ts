@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 // Fields that are not named here are ignored: newer clients send more with each release.
 
@@ -103,7 +103,9 @@ export const runHeaders = z.object({
     .string()
     .min(1)
     .max(128)
-    .describe('The same key again joins the run that it started')
+    .describe(
+      'The same key of the same `user` joins the run that it started; with another request it is refused',
+    )
     .optional(),
   'X-On-Disconnect': z
     .enum(['continue', 'cancel'])

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import {
   type Contributions,
   check,
@@ -10,6 +9,7 @@ import {
   type TaskRun,
   WaggleError,
 } from '#kernel';
+import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 
 type Tasks = Contributions<TaskDefinition>;

@@ -20,9 +20,13 @@ export class SqliteStore implements ConversationStore {
     this.#conversationLimitChars = conversationLimitChars;
   }
 
-  /** `lost` is told when the file can not be used any more. @throws STORE_UNUSABLE */
-  static async open(config: Config, lost: (error: Error) => void): Promise<SqliteStore> {
-    return new SqliteStore(await FileThread.open(config, lost), config);
+  /** `told` hears why nothing can be kept, and with nothing that this is over. @throws STORE_UNUSABLE */
+  static async open(config: Config, told: (trouble: string | undefined) => void): Promise<SqliteStore> {
+    return new SqliteStore(await FileThread.open(config, told), config);
+  }
+
+  get trouble(): string | undefined {
+    return this.#thread.trouble;
   }
 
   async read(key: ConversationKey, limit = Number.POSITIVE_INFINITY): Promise<readonly ChatMessage[]> {
@@ -37,6 +41,10 @@ export class SqliteStore implements ConversationStore {
     if (messages.length === 0) return;
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
     await this.#thread.ask('append', chars, { key, title: titleOf(messages), messages });
+  }
+
+  async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
+    await this.#thread.ask('retract', 0, key, messages);
   }
 
   async delete(key: ConversationKey): Promise<boolean> {

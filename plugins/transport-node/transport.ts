@@ -7,6 +7,7 @@ import {
   addHeader,
   BaseTransport,
   busyAnswer,
+  frameHardLimitBytes,
   messageOf,
   type Opening,
   plainAddress,
@@ -37,7 +38,7 @@ export class NodeTransport extends BaseTransport {
     // Missing in the typings: how long a peer may take to answer a close.
     ...{ closeTimeout: 4000 },
     // Ours comes first and is the same everywhere.
-    maxPayload: 2 * this.config.frameLimitBytes,
+    maxPayload: frameHardLimitBytes(this.config),
     // None: the first one offered is often a token, and it would be sent back.
     handleProtocols: () => false,
   });

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   addHeader,
   BaseTransport,
+  frameHardLimitBytes,
   plainAddress,
   Request,
   type RequestHead,
@@ -10,6 +11,7 @@ import {
   type Transport,
 } from '#kernel';
 import type { UserData } from './connection.js';
+import { GluedRequests } from './glued-requests.js';
 import { Listener } from './listener.js';
 import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
@@ -17,21 +19,13 @@ import { UwsReply } from './reply.js';
 /** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
-  /** The peer whose connection ends in this very moment, while the parser may still be at what it sent. */
-  #leaving: string | undefined;
+  readonly #glued = new GluedRequests();
   readonly #tcp = new TcpLimit(this.config, this.logger, {
     webSockets: () => this.#sockets,
     addresses: () => this.#peers(),
   });
   #sockets = 0;
   #isRefusing = false;
-  /** The native parser goes on with what it has read, also behind an answer that ends the connection. */
-  readonly #closing = ({ remoteAddress }: Request): void => {
-    this.#leaving = remoteAddress;
-    setImmediate(() => {
-      this.#leaving = undefined;
-    });
-  };
   #listener: Listener | undefined;
 
   get address(): Transport['address'] {
@@ -40,17 +34,16 @@ export class UwsTransport extends BaseTransport {
 
   /** @throws LISTEN_FAILED */
   async listen(): Promise<void> {
-    const { host, port, idleTimeoutS, frameLimitBytes, backlogLimitBytes } = this.config;
+    const { host, port, idleTimeoutS } = this.config;
     this.#app
-      // A connection that ends does so before the next one is read from.
       .filter((res, count) => this.#count(res, count as number))
       .ws<UserData>('/*', {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
         compression: uWS.DISABLED,
         // The native layer enforces its limits without a word; ours come first and say why.
-        maxPayloadLength: 2 * frameLimitBytes,
-        maxBackpressure: 2 * backlogLimitBytes + 1024 * 1024,
+        maxPayloadLength: 2 * frameHardLimitBytes(this.config),
+        maxBackpressure: 2 ** 31 - 1,
         upgrade: (res, req, context) => this.#take(res, req, context),
         open: (ws) => {
           this.#tcp.leave();
@@ -83,7 +76,7 @@ export class UwsTransport extends BaseTransport {
 
   /** A connection has come (1) or gone (-1), unless it went over to WebSocket. */
   #count(res: uWS.HttpResponse, count: number): void {
-    this.#leaving = undefined;
+    this.#glued.closed();
     if (this.#isRefusing) return;
     if (count < 0) {
       this.#tcp.leave();
@@ -117,12 +110,12 @@ export class UwsTransport extends BaseTransport {
     });
     try {
       const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
-      if (request.remoteAddress === this.#leaving) {
-        // Glued to a request after which nothing may run. Closed at once it would take the answer to that with it.
+      if (this.#glued.has(request)) {
+        // Closed at once it would take the answer to the one before with it.
         setImmediate(() => aborted || res.close());
         return;
       }
-      reply = new UwsReply(res, request, this.replyHost, this.#closing, context);
+      reply = new UwsReply(res, request, this.replyHost, this.#glued, context);
       if (request.hasBody) reply.readBody();
       this.serve(request, reply);
     } catch (err) {

@@ -213,17 +213,35 @@ export function framingContract(name: string, plugin: Plugin): void {
     });
   });
 
-  it(`${name}: what is glued to a request costs nobody else anything`, async () => {
-    const other = await RawClient.connect(server.port);
-    for (let turn = 1; turn <= 20; turn++) {
-      const client = await RawClient.connect(server.port);
-      const bad = `POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}${glued}`;
-      await Promise.all([client.send(bad), other.send(httpRequest({ path: '/x' }))]);
-      await client.waitForEnd();
-      await other.waitFor(() => (statuses(other).length === turn ? true : undefined));
-      await client.close();
+  // Behind a proxy all clients have one address.
+  it.each([
+    ['POST', 'Content-Length: 2\r\nContent-Length: 3\r\n', `{}${glued}`],
+    ['HEAD', 'Content-Length: 2\r\nContent-Length: 3\r\n', `{}${glued}`],
+    ['OPTIONS', 'Transfer-Encoding: chunked\r\n', `0\r\n\r\n${glued}`],
+    ['DELETE', 'Transfer-Encoding: x\r\n', glued],
+    ['GET', 'Connection: close\r\n', ''],
+    ['HEAD', 'Connection: close\r\n', ''],
+    ['OPTIONS', 'Connection: close\r\n', ''],
+  ])(`${name}: a connection that ends costs nobody else anything: %s %j %j`, async (method, head, rest) => {
+    const bad = `${method} /echo HTTP/1.1\r\nHost: localhost\r\n${head}\r\n${rest}`;
+    const others = await Promise.all(Array.from({ length: 30 }, () => RawClient.connect(server.port)));
+    for (let turn = 1; turn <= 5; turn++) {
+      const clients = await Promise.all(others.map(() => RawClient.connect(server.port)));
+      // Written in one turn, so that the server finds all of them at once.
+      const sent = others.flatMap((other, at) => [
+        clients[at]!.send(bad),
+        other.send(httpRequest({ path: '/x' })),
+      ]);
+      await Promise.all(sent);
+      for (const client of clients) {
+        await client.waitForEnd();
+        expect(statuses(client)).toHaveLength(1);
+        await client.close();
+      }
+      for (const other of others)
+        await other.waitFor(() => (statuses(other).length === turn ? true : undefined));
     }
-    await other.close();
+    for (const other of others) await other.close();
     expect(deleted).toBe(0);
   });
 }

@@ -1,4 +1,5 @@
 import type { EventBus } from '../../bus.js';
+import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
@@ -54,6 +55,8 @@ export abstract class BaseTransport implements Transport {
   }
 
   route(route: Route): Undo {
+    const [why] = wrongDurations({ timeoutMs: route.timeoutMs }, 1);
+    if (why) throw new WaggleError('ROUTE_INVALID', { path: route.path, why });
     return this.#routes.add(route.method, route.path, route);
   }
 
@@ -114,7 +117,6 @@ export abstract class BaseTransport implements Transport {
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
     const format = this.#formatFor(path);
     if (format) reply.format = format;
-    if (/(^|,)\s*close\s*(,|$)/i.test(request.header('connection') ?? '')) reply.closeAfter();
     checkFraming(request);
     const refusal = this.#hosts.refusal(request.header('host'));
     if (refusal) {
