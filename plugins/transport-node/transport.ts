@@ -35,6 +35,8 @@ export class NodeTransport extends BaseTransport {
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
+    // Missing in the typings: how long a peer may take to answer a close.
+    ...{ closeTimeout: 4000 },
     // Ours comes first and is the same everywhere.
     maxPayload: frameHardLimitBytes(this.config),
     // None: the first one offered is often a token, and it would be sent back.
