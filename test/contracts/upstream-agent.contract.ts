@@ -215,15 +215,15 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
     });
 
     it('is not hurried by a reader that takes its time', async () => {
-      await restart({ tokenTimeoutMs: 300 });
-      const model = 'slow-tokens?ms=50&n=20';
+      await restart({ tokenTimeoutMs: 1000 });
+      const model = 'slow-tokens?ms=50&n=40';
       const { signal } = new AbortController();
       let text = '';
       let batches = 0;
       for await (const batch of agent.generateResponseStream(hello(model), { signal, logger })) {
         for (const chunk of chunksOf(batch)) if (chunk.type === 'text') text += chunk.content;
         // Longer than the model may take, and while it has more to say.
-        if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 400));
+        if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 1200));
       }
       expect(text).toBe(fake.expectedText(model));
     });

@@ -55,7 +55,7 @@ async function written(path: string, ending?: NodeJS.Signals, options = inFile(p
   else onTestFinished(async () => void (await server.stop()));
 }
 
-describe('`waggle backup` copies what is kept', () => {
+describe('`waggle backup` copies what is kept', { timeout: 60_000 }, () => {
   it.each<[string, (path: string) => CommandOptions]>([
     ['in the place of the memory', inFile],
     ['under a key of its own', (path) => under('store-sqlite', path)],
@@ -136,7 +136,7 @@ describe('`waggle backup` copies what is kept', () => {
       expect(asked.length).toBeGreaterThanOrEqual(before.get(user) as number);
       expect(await askedIn(path, user)).toHaveLength(said.get(user) as number);
     }
-  }, 60_000);
+  });
 
   it('through a link, which two servers cannot get around', async () => {
     const folder = tempFolder();
@@ -176,7 +176,7 @@ describe('`waggle backup` copies what is kept', () => {
 
 type Prepare = (folder: TempFolder, path: string, copy: string) => void | Promise<void>;
 
-describe('`waggle backup` refuses with what is known', () => {
+describe('`waggle backup` refuses with what is known', { timeout: 60_000 }, () => {
   const refused = async (expected: RegExp, prepare: Prepare, to = 'copy.sqlite') => {
     const folder = tempFolder();
     const [path, copy] = [join(folder.path, 'c.sqlite'), join(folder.path, to)];

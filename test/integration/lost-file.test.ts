@@ -50,7 +50,9 @@ function expectOneLineEach(server: RunningServer, ends: number): void {
 const gone = (which: string) =>
   new RegExp(`^conversations are not kept: ${which} was deleted, moved or replaced`);
 
-describe('a file that is lost while the server runs is in /ready and in the log, without a turn', () => {
+describe('a file that is lost while the server runs is in /ready and in the log, without a turn', {
+  timeout: 60_000,
+}, () => {
   it.each<[string, RegExp, (path: string) => void]>([
     ['deleted', gone('the file'), (path) => rmSync(path)],
     [
@@ -203,7 +205,9 @@ const mounted: readonly Shortage[] = [
   ],
 ];
 
-describe('a file that takes nothing for a while is in /ready and in the log, and comes back by itself', () => {
+describe('a file that takes nothing for a while is in /ready and in the log, and comes back by itself', {
+  timeout: 60_000,
+}, () => {
   const passes = async (path: string, reason: RegExp, begin: Shortage[2]) => {
     const server = await startIn(path);
     const end = begin(path, server);
