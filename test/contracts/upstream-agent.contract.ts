@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { chunksOf, type UpstreamAgent, type UpstreamTimeouts } from '#kernel';
 import { expectAtOnce, roundTripMs } from '../support/at-once.js';
+import { eventually } from '../support/eventually.js';
 import {
   type FakeOllama,
   type FakeOllamaOptions,
@@ -352,7 +353,7 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
       ageLists();
       expect((await answer()).error).toMatchObject({ code: 'AGENT_FAILED' });
       expect(chats().map((record) => record.model)).toEqual(['old:latest']);
-      await vi.waitFor(async () => expect((await answer()).error).toBeUndefined());
+      await eventually(async () => expect((await answer()).error).toBeUndefined());
       expect(chats().at(-1)?.model).toBe('new:latest');
       expect(lists()).toHaveLength(1);
     });

@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'libsql';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.js';
 import { tempFolder } from '../support/kernel.js';
 import { type RunningServer, startServer } from '../support/server.js';
 import { hasMount, smallDisk } from '../support/small-disk.js';
@@ -31,14 +32,11 @@ async function kept(server: RunningServer): Promise<number> {
 const linesOf = ({ logs }: RunningServer, text: string) => logs.filter(({ msg }) => msg === text);
 
 async function untilReady(server: RunningServer, status: number): Promise<readonly string[]> {
-  return vi.waitFor(
-    async () => {
-      const answer = await call(server.port, { path: '/ready' });
-      expect([answer.status, answer.json]).toMatchObject([status, {}]);
-      return answer.json.reasons as readonly string[];
-    },
-    { timeout: 15_000, interval: 20 },
-  );
+  return eventually(async () => {
+    const answer = await call(server.port, { path: '/ready' });
+    expect(answer.status).toBe(status);
+    return answer.json.reasons as readonly string[];
+  });
 }
 
 /** What was seen once, at the beginning and at the end, however many turns could not be kept meanwhile. */
@@ -50,9 +48,7 @@ function expectOneLineEach(server: RunningServer, ends: number): void {
 const gone = (which: string) =>
   new RegExp(`^conversations are not kept: ${which} was deleted, moved or replaced`);
 
-describe('a file that is lost while the server runs is in /ready and in the log, without a turn', {
-  timeout: 60_000,
-}, () => {
+describe('a file that is lost while the server runs is in /ready and in the log, without a turn', () => {
   it.each<[string, RegExp, (path: string) => void]>([
     ['deleted', gone('the file'), (path) => rmSync(path)],
     [
@@ -205,9 +201,7 @@ const mounted: readonly Shortage[] = [
   ],
 ];
 
-describe('a file that takes nothing for a while is in /ready and in the log, and comes back by itself', {
-  timeout: 60_000,
-}, () => {
+describe('a file that takes nothing for a while is in /ready and in the log, and comes back by itself', () => {
   const passes = async (path: string, reason: RegExp, begin: Shortage[2]) => {
     const server = await startIn(path);
     const end = begin(path, server);

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { Bus, type BusBatch } from '../../kernel/bus.js';
+import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/kernel.js';
 
 declare module '../../kernel/bus.js' {
@@ -43,7 +44,7 @@ describe('emit', () => {
     one.emit('test:happened', event);
     expect(seen).toEqual([1]);
     expect(failures).toEqual([[thrown, 'test:happened']]);
-    await vi.waitFor(() => expect(failures).toHaveLength(2));
+    await eventually(() => expect(failures).toHaveLength(2));
     expect(failures[1]).toEqual([rejected, 'test:happened']);
   });
 
