@@ -1552,13 +1552,13 @@ export function transportContract(name: string, plugin: Plugin): void {
     });
 
     it('are not closed while they read slowly', async () => {
-      const { client, socket } = await paused({ stallTimeoutMs: 400, highWaterMarkBytes: 50_000 });
+      const { client, socket } = await paused({ stallTimeoutMs: 1000, highWaterMarkBytes: 50_000 });
       let count = await fill(socket);
       for (let turn = 0; turn < 6; turn++) {
         client.ws.resume();
         await socket.drained();
         client.ws.pause();
-        await sleep(150);
+        await sleep(250);
         count += await fill(socket);
       }
       expect(socket.closed).toBe(false);

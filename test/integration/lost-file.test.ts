@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'libsql';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.js';
 import { tempFolder } from '../support/kernel.js';
 import { type RunningServer, startServer } from '../support/server.js';
 import { hasMount, smallDisk } from '../support/small-disk.js';
@@ -31,14 +32,11 @@ async function kept(server: RunningServer): Promise<number> {
 const linesOf = ({ logs }: RunningServer, text: string) => logs.filter(({ msg }) => msg === text);
 
 async function untilReady(server: RunningServer, status: number): Promise<readonly string[]> {
-  return vi.waitFor(
-    async () => {
-      const answer = await call(server.port, { path: '/ready' });
-      expect([answer.status, answer.json]).toMatchObject([status, {}]);
-      return answer.json.reasons as readonly string[];
-    },
-    { timeout: 15_000, interval: 20 },
-  );
+  return eventually(async () => {
+    const answer = await call(server.port, { path: '/ready' });
+    expect(answer.status).toBe(status);
+    return answer.json.reasons as readonly string[];
+  });
 }
 
 /** What was seen once, at the beginning and at the end, however many turns could not be kept meanwhile. */

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Stats } from '../../plugins/monitor-console/stats.js';
 import { ApiDocument } from '../support/api-document.js';
+import { eventually } from '../support/eventually.js';
 import { startFakeOllama } from '../support/fake-ollama/index.js';
 import { tempFolder } from '../support/kernel.js';
 import { type LogLine, type RunningServer, startServer } from '../support/server.js';
@@ -211,7 +212,7 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     process.kill(pid, 'SIGTSTP');
     await terminal.until(({ screen }) => screen.region[1] === 23);
     expect(tableOf(terminal)).toBeUndefined();
-    await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) T /));
+    await eventually(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) T /));
     process.kill(pid, 'SIGCONT');
     await terminal.until(tableOf);
     process.kill(pid, 'SIGTERM');

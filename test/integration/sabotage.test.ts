@@ -5,7 +5,7 @@ import { WsClient } from '../support/ws-client.js';
 /** A config that adds one plugin, `saboteur`, with this setup. */
 const saboteur = (setup: string, entry: object = {}) => ({
   config: {
-    server: { pluginTimeoutMs: 300, drainTimeoutMs: 300 },
+    server: { pluginTimeoutMs: 1000, drainTimeoutMs: 1000 },
     plugins: { saboteur: { use: './saboteur.js', ...entry } },
   },
   files: {
@@ -33,7 +33,7 @@ describe('a plugin that', () => {
     [
       'hangs in setup',
       'setup: () => new Promise(() => {})',
-      /plugin "saboteur": setup timed out after 300 ms/,
+      /plugin "saboteur": setup timed out after 1000 ms/,
     ],
     [
       'throws when all is ready',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { Waiters } from './waiters.js';
 
-const boundMs = 15_000;
+const boundMs = 30_000;
 
 /** Whether programs can be run in a terminal here: that takes `script` of util-linux. */
 export const hasTerminal = /util-linux/.test(String(spawnSync('script', ['--version']).stdout));
