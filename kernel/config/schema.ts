@@ -119,8 +119,11 @@ function mistakesAt(
       });
   }
   // What fits the described type was refused by a rule of its own, whose message says more than the type does.
-  if (!node || fits(node, value)) return [say(path, origin.foreign ? cut(message, longestMessage) : message)];
-  return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
+  const variable = origin.variable(path);
+  const first = variable ? `${variable}: ` : '';
+  const word = (what: string) => [`${first}${say(path, what)}`];
+  if (!node || fits(node, value)) return word(origin.foreign ? cut(message, longestMessage) : message);
+  return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
 }
 
 type JsonSchema = Readonly<Record<string, unknown>>;

@@ -201,6 +201,7 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   STREAM_GONE: 410,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  HOST_NOT_ALLOWED: 421,
   UPGRADE_REQUIRED: 426,
   INTERNAL: 500,
   TASK_FAILED: 500,

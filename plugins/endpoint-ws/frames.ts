@@ -4,6 +4,7 @@ import {
   checkNow,
   clientChosenId,
   fromClient,
+  milliseconds,
   outerText,
   parseJson,
   type StartCommand,
@@ -11,6 +12,7 @@ import {
   taskPriorities,
   WaggleError,
 } from '#kernel';
+
 import { z } from '#zod';
 
 const request = z.object({
@@ -34,7 +36,7 @@ export const clientFrames = {
     input: z.unknown().optional(),
     requestId: clientChosenId.optional(),
     priority: z.enum(taskPriorities).optional(),
-    timeoutMs: z.int().min(1).optional(),
+    timeoutMs: milliseconds.optional(),
   }),
   cancel_task: z.object({ taskId: z.string().min(1).max(128) }),
   ping: z.object({}),

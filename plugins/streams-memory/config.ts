@@ -1,9 +1,5 @@
+import { milliseconds, millisecondsOrNone } from '#kernel';
 import { z } from '#zod';
-
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
 
 export const config = z.strictObject({
   /** Replies that run at the same time. */
@@ -17,11 +13,7 @@ export const config = z.strictObject({
   /** How long an agent may take to stop after a cancel before its reply ends without it. */
   cancelTimeoutMs: milliseconds.default(2000),
   /** How long a reply goes on without anybody who reads it. */
-  disconnectGraceMs: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .default(60_000),
+  disconnectGraceMs: millisecondsOrNone.default(60_000),
   /** How long an ended reply can still be read. */
   keepMs: milliseconds.default(5 * 60_000),
   /** Ended replies that are kept; the oldest go first. */

@@ -15,6 +15,7 @@ import {
   type TaskCall,
   type TaskDefinition,
   type TaskEngine,
+  timerMs,
   WaggleError,
 } from '#kernel';
 import type { Config } from './config.js';
@@ -62,7 +63,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       concurrency: config.maxRunning,
       maxQueued: config.maxWaiting,
       // Replies keep their own time and know more about it; this only bounds what goes wrong there.
-      timeoutMs: Math.min(2 ** 31 - 1, replyTimeoutMs + cancelTimeoutMs + 1000),
+      timeoutMs: timerMs(replyTimeoutMs + cancelTimeoutMs + 1000),
       run: (streamId, call) => this.#answer(streamId as string, call),
     };
   }

@@ -1,10 +1,5 @@
-import { taskPriorities } from '#kernel';
+import { milliseconds, taskPriorities } from '#kernel';
 import { z } from '#zod';
-
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
 
 export const config = z.strictObject({
   /** Threads. With 0 the worker lane runs on the main thread, where nothing can be ended by force: for tests. */

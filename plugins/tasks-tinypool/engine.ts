@@ -24,6 +24,7 @@ import {
   toClientError,
   WaggleError,
   type Watcher,
+  wrongDurations,
 } from '#kernel';
 import { Announcer } from './announcer.js';
 import type { Config } from './config.js';
@@ -208,6 +209,9 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
     if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
     const { definition } = kind;
+    const { timeoutMs, delayMs } = options;
+    const mistakes = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ delayMs })];
+    if (mistakes.length > 0) throw new WaggleError('INVALID_REQUEST', { mistakes });
     const queue = this.#queues[definition.lane];
     const atOnce =
       !options.delayMs && !kind.busy && queue.size === 0 && this.#lanes[definition.lane].free > 0;

@@ -16,6 +16,7 @@ import {
 } from '#kernel';
 import { NodeConnection } from './connection.js';
 import { linger } from './linger.js';
+import { isWebSocket, serveWithoutUpgrade } from './plain-request.js';
 import { NodeReply } from './reply.js';
 
 /** A transport on `node:http` and `ws`. */
@@ -51,7 +52,10 @@ export class NodeTransport extends BaseTransport {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
       this.#server.on(event, (req, res) => this.#take(req, res, undefined));
-    this.#server.on('upgrade', (req, socket, head) => this.#takeUpgrade(req, socket, head));
+    this.#server.on('upgrade', (req, socket, head) => {
+      if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
+      else serveWithoutUpgrade(this.#server, req, socket, head);
+    });
     this.#webSockets.on('headers', (headers, req) =>
       headers.push(`x-request-id: ${req.headers['x-request-id']}`),
     );

@@ -2,30 +2,28 @@ import type uWS from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
 import { UwsConnection } from './connection.js';
+import type { GluedRequests } from './glued-requests.js';
 
 const nothing = () => {};
-
-/** Told before an answer goes out that ends its connection. */
-export type Closing = (request: Request) => void;
 
 /** The answer to one request of uWebSockets.js, whose response object may not be touched after its end or an abort. */
 export class UwsReply extends BaseReply {
   readonly #res: uWS.HttpResponse;
   readonly #context: uWS.us_socket_context_t | undefined;
-  readonly #closing: Closing;
+  readonly #glued: GluedRequests;
   #gone = false;
 
   constructor(
     res: uWS.HttpResponse,
     request: Request,
     host: ReplyHost,
-    closing: Closing,
+    glued: GluedRequests,
     context: uWS.us_socket_context_t | undefined,
   ) {
     super(request, host);
     this.#res = res;
     this.#context = context;
-    this.#closing = closing;
+    this.#glued = glued;
     // The native parser takes chunks that end wrongly for right ones, so that nothing behind them can be trusted.
     if (request.header('transfer-encoding') !== undefined) this.closeAfter();
   }
@@ -38,7 +36,10 @@ export class UwsReply extends BaseReply {
 
   /** Must be called before the handler of the native layer returns, or the body is lost. */
   readBody(): void {
-    this.#res.onData((chunk, last) => this.data(Buffer.from(chunk), last));
+    this.#res.onData((chunk, last) => {
+      this.#glued.reads(this.request);
+      this.data(Buffer.from(chunk), last);
+    });
   }
 
   protected end(
@@ -48,17 +49,20 @@ export class UwsReply extends BaseReply {
     close: boolean,
   ): void {
     const res = this.#res;
-    if (close) this.#closing(this.request);
-    if (body === undefined) this.#endBare(status, headers, close);
-    else if (this.request.method === 'HEAD')
-      this.#endBare(status, { ...headers, 'content-length': String(Buffer.byteLength(body)) }, close);
-    else
+    const isHead = this.request.method === 'HEAD';
+    // A bare end closes a little later, which is too late where what follows may not run.
+    if ((body === undefined || isHead) && !(close && this.isMistrusted)) {
+      const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+      this.#endBare(status, { ...headers, ...length }, close);
+    } else {
+      if (close) this.#glued.forbid(this.request);
+      // The native layer adds it, but not for a client that has sent it itself.
+      const isAsked = close && this.request.header('connection')?.length === 'close'.length;
       res.cork(() => {
-        // The native layer adds it, but not for a client that has sent it itself.
-        const isAsked = close && this.request.header('connection')?.length === 'close'.length;
         this.#writeHead(status, isAsked ? { ...headers, connection: 'close' } : headers);
-        res.end(body, close);
+        res.end(body === undefined || isHead ? '' : body, close);
       });
+    }
     this.closed();
   }
 
@@ -86,7 +90,7 @@ export class UwsReply extends BaseReply {
   }
 
   protected finish(close: boolean): void {
-    if (close) this.#closing(this.request);
+    if (close) this.#glued.forbid(this.request);
     this.#res.cork(() => this.#res.end('', close));
     this.closed();
   }

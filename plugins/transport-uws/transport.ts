@@ -9,21 +9,14 @@ import {
   type Transport,
 } from '#kernel';
 import type { UserData } from './connection.js';
+import { GluedRequests } from './glued-requests.js';
 import { listen } from './listen.js';
 import { UwsReply } from './reply.js';
 
 /** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
-  /** The peer whose connection ends in this very moment, while the parser may still be at what it sent. */
-  #leaving: string | undefined;
-  /** The native parser goes on with what it has read, also behind an answer that ends the connection. */
-  readonly #closing = ({ remoteAddress }: Request): void => {
-    this.#leaving = remoteAddress;
-    setImmediate(() => {
-      this.#leaving = undefined;
-    });
-  };
+  readonly #glued = new GluedRequests();
   #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
 
   get address(): Transport['address'] {
@@ -34,8 +27,7 @@ export class UwsTransport extends BaseTransport {
   async listen(): Promise<void> {
     const { host, port, idleTimeoutS } = this.config;
     this.#app
-      // A connection that ends does so before the next one is read from.
-      .filter(() => this.#counted())
+      .filter(() => this.#glued.closed())
       .ws<UserData>('/*', {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
@@ -64,10 +56,6 @@ export class UwsTransport extends BaseTransport {
     this.#app.close();
   }
 
-  #counted(): void {
-    this.#leaving = undefined;
-  }
-
   #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
     let reply: UwsReply | undefined;
     let aborted = false;
@@ -77,12 +65,12 @@ export class UwsTransport extends BaseTransport {
     });
     try {
       const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
-      if (request.remoteAddress === this.#leaving) {
-        // Glued to a request after which nothing may run. Closed at once it would take the answer to that with it.
+      if (this.#glued.has(request)) {
+        // Closed at once it would take the answer to the one before with it.
         setImmediate(() => aborted || res.close());
         return;
       }
-      reply = new UwsReply(res, request, this.replyHost, this.#closing, context);
+      reply = new UwsReply(res, request, this.replyHost, this.#glued, context);
       if (request.hasBody) reply.readBody();
       this.serve(request, reply);
     } catch (err) {

@@ -162,11 +162,13 @@ export function framingContract(name: string, plugin: Plugin): void {
   });
   afterEach(() => server.kernel.stop());
 
+  const rows = (shapes: readonly Shape[]) =>
+    shapes.map(([name, head, rest = '']) => [name, head, rest] as const);
   const withHost = (head: string) => `${head.replace('\n', '\nHost: localhost\r\n')}\r\n`;
-  const ways: readonly (readonly [string, (head: string, rest?: string) => readonly string[]])[] = [
-    ['at once', (head, rest = '') => [withHost(head) + rest + glued]],
-    ['head first', (head, rest = '') => [withHost(head), rest + glued]],
-    ['what is glued last', (head, rest = '') => [withHost(head) + rest, glued]],
+  const ways: readonly (readonly [string, (head: string, rest: string) => readonly string[]])[] = [
+    ['at once', (head, rest) => [withHost(head) + rest + glued]],
+    ['head first', (head, rest) => [withHost(head), rest + glued]],
+    ['what is glued last', (head, rest) => [withHost(head) + rest, glued]],
   ];
   /** By the answer to this one, the server has read what was sent before. */
   const settled = async () => {
@@ -182,7 +184,7 @@ export function framingContract(name: string, plugin: Plugin): void {
   const statuses = (client: RawClient) => client.text.match(/HTTP\/1\.1 \d+/g) ?? [];
 
   describe.each(ways)(`${name}: nothing runs behind a request that was sent %s:`, (_, pieces) => {
-    it.each(answered)('%s', async (_, head, rest) => {
+    it.each(rows(answered))('%s', async (_, head, rest) => {
       const client = await RawClient.connect(server.port);
       await sendAll(client, pieces(head, rest));
       await client.waitForEnd();
@@ -192,7 +194,7 @@ export function framingContract(name: string, plugin: Plugin): void {
       expect(deleted).toBe(0);
     });
 
-    it.each(unanswered)('%s', async (_, head, rest) => {
+    it.each(rows(unanswered))('%s', async (_, head, rest) => {
       const client = await RawClient.connect(server.port);
       await sendAll(client, pieces(head, rest));
       await settled();
@@ -201,7 +203,7 @@ export function framingContract(name: string, plugin: Plugin): void {
       expect(deleted).toBe(0);
     });
 
-    it.each(whole)('but does behind %s', async (_, head, rest) => {
+    it.each(rows(whole))('but does behind %s', async (_, head, rest) => {
       const client = await RawClient.connect(server.port);
       await sendAll(client, pieces(head, rest));
       await client.waitForText('"deleted"');
@@ -211,17 +213,35 @@ export function framingContract(name: string, plugin: Plugin): void {
     });
   });
 
-  it(`${name}: what is glued to a request costs nobody else anything`, async () => {
-    const other = await RawClient.connect(server.port);
-    for (let turn = 1; turn <= 20; turn++) {
-      const client = await RawClient.connect(server.port);
-      const bad = `POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}${glued}`;
-      await Promise.all([client.send(bad), other.send(httpRequest({ path: '/x' }))]);
-      await client.waitForEnd();
-      await other.waitFor(() => (statuses(other).length === turn ? true : undefined));
-      await client.close();
+  // Behind a proxy all clients have one address.
+  it.each([
+    ['POST', 'Content-Length: 2\r\nContent-Length: 3\r\n', `{}${glued}`],
+    ['HEAD', 'Content-Length: 2\r\nContent-Length: 3\r\n', `{}${glued}`],
+    ['OPTIONS', 'Transfer-Encoding: chunked\r\n', `0\r\n\r\n${glued}`],
+    ['DELETE', 'Transfer-Encoding: x\r\n', glued],
+    ['GET', 'Connection: close\r\n', ''],
+    ['HEAD', 'Connection: close\r\n', ''],
+    ['OPTIONS', 'Connection: close\r\n', ''],
+  ])(`${name}: a connection that ends costs nobody else anything: %s %j %j`, async (method, head, rest) => {
+    const bad = `${method} /echo HTTP/1.1\r\nHost: localhost\r\n${head}\r\n${rest}`;
+    const others = await Promise.all(Array.from({ length: 30 }, () => RawClient.connect(server.port)));
+    for (let turn = 1; turn <= 5; turn++) {
+      const clients = await Promise.all(others.map(() => RawClient.connect(server.port)));
+      // Written in one turn, so that the server finds all of them at once.
+      const sent = others.flatMap((other, at) => [
+        clients[at]!.send(bad),
+        other.send(httpRequest({ path: '/x' })),
+      ]);
+      await Promise.all(sent);
+      for (const client of clients) {
+        await client.waitForEnd();
+        expect(statuses(client)).toHaveLength(1);
+        await client.close();
+      }
+      for (const other of others)
+        await other.waitFor(() => (statuses(other).length === turn ? true : undefined));
     }
-    await other.close();
+    for (const other of others) await other.close();
     expect(deleted).toBe(0);
   });
 }

@@ -360,7 +360,7 @@ export function transportContract(name: string, plugin: Plugin): void {
     it('refuses a declared body over the limit before it comes, and closes', async () => {
       const { port } = await echo({ bodyLimitBytes: 100 });
       const client = await RawClient.connect(port);
-      await client.send('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n');
+      await client.send('POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n');
       const text = (await client.waitForEnd()).toString();
       expect(text).toMatch(/^HTTP\/1\.1 413 /);
       expect(text).toContain('"TOO_LARGE"');
@@ -370,7 +370,7 @@ export function transportContract(name: string, plugin: Plugin): void {
     it('refuses a chunked body once it is over the limit, and closes', async () => {
       const { port } = await echo({ bodyLimitBytes: 100 });
       const client = await RawClient.connect(port);
-      await client.send('POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+      await client.send('POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n');
       await client.send(`32\r\n${'x'.repeat(50)}\r\n`);
       await client.send(`33\r\n${'x'.repeat(51)}\r\n`);
       const text = (await client.waitForEnd()).toString();
@@ -382,7 +382,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       const { port } = await echo();
       const client = await RawClient.connect(port);
       await client.send(
-        'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n{}{}',
+        'POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n{}{}',
       );
       expect((await client.waitForText('\r\n\r\n')).startsWith('HTTP/1.1 400')).toBe(true);
       await client.close();
@@ -583,7 +583,7 @@ export function transportContract(name: string, plugin: Plugin): void {
         },
       });
       const client = await RawClient.connect(port);
-      await client.send('POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"a"');
+      await client.send('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"a"');
       await begun.promise;
       await client.reset();
       expect(await failed.promise).toBeInstanceOf(Error);
@@ -936,7 +936,10 @@ export function transportContract(name: string, plugin: Plugin): void {
     it.each(cases)(
       '%s with %j: allowed %s, readable %s',
       async (origin, allowedOrigins, allowed, readable) => {
-        const { port, route, websocket } = await run({ allowedOrigins: [...allowedOrigins] });
+        const { port, route, websocket } = await run({
+          allowedHosts: ['waggle.test'],
+          allowedOrigins: [...allowedOrigins],
+        });
         for (const method of ['GET', 'POST'] as const)
           route({ method, path: '/x', handler: (_, reply) => reply.json(200, 1) });
         websocket({ path: '/ws', open: () => ({ message: () => {} }) });

@@ -1,8 +1,10 @@
 import type { EventBus } from '../../bus.js';
+import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
 import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../transport.js';
+import { AllowedHosts } from './allowed-hosts.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
 import { checkFraming } from './framing.js';
@@ -16,6 +18,7 @@ import { SlowReaders } from './slow-readers.js';
 export abstract class BaseTransport implements Transport {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
+  readonly #hosts: AllowedHosts;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #formats = new Set<ErrorFormat>();
@@ -26,6 +29,7 @@ export abstract class BaseTransport implements Transport {
   constructor(config: TransportConfig, logger: Logger, bus: EventBus) {
     const { stallTimeoutMs } = config;
     this.config = config;
+    this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
     this.logger = logger;
     const slow = new SlowReaders(stallTimeoutMs);
     this.#connecting = { config, logger, bus, slow, connections: new Set() };
@@ -51,6 +55,8 @@ export abstract class BaseTransport implements Transport {
   }
 
   route(route: Route): Undo {
+    const [why] = wrongDurations({ timeoutMs: route.timeoutMs }, 1);
+    if (why) throw new WaggleError('ROUTE_INVALID', { path: route.path, why });
     return this.#routes.add(route.method, route.path, route);
   }
 
@@ -106,8 +112,12 @@ export abstract class BaseTransport implements Transport {
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
     const format = this.#formatFor(path);
     if (format) reply.format = format;
-    if (/(^|,)\s*close\s*(,|$)/i.test(request.header('connection') ?? '')) reply.closeAfter();
     checkFraming(request);
+    const refusal = this.#hosts.refusal(request.header('host'));
+    if (refusal) {
+      reply.closeAfter();
+      throw refusal;
+    }
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
     const endpoints = this.#endpoints.match(path);

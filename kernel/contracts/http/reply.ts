@@ -31,6 +31,8 @@ type State = 'waiting' | 'claimed' | 'begun' | 'done';
 // The transport frames the body itself.
 const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'x-request-id']);
 
+const asksToClose = /(^|,)\s*close\s*(,|$)/i;
+
 /**
  * The one answer to a request. A native layer supplies how bytes go out; it is never called before the headers of a
  * request have arrived, nor after the end or once the client has gone.
@@ -177,9 +179,16 @@ export abstract class BaseReply implements HttpReply {
   /** Makes a connection of it and calls its `open`. */
   protected abstract handOver(opening: Opening): void;
 
-  /** Whether the connection ends with this answer. Bytes of a body that was not taken must not be read as the next request. */
+  /** Whether what follows on its connection could be anything. Bytes of a body that was not taken must not be read as the next request. */
+  protected get isMistrusted(): boolean {
+    return this.#closesAfter || !this.request.body.isWhole;
+  }
+
+  /** Whether the connection ends with this answer. */
   get #closes(): boolean {
-    return this.#closesAfter || this.#host.leaving || !this.request.body.isWhole;
+    return (
+      this.isMistrusted || this.#host.leaving || asksToClose.test(this.request.header('connection') ?? '')
+    );
   }
 
   #answer(status: number, body: string | Uint8Array, headers: Headers): void {
@@ -197,7 +206,8 @@ export abstract class BaseReply implements HttpReply {
     if (this.request.method === 'HEAD') {
       this.#state = 'done';
       clearTimeout(this.#deadline);
-      return this.end(status, headers, undefined, this.#closes);
+      // As a GET would be answered: without it, some clients wait for the end of the connection.
+      return this.end(status, { ...headers, 'transfer-encoding': 'chunked' }, undefined, this.#closes);
     }
     let closes = false;
     const begin = (part: string): boolean => {

@@ -4,6 +4,8 @@ import { ModelError, PieceError } from './pieces.js';
 
 const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
+/** By these a server that is well says that it does not take what was sent. */
+const requestStatus = new Set([400, 413, 422]);
 const busyRetryAfterMs = 2000;
 const lineChars = 200;
 
@@ -51,7 +53,8 @@ export function statusFailure(
   const { status, message, model, retryAfterMs = busyRetryAfterMs } = answer;
   if (status === 429 || status === 503)
     return new WaggleError('AGENT_UNAVAILABLE', { agent, why: `${server} is busy`, retryAfterMs }, options);
-  return new WaggleError('AGENT_FAILED', { agent, why: oneLine(message), model }, options);
+  const refused = requestStatus.has(status);
+  return new WaggleError('AGENT_FAILED', { agent, why: oneLine(message), model, refused }, options);
 }
 
 /** Text of a model server for a client: one line, not too long. */

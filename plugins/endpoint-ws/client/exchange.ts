@@ -1,3 +1,4 @@
+import { expectDurations } from './duration.js';
 import { WaggleClientError } from './error.js';
 import type { ServerFrame } from './server-frame.js';
 import type { RequestOptions } from './types.js';
@@ -28,6 +29,7 @@ export abstract class Exchange<Result = unknown> {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(line: Line, options: RequestOptions & { readonly timeoutMs?: number | undefined }) {
+    expectDurations({ timeoutMs: options.timeoutMs });
     this.line = line;
     this.requestId = options.requestId ?? randomId();
     this.#options = options;

@@ -165,9 +165,9 @@ describe('a value from the environment', () => {
     const input = { port: 'hunter2', on: 'hunter2', list: ['hunter2'] };
     expect(await mistakes(schema, input, fromEnv)).toEqual([
       // biome-ignore-start lint/suspicious/noTemplateCurlyInString: placeholders as users write them
-      'port: expected integer, got string from ${NAME}',
-      'on: expected true or false, got string from ${NAME}',
-      'list.0: expected integer, got string from ${NAME}',
+      'NAME: port: expected integer, got string from ${NAME}',
+      'NAME: on: expected true or false, got string from ${NAME}',
+      'NAME: list.0: expected integer, got string from ${NAME}',
       // biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
     ]);
   });
