@@ -1,5 +1,9 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
 import { messageOf } from '../errors.js';
+import { nearest } from './nearest.js';
+
+/** Suggestions for typos of operators. */
+export { nearest };
 
 /** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
 export interface Origin {
@@ -9,6 +13,8 @@ export interface Origin {
   variable(path: Path): string | undefined;
   /** Whether that variable is not set. This was said already; what follows from it is not said again. */
   unset?(path: Path): boolean;
+  /** A client sent it: the first mistakes are worded, shortly and without suggestions, as that costs whoever serves it. */
+  readonly foreign?: boolean;
 }
 
 /** Where a value stands: keys of maps and places in lists. */
@@ -34,6 +40,13 @@ interface Node {
 }
 
 const nowhere: Origin = { prefix: () => '', variable: () => undefined };
+/** What requests are checked with. */
+export const fromClient: Origin = { ...nowhere, foreign: true };
+
+/** How many mistakes of a request are worded. */
+const mostMistakes = 10;
+const longestKey = 100;
+const longestMessage = 300;
 
 /**
  * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
@@ -54,14 +67,18 @@ export function checkNow<T>(
   origin: Origin = nowhere,
 ): Checked<T> | Promise<Checked<T>> {
   const root = jsonSchemaOf(schema) as Node | undefined;
-  const value = root ? coerce(input, root, [], origin) : input;
+  // Only texts of the environment become something else; to copy a request would be for nothing.
+  const value = root && origin !== nowhere && !origin.foreign ? coerce(input, root, [], origin) : input;
   const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
     if (!result.issues) return { value: result.value };
-    const mistakes = result.issues.flatMap((issue) => {
+    const most = origin.foreign ? mostMistakes : Number.POSITIVE_INFINITY;
+    const mistakes = new Set<string>();
+    for (const issue of result.issues) {
       const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
-      return mistakesAt(path, root, value, issue.message, origin);
-    });
-    return { mistakes: [...new Set(mistakes)] };
+      for (const each of mistakesAt(path, root, value, issue.message, origin)) mistakes.add(each);
+      if (mistakes.size >= most) break;
+    }
+    return { mistakes: [...mistakes].slice(0, most) };
   };
   // A rule of a schema that throws has found a mistake, too.
   const thrown = (error: unknown) => judge({ issues: [{ message: messageOf(error) }] });
@@ -71,14 +88,6 @@ export function checkNow<T>(
   } catch (error) {
     return thrown(error);
   }
-}
-
-/** The one of `known` that a typo most likely meant. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const [best] = known
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(2, word.length / 3) ? best.candidate : undefined;
 }
 
 function mistakesAt(
@@ -92,7 +101,7 @@ function mistakesAt(
   const node = root && nodeAt(root, path);
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], input);
   const at = (where: Path) => {
-    const text = `${origin.prefix(where)}${where.join('.')}`;
+    const text = `${origin.prefix(where)}${where.map((key) => cut(key, longestKey)).join('.')}`;
     return text.endsWith('.') ? text.slice(0, -1) : text;
   };
   const say = (where: Path, what: string) => (at(where) ? `${at(where)}: ${what}` : what);
@@ -101,8 +110,8 @@ function mistakesAt(
     const known = Object.keys(node.properties);
     const unknown = Object.keys(value).filter((key) => !known.includes(key));
     if (unknown.length > 0)
-      return unknown.map((key) => {
-        const meant = nearest(key, known);
+      return unknown.slice(0, origin.foreign ? mostMistakes : unknown.length).map((key) => {
+        const meant = origin.foreign ? undefined : nearest(key, known);
         return say(
           [...path, key],
           `unknown key${meant ? `, did you mean "${meant}"?` : ` (known: ${known.join(', ')})`}`,
@@ -112,8 +121,9 @@ function mistakesAt(
   // What fits the described type was refused by a rule of its own, whose message says more than the type does.
   const variable = origin.variable(path);
   const first = variable ? `${variable}: ` : '';
-  if (!node || fits(node, value)) return [`${first}${say(path, message)}`];
-  return [`${first}${say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)}`];
+  const word = (what: string) => [`${first}${say(path, what)}`];
+  if (!node || fits(node, value)) return word(origin.foreign ? cut(message, longestMessage) : message);
+  return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
 }
 
 type JsonSchema = Readonly<Record<string, unknown>>;
@@ -231,7 +241,13 @@ function sight(value: unknown, path: Path, origin: Origin): string {
   const variable = origin.variable(path);
   if (variable) return `${typeof value} from \${${variable}}`;
   if (/password|secret|token|key|authorization|cookie/i.test(path.join('.'))) return typeof value;
-  return `${typeof value} ${JSON.stringify(value).slice(0, 60)}`;
+  const shown = typeof value === 'string' ? value.slice(0, 60) : value;
+  return `${typeof value} ${JSON.stringify(shown).slice(0, 60)}`;
+}
+
+function cut(text: string | number, length: number): string {
+  const whole = String(text);
+  return whole.length > length ? `${whole.slice(0, length)}…` : whole;
 }
 
 function plainKey(key: PropertyKey): string | number {
@@ -240,21 +256,4 @@ function plainKey(key: PropertyKey): string | number {
 
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min(
-          (next[j - 1] as number) + 1,
-          (row[j] as number) + 1,
-          (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
-        ),
-      );
-    row = next;
-  }
-  return row[b.length] as number;
 }

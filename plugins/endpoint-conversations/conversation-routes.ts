@@ -4,6 +4,7 @@ import {
   type ConversationKey,
   type ConversationStore,
   check,
+  fromClient,
   type HttpReply,
   type HttpRequest,
   WaggleError,
@@ -104,7 +105,7 @@ async function keyOf(request: HttpRequest): Promise<ConversationKey> {
 }
 
 async function queryOf<T>(schema: StandardSchemaV1<unknown, T>, { query }: HttpRequest): Promise<T> {
-  const { value, mistakes } = await check(schema, Object.fromEntries(query));
+  const { value, mistakes } = await check(schema, Object.fromEntries(query), fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   return value;
 }

@@ -2,6 +2,7 @@ import {
   type ChatOptions,
   check,
   clientChosenId,
+  fromClient,
   type HttpRequest,
   type StartCommand,
   WaggleError,
@@ -81,7 +82,7 @@ async function readHeaders(request: HttpRequest) {
 }
 
 async function checked<T>(schema: Parameters<typeof check<T>>[0], input: unknown): Promise<T> {
-  const { value, mistakes } = await check(schema, input);
+  const { value, mistakes } = await check(schema, input, fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   return value;
 }

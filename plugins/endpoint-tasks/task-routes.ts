@@ -1,6 +1,7 @@
 import {
   type Contributions,
   check,
+  fromClient,
   type HttpReply,
   type HttpRequest,
   jsonSchemaOf,
@@ -118,7 +119,7 @@ async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise
 }
 
 async function checked<T>(schema: z.ZodType<T>, value: unknown): Promise<T> {
-  const result = await check(schema, value);
+  const result = await check(schema, value, fromClient);
   if (result.mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes: result.mistakes });
   return result.value;
 }

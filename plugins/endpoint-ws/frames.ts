@@ -3,6 +3,7 @@ import {
   chatFields,
   checkNow,
   clientChosenId,
+  fromClient,
   milliseconds,
   outerText,
   parseJson,
@@ -11,6 +12,7 @@ import {
   taskPriorities,
   WaggleError,
 } from '#kernel';
+
 import { z } from '#zod';
 
 const request = z.object({
@@ -104,7 +106,7 @@ function messageFrame(name: string, json: object): MessageFrame {
 }
 
 function checked<T>(schema: z.ZodType<T>, json: unknown): T {
-  const result = checkNow(schema, json);
+  const result = checkNow(schema, json, fromClient);
   if (result instanceof Promise) throw new TypeError('a schema of frames must not wait');
   if (result.mistakes) throw new WaggleError('INVALID_FRAME', { mistakes: result.mistakes });
   return result.value;

@@ -4,6 +4,7 @@ import {
   checkNow,
   type DeadLetter,
   type EventBus,
+  fromClient,
   KeyedRuns,
   type Logger,
   messageOf,
@@ -216,7 +217,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       !options.delayMs && !kind.busy && queue.size === 0 && this.#lanes[definition.lane].free > 0;
     // Before the input is looked at: a refusal is to cost little.
     if (!atOnce) this.#checkRoom(kind);
-    const checked = definition.input ? checkNow(definition.input, input) : { value: input };
+    const checked = definition.input ? checkNow(definition.input, input, fromClient) : { value: input };
     const value = checked instanceof Promise ? undefined : inputOf(checked);
     const limits = {
       priority: this.#priorityOf(definition, options),
@@ -382,7 +383,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   async #checked(run: Run, output: unknown): Promise<Outcome> {
     const { output: schema } = run.kind.definition;
     if (!schema) return { state: 'succeeded', output };
-    const { value, mistakes } = await checkNow(schema, output);
+    const { value, mistakes } = await checkNow(schema, output, fromClient);
     if (!mistakes) return { state: 'succeeded', output: value };
     const why = 'its output is not what its definition promises';
     const cause = new Error(mistakes.join('; '));
