@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Bus } from '../../../kernel/bus.js';
 import { Board } from '../../../plugins/ui-web/board.js';
 import { Sampler } from '../../../plugins/ui-web/sampler.js';
