@@ -3,6 +3,7 @@ import 'reflect-metadata';
 // `export *`, not named re-exports: declaration merging into this module only follows star exports.
 export * from './bus.js';
 export * from './capability.js';
+export { jsonSchemaOf } from './config/json-schema.js';
 export * from './config/schema.js';
 export * from './contracts/agent.js';
 export * from './contracts/chat.js';

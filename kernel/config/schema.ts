@@ -1,5 +1,7 @@
-import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { messageOf } from '../errors.js';
+import { cutShort, holdsForAll } from './cut-short.js';
+import { childOf, fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
 
 /** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
 export interface Origin {
@@ -18,31 +20,23 @@ export type Checked<T> =
   | { readonly value: T; readonly mistakes?: undefined }
   | { readonly value?: undefined; readonly mistakes: readonly string[] };
 
-/** The part of JSON Schema that describes a config key or a field of a request. */
-interface Node {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly additionalProperties?: boolean | Node;
-  readonly items?: Node;
-  readonly anyOf?: readonly Node[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-}
+/** A request is told this much of what is wrong with it; a config, whose author is here to mend it, everything. */
+const mistakesLimit = 10;
+const keyLimit = 100;
+const messageLimit = 500;
 
-const nowhere: Origin = { prefix: () => '', variable: () => undefined };
+/** What did not come from a config came from outside: no help with typing for it, and no more work than its size asks for. */
+const outside: Origin = { prefix: () => '', variable: () => undefined };
 
 /**
- * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
- * the environment become the number or boolean which the schema asks for.
+ * Checks `input` against any Standard Schema and words each mistake as `path: expected X, got Y`. With an `origin` it is a
+ * config: texts from the environment become the number or boolean which the schema asks for, every mistake is worded, and
+ * typos get a suggestion. Without one it is a request: ten mistakes are enough.
  */
 export async function check<T>(
   schema: StandardSchemaV1<unknown, T>,
   input: unknown,
-  origin: Origin = nowhere,
+  origin: Origin = outside,
 ): Promise<Checked<T>> {
   return checkNow(schema, input, origin);
 }
@@ -51,26 +45,50 @@ export async function check<T>(
 export function checkNow<T>(
   schema: StandardSchemaV1<unknown, T>,
   input: unknown,
-  origin: Origin = nowhere,
+  origin: Origin = outside,
 ): Checked<T> | Promise<Checked<T>> {
   const root = jsonSchemaOf(schema) as Node | undefined;
-  const value = root ? coerce(input, root, [], origin) : input;
+  const value = root && origin !== outside ? coerce(input, root, [], origin) : input;
   const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
     if (!result.issues) return { value: result.value };
-    const mistakes = result.issues.flatMap((issue) => {
-      const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
-      return mistakesAt(path, root, value, issue.message, origin);
-    });
-    return { mistakes: [...new Set(mistakes)] };
+    const issues = origin === outside ? result.issues.slice(0, mistakesLimit) : result.issues;
+    const mistakes = issues.flatMap((issue) => mistakesAt(pathOf(issue), root, value, issue.message, origin));
+    return { mistakes: [...new Set(origin === outside ? mistakes.slice(0, mistakesLimit) : mistakes)] };
   };
-  // A rule of a schema that throws has found a mistake, too.
-  const thrown = (error: unknown) => judge({ issues: [{ message: messageOf(error) }] });
+  const sample = root && origin === outside ? cutShort(root, value, mistakesLimit) : value;
+  if (sample === value) return after(validate(schema, value), judge);
+  return after(validate(schema, sample), ({ issues = [] }) => {
+    const holds = issues.filter((issue) => {
+      const path = pathOf(issue);
+      return holdsForAll(root as Node, path, valueAt(sample, path), valueAt(value, path));
+    });
+    return holds.length > 0 ? judge({ issues: holds }) : after(validate(schema, value), judge);
+  });
+}
+
+type Soon<T> = T | Promise<T>;
+
+function after<A, B>(first: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
+  return first instanceof Promise ? first.then(then) : then(first);
+}
+
+/** A rule of a schema that throws has found a mistake, too. */
+function validate<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Soon<StandardSchemaV1.Result<T>> {
+  const thrown = (error: unknown) => ({ issues: [{ message: messageOf(error) }] });
   try {
     const result = schema['~standard'].validate(value);
-    return result instanceof Promise ? result.then(judge, thrown) : judge(result);
+    return result instanceof Promise ? result.catch(thrown) : result;
   } catch (error) {
     return thrown(error);
   }
+}
+
+function pathOf(issue: StandardSchemaV1.Issue): Path {
+  return (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value);
 }
 
 /** The one of `known` that a typo most likely meant. */
@@ -90,19 +108,21 @@ function mistakesAt(
 ): string[] {
   if (origin.unset?.(path)) return [];
   const node = root && nodeAt(root, path);
-  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], input);
+  const value = valueAt(input, path);
+  const isConfig = origin !== outside;
   const at = (where: Path) => {
-    const text = `${origin.prefix(where)}${where.join('.')}`;
+    const text = `${origin.prefix(where)}${(isConfig ? where : where.map(shortKey)).join('.')}`;
     return text.endsWith('.') ? text.slice(0, -1) : text;
   };
   const say = (where: Path, what: string) => (at(where) ? `${at(where)}: ${what}` : what);
 
   if (node?.properties && isMap(value) && node.additionalProperties === false) {
     const known = Object.keys(node.properties);
-    const unknown = Object.keys(value).filter((key) => !known.includes(key));
+    const all = Object.keys(value).filter((key) => !known.includes(key));
+    const unknown = isConfig ? all : all.slice(0, mistakesLimit);
     if (unknown.length > 0)
       return unknown.map((key) => {
-        const meant = nearest(key, known);
+        const meant = isConfig ? nearest(key, known) : undefined;
         return say(
           [...path, key],
           `unknown key${meant ? `, did you mean "${meant}"?` : ` (known: ${known.join(', ')})`}`,
@@ -110,42 +130,8 @@ function mistakesAt(
       });
   }
   // What fits the described type was refused by a rule of its own, whose message says more than the type does.
-  if (!node || fits(node, value)) return [say(path, message)];
+  if (!node || fits(node, value)) return [say(path, isConfig ? message : shortened(message, messageLimit))];
   return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
-}
-
-type JsonSchema = Readonly<Record<string, unknown>>;
-
-// Requests are checked against the same few schemas over and over, and to describe one takes far longer than to check.
-const described = new WeakMap<StandardSchemaV1, JsonSchema | undefined>();
-
-/** What a schema takes in, as JSON Schema 2020-12; undefined where it cannot say so. */
-export function jsonSchemaOf(schema: StandardSchemaV1): JsonSchema | undefined {
-  if (!described.has(schema)) described.set(schema, describe(schema));
-  return described.get(schema);
-}
-
-function describe(schema: StandardSchemaV1): JsonSchema | undefined {
-  const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>;
-  try {
-    return jsonSchema?.input({ target: 'draft-2020-12' });
-  } catch {
-    return undefined; // Not every type has a JSON Schema; the schema's own messages serve then.
-  }
-}
-
-function nodeAt(node: Node, path: Path): Node | undefined {
-  return path.reduce<Node | undefined>((at, key) => at && childOf(at, key), node);
-}
-
-function childOf(node: Node, key: string | number): Node | undefined {
-  if (typeof key === 'number') return node.items;
-  const rest = typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined;
-  return (
-    node.properties?.[key] ??
-    rest ??
-    node.anyOf?.map((each) => childOf(each, key)).find((child) => child !== undefined)
-  );
 }
 
 function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
@@ -159,37 +145,16 @@ function coerce(value: unknown, node: Node | undefined, path: Path, origin: Orig
       ]),
     );
   if (typeof value !== 'string' || !node || !origin.variable(path)) return value;
-  const wants = (type: string) => [node, ...(node.anyOf ?? [])].some((each) => each.type === type);
+  const wants = (type: string) => (waysOf(node) ?? [node]).some((each) => each.type === type);
   if (wants('string')) return value;
   if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
   if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
   return value;
 }
 
-function fits(node: Node, value: unknown): boolean {
-  if (node.anyOf) return node.anyOf.some((each) => fits(each, value));
-  if ('const' in node) return node.const === value;
-  if (node.enum) return node.enum.includes(value);
-  if (typeof value === 'number') {
-    if (node.type === 'integer' && !Number.isInteger(value)) return false;
-    return (
-      /^(integer|number)$/.test(node.type ?? 'number') &&
-      value >= (node.minimum ?? -Infinity) &&
-      value <= (node.maximum ?? Infinity)
-    );
-  }
-  if (typeof value === 'string')
-    return (
-      (node.type ?? 'string') === 'string' &&
-      value.length >= (node.minLength ?? 0) &&
-      value.length <= (node.maxLength ?? Infinity)
-    );
-  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
-  return value !== undefined && (node.type ?? type) === type;
-}
-
 function expectation(node: Node): string {
-  if (node.anyOf) return node.anyOf.map(expectation).join(' or ');
+  const ways = waysOf(node);
+  if (ways) return [...new Set(ways.map(expectation))].join(' or ');
   if ('const' in node) return JSON.stringify(node.const);
   if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
   const { minimum, maximum, minLength, maxLength } = node;
@@ -206,7 +171,7 @@ function expectation(node: Node): string {
     case 'object':
       return 'map';
     default:
-      return node.type ?? 'another value';
+      return String(node.type ?? 'another value');
   }
 }
 
@@ -229,15 +194,20 @@ function sight(value: unknown, path: Path, origin: Origin): string {
   const variable = origin.variable(path);
   if (variable) return `${typeof value} from \${${variable}}`;
   if (/password|secret|token|key|authorization|cookie/i.test(path.join('.'))) return typeof value;
-  return `${typeof value} ${JSON.stringify(value).slice(0, 60)}`;
+  const start = typeof value === 'string' ? value.slice(0, 60) : value;
+  return `${typeof value} ${JSON.stringify(start).slice(0, 60)}`;
 }
 
 function plainKey(key: PropertyKey): string | number {
   return typeof key === 'symbol' ? String(key) : key;
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function shortKey(key: string | number): string | number {
+  return typeof key === 'string' ? shortened(key, keyLimit) : key;
+}
+
+function shortened(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text;
 }
 
 function editDistance(a: string, b: string): number {

@@ -1,6 +1,12 @@
 import { z } from 'zod';
+import { jsonDepthLimit, parseJson } from '#kernel';
 
 // Fields that are not named here are ignored: newer clients send more with each release.
+
+const messagesLimit = 2048;
+const partsLimit = 2048;
+const callsLimit = 128;
+const toolsLimit = 512;
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
@@ -20,16 +26,18 @@ const toolCall = z.object({
   type: z.literal('function').nullish(),
   function: z.object({
     name: z.string().min(1),
-    arguments: z.string().refine(isObjectText, 'expected a JSON object as text'),
+    arguments: z.string().transform(readArguments),
   }),
 });
 
 const message = z
   .object({
     role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart]))]).nullish(),
+    content: z
+      .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart])).max(partsLimit)])
+      .nullish(),
     name: z.string().nullish(),
-    tool_calls: z.array(toolCall).nullish(),
+    tool_calls: z.array(toolCall).max(callsLimit).nullish(),
     tool_call_id: z.string().nullish(),
   })
   .refine(({ content, tool_calls: calls }) => content != null || (calls?.length ?? 0) > 0, {
@@ -67,7 +75,7 @@ const common = {
 /** The body of `POST /v1/chat/completions`. */
 export const chatBody = z.object({
   ...common,
-  messages: z.array(message).min(1),
+  messages: z.array(message).min(1).max(messagesLimit),
   max_completion_tokens: z.int().min(1).nullish(),
   response_format: z
     .discriminatedUnion('type', [
@@ -79,7 +87,7 @@ export const chatBody = z.object({
       }),
     ])
     .nullish(),
-  tools: z.array(tool).nullish(),
+  tools: z.array(tool).max(toolsLimit).nullish(),
   tool_choice: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
   reasoning_effort: effort,
   reasoning: z.object({ effort }).nullish(),
@@ -119,12 +127,15 @@ export type TextBody = z.output<typeof textBody>;
 /** What both have. */
 export type CommonBody = Common;
 
-function isObjectText(text: string): boolean {
-  if (text.trim() === '') return true;
+/** JSON inside JSON is no deeper than the body around it may be. */
+function readArguments(text: string, { addIssue }: z.RefinementCtx): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    const value = parseJson(text.trim() || '{}');
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Readonly<Record<string, unknown>>;
   } catch {
-    return false;
+    // It is answered in the same words.
   }
+  addIssue(`expected a JSON object as text, at most ${jsonDepthLimit} levels deep`);
+  return z.NEVER;
 }

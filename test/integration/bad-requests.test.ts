@@ -168,7 +168,7 @@ describe.each(['/chat', '/chat/stream'])('a bad request to %s', (path) => {
       {},
       400,
       'INVALID_REQUEST',
-      /contents: unknown key, did you mean "content"/,
+      /contents: unknown key \(known: content, /,
     ],
     [
       'with a wrong option',

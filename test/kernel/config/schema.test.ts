@@ -12,6 +12,8 @@ async function mistakes(
   return (await check(schema, input, origin)).mistakes ?? [];
 }
 
+/** As it is written in a file. */
+const config: Origin = { prefix: () => '', variable: () => undefined };
 /** All texts came from the environment. */
 const fromEnv: Origin = { prefix: () => '', variable: () => 'NAME' };
 
@@ -69,7 +71,7 @@ describe('a check', () => {
 
   it('finds all mistakes at once', async () => {
     const schema = z.strictObject({ a: z.int(), b: z.strictObject({ c: z.boolean() }) });
-    expect(await mistakes(schema, { a: 'x', b: { c: 1, d: 2 }, e: 3 })).toEqual([
+    expect(await mistakes(schema, { a: 'x', b: { c: 1, d: 2 }, e: 3 }, config)).toEqual([
       'a: expected integer, got string "x"',
       'b.c: expected true or false, got number 1',
       'b.d: unknown key, did you mean "c"?',
@@ -79,7 +81,7 @@ describe('a check', () => {
 
   it('names the nearest known key for a typo, and all of them where none is near', async () => {
     const schema = z.strictObject({ baseUrl: z.string().optional(), model: z.string().optional() });
-    expect(await mistakes(schema, { baseurl: 'x', temperature: 1 })).toEqual([
+    expect(await mistakes(schema, { baseurl: 'x', temperature: 1 }, config)).toEqual([
       'baseurl: unknown key, did you mean "baseUrl"?',
       'temperature: unknown key (known: baseUrl, model)',
     ]);
