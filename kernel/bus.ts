@@ -1,3 +1,5 @@
+import { EmissionGuard } from './emission-guard.js';
+import type { WaggleError } from './errors.js';
 import type { Undo } from './scope.js';
 
 /** All events by name. Add yours: `declare module 'waggle-server' { interface KernelEvents { … } }`. */
@@ -35,9 +37,12 @@ export type BusWatcher = (batch: BusBatch) => void | Promise<void>;
 /** Announces what has happened. It never carries tokens: those flow through async iterables. */
 export interface EventBus {
   on<K extends EventName>(name: K, listener: Listener<K>): Undo;
-  /** Calls listeners now and never throws: a failing listener is logged and does not affect the others. */
+  /**
+   * Calls listeners now and never throws: a failing listener is logged and does not affect the others. What leads to itself
+   * is stopped and logged once; only a loop over turns of the event loop goes on, as it holds up nobody.
+   */
   emit<K extends EventName>(name: K, event: KernelEvents[K]): void;
-  /** Awaits listeners in order. The first failure stops the series and reaches the caller. */
+  /** Awaits listeners in order. The first failure stops the series and reaches the caller. @throws KERNEL_EVENT_LOOP */
   emitSeries<K extends EventName>(name: K, event: KernelEvents[K]): Promise<void>;
   /**
    * Gives every event from now on, once per turn of the event loop and never inside `emit`: whoever watches holds up
@@ -55,6 +60,9 @@ const maxWaiting = 10_000;
 export class Bus implements EventBus {
   readonly #listeners = new Map<string, readonly AnyListener[]>();
   readonly #onListenerError: OnError;
+  readonly #guard = new EmissionGuard();
+  /** The loop that was told last. */
+  #told: WaggleError | undefined;
   #watches: readonly Watch[] = [];
 
   /** `onListenerError` gets the name of the event, or `*` where a watcher failed. */
@@ -75,6 +83,11 @@ export class Bus implements EventBus {
   }
 
   emit<K extends EventName>(name: K, event: KernelEvents[K]): void {
+    const loop = this.#guard.enter(name);
+    if (loop) {
+      this.#tell(loop);
+      return;
+    }
     this.#record(name, event);
     for (const listener of this.#of(name)) {
       try {
@@ -83,12 +96,31 @@ export class Bus implements EventBus {
       } catch (error) {
         this.#onListenerError(error, name);
       }
+      const { loop } = this.#guard;
+      if (!loop) continue;
+      this.#tell(loop);
+      break;
     }
+    this.#guard.leave();
   }
 
   async emitSeries<K extends EventName>(name: K, event: KernelEvents[K]): Promise<void> {
     this.#record(name, event);
-    for (const listener of this.#of(name)) await (listener as Listener<K>)(event);
+    for (const listener of this.#of(name)) await this.#within(name, () => (listener as Listener<K>)(event));
+  }
+
+  /** Calls a listener of a series as a part of what emits it. @throws KERNEL_EVENT_LOOP, what the listener throws */
+  #within<T>(name: string, call: () => T): T {
+    const loop = this.#guard.enter(name);
+    if (loop) {
+      this.#tell(loop);
+      throw loop;
+    }
+    try {
+      return call();
+    } finally {
+      this.#guard.leave();
+    }
   }
 
   watch(watcher: BusWatcher): Undo {
@@ -98,6 +130,11 @@ export class Bus implements EventBus {
       this.#watches = this.#watches.filter((other) => other !== own);
       own.end();
     };
+  }
+
+  #tell(loop: WaggleError<'KERNEL_EVENT_LOOP'>): void {
+    if (loop !== this.#told) this.#onListenerError(loop, loop.details.event);
+    this.#told = loop;
   }
 
   #record(name: EventName, event: unknown): void {

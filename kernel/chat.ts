@@ -39,10 +39,19 @@ function addressOf(
   url: string,
   { user = `terminal-${randomBytes(4).toString('hex')}` }: ChatSettings,
 ): string {
-  const address = new URL(url);
+  const address = new URL(withScheme(url));
   if (!/\/ws\/[^/]+$/.test(address.pathname))
     address.pathname = `${address.pathname.replace(/\/$/, '')}/ws/${encodeURIComponent(user)}`;
   return address.href;
+}
+
+/** `localhost:9797` is an address, too, as is that of a page of the server. */
+function withScheme(url: string): string {
+  const [, scheme, rest = url] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(url) ?? [];
+  if (scheme && !/^(ws|http)s?$/i.test(scheme))
+    throw new Error('expected the address of a server, as localhost:9797');
+  const host = /^:?\d+(\/|$)/.test(rest) ? `localhost:${rest.replace(':', '')}` : rest;
+  return `${/^(wss|https)$/i.test(scheme ?? '') ? 'wss' : 'ws'}://${host.replace(/\/ui\/?$/, '')}`;
 }
 
 /** Questions from standard input, answers to standard output, everything else to standard error. */

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Argument, Command } from 'commander';
 import type { ChatSettings } from './chat.js';
+import { guardExit } from './config/exit-guard.js';
+import { layersOf } from './config/layers.js';
 import { loadPlugins } from './config/load-plugins.js';
 import { type Config, readConfig } from './config/read-config.js';
 import { messageOf, WaggleError } from './errors.js';
@@ -25,7 +24,8 @@ interface Prepared {
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
 const orphanCheckMs = 250;
-const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
+
+let allowExit = () => {};
 
 const program = new Command('waggle')
   .description('A server for AI agents that stream chat tokens')
@@ -63,6 +63,8 @@ async function start(options: Options & { readonly watch?: boolean }): Promise<v
   exitOnCrash(kernel, logger);
   try {
     await kernel.start();
+    // From here on the log says so when something ends the process.
+    allowExit();
     if (options.watch) {
       const { PluginWatch } = await import('./watch.js');
       new PluginWatch(kernel, config, logger);
@@ -141,12 +143,16 @@ async function prepare(options: Options): Promise<Prepared> {
 
 /** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
 async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
-  const config = await readConfig(layersOf(options));
+  const mistakes: string[] = [];
+  const config = await readConfig(layersOf(options, mistakes));
   const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  // Until a server runs, no plugin ends the process.
+  allowExit = guardExit();
   const loaded = await loadPlugins(kernel, config, logger);
-  const mistakes = [...config.mistakes, ...loaded.mistakes];
+  process.exitCode = undefined; // Whatever a plugin thinks of it.
+  mistakes.push(...config.mistakes, ...loaded.mistakes);
   const found = await kernel.check().catch((error: WaggleError) => error);
   if (WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) mistakes.push(...found.details.mistakes);
   // With a plugin missing, what others miss of it says nothing new.
@@ -157,16 +163,6 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
     process.exit(exitCodes.badConfig);
   }
   return { kernel, config, logger, failures: loaded.failures };
-}
-
-function layersOf({ config, profile }: Options): readonly string[] {
-  const layers = [join(packageRoot, 'config', 'default.yaml')];
-  if (profile) {
-    const own = resolve('config', `${profile}.yaml`);
-    layers.push(existsSync(own) ? own : join(packageRoot, 'config', `${profile}.yaml`));
-  }
-  if (config) layers.push(resolve(config));
-  return layers;
 }
 
 function exitOnSignals(kernel: Kernel, logger: Logger): void {

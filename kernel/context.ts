@@ -1,7 +1,9 @@
 import type { Bus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
 import { type TaskDefinition, taskPriorities } from './contracts/task.js';
+import { wrongDurations } from './duration.js';
 import { messageOf, WaggleError } from './errors.js';
+import { every } from './every.js';
 import type { Logger } from './logger.js';
 import type { KernelReport, PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
@@ -41,12 +43,13 @@ export function createContext(
     });
 
   const container = services.createContainer();
+  const logger = shared.logger.child({ plugin: id });
   return {
     id,
     config,
     agents,
     tasks,
-    logger: shared.logger.child({ plugin: id }),
+    logger,
     container,
     signal: scope.signal,
     inspect: shared.inspect,
@@ -78,6 +81,10 @@ export function createContext(
     },
     addAgent: (agent) => scope.effect(`agent ${agent.name}`, () => agents.add(agent, id)),
     effect: scope.effect.bind(scope),
+    every: (label, intervalMs, step) =>
+      scope.effect(`${label} every ${intervalMs} ms`, () =>
+        every(intervalMs, step, (err) => logger.error({ err, timer: label }, 'a timer failed; it goes on')),
+      ),
     onReady: (hook) => keep('onReady', hooks.ready, hook),
     onDrain: (hook) => keep('onDrain', hooks.drain, hook),
   };
@@ -95,11 +102,14 @@ function whyInvalid(task: TaskDefinition): string | undefined {
   if (lane === 'main' && typeof run !== 'function') return '"run" is not a function';
   if (priority !== undefined && !taskPriorities.includes(priority))
     return `"priority" is none of ${taskPriorities.join(', ')}`;
-  const numbers = { timeoutMs: 1, concurrency: 1, maxQueued: 0 } as const;
+  const numbers = { concurrency: 1, maxQueued: 0 } as const;
   for (const [key, least] of Object.entries(numbers) as [keyof typeof numbers, number][]) {
     const { [key]: value } = rest;
     if (value !== undefined && !(Number.isInteger(value) && value >= least))
       return `"${key}" is not an integer from ${least} on`;
   }
-  return undefined;
+  const { timeoutMs, retries } = rest;
+  const { baseMs, maxMs } = retries ?? {};
+  const [wrong] = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ baseMs, maxMs })];
+  return wrong;
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Hooks } from './context.js';
+import { timerMs } from './duration.js';
 import type { Logger } from './logger.js';
 
 /** How long a drain may take: for running work, and on top of it for cancelling what still runs then. */
@@ -31,7 +32,7 @@ export async function drain(
   const timers: NodeJS.Timeout[] = [];
   const over = new Promise<void>((resolve) => {
     timers.push(setTimeout(() => deadline.abort(), drainTimeoutMs));
-    timers.push(setTimeout(resolve, drainTimeoutMs + pluginTimeoutMs));
+    timers.push(setTimeout(resolve, timerMs(drainTimeoutMs + pluginTimeoutMs)));
   });
   await Promise.race([Promise.all(drains), over]);
   for (const timer of timers) clearTimeout(timer);

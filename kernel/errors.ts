@@ -1,3 +1,5 @@
+import { timerMs } from './duration.js';
+
 const list = (items: readonly string[]): string => items.join(', ') || 'none';
 const lines = (items: readonly string[]): string => items.map((item) => `\n  ${item}`).join('');
 
@@ -38,6 +40,8 @@ const kernelErrors = {
     `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
   KERNEL_TASK_INVALID: (d: { plugin: string; task: string; why: string }) =>
     `"${d.plugin}" cannot register the task "${d.task}": ${d.why}`,
+  KERNEL_EVENT_LOOP: (d: { event: string; path: readonly string[] }) =>
+    `"${d.event}" leads to itself and was stopped with all that it led to: ${d.path.join(' -> ')}`,
   KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
     `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
@@ -58,6 +62,8 @@ const clientErrors = {
   TOO_LARGE: (d: { limitBytes: number }) => `more than ${d.limitBytes} bytes`,
   UNKNOWN_TYPE: (d: { type: string; known: readonly string[] }) =>
     `unknown frame type "${d.type}" (known: ${list(d.known)})`,
+  HOST_NOT_ALLOWED: (d: { host: string }) =>
+    `this server is not called "${d.host}"; if it is, list that name in "allowedHosts" of the transport's config`,
   FORBIDDEN: (d: { why: string }) => `refused: ${d.why}`,
   NOT_FOUND: (d: { path: string }) => `nothing is at ${d.path}`,
   METHOD_NOT_ALLOWED: (d: { method: string; allow: readonly string[] }) =>
@@ -74,8 +80,8 @@ const clientErrors = {
     `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
-  /** `model` where it failed because it has none of that name. */
-  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined }) =>
+  /** `model` where it failed because it has none of that name; `refused` where it is well and does not take this request. */
+  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined; refused?: boolean }) =>
     `agent "${d.agent}" failed: ${d.why}`,
   CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
     `this user has no conversation "${d.conversationId}"`,
@@ -84,6 +90,8 @@ const clientErrors = {
     `stream "${d.streamId}" can not be read any more, or never existed`,
   BUSY: (d: { limit: number; what: string }) =>
     `no more than ${d.limit} ${d.what} at once; wait for one to end`,
+  IDEMPOTENCY_MISMATCH: (_: Record<never, never>) =>
+    'this key already stands for another request; give each request a key of its own',
   QUEUE_FULL: (d: { limit: number; what: string; retryAfterMs: number }) =>
     `the server already has ${d.limit} ${d.what}; try again later`,
   TASK_UNKNOWN: (d: { task: string }) => `no task "${d.task}"`,
@@ -122,7 +130,9 @@ export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
 
   /** When to try again, in milliseconds, where that helps. */
   get retryAfterMs(): number | undefined {
-    return (this.details as { retryAfterMs?: number }).retryAfterMs;
+    const { retryAfterMs: ms } = this.details as { retryAfterMs?: unknown };
+    // Third parties make errors, too.
+    return typeof ms === 'number' && ms >= 0 ? timerMs(ms) : undefined;
   }
 
   static is<C extends ErrorCode>(error: unknown, code: C): error is WaggleError<C> {

@@ -3,6 +3,7 @@ import { createContext, type Shared } from './context.js';
 import type { Agent } from './contracts/agent.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { drain } from './drain.js';
+import { wrongDurations } from './duration.js';
 import { checkConfig, createEntry, type Entry, renew, reportOf, type UseOptions } from './entry.js';
 import { messageOf, WaggleError } from './errors.js';
 import { blaming, createLogger, type Logger } from './logger.js';
@@ -39,7 +40,11 @@ export class Kernel {
   #stopping: Promise<void> | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
+  /** @throws KERNEL_CONFIG_INVALID when a duration is none */
   constructor(options: KernelOptions = {}) {
+    const { pluginTimeoutMs, drainTimeoutMs } = options;
+    const mistakes = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
+    if (mistakes.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
     const logger = blaming(options.logger ?? createLogger(), (error) => this.pluginOf(error));
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
     this.#shared = {

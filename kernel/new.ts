@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { builtInNames } from './config/place.js';
+import { packageSource } from './package-source.js';
 import { agentFiles } from './templates/agent.js';
 import { endpointFiles } from './templates/endpoint.js';
 import { projectFiles } from './templates/project.js';
@@ -25,17 +26,13 @@ export function createPlugin(kind: PluginKind, name: string, folder = resolve(na
     );
   if (builtInNames().includes(name)) throw new Error(`"${name}" is a built-in plugin: take another name`);
   if (existsSync(folder)) throw new Error(`${folder} is there already: take another name, or remove it`);
-  const files: Files = { ...projectFiles(kind, name, version, sourceOf(folder)), ...kinds[kind](name) };
+  const files: Files = { ...projectFiles(kind, name, version, sourceFor(folder)), ...kinds[kind](name) };
   mkdirSync(folder, { recursive: true });
   for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text);
   return Object.keys(files);
 }
 
-/** Where the new plugin gets this package from while it is worked on: the registry, or the checkout that runs. */
-function sourceOf(folder: string): string {
+function sourceFor(folder: string): string {
   const own = realpathSync(dirname(createRequire(import.meta.url).resolve('waggle-server/package.json')));
-  if (own.split(sep).includes('node_modules')) return `^${version}`;
-  return `file:${relative(join(realpathSync(dirname(folder)), 'x'), own)
-    .split(sep)
-    .join('/')}`;
+  return packageSource(own, join(realpathSync(dirname(folder)), basename(folder)));
 }

@@ -79,6 +79,8 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   addAgent(agent: Agent): Undo;
   /** Runs `start` now, and the undo that it returns when the plugin stops. @throws KERNEL_SCOPE_CLOSED */
   readonly effect: EffectScope['effect'];
+  /** Runs a step again and again. One that throws is logged, once until it works again, and the timer goes on. */
+  every(label: string, intervalMs: number, step: () => void): Undo;
   /** After every plugin is set up: open sockets here. */
   onReady(hook: () => void | Promise<void>): Undo;
   /** Before anything stops: refuse new work, and finish or cancel what runs before `deadline` aborts, after `timeoutMs`. */

@@ -1,3 +1,5 @@
+import { timerMs } from './duration.js';
+
 interface Limits {
   readonly keepMs: number;
   readonly maxKept: number;
@@ -50,7 +52,7 @@ export class Retention<T> {
       this.#timer = undefined;
       this.#expire();
       this.#schedule();
-    }, dueMs);
+    }, timerMs(dueMs));
     // What is kept for later is no reason to go on running.
     this.#timer.unref();
   }

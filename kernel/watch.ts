@@ -1,6 +1,7 @@
 import { existsSync, type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { entriesOf, extensionsFolder, importEntry } from './config/load-plugins.js';
+import { extensionsFolder } from './config/extensions.js';
+import { entriesOf, importEntry, tellSkipped } from './config/load-plugins.js';
 import { locate } from './config/place.js';
 import type { Config, PluginEntry } from './config/read-config.js';
 import { WaggleError } from './errors.js';
@@ -27,6 +28,7 @@ export class PluginWatch {
   readonly #logger: Logger;
   readonly #known = new Map<string, Known>();
   readonly #mistakes = new Set<string>();
+  readonly #skipped: Set<string>;
   #watchers: readonly FSWatcher[] = [];
   #editions = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -38,7 +40,9 @@ export class PluginWatch {
     this.#config = config;
     this.#logger = logger;
     this.#watchFolders();
-    for (const entry of entriesOf(config, [])) this.#known.set(entry.id, knownOf(entry));
+    const { entries, skipped } = entriesOf(config, []);
+    for (const entry of entries) this.#known.set(entry.id, knownOf(entry));
+    this.#skipped = new Set(skipped.keys());
     this.#watchFolders();
     kernel.bus.on('kernel:state', ({ to }) => {
       if (to === 'draining') this.close();
@@ -67,7 +71,11 @@ export class PluginWatch {
     // Before anything is read: what changes after that is seen the next time.
     this.#watchFolders();
     const mistakes: string[] = [];
-    const entries = entriesOf(this.#config, mistakes);
+    const { entries, skipped } = entriesOf(this.#config, mistakes);
+    for (const [name, why] of skipped) {
+      if (!this.#skipped.has(name)) tellSkipped(this.#logger, name, why);
+      this.#skipped.add(name);
+    }
     this.#tell(mistakes);
     for (const [id, { path }] of this.#known)
       if (path && !existsSync(path) && !entries.some((entry) => entry.id === id && entry.use))
@@ -87,7 +95,7 @@ export class PluginWatch {
     if (this.#closed || (before?.use === now.use && before?.print === now.print)) return 'unchanged';
     this.#known.set(id, now);
     try {
-      const { plugin, options } = await importEntry(entry, this.#logger, ++this.#editions);
+      const { plugin, options } = await importEntry(entry, this.#config, this.#logger, ++this.#editions);
       await this.#kernel.reload(plugin, options);
       this.#logger.info({ plugin: id, version: options.version }, before ? 'reloaded' : 'loaded');
       return 'loaded';

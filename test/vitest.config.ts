@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
+import { programPath } from './support/program-path.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -9,12 +10,24 @@ if (!browserPath) {
   console.warn('There is no Chromium here: the tests in a browser are left out.');
 }
 
+const missing = ['nginx', 'caddy'].filter((name) => !programPath(name));
+if (missing.length > 0) {
+  const names = missing.join(' and ');
+  if (process.env.WAGGLE_REQUIRE_PROXIES)
+    throw new Error(`there is no ${names} for the tests behind a proxy`);
+  console.warn(`There is no ${names} here: the tests behind it are left out.`);
+}
+
 export default defineConfig({
   root,
-  resolve: { alias: { '#kernel': `${root}kernel/index.ts` } },
+  resolve: { alias: { '#kernel': `${root}kernel/index.ts`, '#zod': `${root}kernel/zod.ts` } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(browserPath ? [] : ['test/browser/**'])],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(browserPath ? [] : ['test/browser/**']),
+      ...missing.map((name) => `test/proxies/${name}.test.ts`),
+    ],
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
     setupFiles: ['reflect-metadata'],

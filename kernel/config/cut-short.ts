@@ -46,10 +46,11 @@ class Cut {
   }
 
   #list({ items = {}, maxItems = Number.POSITIVE_INFINITY }: Node, list: readonly unknown[]): unknown {
-    const end = Math.min(list.length, maxItems + 1);
+    // Its length is told alone.
+    if (list.length > maxItems) return list.slice(0, maxItems + 1);
     let last: unknown;
     let count = 0;
-    while (count < end && this.#left > 0) last = this.of(items, list[count++]);
+    while (count < list.length && this.#left > 0) last = this.of(items, list[count++]);
     const isWhole = count === list.length && (count === 0 || last === list[count - 1]);
     if (isWhole) return list;
     return count === 0 ? [] : [...list.slice(0, count - 1), last];

@@ -67,6 +67,7 @@ export function fileSchema(plugins: readonly Configurable[]): Node {
         description: 'A folder, relative to this file, whose plugins are loaded, too',
       },
     },
+    patternProperties: { '^x-': { description: 'A place for anchors; nothing reads it' } },
     additionalProperties: false,
     definitions: {
       placeholder,

@@ -1,13 +1,16 @@
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, extname, join, resolve, sep } from 'node:path';
+import { basename, dirname, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, WaggleError } from '../errors.js';
 import type { Kernel, UseOptions } from '../kernel.js';
 import type { Logger } from '../logger.js';
 import type { Plugin } from '../plugin.js';
+import { runStep } from '../step.js';
+import { type Extensions, extensionsOf } from './extensions.js';
+import { whyNotImported } from './import-failure.js';
 import { editionOf } from './module-hooks.js';
-import { builtIns, entryPointOf, locate, moduleEndings, type Place, packageVersion } from './place.js';
+import { builtIns, locate, type Place, packageVersion } from './place.js';
 import type { Config, PluginEntry } from './read-config.js';
 
 /** What went wrong while plugins were imported; empty when nothing did. */
@@ -32,12 +35,14 @@ export { builtInNames } from './place.js';
 export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
   const mistakes: string[] = [];
   const failures: WaggleError[] = [];
-  for (const entry of entriesOf(config, mistakes)) {
+  const { entries, skipped } = entriesOf(config, mistakes);
+  for (const [name, why] of skipped) tellSkipped(logger, name, why);
+  for (const entry of entries) {
     try {
-      const { plugin, options } = await importEntry(entry, logger);
+      const { plugin, options } = await importEntry(entry, config, logger);
       kernel.use(plugin, options);
     } catch (error) {
-      if (WaggleError.is(error, 'KERNEL_PLUGIN_FAILED')) {
+      if (isImportFailure(error)) {
         kernel.use(failing(entry.id, error), { id: entry.id, optional: entry.optional });
         if (!entry.optional) failures.push(error);
       } else mistakes.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
@@ -46,16 +51,22 @@ export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger
   return { mistakes, failures };
 }
 
+/** Says what of the folder of extensions is not loaded. */
+export function tellSkipped(logger: Logger, name: string, why: string): void {
+  logger.info({ extension: name, why }, 'left alone in the folder of extensions');
+}
+
 /** What is to run: the plugins that a config names, and those in its folder of extensions as they are now. */
-export function entriesOf(config: Config, mistakes: string[]): readonly PluginEntry[] {
+export function entriesOf(config: Config, mistakes: string[]): Extensions {
   const entries = config.plugins.filter((entry) => entry.enabled);
-  for (const extension of extensionsOf(config, mistakes)) {
+  const { entries: extensions, skipped } = extensionsOf(config, mistakes);
+  for (const extension of extensions) {
     const at = entries.findIndex((entry) => entry.id === extension.id && !entry.use);
     const known = at === -1 ? undefined : entries[at];
     if (known) entries[at] = { ...known, use: extension.use as string };
     else if (!config.plugins.some((entry) => entry.id === extension.id)) entries.push(extension);
   }
-  return entries;
+  return { entries, skipped };
 }
 
 /** A plugin that could not be imported: it takes its place in the report and fails when its turn comes. */
@@ -71,14 +82,19 @@ function failing(name: string, error: WaggleError): Plugin {
 
 /**
  * Imports the plugin of one entry, or its fallback; each edition reads all of its modules anew.
- * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_INVALID, and an error in words where there is no such module
+ * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_PLUGIN_INVALID, and an error in words where there is no such module
  */
-export async function importEntry(entry: PluginEntry, logger: Logger, edition = 0): Promise<Imported> {
+export async function importEntry(
+  entry: PluginEntry,
+  { server }: Pick<Config, 'server'>,
+  logger: Logger,
+  edition = 0,
+): Promise<Imported> {
   const { id, optional, origin, config } = entry;
   const use = entry.use ?? id;
   const load = async (specifier: string): Promise<Imported> => {
     const place = locate(specifier, entry.file);
-    const plugin = await importPlugin(id, place, edition);
+    const plugin = await importPlugin(id, place, edition, server.pluginTimeoutMs);
     const version = plugin?.version ?? packageVersion(dirname(fileURLToPath(place.url)));
     const known = version === undefined ? {} : { version };
     return { ...place, plugin, options: { id, optional, origin, config, module: place.url.href, ...known } };
@@ -86,30 +102,48 @@ export async function importEntry(entry: PluginEntry, logger: Logger, edition = 
   try {
     return await load(use);
   } catch (error) {
-    if (!entry.fallback || !WaggleError.is(error, 'KERNEL_PLUGIN_FAILED')) throw error;
+    if (!entry.fallback || !isImportFailure(error)) throw error;
     logger.warn(
-      { plugin: id, fallback: entry.fallback, node: process.version, why: messageOf(error.cause) },
+      { plugin: id, fallback: entry.fallback, node: process.version, why: messageOf(error.cause ?? error) },
       `the module of "${use}" cannot be loaded; "${entry.fallback}" takes its place`,
     );
     return load(entry.fallback);
   }
 }
 
-async function importPlugin(id: string, { url, path }: Place, edition: number): Promise<Plugin> {
+async function importPlugin(
+  id: string,
+  { url, path }: Place,
+  edition: number,
+  timeoutMs: number,
+): Promise<Plugin> {
   // Lets plugins outside this package be TypeScript, and import this very copy of it.
   if (!url.href.startsWith(builtIns.href)) await import('../register.js');
   const folder = path && statSync(path).isDirectory() ? path : dirname(fileURLToPath(url));
   if (edition > 0) forgetCommonJs(realpathSync(folder) + sep);
-  let module: { readonly default?: Plugin };
-  try {
-    module = await import((edition > 0 ? editionOf(url, folder, edition) : url).href);
-  } catch (cause) {
-    const why = messageOf(cause);
-    throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
-  }
-  if (module.default === undefined)
+  const { href } = edition > 0 ? editionOf(url, folder, edition) : url;
+  let plugin: Plugin | undefined;
+  const run = async () => {
+    try {
+      const { default: found } = (await import(href)) as { readonly default?: Plugin };
+      // What compilers make of `export default` in CommonJS.
+      const { __esModule: isCompiled, default: inner } = Object(found);
+      plugin = isCompiled ? inner : found;
+    } catch (cause) {
+      const why = path ? whyNotImported(cause, fileURLToPath(url)) : messageOf(cause);
+      throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
+    }
+  };
+  await runStep({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal, run });
+  if (plugin === undefined)
     throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why: 'its module has no default export' });
-  return module.default;
+  return plugin;
+}
+
+function isImportFailure(
+  error: unknown,
+): error is WaggleError<'KERNEL_PLUGIN_FAILED' | 'KERNEL_PLUGIN_TIMEOUT'> {
+  return WaggleError.is(error, 'KERNEL_PLUGIN_FAILED') || WaggleError.is(error, 'KERNEL_PLUGIN_TIMEOUT');
 }
 
 /** Node keeps CommonJS modules by their paths alone, whatever the edition. */
@@ -118,42 +152,4 @@ function forgetCommonJs(folder: string): void {
   for (const path of Object.keys(cache))
     if (path.startsWith(folder) && !path.slice(folder.length).split(sep).includes('node_modules'))
       delete cache[path];
-}
-
-/** The folder whose plugins are loaded, too, whether it is there or not. */
-export function extensionsFolder({ extensions: named }: Config): string {
-  return named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
-}
-
-function extensionsOf(config: Config, mistakes: string[]): readonly PluginEntry[] {
-  const named = config.extensions;
-  const folder = extensionsFolder(config);
-  const file = named?.file ?? folder;
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    if (named) mistakes.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);
-    return [];
-  }
-  return readdirSync(folder)
-    .sort()
-    .flatMap((name) => {
-      try {
-        return extensionAt(folder, name, file) ?? [];
-      } catch (error) {
-        mistakes.push(`extensions: ${name}: ${messageOf(error)}`);
-        return [];
-      }
-    });
-}
-
-function extensionAt(folder: string, name: string, file: string): PluginEntry | undefined {
-  const use = join(folder, name);
-  const entryPoint = name.startsWith('.') ? undefined : entryPointOf(use);
-  const alone = entryPoint === use;
-  if (!entryPoint || (alone && (!moduleEndings.includes(extname(name)) || /\.d\.m?ts$/.test(name))))
-    return undefined;
-  if (!realpathSync(entryPoint).startsWith(realpathSync(folder) + sep))
-    throw new Error('refused, because it is a link that leads out of the folder');
-  const id = alone ? basename(name, extname(name)) : name;
-  const origin = { prefix: () => `${id}.`, variable: () => undefined };
-  return { id, use, file, origin, optional: false, enabled: true };
 }

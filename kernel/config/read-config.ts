@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { isMap as isYamlMap, LineCounter, parseDocument } from 'yaml';
-import { z } from 'zod';
-import { messageOf } from '../errors.js';
+import { z } from '#zod';
 import { logLevels } from '../logger.js';
+import { milliseconds, millisecondsOrNone } from '../milliseconds.js';
+import { readYaml } from './read-yaml.js';
 import { check, type Origin, type Path } from './schema.js';
 
 const entry = z.strictObject({
@@ -19,8 +18,8 @@ export const configFile = z.strictObject({
   server: z
     .strictObject({
       logLevel: z.enum(logLevels).default('info'),
-      drainTimeoutMs: z.int().min(0).max(3_600_000).default(10_000),
-      pluginTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+      drainTimeoutMs: millisecondsOrNone.max(3_600_000).default(10_000),
+      pluginTimeoutMs: milliseconds.max(600_000).default(10_000),
     })
     .prefault({}),
   plugins: z.record(z.string(), entry).prefault({}),
@@ -118,40 +117,6 @@ async function mend(filled: Tree): Promise<z.infer<typeof configFile>> {
   return mended.value ?? configFile.parse({});
 }
 
-function readYaml(path: string, mistakes: string[]): unknown {
-  const name = basename(path);
-  if (!existsSync(path)) {
-    mistakes.push(`${path}: no such file`);
-    return {};
-  }
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    mistakes.push(`${path}: cannot be read: ${messageOf(error)}`);
-    return {};
-  }
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  for (const error of document.errors) {
-    const { line, col } = lineCounter.linePos(error.pos[0]);
-    mistakes.push(`${name}:${line}:${col}: ${error.message}`);
-  }
-  if (document.errors.length > 0) return {};
-  if (document.contents !== null && !isYamlMap(document.contents)) {
-    mistakes.push(`${name}: expected a map with server, plugins and extensions`);
-    return {};
-  }
-  try {
-    const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
-    JSON.stringify(value); // Throws when an alias stands inside of what it names.
-    return value;
-  } catch (error) {
-    mistakes.push(`${name}: ${messageOf(error).split('\n')[0]}`);
-    return {};
-  }
-}
-
 function merge(
   into: Tree,
   from: unknown,
@@ -167,6 +132,8 @@ function merge(
       continue;
     }
     const existing = into[key];
+    // What was meant for one module is not for the one that takes its place.
+    if (isReplaced(path, existing, value)) delete (existing as Tree).config;
     // A key with nothing under it, as after commenting it all out, takes nothing away.
     if (value === null && isMap(existing)) continue;
     sources.set(idOf(at), { file: fileName });
@@ -176,6 +143,12 @@ function merge(
       merge(target, value, at, fileName, sources, mistakes);
     } else into[key] = value;
   }
+}
+
+/** Whether a plugin that one layer takes from somewhere is taken from elsewhere by the next. */
+function isReplaced(path: Path, before: unknown, now: unknown): boolean {
+  if (path.join() !== 'plugins' || !isMap(before) || !isMap(now)) return false;
+  return before.use !== undefined && now.use !== undefined && before.use !== now.use;
 }
 
 function substitute(
@@ -200,8 +173,8 @@ function substitute(
   }
   if (typeof value !== 'string' || !value.includes('${')) return value;
   const source = sourceOf(sources, path);
-  const say = (what: string) =>
-    mistakes.push(`${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
+  const say = (what: string, first = '') =>
+    mistakes.push(`${first}${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
   return value.replace(/\$\$\{|\$\{([^}]*)\}?/g, (match, inside?: string) => {
     if (inside === undefined) return '${';
     const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inside) ?? [];
@@ -212,7 +185,7 @@ function substitute(
     const set = env[name];
     const unset = set === undefined && fallback === undefined;
     sources.set(idOf(path), { file: source?.file ?? '', variable: name, unset });
-    if (unset) say(`the environment variable ${name} is not set`);
+    if (unset) say(`the environment variable ${name} is not set`, `${name}: `);
     // As in a shell: `:-` also stands in for a variable that is set to nothing.
     return set || (fallback ?? '');
   });

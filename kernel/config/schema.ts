@@ -2,6 +2,10 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { messageOf } from '../errors.js';
 import { cutShort, holdsForAll } from './cut-short.js';
 import { childOf, fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
+import { nearest } from './nearest.js';
+
+/** Suggestions for typos of operators. */
+export { nearest };
 
 /** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
 export interface Origin {
@@ -11,6 +15,8 @@ export interface Origin {
   variable(path: Path): string | undefined;
   /** Whether that variable is not set. This was said already; what follows from it is not said again. */
   unset?(path: Path): boolean;
+  /** A client sent it: the first mistakes are worded, shortly and without suggestions, as that costs whoever serves it. */
+  readonly foreign?: boolean;
 }
 
 /** Where a value stands: keys of maps and places in lists. */
@@ -20,23 +26,23 @@ export type Checked<T> =
   | { readonly value: T; readonly mistakes?: undefined }
   | { readonly value?: undefined; readonly mistakes: readonly string[] };
 
-/** A request is told this much of what is wrong with it; a config, whose author is here to mend it, everything. */
-const mistakesLimit = 10;
-const keyLimit = 100;
-const messageLimit = 500;
+const nowhere: Origin = { prefix: () => '', variable: () => undefined };
+/** What requests are checked with. */
+export const fromClient: Origin = { ...nowhere, foreign: true };
 
-/** What did not come from a config came from outside: no help with typing for it, and no more work than its size asks for. */
-const outside: Origin = { prefix: () => '', variable: () => undefined };
+/** How many mistakes of a request are worded. */
+const mostMistakes = 10;
+const longestKey = 100;
+const longestMessage = 300;
 
 /**
- * Checks `input` against any Standard Schema and words each mistake as `path: expected X, got Y`. With an `origin` it is a
- * config: texts from the environment become the number or boolean which the schema asks for, every mistake is worded, and
- * typos get a suggestion. Without one it is a request: ten mistakes are enough.
+ * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
+ * the environment become the number or boolean which the schema asks for.
  */
 export async function check<T>(
   schema: StandardSchemaV1<unknown, T>,
   input: unknown,
-  origin: Origin = outside,
+  origin: Origin = nowhere,
 ): Promise<Checked<T>> {
   return checkNow(schema, input, origin);
 }
@@ -45,24 +51,29 @@ export async function check<T>(
 export function checkNow<T>(
   schema: StandardSchemaV1<unknown, T>,
   input: unknown,
-  origin: Origin = outside,
+  origin: Origin = nowhere,
 ): Checked<T> | Promise<Checked<T>> {
   const root = jsonSchemaOf(schema) as Node | undefined;
-  const value = root && origin !== outside ? coerce(input, root, [], origin) : input;
+  // Only texts of the environment become something else; to copy a request would be for nothing.
+  const value = root && origin !== nowhere && !origin.foreign ? coerce(input, root, [], origin) : input;
   const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
     if (!result.issues) return { value: result.value };
-    const issues = origin === outside ? result.issues.slice(0, mistakesLimit) : result.issues;
-    const mistakes = issues.flatMap((issue) => mistakesAt(pathOf(issue), root, value, issue.message, origin));
-    return { mistakes: [...new Set(origin === outside ? mistakes.slice(0, mistakesLimit) : mistakes)] };
+    const most = origin.foreign ? mostMistakes : Number.POSITIVE_INFINITY;
+    const mistakes = new Set<string>();
+    for (const issue of result.issues) {
+      for (const each of mistakesAt(pathOf(issue), root, value, issue.message, origin)) mistakes.add(each);
+      if (mistakes.size >= most) break;
+    }
+    return { mistakes: [...mistakes].slice(0, most) };
   };
-  const sample = root && origin === outside ? cutShort(root, value, mistakesLimit) : value;
+  const sample = root && origin.foreign ? cutShort(root, value, mostMistakes) : value;
   if (sample === value) return after(validate(schema, value), judge);
   return after(validate(schema, sample), ({ issues = [] }) => {
-    const holds = issues.filter((issue) => {
+    const certain = issues.filter((issue) => {
       const path = pathOf(issue);
       return holdsForAll(root as Node, path, valueAt(sample, path), valueAt(value, path));
     });
-    return holds.length > 0 ? judge({ issues: holds }) : after(validate(schema, value), judge);
+    return certain.length > 0 ? judge({ issues: certain }) : after(validate(schema, value), judge);
   });
 }
 
@@ -91,14 +102,6 @@ function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value);
 }
 
-/** The one of `known` that a typo most likely meant. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const [best] = known
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(2, word.length / 3) ? best.candidate : undefined;
-}
-
 function mistakesAt(
   path: Path,
   root: Node | undefined,
@@ -109,20 +112,18 @@ function mistakesAt(
   if (origin.unset?.(path)) return [];
   const node = root && nodeAt(root, path);
   const value = valueAt(input, path);
-  const isConfig = origin !== outside;
   const at = (where: Path) => {
-    const text = `${origin.prefix(where)}${(isConfig ? where : where.map(shortKey)).join('.')}`;
+    const text = `${origin.prefix(where)}${where.map((key) => cut(key, longestKey)).join('.')}`;
     return text.endsWith('.') ? text.slice(0, -1) : text;
   };
   const say = (where: Path, what: string) => (at(where) ? `${at(where)}: ${what}` : what);
 
   if (node?.properties && isMap(value) && node.additionalProperties === false) {
     const known = Object.keys(node.properties);
-    const all = Object.keys(value).filter((key) => !known.includes(key));
-    const unknown = isConfig ? all : all.slice(0, mistakesLimit);
+    const unknown = Object.keys(value).filter((key) => !known.includes(key));
     if (unknown.length > 0)
-      return unknown.map((key) => {
-        const meant = isConfig ? nearest(key, known) : undefined;
+      return unknown.slice(0, origin.foreign ? mostMistakes : unknown.length).map((key) => {
+        const meant = origin.foreign ? undefined : nearest(key, known);
         return say(
           [...path, key],
           `unknown key${meant ? `, did you mean "${meant}"?` : ` (known: ${known.join(', ')})`}`,
@@ -130,8 +131,11 @@ function mistakesAt(
       });
   }
   // What fits the described type was refused by a rule of its own, whose message says more than the type does.
-  if (!node || fits(node, value)) return [say(path, isConfig ? message : shortened(message, messageLimit))];
-  return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
+  const variable = origin.variable(path);
+  const first = variable ? `${variable}: ` : '';
+  const word = (what: string) => [`${first}${say(path, what)}`];
+  if (!node || fits(node, value)) return word(origin.foreign ? cut(message, longestMessage) : message);
+  return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
 }
 
 function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
@@ -194,35 +198,15 @@ function sight(value: unknown, path: Path, origin: Origin): string {
   const variable = origin.variable(path);
   if (variable) return `${typeof value} from \${${variable}}`;
   if (/password|secret|token|key|authorization|cookie/i.test(path.join('.'))) return typeof value;
-  const start = typeof value === 'string' ? value.slice(0, 60) : value;
-  return `${typeof value} ${JSON.stringify(start).slice(0, 60)}`;
+  const shown = typeof value === 'string' ? value.slice(0, 60) : value;
+  return `${typeof value} ${JSON.stringify(shown).slice(0, 60)}`;
+}
+
+function cut(text: string | number, length: number): string {
+  const whole = String(text);
+  return whole.length > length ? `${whole.slice(0, length)}…` : whole;
 }
 
 function plainKey(key: PropertyKey): string | number {
   return typeof key === 'symbol' ? String(key) : key;
-}
-
-function shortKey(key: string | number): string | number {
-  return typeof key === 'string' ? shortened(key, keyLimit) : key;
-}
-
-function shortened(text: string, limit: number): string {
-  return text.length > limit ? `${text.slice(0, limit)}…` : text;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min(
-          (next[j - 1] as number) + 1,
-          (row[j] as number) + 1,
-          (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
-        ),
-      );
-    row = next;
-  }
-  return row[b.length] as number;
 }

@@ -1,4 +1,6 @@
-import type { z } from 'zod';
+import type { z } from '#zod';
+import { charsIn } from '../chars.js';
+import { WaggleError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { usage } from './frames.js';
 
@@ -121,6 +123,9 @@ export interface AgentResponse {
   readonly usage?: Usage;
 }
 
+/** What a whole answer may have, tool calls included. */
+const wholeLimitChars = 8_000_000;
+
 /** An agent that can also be asked for a whole answer: it collects its own stream. */
 export abstract class BaseAgent implements Agent {
   abstract readonly name: string;
@@ -129,13 +134,20 @@ export abstract class BaseAgent implements Agent {
     call: AgentCall,
   ): AsyncIterable<StreamChunk | readonly StreamChunk[]>;
 
+  /** @throws what its stream throws; AGENT_FAILED when there is too much of it */
   async generateResponse(request: ChatRequest, call: AgentCall): Promise<AgentResponse> {
     let content = '';
     let thinking = '';
     let end: Extract<StreamChunk, { type: 'done' }> = { type: 'done', reason: 'stop' };
     const toolCalls: Extract<StreamChunk, { type: 'tool_call' }>[] = [];
+    let chars = 0;
     for await (const batch of this.generateResponseStream(request, call))
       for (const chunk of chunksOf(batch)) {
+        chars += 'content' in chunk ? chunk.content.length : charsIn(chunk);
+        if (chars > wholeLimitChars) {
+          const why = `its answer is longer than ${wholeLimitChars} characters`;
+          throw new WaggleError('AGENT_FAILED', { agent: this.name, why });
+        }
         if (chunk.type === 'text') content += chunk.content;
         else if (chunk.type === 'thinking') thinking += chunk.content;
         else if (chunk.type === 'tool_call') toolCalls.push(chunk);

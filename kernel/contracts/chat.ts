@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 import { createToken } from '../services.js';
 import type { AgentCall, AgentHealth, ChatMessage, ChatOptions, StreamChunk } from './agent.js';
 

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { z } from 'zod';
+import { z } from '#zod';
 import type { ClientErrorCode } from '../errors.js';
 import { httpStatus } from './transport.js';
 

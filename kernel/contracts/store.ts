@@ -31,6 +31,11 @@ export interface ConversationStore {
   read(key: ConversationKey, limit?: number): Promise<readonly ChatMessage[]>;
   /** Adds a whole turn at once; resolves when it is kept. @throws TOO_LARGE when a message is larger than a whole conversation may be */
   append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void>;
+  /**
+   * Takes back the turn that was appended last with these messages, as far as it is still there; a conversation in which
+   * nothing else was said goes with it. Where it is absent, the conversation is deleted and the rest appended again.
+   */
+  retract?(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void>;
   /** Whether there was one. */
   delete(key: ConversationKey): Promise<boolean>;
   /** The user's conversations, the latest first. */

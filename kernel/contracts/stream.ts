@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type { z } from '#zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { Usage } from './agent.js';
@@ -45,8 +45,10 @@ export type CancelReason = z.infer<typeof cancelReason>;
 
 /** What a user wants to be answered, and how the reply is to be kept. */
 export interface StartCommand extends ChatCommand {
-  /** The same id from the same user gives the same reply again, as long as its log is kept. */
+  /** The same id of the same user for the same request gives the same reply again, as long as its log is kept and it has not failed. */
   readonly requestId?: string | undefined;
+  /** Where the request came in, as `POST /chat`: part of the request that a `requestId` stands for. */
+  readonly endpoint?: string | undefined;
   /** What happens when the last reader has left: `continue` for the grace period (the default), or `cancel` at once. */
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Who is served first where replies have to wait. */
@@ -111,7 +113,7 @@ export interface StreamFigures {
 
 /** Starts replies and keeps their logs. */
 export interface ChatStreams {
-  /** @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN */
+  /** @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH when the id of another request comes again */
   start(command: StartCommand): Reply;
   /** The reply behind an id, running or ended; undefined when there never was one or its log is gone. */
   find(streamId: string): Reply | undefined;

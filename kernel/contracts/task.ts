@@ -115,9 +115,9 @@ export interface SubmitOptions {
   /** For each try; can only be less than what the definition or the engine allows. */
   readonly timeoutMs?: number | undefined;
   readonly delayMs?: number | undefined;
-  /** Who asks; scopes `idempotencyKey`. */
+  /** Who asks. Without one `idempotencyKey` says nothing: strangers share no runs. */
   readonly owner?: string | undefined;
-  /** The same key of the same owner gives the same run again, as long as that is kept. */
+  /** The same key of the same owner for the same task and input (as JSON) gives the same run again, as long as that is kept and has not failed. */
   readonly idempotencyKey?: string | undefined;
   /** Called while it waits, with how many are before it. */
   readonly onQueued?: ((ahead: number) => void) | undefined;
@@ -191,7 +191,7 @@ export interface TaskFigures extends TaskCounts {
 
 /** Runs tasks within bounds. Everything that is submitted ends in exactly one of four ways. */
 export interface TaskEngine {
-  /** @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN */
+  /** @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   submit<N extends string>(name: N, input: TaskInput<N>, options?: SubmitOptions): TaskRun<TaskOutput<N>>;
   /** The run behind an id; undefined when there never was one or it is no longer kept. */
   find(taskId: string): TaskRun | undefined;

@@ -135,6 +135,8 @@ export interface Socket {
 /** What an endpoint does with one connection. A failing handler is logged and closes nothing but, at most, this connection. */
 export interface SocketHandler {
   message(text: string): void | Promise<void>;
+  /** A frame over the limit, which is not to be parsed: it can be answered. Without this the connection closes with 1009. */
+  tooLarge?(text: string, limitBytes: number): void;
   /** Called once, also when the endpoint or the transport stops. `code` is 1006 where the peer said nothing. */
   closed?(code: number): void;
 }
@@ -194,10 +196,12 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   TASK_UNKNOWN: 404,
   METHOD_NOT_ALLOWED: 405,
   BUSY: 409,
+  IDEMPOTENCY_MISMATCH: 409,
   TASK_CANCELLED: 409,
   STREAM_GONE: 410,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  HOST_NOT_ALLOWED: 421,
   UPGRADE_REQUIRED: 426,
   INTERNAL: 500,
   TASK_FAILED: 500,

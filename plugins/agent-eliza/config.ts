@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { millisecondsOrNone } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** Name under which it is registered. */
@@ -6,7 +7,7 @@ export const config = z.strictObject({
   /** The same seed and the same conversation give the same answer. */
   seed: z.int().default(1),
   /** Pause between two words. */
-  wordDelayMs: z.int().min(0).max(10_000).default(15),
+  wordDelayMs: millisecondsOrNone.max(10_000).default(15),
 });
 
 export type Config = z.infer<typeof config>;

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { milliseconds } from '#kernel';
+import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 
 export const config = z.strictObject({
@@ -15,11 +16,11 @@ export const config = z.strictObject({
   think: z.boolean().optional(),
   /** How long a model stays loaded after its last request, as Ollama reads it: `10m`, `-1`. */
   keepAlive: z.string().optional(),
-  connectTimeoutMs: z.int().min(1).default(3000),
+  connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token, model load included. */
-  firstTokenTimeoutMs: z.int().min(1).default(120_000),
+  firstTokenTimeoutMs: milliseconds.default(120_000),
   /** Between two tokens. */
-  tokenTimeoutMs: z.int().min(1).default(60_000),
+  tokenTimeoutMs: milliseconds.default(60_000),
   /** One line of an answer. */
   lineLimitBytes: z
     .int()

@@ -3,6 +3,9 @@ import { ModelError, PieceError, type PieceReader, parseJson, type StreamChunk, 
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What a call takes before it says anything. */
+const callChars = 64;
+
 interface PartialCall {
   id: string;
   name: string;
@@ -12,10 +15,19 @@ interface PartialCall {
 /** Turns the events of one answer into chunks. Tool calls come in pieces and leave whole. */
 export class ChunkReader implements PieceReader<string> {
   readonly #calls = new Map<number, PartialCall>();
+  readonly #limitChars: number;
+  /** What the calls may still bring. */
+  #roomChars: number;
   #reason: string | undefined;
   #usage: Usage | undefined;
   #model: string | undefined;
   #over = false;
+
+  /** All tool calls together may have `limitChars`. */
+  constructor(limitChars: number) {
+    this.#limitChars = limitChars;
+    this.#roomChars = limitChars;
+  }
 
   /** Whether `done` was given. */
   get over(): boolean {
@@ -76,14 +88,23 @@ export class ChunkReader implements PieceReader<string> {
 
   #piece({ index, id, function: called }: Fields, place: number): void {
     const key = typeof index === 'number' ? index : place;
+    const isNew = !this.#calls.has(key);
     const call = this.#calls.get(key) ?? { id: '', name: '', arguments: '' };
     this.#calls.set(key, call);
     const { name, arguments: args } = isFields(called) ? called : {};
+    const before = charsOf(call);
     if (typeof id === 'string' && id !== '') call.id = id;
     if (typeof name === 'string' && name !== '') call.name = name;
     if (typeof args === 'string') call.arguments += args;
     else if (isFields(args)) call.arguments = JSON.stringify(args);
+    this.#roomChars -= charsOf(call) - before + (isNew ? callChars : 0);
+    if (this.#roomChars < 0)
+      throw new PieceError(`its tool calls are longer than ${this.#limitChars} characters`);
   }
+}
+
+function charsOf({ id, name, arguments: args }: PartialCall): number {
+  return id.length + name.length + args.length;
 }
 
 function parse(data: string): Fields {

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { milliseconds } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** Name under which it is registered; that of the instance, without `agent-`, when absent. */
@@ -15,12 +16,12 @@ export const config = z.strictObject({
     .default(''),
   /** The model that answers when a request names none; the first that the server lists when empty. */
   model: z.string().default(''),
-  connectTimeoutMs: z.int().min(1).default(3000),
+  connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token. */
-  firstTokenTimeoutMs: z.int().min(1).default(120_000),
+  firstTokenTimeoutMs: milliseconds.default(120_000),
   /** Between two tokens. */
-  tokenTimeoutMs: z.int().min(1).default(60_000),
-  /** One event of an answer. One that is not streamed may have 4 MB. */
+  tokenTimeoutMs: milliseconds.default(60_000),
+  /** One event of an answer, and all tool calls of one. An answer that is not streamed may have 4 MB. */
   eventLimitBytes: z
     .int()
     .min(1024)

@@ -61,7 +61,7 @@ export class OpenAiAgent extends UpstreamAgent<string> {
   }
 
   protected reader(): PieceReader<string> {
-    return new ChunkReader();
+    return new ChunkReader(this.#config.eventLimitBytes);
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { milliseconds, millisecondsOrNone } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** What every conversation begins with; nothing when empty. */
@@ -8,9 +9,9 @@ export const config = z.strictObject({
   /** How many of a conversation's latest messages an agent gets to read. */
   contextMessages: z.int().min(1).max(1000).default(100),
   /** How long a candidate that was healthy is taken to be so. */
-  healthTtlMs: z.int().min(0).default(5000),
+  healthTtlMs: millisecondsOrNone.default(5000),
   /** How long a health check may take. */
-  healthTimeoutMs: z.int().min(1).default(800),
+  healthTimeoutMs: milliseconds.default(800),
 });
 
 export type Config = z.infer<typeof config>;

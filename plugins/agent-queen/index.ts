@@ -1,6 +1,7 @@
 import { Chat, ConversationStore, definePlugin } from '#kernel';
 import { config } from './config.js';
 import { firstLook } from './first-look.js';
+import { warnOfUnknown } from './known-agents.js';
 import { Agents, Queen, QueenBus, QueenConfig } from './queen.js';
 
 export default definePlugin({
@@ -17,6 +18,10 @@ export default definePlugin({
     const queen = ctx.container.resolve(Queen);
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);
+    // Once all plugins have registered theirs.
+    ctx.bus.on('kernel:state', ({ to }) => {
+      if (to === 'ready' || to === 'degraded') warnOfUnknown(ctx.config.candidates, ctx.agents, ctx.logger);
+    });
     ctx.onReady(() => {
       ctx.effect('first look at the agents', () => firstLook(() => queen.statuses(), ctx.logger));
     });

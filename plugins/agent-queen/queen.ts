@@ -2,7 +2,6 @@ import { inject, injectable } from 'tsyringe';
 import {
   type Agent,
   type AgentCall,
-  type AgentChosen,
   type AgentHealth,
   type AgentStatus,
   type Chat,
@@ -11,8 +10,8 @@ import {
   type ChatRequest,
   type ChatSink,
   type Contributions,
+  type ConversationKey,
   ConversationStore,
-  chunksOf,
   createToken,
   type EventBus,
   messageOf,
@@ -20,9 +19,11 @@ import {
   WaggleError,
 } from '#kernel';
 import { Attempt } from './attempt.js';
+import { type Batch, checkedChunks, isWhole, textIn } from './batch.js';
+import { isFault } from './blame.js';
 import type { Config } from './config.js';
 import { HealthBoard } from './health-board.js';
-import { inContext, remembered, turnOf } from './turn.js';
+import { inContext, remembered, retract, turnOf } from './turn.js';
 
 /** Her config, for injection. */
 export const QueenConfig = createToken<Config>('queen.config');
@@ -31,7 +32,6 @@ export const Agents = createToken<Contributions<Agent>>('queen.agents');
 /** Where she announces whom she asks, for injection. */
 export const QueenBus = createToken<EventBus>('queen.bus');
 
-type Batch = readonly (StreamChunk | AgentChosen)[];
 interface Sink {
   /** A promise holds the agent back. */
   write(batch: Batch): void | Promise<void>;
@@ -75,10 +75,16 @@ export class Queen implements Agent, Chat {
     const messages = inContext(history, turn, contextMessages);
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
     if (stateless) return this.#ask(request, agent, call, sink);
-    // Only whole answers are remembered, and before the client can ask the next question.
-    await this.#ask(request, agent, call, sink, (last) =>
-      this.#remember(key, turn, sink.text + textIn(last), call),
-    );
+    let kept: readonly ChatMessage[] | undefined;
+    try {
+      // Only whole answers are remembered, and before the client can ask the next question.
+      await this.#ask(request, agent, call, sink, async (last) => {
+        kept = await this.#remember(key, remembered(turn, sink.text + textIn(last)), call);
+      });
+    } finally {
+      // Cancelled or cut off meanwhile: the client did not get it.
+      if (kept && call.signal.aborted) await this.#forget(key, kept, call);
+    }
   }
 
   /** Answers without a memory of her own: the request carries all that was said. */
@@ -136,6 +142,7 @@ export class Queen implements Agent, Chat {
       const attempt = new Attempt(this.#bus, request, agent, index > 0);
       const { headers } = attempt;
       let spoken = false;
+      let atSink = false;
       try {
         for await (const pulled of agent.generateResponseStream(prompted, { ...call, headers })) {
           const chunks = checkedChunks(pulled, agent.name);
@@ -146,16 +153,21 @@ export class Queen implements Agent, Chat {
             attempt.answered(chunks);
             await beforeEnd?.(chunks);
           }
+          atSink = true;
           const written = sink.write(chunks);
           if (written) await written;
+          atSink = false;
           if (whole) return;
         }
         throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
       } catch (error) {
-        this.#health.doubt(agent);
         const failure = failureOf(agent, error);
-        if (call.signal.aborted) attempt.cancelled();
-        else attempt.failed(failure);
+        // Stopped, or nobody takes it any more.
+        if (call.signal.aborted || atSink) attempt.cancelled();
+        else {
+          attempt.failed(failure);
+          if (isFault(failure)) this.#health.doubt(agent);
+        }
         if (spoken || call.signal.aborted || index === agents.length - 1) throw failure;
         call.logger.warn(
           { err: error, agent: agent.name },
@@ -191,52 +203,26 @@ export class Queen implements Agent, Chat {
   }
 
   async #remember(
-    key: { readonly userId: string; readonly conversationId: string },
-    turn: readonly ChatMessage[],
-    text: string,
+    key: ConversationKey,
+    messages: readonly ChatMessage[],
     call: AgentCall,
-  ): Promise<void> {
+  ): Promise<readonly ChatMessage[] | undefined> {
     try {
-      await this.#store.append(key, remembered(turn, text));
+      await this.#store.append(key, messages);
+      return messages;
     } catch (err) {
       // The answer is whole and the client shall have it.
       call.logger.error({ err }, 'the conversation could not be stored');
+      return undefined;
     }
   }
-}
 
-/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. */
-function checkedChunks(pulled: StreamChunk | readonly StreamChunk[], agent: string): readonly StreamChunk[] {
-  const chunks = chunksOf(pulled);
-  const { length } = chunks;
-  for (let index = 0; index < length; index++) {
-    const kind = kindOf(chunks[index]);
-    if (kind === 'odd')
-      throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
-    if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
-  }
-  return chunks;
-}
-
-function textIn(batch: Batch): string {
-  return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
-}
-
-function isWhole(batch: Batch): boolean {
-  return batch[batch.length - 1]?.type === 'done';
-}
-
-function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'end' | 'odd' {
-  switch (chunk?.type) {
-    case 'text':
-    case 'thinking':
-      return typeof chunk.content === 'string' ? 'piece' : 'odd';
-    case 'tool_call':
-      return typeof chunk.name === 'string' ? 'piece' : 'odd';
-    case 'done':
-      return 'end';
-    default:
-      return 'odd';
+  async #forget(key: ConversationKey, messages: readonly ChatMessage[], call: AgentCall): Promise<void> {
+    try {
+      await retract(this.#store, key, messages);
+    } catch (err) {
+      call.logger.error({ err }, 'an answer that was stopped could not be taken back');
+    }
   }
 }
 

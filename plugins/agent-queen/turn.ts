@@ -1,4 +1,4 @@
-import type { ChatCommand, ChatMessage } from '#kernel';
+import type { ChatCommand, ChatMessage, ConversationKey, ConversationStore } from '#kernel';
 
 /** The messages that one request adds to a conversation. */
 export function turnOf({ content, messages }: ChatCommand): readonly ChatMessage[] {
@@ -21,4 +21,19 @@ export function inContext(
 export function remembered(turn: readonly ChatMessage[], answer: string): readonly ChatMessage[] {
   const said = turn.filter(({ role }) => role === 'user');
   return [...said.map(({ role, content }) => ({ role, content })), { role: 'assistant', content: answer }];
+}
+
+/** Takes a turn back that was appended, also where the store cannot do so by itself. */
+export async function retract(
+  store: ConversationStore,
+  key: ConversationKey,
+  messages: readonly ChatMessage[],
+): Promise<void> {
+  if (store.retract) return store.retract(key, messages);
+  const all = await store.read(key);
+  const rest = all.slice(0, -messages.length);
+  const isLast = JSON.stringify(all.slice(rest.length)) === JSON.stringify(messages);
+  if (!isLast) return;
+  await store.delete(key);
+  if (rest.length > 0) await store.append(key, rest);
 }

@@ -1,19 +1,23 @@
-import { z } from 'zod';
-import { chatFields, check, clientChosenId, type StartCommand, WaggleError } from '#kernel';
+import { chatFields, check, clientChosenId, fromClient, type StartCommand, WaggleError } from '#kernel';
+import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */
 export const chatBody = z.strictObject({
   ...chatFields,
   user_id: clientChosenId,
   conversation_id: clientChosenId.optional(),
-  request_id: clientChosenId.optional(),
+  request_id: clientChosenId
+    .optional()
+    .describe(
+      'The same of the same user joins the answer that it started; with another request it is refused',
+    ),
   on_disconnect: z.enum(['continue', 'cancel']).optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
 });
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readCommand(body: unknown): Promise<StartCommand> {
-  const { value, mistakes } = await check(chatBody, body);
+  const { value, mistakes } = await check(chatBody, body, fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   const { user_id, conversation_id, request_id, on_disconnect, ...rest } = value;
   return {
@@ -36,7 +40,7 @@ export const resumeQuery = z.object({
 
 /** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
 export async function readPosition(query: string | null, lastEventId: string | undefined): Promise<number> {
-  const { value, mistakes } = await check(resumeQuery, { position: query ?? lastEventId });
+  const { value, mistakes } = await check(resumeQuery, { position: query ?? lastEventId }, fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   return Number(value.position);
 }

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import {
   type ChatStreams,
   type HttpReply,
@@ -7,6 +6,7 @@ import {
   type ReplyReader,
   WaggleError,
 } from '#kernel';
+import type { z } from '#zod';
 import { readCommand, readPosition } from './body.js';
 import type { cancelReceipt, wholeAnswer } from './docs.js';
 import { EncodedReply } from './encoded-reply.js';
@@ -21,7 +21,8 @@ export async function answerWhole(
   const command = await readCommand(await request.json());
   // Without a request_id nobody could come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
-  const reply = streams.start({ ...command, onDisconnect, traceparent: request.header('traceparent') });
+  const traceparent = request.header('traceparent');
+  const reply = streams.start({ ...command, endpoint: 'POST /chat', onDisconnect, traceparent });
   const { content, agent, usage } = await reply.whole(request.signal);
   response.json(200, {
     response: content,
@@ -39,7 +40,8 @@ export async function answerStream(
   heartbeatMs: number,
 ): Promise<void> {
   const command = await readCommand(await request.json());
-  const reply = streams.start({ ...command, traceparent: request.header('traceparent') });
+  const traceparent = request.header('traceparent');
+  const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', traceparent });
   await send(reply, reply.read(), request, response, heartbeatMs);
 }
 

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { type ClientErrorCode, type RouteDocs, streamFrame, traceHeaders, usage } from '#kernel';
+import { z } from '#zod';
 import { chatBody, resumeQuery } from './body.js';
 
 /** What `POST /chat` answers. */
@@ -23,6 +23,7 @@ const frames = {
   content: { 'text/event-stream': streamFrame, 'application/x-ndjson': streamFrame },
 };
 const beforeTheStart: readonly ClientErrorCode[] = ['AGENT_UNKNOWN', 'AGENT_UNAVAILABLE', 'AGENT_TIMEOUT'];
+const refusals: readonly ClientErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'QUEUE_FULL', 'SHUTTING_DOWN'];
 
 /** `POST /chat` */
 export const wholeDocs: RouteDocs = {
@@ -35,8 +36,7 @@ export const wholeDocs: RouteDocs = {
     'AGENT_DISCONNECTED',
     'AGENT_FAILED',
     'AGENT_PROTOCOL',
-    'QUEUE_FULL',
-    'SHUTTING_DOWN',
+    ...refusals,
     'DEADLINE_EXCEEDED',
   ],
 };
@@ -47,7 +47,7 @@ export const streamDocs: RouteDocs = {
   headers: traceHeaders,
   body: chatBody,
   answers: { 200: frames },
-  errors: [...beforeTheStart, 'QUEUE_FULL', 'SHUTTING_DOWN', 'DEADLINE_EXCEEDED'],
+  errors: [...beforeTheStart, ...refusals, 'DEADLINE_EXCEEDED'],
 };
 
 /** `GET /chat/stream/{stream_id}` */

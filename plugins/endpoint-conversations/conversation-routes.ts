@@ -1,14 +1,15 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { z } from 'zod';
 import {
   type ChatMessage,
   type ConversationKey,
   type ConversationStore,
   check,
+  fromClient,
   type HttpReply,
   type HttpRequest,
   WaggleError,
 } from '#kernel';
+import type { z } from '#zod';
 import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
 import { allLinesOf, linesOf } from './json-lines.js';
 
@@ -104,7 +105,7 @@ async function keyOf(request: HttpRequest): Promise<ConversationKey> {
 }
 
 async function queryOf<T>(schema: StandardSchemaV1<unknown, T>, { query }: HttpRequest): Promise<T> {
-  const { value, mistakes } = await check(schema, Object.fromEntries(query));
+  const { value, mistakes } = await check(schema, Object.fromEntries(query), fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   return value;
 }

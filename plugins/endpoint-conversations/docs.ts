@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { clientChosenId, type RouteDocs } from '#kernel';
+import { z } from '#zod';
 
 const maxListed = 100;
 const userId = clientChosenId.describe('Whose; over a WebSocket that is the `client_id`');

@@ -1,5 +1,5 @@
-import type { z } from 'zod';
 import type { ChatMessage, ConversationStore } from '#kernel';
+import type { z } from '#zod';
 import type { exportLine } from './docs.js';
 
 const partChars = 64 * 1024;

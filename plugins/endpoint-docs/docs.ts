@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { RouteDocs } from '#kernel';
+import { z } from '#zod';
 
 const text = z.string();
 const document = z.record(z.string(), z.unknown());

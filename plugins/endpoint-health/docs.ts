@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { agentStatus, type RouteDocs } from '#kernel';
+import { z } from '#zod';
 import type { Readiness } from './readiness.js';
 
 const health = z.object({ status: z.literal('ok'), version: z.string(), uptimeMs: z.int().min(0) });

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { RouteDocs } from '#kernel';
+import { z } from '#zod';
 
 /** `GET /metrics` */
 export const metricsDocs: RouteDocs = {

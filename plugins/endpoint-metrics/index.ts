@@ -15,7 +15,9 @@ export default definePlugin({
   requires: { transport: Transport },
   optional: { streams: ChatStreams, tasks: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, tasks, overview }) {
-    const metrics = new Metrics();
+    const metrics = new Metrics((err, metric) =>
+      ctx.logger.error({ err, metric }, 'a figure could not be read'),
+    );
     stateMetrics(metrics, version, ctx.inspect);
     connectionMetrics(metrics, ctx.bus, transport);
     if (streams) streamMetrics(metrics, ctx.bus, streams);

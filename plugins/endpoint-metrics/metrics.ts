@@ -1,9 +1,17 @@
 import { httpStatus } from '#kernel';
 import { Counter, Gauge, Histogram, Registry } from './prom-client.js';
 
+type Failed = (error: unknown, metric: string) => void;
+
 /** The metrics of one plugin: none of them is global, so that several kernels of one process do not share any. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #failed: Failed;
+
+  /** `failed` hears of a figure that could not be read; the others are there all the same. */
+  constructor(failed: Failed) {
+    this.#failed = failed;
+  }
 
   /** The media type of `text()`. */
   get contentType(): string {
@@ -22,28 +30,18 @@ export class Metrics {
   /** A counter that somebody else keeps: `read` gives its value when it is asked for. */
   total(name: string, help: string, read: () => number): void {
     const registers = [this.#registry];
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
+    const counter = new Counter({ name, help, registers, collect: () => this.#read(name, read, take) });
+    const take = (value: number) => {
+      counter.reset();
+      counter.inc(value);
+    };
   }
 
   /** `read` gives its value when it is asked for. */
   gauge(name: string, help: string, read: () => number): void {
     const registers = [this.#registry];
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
+    const gauge = new Gauge({ name, help, registers, collect: () => this.#read(name, read, take) });
+    const take = (value: number) => gauge.set(value);
   }
 
   /** One gauge for each of the labels that `read` gives; what it gives no more is gone. */
@@ -54,16 +52,23 @@ export class Metrics {
     read: () => Iterable<readonly [labels: Readonly<Record<L, string>>, value: number]>,
   ): void {
     const registers = [this.#registry];
-    new Gauge<L>({
-      name,
-      help,
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const [labels, value] of read()) this.set(labels, value);
-      },
+    const gauge = new Gauge<L>({
+      ...{ name, help, labelNames, registers },
+      collect: () => this.#read(name, () => [...read()], take),
     });
+    const take = (values: readonly (readonly [Readonly<Record<L, string>>, number])[]) => {
+      gauge.reset();
+      for (const [labels, value] of values) gauge.set(labels, value);
+    };
+  }
+
+  /** A figure that cannot be read, or is none, stays as it was. */
+  #read<T>(metric: string, read: () => T, take: (value: T) => void): void {
+    try {
+      take(read());
+    } catch (error) {
+      this.#failed(error, metric);
+    }
   }
 
   /** `buckets` in seconds. */

@@ -1,12 +1,10 @@
-import { z } from 'zod';
-import { jsonDepthLimit, parseJson } from '#kernel';
+import { parseJson, WaggleError } from '#kernel';
+import { z } from '#zod';
+
+// Each list has a limit, which is looked at before what is in it: a mistake costs more than what is right.
+const most = { messages: 2048, parts: 64, toolCalls: 128, tools: 256, stops: 16 } as const;
 
 // Fields that are not named here are ignored: newer clients send more with each release.
-
-const messagesLimit = 2048;
-const partsLimit = 2048;
-const callsLimit = 128;
-const toolsLimit = 512;
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
@@ -26,7 +24,10 @@ const toolCall = z.object({
   type: z.literal('function').nullish(),
   function: z.object({
     name: z.string().min(1),
-    arguments: z.string().transform(readArguments),
+    arguments: z.string().superRefine((text, context) => {
+      const mistake = mistakeIn(text);
+      if (mistake) context.addIssue({ code: 'custom', message: mistake });
+    }),
   }),
 });
 
@@ -34,10 +35,10 @@ const message = z
   .object({
     role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
     content: z
-      .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart])).max(partsLimit)])
+      .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart])).max(most.parts)])
       .nullish(),
     name: z.string().nullish(),
-    tool_calls: z.array(toolCall).max(callsLimit).nullish(),
+    tool_calls: z.array(toolCall).max(most.toolCalls).nullish(),
     tool_call_id: z.string().nullish(),
   })
   .refine(({ content, tool_calls: calls }) => content != null || (calls?.length ?? 0) > 0, {
@@ -66,7 +67,7 @@ const common = {
   presence_penalty: z.number().nullish(),
   frequency_penalty: z.number().nullish(),
   max_tokens: z.int().min(1).nullish(),
-  stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
+  stop: z.union([z.string(), z.array(z.string()).max(most.stops)]).nullish(),
   n: z.literal(1).nullish(),
   user: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
@@ -75,7 +76,7 @@ const common = {
 /** The body of `POST /v1/chat/completions`. */
 export const chatBody = z.object({
   ...common,
-  messages: z.array(message).min(1).max(messagesLimit),
+  messages: z.array(message).min(1).max(most.messages),
   max_completion_tokens: z.int().min(1).nullish(),
   response_format: z
     .discriminatedUnion('type', [
@@ -87,7 +88,7 @@ export const chatBody = z.object({
       }),
     ])
     .nullish(),
-  tools: z.array(tool).max(toolsLimit).nullish(),
+  tools: z.array(tool).max(most.tools).nullish(),
   tool_choice: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
   reasoning_effort: effort,
   reasoning: z.object({ effort }).nullish(),
@@ -111,7 +112,9 @@ export const runHeaders = z.object({
     .string()
     .min(1)
     .max(128)
-    .describe('The same key again joins the run that it started')
+    .describe(
+      'The same key of the same `user` joins the run that it started; with another request it is refused',
+    )
     .optional(),
   'X-On-Disconnect': z
     .enum(['continue', 'cancel'])
@@ -127,15 +130,14 @@ export type TextBody = z.output<typeof textBody>;
 /** What both have. */
 export type CommonBody = Common;
 
-/** JSON inside JSON is no deeper than the body around it may be. */
-function readArguments(text: string, { addIssue }: z.RefinementCtx): Readonly<Record<string, unknown>> {
+/** What is wrong with arguments, which are JSON within JSON: as deep as that may be, and no deeper. */
+function mistakeIn(text: string): string | undefined {
+  if (text.trim() === '') return undefined;
   try {
-    const value = parseJson(text.trim() || '{}');
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Readonly<Record<string, unknown>>;
-  } catch {
-    // It is answered in the same words.
+    const value = parseJson(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return undefined;
+  } catch (error) {
+    if (WaggleError.is(error, 'TOO_DEEP')) return error.message;
   }
-  addIssue(`expected a JSON object as text, at most ${jsonDepthLimit} levels deep`);
-  return z.NEVER;
+  return 'expected a JSON object as text';
 }

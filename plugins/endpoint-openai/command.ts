@@ -1,4 +1,12 @@
-import { type ChatOptions, check, type HttpRequest, type StartCommand, WaggleError } from '#kernel';
+import {
+  type ChatOptions,
+  check,
+  clientChosenId,
+  fromClient,
+  type HttpRequest,
+  type StartCommand,
+  WaggleError,
+} from '#kernel';
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
 import { messagesOf } from './messages.js';
 
@@ -18,6 +26,7 @@ const anonymous = 'openai';
 export async function readChat(request: HttpRequest): Promise<Order> {
   const body: ChatBody = await checked(chatBody, await request.json());
   return order(body, await readHeaders(request), {
+    endpoint: 'POST /v1/chat/completions',
     messages: messagesOf(body.messages),
     options: { ...optionsOf(body), ...chatOptionsOf(body) },
   });
@@ -29,6 +38,7 @@ export async function readText(request: HttpRequest): Promise<Order> {
   const { prompt } = body;
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
   return order(body, await readHeaders(request), {
+    endpoint: 'POST /v1/completions',
     messages: [{ role: 'user', content }],
     options: optionsOf(body),
   });
@@ -39,9 +49,10 @@ type RunHeaders = Awaited<ReturnType<typeof readHeaders>>;
 function order(
   body: CommonBody,
   headers: RunHeaders,
-  asked: Pick<Required<StartCommand>, 'messages' | 'options'>,
+  asked: Pick<Required<StartCommand>, 'endpoint' | 'messages' | 'options'>,
 ): Order {
-  const { 'X-Conversation-Id': conversationId, 'Idempotency-Key': requestId } = headers;
+  const { 'X-Conversation-Id': conversationId, 'Idempotency-Key': key } = headers;
+  const user = userOf(body.user);
   return {
     model: body.model,
     streamed: body.stream ?? false,
@@ -49,12 +60,13 @@ function order(
     command: {
       ...asked,
       content: '',
-      userId: userOf(body.user),
+      userId: user ?? anonymous,
       conversationId,
       stateless: conversationId === undefined,
-      requestId,
+      // A key of nobody in particular could be anybody's.
+      requestId: user && key,
       // Who gives a key means to come back for the answer.
-      onDisconnect: headers['X-On-Disconnect'] ?? (requestId === undefined ? 'cancel' : 'continue'),
+      onDisconnect: headers['X-On-Disconnect'] ?? (key === undefined ? 'cancel' : 'continue'),
       ...(body.metadata && { metadata: body.metadata }),
     },
   };
@@ -70,15 +82,24 @@ async function readHeaders(request: HttpRequest) {
 }
 
 async function checked<T>(schema: Parameters<typeof check<T>>[0], input: unknown): Promise<T> {
-  const { value, mistakes } = await check(schema, input);
+  const { value, mistakes } = await check(schema, input, fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   return value;
 }
 
 /** Who asks, for the log and for the conversations that are remembered. */
-function userOf(user: CommonBody['user']): string {
-  const id = typeof user === 'object' ? (user?.id ?? user?.email ?? user?.name) : user;
-  return (typeof id === 'string' && id.slice(0, 128)) || anonymous;
+function userOf(user: CommonBody['user']): string | undefined {
+  const [field, id] = nameOf(user);
+  if (typeof id !== 'string' || id === '') return undefined;
+  const { success } = clientChosenId.safeParse(id);
+  if (success) return id;
+  throw new WaggleError('INVALID_REQUEST', { mistakes: [`${field}: expected string 1-128 characters`] });
+}
+
+function nameOf(user: CommonBody['user']): readonly [string, unknown] {
+  if (typeof user !== 'object' || !user) return ['user', user];
+  const field = ['id', 'email', 'name'].find((each) => user[each] != null);
+  return field ? [`user.${field}`, user[field]] : ['user', undefined];
 }
 
 function optionsOf(body: CommonBody): ChatOptions {

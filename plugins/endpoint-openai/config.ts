@@ -1,15 +1,13 @@
-import { z } from 'zod';
+import { milliseconds } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** How long a whole answer may take where it is not streamed. */
-  replyTimeoutMs: z
-    .int()
-    .min(1)
-    .default(10 * 60_000),
+  replyTimeoutMs: milliseconds.default(10 * 60_000),
   /** How long a stream's headers wait for its first token: before them an error still has a status of its own. */
-  holdHeadersMs: z.int().min(1).max(60_000).default(10_000),
+  holdHeadersMs: milliseconds.max(60_000).default(10_000),
   /** Silence after which a stream gets a comment, so that proxies keep it open. */
-  heartbeatMs: z.int().min(1).max(15_000).default(15_000),
+  heartbeatMs: milliseconds.max(15_000).default(15_000),
   /** What a model's reasoning is called: clients differ. */
   reasoningField: z.enum(['reasoning_content', 'reasoning']).default('reasoning_content'),
 });

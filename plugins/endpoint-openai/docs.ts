@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { type RouteDocs, traceHeaders } from '#kernel';
+import { z } from '#zod';
 import { chatBody, runHeaders, textBody } from './body.js';
 import { errorObject } from './errors.js';
 import type { Model } from './models.js';
@@ -140,6 +140,7 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
       'AGENT_DISCONNECTED',
       'AGENT_PROTOCOL',
       'AGENT_UNAVAILABLE',
+      'IDEMPOTENCY_MISMATCH',
       'QUEUE_FULL',
       'SHUTTING_DOWN',
       'AGENT_TIMEOUT',

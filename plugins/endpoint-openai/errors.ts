@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { type ClientErrorCode, type ErrorAnswer, type Headers, httpStatus, WaggleError } from '#kernel';
+import { z } from '#zod';
 
 /** An error, as clients of OpenAI's API expect it. */
 export const errorObject = z.object({

@@ -34,5 +34,5 @@ function contentOf({ content }: Message): { readonly text: string; readonly imag
 }
 
 function toolCallOf({ id, function: called }: NonNullable<Message['tool_calls']>[number]): ToolCall {
-  return { id, name: called.name, arguments: called.arguments };
+  return { id, name: called.name, arguments: JSON.parse(called.arguments.trim() || '{}') };
 }

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { agentStatus, type RouteDocs } from '#kernel';
+import { z } from '#zod';
 
 const overview = z.object({
   message: z.literal('Chat Backend API'),

@@ -1,8 +1,9 @@
-import { z } from 'zod';
+import { millisecondsOrNone } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** The longest that a request with `?wait=` is held; longer waits are cut to it. */
-  maxWaitMs: z.int().min(0).max(3_600_000).default(60_000),
+  maxWaitMs: millisecondsOrNone.max(3_600_000).default(60_000),
 });
 
 export type Config = z.infer<typeof config>;

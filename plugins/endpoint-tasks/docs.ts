@@ -1,15 +1,19 @@
-import { z } from 'zod';
 import {
   type ClientErrorCode,
   clientChosenId,
+  longestMs,
+  milliseconds,
+  millisecondsOrNone,
   type RouteDocs,
   type TaskCounts,
   type TaskFigures,
   taskPriorities,
 } from '#kernel';
+import { z } from '#zod';
 
 const count = z.int().min(0);
-const milliseconds = z.number().min(0);
+const measured = z.number().min(0);
+const expectedWait = `expected an integer 0-${longestMs}`;
 const priority = z.enum(taskPriorities);
 const jsonSchema = z.record(z.string(), z.unknown()).describe('A JSON Schema');
 
@@ -17,17 +21,22 @@ const jsonSchema = z.record(z.string(), z.unknown()).describe('A JSON Schema');
 export const submission = z.strictObject({
   input: z.unknown().optional().describe('As the schema of the task says'),
   priority: priority.optional(),
-  timeout_ms: z.int().min(1).optional().describe('How long one try may take; only less than usual'),
-  delay_ms: z.int().min(0).max(86_400_000).optional().describe('When to start, from now'),
+  timeout_ms: milliseconds.optional().describe('How long one try may take; only less than usual'),
+  delay_ms: millisecondsOrNone.max(86_400_000).optional().describe('When to start, from now'),
   user_id: clientChosenId.optional(),
-  request_id: clientChosenId.optional().describe('The same of the same user gives the same run again'),
+  request_id: clientChosenId
+    .optional()
+    .describe(
+      'The same of the same `user_id` gives the same run again; with another task or input it is refused',
+    ),
 });
 
 /** The query of `POST /tasks/{task}`. */
 export const waitQuery = z.object({
   wait: z
     .string()
-    .regex(/^\d{1,9}$/, 'expected an integer >= 0')
+    .regex(/^\d{1,10}$/, expectedWait)
+    .refine((text) => Number(text) <= longestMs, expectedWait)
     .describe('How long to wait for the end, in milliseconds; then 200 with the result')
     .default('0'),
 });
@@ -39,8 +48,8 @@ export const runReport = z.object({
   state: z.enum(['delayed', 'queued', 'running', 'succeeded', 'failed', 'cancelled']),
   priority,
   attempts: count.describe('Tries so far'),
-  queuedMs: milliseconds,
-  runMs: milliseconds.describe('Of the last try'),
+  queuedMs: measured,
+  runMs: measured.describe('Of the last try'),
   progress: z.unknown().describe('The newest that it told').optional(),
   output: z.unknown().optional(),
   error: z.object({ code: z.string(), message: z.string() }).exactOptional(),
@@ -109,7 +118,14 @@ export const submitDocs: RouteDocs = {
     200: { description: 'It has ended well', content: { 'application/json': runReport } },
     202: { description: 'It is accepted', content: { 'application/json': runReport } },
   },
-  errors: ['TASK_UNKNOWN', 'INVALID_REQUEST', 'QUEUE_FULL', 'SHUTTING_DOWN', ...failures],
+  errors: [
+    'TASK_UNKNOWN',
+    'INVALID_REQUEST',
+    'IDEMPOTENCY_MISMATCH',
+    'QUEUE_FULL',
+    'SHUTTING_DOWN',
+    ...failures,
+  ],
 };
 
 /** `GET /tasks/{task}` */

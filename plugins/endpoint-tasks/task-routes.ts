@@ -1,7 +1,7 @@
-import type { z } from 'zod';
 import {
   type Contributions,
   check,
+  fromClient,
   type HttpReply,
   type HttpRequest,
   jsonSchemaOf,
@@ -10,6 +10,7 @@ import {
   type TaskRun,
   WaggleError,
 } from '#kernel';
+import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 
 type Tasks = Contributions<TaskDefinition>;
@@ -118,7 +119,7 @@ async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise
 }
 
 async function checked<T>(schema: z.ZodType<T>, value: unknown): Promise<T> {
-  const result = await check(schema, value);
+  const result = await check(schema, value, fromClient);
   if (result.mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes: result.mistakes });
   return result.value;
 }

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { type EndpointDocs, serverFrames, type TaskDefinition } from '#kernel';
+import { z } from '#zod';
 import { clientFrames, messageTypes } from './frames.js';
 
 /** What the path of a connection names. */

@@ -1,15 +1,19 @@
-import { z } from 'zod';
 import {
   type Contributions,
   chatFields,
-  check,
+  checkNow,
   clientChosenId,
+  fromClient,
+  milliseconds,
+  outerText,
   parseJson,
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
   WaggleError,
 } from '#kernel';
+
+import { z } from '#zod';
 
 const request = z.object({
   ...chatFields,
@@ -32,7 +36,7 @@ export const clientFrames = {
     input: z.unknown().optional(),
     requestId: clientChosenId.optional(),
     priority: z.enum(taskPriorities).optional(),
-    timeoutMs: z.int().min(1).optional(),
+    timeoutMs: milliseconds.optional(),
   }),
   cancel_task: z.object({ taskId: z.string().min(1).max(128) }),
   ping: z.object({}),
@@ -47,7 +51,7 @@ export type TaskFrame = z.infer<typeof clientFrames.task>;
 export interface MessageFrame {
   readonly type: 'registered';
   readonly name: string;
-  readonly requestId: string | undefined;
+  readonly requestId?: string | undefined;
   /** Its other fields. */
   readonly input: Readonly<Record<string, unknown>>;
 }
@@ -59,7 +63,7 @@ export type ClientFrame =
     }[keyof ClientFrames];
 
 /** @throws INVALID_JSON, TOO_DEEP, INVALID_FRAME with the path of each wrong field, UNKNOWN_TYPE */
-export async function readFrame(text: string, tasks: Contributions<TaskDefinition>): Promise<ClientFrame> {
+export function readFrame(text: string, tasks: Contributions<TaskDefinition>): ClientFrame {
   const json = parseJson(text);
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new WaggleError('INVALID_FRAME', { mistakes: ['expected a JSON object'] });
@@ -71,25 +75,22 @@ export async function readFrame(text: string, tasks: Contributions<TaskDefinitio
     const known = [...Object.keys(clientFrames), ...messageTypes(tasks).map(({ name }) => name)];
     throw new WaggleError('UNKNOWN_TYPE', { type: type.slice(0, 64), known });
   }
-  const { value, mistakes } = await check<object>(clientFrames[type], json);
-  if (mistakes) throw new WaggleError('INVALID_FRAME', { mistakes });
-  return { ...value, type } as ClientFrame;
+  return { ...checked<object>(clientFrames[type], json), type } as ClientFrame;
 }
 
-/** The `requestId` of a frame that could not be read otherwise, for its error. */
+/** How long a `requestId` may be to come back with an error, as it was; a longer one does not. */
+const echoLimitChars = 1024;
+
+/** The `requestId` of a frame that is refused, for its error. */
 export function requestIdOf(text: string): string | undefined {
-  try {
-    const { requestId } = parseJson(text) as { readonly requestId?: unknown };
-    return typeof requestId === 'string' ? requestId.slice(0, 128) : undefined;
-  } catch {
-    return undefined; // What is no JSON has no requestId either.
-  }
+  return outerText(text, 'requestId', echoLimitChars);
 }
 
 /** What the chat layer is asked for on behalf of `userId`. */
 export function commandOf(frame: ChatFrame, userId: string): StartCommand {
   const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
-  return { content, userId, conversationId, agent, model, options, requestId, onDisconnect, priority };
+  const asked = { content, userId, conversationId, agent, model, options, requestId };
+  return { ...asked, endpoint: 'WS', onDisconnect, priority };
 }
 
 /** The tasks that have a type of frames of their own. */
@@ -97,11 +98,18 @@ export function messageTypes(tasks: Iterable<TaskDefinition>): readonly TaskDefi
   return [...tasks].filter(({ message }) => message);
 }
 
-async function messageFrame(name: string, json: object): Promise<MessageFrame> {
+const ofMessages = z.object({ requestId: clientChosenId.optional() });
+
+function messageFrame(name: string, json: object): MessageFrame {
   const { type: _, requestId, ...input } = json as Record<string, unknown>;
-  const { value, mistakes } = await check(z.object({ requestId: clientChosenId.optional() }), { requestId });
-  if (mistakes) throw new WaggleError('INVALID_FRAME', { mistakes });
-  return { type: 'registered', name, requestId: value.requestId, input };
+  return { type: 'registered', name, ...checked(ofMessages, { requestId }), input };
+}
+
+function checked<T>(schema: z.ZodType<T>, json: unknown): T {
+  const result = checkNow(schema, json, fromClient);
+  if (result instanceof Promise) throw new TypeError('a schema of frames must not wait');
+  if (result.mistakes) throw new WaggleError('INVALID_FRAME', { mistakes: result.mistakes });
+  return result.value;
 }
 
 function isKnown(type: string): type is keyof ClientFrames {

@@ -11,6 +11,8 @@ import {
 import type { MessageFrame, TaskFrame } from './frames.js';
 import type { SessionHost } from './session.js';
 
+const portionChars = 32 * 1024;
+
 /** How the frames about one run are worded. */
 interface Wording {
   update(update: TaskUpdate): object;
@@ -107,8 +109,8 @@ export class SessionTasks {
     this.#watched.set(run.id, updates);
     try {
       for await (const batch of updates) {
-        if (this.#socket.send(batch.map((update) => JSON.stringify(wording.update(update))))) continue;
-        if (!(await this.#socket.drained())) return;
+        for (const frames of portions(batch.map((update) => JSON.stringify(wording.update(update)))))
+          if (!this.#socket.send(frames) && !(await this.#socket.drained())) return;
       }
       if (this.#socket.closed) return;
       if (run.error) this.#sendError(run.error, about);
@@ -133,6 +135,22 @@ export class SessionTasks {
   #send(frame: ServerFrame): void {
     this.#socket.send(JSON.stringify(frame));
   }
+}
+
+/** Frames in sends that fit the buffers of a reader: a run that has told much already is no reader's backlog. */
+function* portions(frames: readonly string[]): Iterable<readonly string[]> {
+  let portion: string[] = [];
+  let chars = 0;
+  for (const frame of frames) {
+    if (portion.length > 0 && chars + frame.length > portionChars) {
+      yield portion;
+      portion = [];
+      chars = 0;
+    }
+    portion.push(frame);
+    chars += frame.length;
+  }
+  if (portion.length > 0) yield portion;
 }
 
 function aboutOf(

@@ -34,8 +34,6 @@ export interface SessionHost {
   onDelivered(): void;
 }
 
-const badFrames = new Set<string>(['INVALID_JSON', 'INVALID_FRAME', 'TOO_DEEP', 'UNKNOWN_TYPE']);
-
 /** One connection of one client, with the replies that it reads. */
 export class Session implements SocketHandler {
   readonly clientId: string;
@@ -69,7 +67,8 @@ export class Session implements SocketHandler {
   async message(text: string): Promise<void> {
     if (!this.#rate.take(performance.now())) return this.close(1008, 'too many frames');
     try {
-      const frame = await readFrame(text, this.#host.tasks);
+      // Without a wait up to here and in what a frame starts, frames of one read take effect one after the other.
+      const frame = readFrame(text, this.#host.tasks);
       this.#bad = 0;
       const type = frame.type === 'registered' ? frame.name : frame.type;
       this.#host.bus.emit('message:received', { ...this.#who, type });
@@ -77,6 +76,11 @@ export class Session implements SocketHandler {
     } catch (cause) {
       this.#refuse(cause, requestIdOf(text));
     }
+  }
+
+  tooLarge(text: string, limitBytes: number): void {
+    if (!this.#rate.take(performance.now())) this.close(1008, 'too many frames');
+    else this.#refuse(new WaggleError('TOO_LARGE', { limitBytes }), requestIdOf(text));
   }
 
   closed(): void {
@@ -129,7 +133,8 @@ export class Session implements SocketHandler {
     const earlier = this.#readers.get(streamId);
     if (!earlier) this.#checkLimit();
     const reader = reply.read(position);
-    await earlier?.return();
+    // The newer one first, so that the reply is never without a reader.
+    void earlier?.return();
     await this.#deliver(reply, reader, positions);
   }
 
@@ -146,8 +151,6 @@ export class Session implements SocketHandler {
     this.#checkLimit();
     const { requestId } = frame;
     const abort = new AbortController();
-    // It may have closed while the frame was being checked, when there was nothing to give up yet.
-    if (this.#socket.closed) abort.abort();
     this.#whole.add(abort);
     try {
       // Without a requestId nobody could come back for it.
@@ -213,8 +216,9 @@ export class Session implements SocketHandler {
       this.#host.logger.error({ err: cause, clientId: this.clientId }, 'a frame could not be handled');
     this.#host.bus.emit('message:refused', { ...this.#who, code: error.code });
     this.#sendError(error, requestId === undefined ? {} : { requestId });
-    if (badFrames.has(error.code) && ++this.#bad >= this.#host.config.maxBadFrames)
-      this.close(4400, 'too many frames that cannot be read');
+    // A refused request costs that request; what is no JSON at all comes from a client that speaks something else.
+    this.#bad = error.code === 'INVALID_JSON' ? this.#bad + 1 : 0;
+    if (this.#bad >= this.#host.config.maxBadFrames) this.close(4400, 'too many frames that cannot be read');
   }
 
   #sendError(

@@ -1,9 +1,5 @@
-import { z } from 'zod';
-
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+import { milliseconds } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** From one log line to the next, where there is no table. */

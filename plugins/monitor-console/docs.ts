@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { RouteDocs } from '#kernel';
+import { z } from '#zod';
 import type { Stats } from './stats.js';
 
 const count = z.int().min(0);

@@ -27,20 +27,17 @@ export default definePlugin({
       );
     if (overview) ctx.effect('endpoint stats', () => overview.add('stats', '/stats'));
 
-    const every = (ms: number, step: () => void) =>
-      ctx.effect(`stats every ${ms} ms`, () => {
-        const timer = setInterval(step, ms);
-        return () => clearInterval(timer);
-      });
     ctx.onReady(() => {
       if (table === 'off' || (table === 'auto' && !isTerminal())) {
-        every(intervalMs, () => ctx.logger.info(sampler.sample(), 'stats'));
+        ctx.every('stats', intervalMs, () => ctx.logger.info(sampler.sample(), 'stats'));
         return;
       }
-      const screen = new Screen(process.stdout, (width) => tableOf(sampler.stats, width));
+      // A resize draws what is known: it must not fail.
+      let { stats } = sampler;
+      const screen = new Screen(process.stdout, (width) => tableOf(stats, width));
       ctx.effect('table', () => screen.open());
-      every(tableIntervalMs, () => {
-        sampler.sample();
+      ctx.every('stats', tableIntervalMs, () => {
+        stats = sampler.sample();
         screen.draw();
       });
     });

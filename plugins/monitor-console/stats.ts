@@ -1,4 +1,12 @@
-import type { ChatStreams, EventLoopLag, Lag, TaskEngine, TaskPriority, Transport } from '#kernel';
+import {
+  type ChatStreams,
+  type EventLoopLag,
+  type Lag,
+  memoryNow,
+  type TaskEngine,
+  type TaskPriority,
+  type Transport,
+} from '#kernel';
 
 /** Where figures come from. Those of a source that is absent are left out. */
 export interface Sources {
@@ -71,14 +79,14 @@ export class Sampler {
     const { transport, streams, tasks } = this.#sources;
     const rates = this.#rates ?? this.#ratesSoFar();
     const { p50Ms, p99Ms, maxMs } = rates.lag;
-    const { rss, heapUsed } = process.memoryUsage();
+    const { rssBytes, heapBytes } = memoryNow();
     return {
       uptimeMs: Math.round(this.#now() - this.#startedAtMs),
       ...(transport && { connections: transport.connections }),
       ...(streams && { streams: streamsOf(streams.figures, rates.tokens) }),
       ...(tasks && { tasks: tasksOf(tasks.figures, rates.tasks), workers: tasks.figures.workers }),
       eventLoop: { p50Ms: tenths(p50Ms), p99Ms: tenths(p99Ms), maxMs: tenths(maxMs) },
-      memory: { rssMb: megabytes(rss), heapMb: megabytes(heapUsed) },
+      memory: { rssMb: megabytes(rssBytes), heapMb: megabytes(heapBytes) },
     };
   }
 

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { ageMs } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** The oldest messages of a conversation go first. */
@@ -10,10 +11,7 @@ export const config = z.strictObject({
   /** Characters of all conversations together. */
   totalLimitChars: z.int().min(1).default(256_000_000),
   /** A conversation that was not used for so long is forgotten. */
-  timeToLiveMs: z
-    .int()
-    .min(1)
-    .default(24 * 3_600_000),
+  timeToLiveMs: ageMs.default(24 * 3_600_000),
 });
 
 export type Config = z.infer<typeof config>;

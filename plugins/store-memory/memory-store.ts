@@ -74,6 +74,18 @@ export class MemoryStore implements ConversationStore {
     this.#evict();
   }
 
+  async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
+    const conversation = this.#conversations.get(idOf(key));
+    if (!conversation) return;
+    for (const message of messages) {
+      const at = conversation.messages.lastIndexOf(message);
+      if (at < 0) continue;
+      conversation.messages.splice(at, 1);
+      this.#count(conversation, -message.content.length);
+    }
+    if (conversation.messages.length === 0) this.#remove(idOf(key));
+  }
+
   async delete(key: ConversationKey): Promise<boolean> {
     this.#expire();
     return this.#remove(idOf(key));

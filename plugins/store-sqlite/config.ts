@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { ageMs } from '#kernel';
+import { z } from '#zod';
 
 const chars = z.int().min(1);
 
@@ -14,10 +15,7 @@ export const config = z.strictObject({
   /** Characters of all conversations together. */
   totalLimitChars: chars.default(2_000_000_000),
   /** A conversation that was not used for so long is forgotten. */
-  timeToLiveMs: z
-    .int()
-    .min(1)
-    .default(90 * 24 * 3_600_000),
+  timeToLiveMs: ageMs.default(90 * 24 * 3_600_000),
   /** Reads and writes that may wait for the disk; the next one is refused with QUEUE_FULL. */
   queueLimit: z.int().min(1).default(10_000),
   /** Characters of what waits to be written. */

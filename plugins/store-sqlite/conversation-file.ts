@@ -18,7 +18,7 @@ export interface Turn {
 }
 
 /** What can be asked of a file. */
-export type Method = 'append' | 'read' | 'delete' | 'list';
+export type Method = 'append' | 'retract' | 'read' | 'delete' | 'list';
 /** One question to a file. */
 export type Call = {
   readonly [M in Method]: { readonly method: M; readonly args: Parameters<ConversationFile[M]> };
@@ -29,6 +29,8 @@ export type Outcome = { readonly value: unknown } | { readonly why: string };
 /** After an append a few conversations are over a limit, and after years of absence all of them. */
 const maxForgottenAtOnce = 100;
 const maxNoted = 1000;
+/** How far back a turn is looked for that is to be taken back. */
+const maxSince = 100;
 
 /** Conversations in one SQLite file, asked with `run`. Everything in here waits for the disk. */
 export class ConversationFile {
@@ -90,6 +92,25 @@ export class ConversationFile {
     this.#evict();
   }
 
+  /** Takes a turn back that is among the latest. */
+  retract(key: ConversationKey, messages: readonly ChatMessage[]): void {
+    const id = this.#find(key);
+    if (id === undefined) return;
+    const { recent, drop, sizeOf, size } = this.#statements;
+    const [count, chars] = sizeOf.get(id) as readonly [number, number];
+    const conversation = { id, count, chars };
+    const left = messages.map((message) => JSON.stringify(message));
+    const rows = recent.all(id, maxSince + left.length) as readonly [number, number, string][];
+    for (const [row, rowChars, message] of rows) {
+      if (message !== left.at(-1)) continue;
+      left.pop();
+      drop.run(row);
+      this.#add(conversation, -1, -rowChars);
+    }
+    size.run(conversation.count, conversation.chars, id);
+    if (conversation.count === 0) this.#remove(id);
+  }
+
   /** The latest messages, each as JSON, oldest first. */
   read(key: ConversationKey, limit: number): readonly string[] {
     const id = this.#find(key);
@@ -134,6 +155,8 @@ export class ConversationFile {
     switch (call.method) {
       case 'append':
         return this.append(...call.args);
+      case 'retract':
+        return this.retract(...call.args);
       case 'read':
         return this.read(...call.args);
       case 'delete':
@@ -247,6 +270,8 @@ function prepared(file: SqliteFile) {
       ON CONFLICT DO UPDATE SET updated_at = excluded.updated_at, used_at = excluded.used_at,
         title = CASE title WHEN '' THEN excluded.title ELSE title END
       RETURNING id, messages, chars`),
+    sizeOf: rows('SELECT messages, chars FROM conversations WHERE id = ?'),
+    recent: rows('SELECT id, chars, message FROM messages WHERE conversation = ? ORDER BY id DESC LIMIT ?'),
     size: file.prepare('UPDATE conversations SET messages = ?, chars = ? WHERE id = ?'),
     use: file.prepare('UPDATE conversations SET used_at = ? WHERE id = ?'),
     oldest: rows('SELECT id, used_at FROM conversations ORDER BY used_at LIMIT 1'),

@@ -39,6 +39,10 @@ export class SqliteStore implements ConversationStore {
     await this.#thread.ask('append', chars, { key, title: titleOf(messages), messages });
   }
 
+  async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
+    await this.#thread.ask('retract', 0, key, messages);
+  }
+
   async delete(key: ConversationKey): Promise<boolean> {
     return this.#thread.ask('delete', 0, key);
   }

@@ -1,32 +1,24 @@
-import { z } from 'zod';
-
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+import { milliseconds, millisecondsOrNone } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** Replies that run at the same time. */
   maxRunning: z.int().min(1).default(2000),
   /** Replies that may wait for their turn. */
   maxWaiting: z.int().min(0).default(1000),
-  /** Characters of one answer, thinking included; a longer one is cut off with an error. */
+  /** Characters of one answer, thinking and tool calls included; a longer one is cut off with an error. */
   replyLimitChars: z.int().min(1).default(1_000_000),
   /** How long one answer may take in all. */
   replyTimeoutMs: milliseconds.default(30 * 60_000),
   /** How long an agent may take to stop after a cancel before its reply ends without it. */
   cancelTimeoutMs: milliseconds.default(2000),
   /** How long a reply goes on without anybody who reads it. */
-  disconnectGraceMs: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .default(60_000),
+  disconnectGraceMs: millisecondsOrNone.default(60_000),
   /** How long an ended reply can still be read. */
   keepMs: milliseconds.default(5 * 60_000),
   /** Ended replies that are kept; the oldest go first. */
   maxKept: z.int().min(0).default(1000),
-  /** Characters of all logs together; ended replies make room for running ones. */
+  /** Characters of all logs and of the requests that wait or run; ended replies make room for others. */
   totalLimitChars: z.int().min(1).default(128_000_000),
 });
 

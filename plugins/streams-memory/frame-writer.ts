@@ -17,11 +17,14 @@ export interface ReplyRequest extends StartCommand {
   readonly conversationId: string;
 }
 
+/** What its frames say of a request: all that is kept of it. */
+export type ReplyIds = Pick<ReplyRequest, 'streamId' | 'conversationId' | 'requestId' | 'userId' | 'agent'>;
+
 type Done = Extract<StreamChunk, { type: 'done' }>;
 
 /** Writes what the chat agent yields into the log of one stream, and words its other frames. */
 export class FrameWriter {
-  readonly #request: ReplyRequest;
+  readonly #request: ReplyIds;
   readonly #log: ReplyLog;
   #agent: string | undefined;
   /** The text of an agent that took over: it goes out in one piece. */
@@ -29,7 +32,7 @@ export class FrameWriter {
   #chars = 0;
   #tokens = 0;
 
-  constructor(request: ReplyRequest, log: ReplyLog) {
+  constructor(request: ReplyIds, log: ReplyLog) {
     this.#request = request;
     this.#log = log;
   }
@@ -39,7 +42,7 @@ export class FrameWriter {
     return this.#agent ?? this.#request.agent ?? 'queen';
   }
 
-  /** Characters of content so far, also where they are held back for a `message`. */
+  /** Characters of content and tool calls so far, also where they are held back for a `message`. */
   get chars(): number {
     return this.#chars;
   }
@@ -69,13 +72,15 @@ export class FrameWriter {
       switch (chunk.type) {
         case 'text':
         case 'thinking':
+          // It says nothing, and would be kept all the same.
+          if (chunk.content === '') break;
           this.#chars += chunk.content.length;
           this.#tokens++;
           if (this.#fallbackText === undefined) this.#log.write(chunk.type, chunk.content);
           else if (chunk.type === 'text') this.#fallbackText += chunk.content;
           break;
         case 'tool_call':
-          this.#log.add(this.#toolCall(chunk));
+          this.#chars += this.#log.add(this.#toolCall(chunk));
           break;
         case 'agent':
           this.#choose(chunk);

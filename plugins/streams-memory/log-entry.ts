@@ -38,6 +38,10 @@ export class ContentEntry implements LogEntry {
     return this.kind.type;
   }
 
+  get chars(): number {
+    return this.content.length;
+  }
+
   get frame(): StreamFrame {
     const { type, streamId } = this.kind;
     return { type, streamId, content: this.content };
@@ -69,6 +73,12 @@ export class FrameEntry implements LogEntry {
     return this.frame.type;
   }
 
+  /** Only what an agent writes can be long. */
+  get chars(): number {
+    if (this.frame.type === 'message') return this.frame.content.length;
+    return this.frame.type === 'streaming_tool_call' ? this.json.length : 0;
+  }
+
   get json(): string {
     this.#json ??= JSON.stringify(this.frame);
     return this.#json;
@@ -79,13 +89,16 @@ export class FrameEntry implements LogEntry {
   }
 }
 
+/** What is in a log. `chars` is what it takes of the limits. */
+export type Entry = ContentEntry | FrameEntry;
+
 /** Whether the frame ends its reply. */
 export function isTerminal(type: StreamFrame['type']): boolean {
   return type === 'streaming_end' || type === 'message' || type === 'cancelled' || type === 'error';
 }
 
 /** The part of an entry that lies after `position`. */
-export function after(entry: LogEntry, position: number): LogEntry {
+export function after(entry: Entry, position: number): Entry {
   if (!(entry instanceof ContentEntry)) return entry;
   const { kind, content } = entry;
   const missing = entry.position - position;
@@ -94,8 +107,8 @@ export function after(entry: LogEntry, position: number): LogEntry {
 }
 
 /** The same text in fewer frames: neighbours of one kind become one, up to `mergedChars` each. */
-export function merged(entries: readonly LogEntry[]): readonly LogEntry[] {
-  const result: LogEntry[] = [];
+export function merged(entries: readonly Entry[]): readonly Entry[] {
+  const result: Entry[] = [];
   let parts: string[] = [];
   let chars = 0;
   for (const [index, entry] of entries.entries()) {

@@ -18,7 +18,7 @@ import {
   type WholeReply,
 } from '#kernel';
 import type { Config } from './config.js';
-import { FrameWriter, type ReplyRequest } from './frame-writer.js';
+import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
 
 /** How a reply ended. */
@@ -33,6 +33,8 @@ export interface ReplyEvents {
   started(reply: MemoryReply, agent: string): void;
   /** A log has grown by so many characters in so many pieces; false when there is no room for them. */
   grew(chars: number, tokens: number): boolean;
+  /** Its request is held no more: so many characters are free. */
+  shrank(chars: number): void;
   /** Its readers are to be woken before long. */
   stale(log: ReplyLog): void;
   ended(reply: MemoryReply, ending: Ending): void;
@@ -44,7 +46,11 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   readonly #writer: FrameWriter;
   readonly #abort = new AbortController();
   readonly #acceptedAt = performance.now();
-  readonly request: ReplyRequest;
+  /** All that is kept of its request. */
+  readonly ids: ReplyIds;
+  /** Until its agent has stopped. */
+  #request: ReplyRequest | undefined;
+  #requestChars: number;
   readonly #config: Config;
   readonly #events: ReplyEvents;
   #queuedMs: number | undefined;
@@ -60,20 +66,24 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   #upstreamClosedMs: number | undefined;
   #hadReaders = false;
 
-  constructor(request: ReplyRequest, config: Config, events: ReplyEvents) {
-    this.request = request;
+  /** `requestChars` is how much the request takes. */
+  constructor(request: ReplyRequest, requestChars: number, config: Config, events: ReplyEvents) {
+    const { streamId, conversationId, requestId, userId, agent } = request;
+    this.ids = { streamId, conversationId, requestId, userId, agent };
+    this.#request = request;
+    this.#requestChars = requestChars;
     this.#config = config;
     this.#events = events;
-    this.#log = new ReplyLog(request.streamId, this);
-    this.#writer = new FrameWriter(request, this.#log);
+    this.#log = new ReplyLog(streamId, this);
+    this.#writer = new FrameWriter(this.ids, this.#log);
   }
 
   get streamId(): string {
-    return this.request.streamId;
+    return this.ids.streamId;
   }
 
   get conversationId(): string {
-    return this.request.conversationId;
+    return this.ids.conversationId;
   }
 
   get ended(): boolean {
@@ -133,7 +143,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     const { chars, tokens } = this.#writer;
     const done = this.#writer.write(batch);
     if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
-    if (this.chars > 0) this.#firstTokenMs ??= this.#elapsedMs;
+    if (this.#writer.tokens > 0) this.#firstTokenMs ??= this.#elapsedMs;
     const { replyLimitChars } = this.#config;
     if (!this.#events.grew(this.chars - chars, this.#writer.tokens - tokens))
       this.#cutOff('the server has no room for more of its answer');
@@ -157,7 +167,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     clearTimeout(this.#grace);
     this.#hadReaders ||= count > 0;
     if (count > 0 || this.#log.ended) return;
-    const atOnce = this.request.onDisconnect === 'cancel';
+    const atOnce = this.#request?.onDisconnect === 'cancel';
     const abandon = () => void this.cancel(atOnce ? 'disconnected' : 'abandoned');
     if (atOnce && this.#hadReaders) abandon();
     else this.#grace = setTimeout(abandon, this.#config.disconnectGraceMs);
@@ -215,9 +225,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   async #pump(chat: Chat, logger: Logger): Promise<void> {
-    const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.request;
     try {
-      await chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, this);
+      await this.#ask(chat, logger);
       if (!this.#cancelling)
         this.#fail(
           new WaggleError('AGENT_DISCONNECTED', {
@@ -229,6 +238,21 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
       if (!this.#cancelling) this.#fail(toClientError(error));
     }
     this.#endCancelled();
+    this.#release();
+  }
+
+  // By itself, so that nothing of the request is left when it is over.
+  #ask(chat: Chat, logger: Logger): Promise<void> {
+    const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.#request as ReplyRequest;
+    return chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, this);
+  }
+
+  /** Whoever resumes or joins needs nothing of the request. */
+  #release(): void {
+    this.#request = undefined;
+    const chars = this.#requestChars;
+    this.#requestChars = 0;
+    this.#events.shrank(chars);
   }
 
   #cutOff(why: string): void {
@@ -244,7 +268,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   #fail(error: WaggleError<ClientErrorCode>): void {
-    if (!this.#log.ended) this.#failure = error;
+    // Without its cause, which may hold anything: the log gets that now.
+    if (!this.#log.ended) this.#failure = new WaggleError(error.code, error.details);
     this.#end(this.#writer.error(error), { type: 'failed', error, timings: this.#timings });
     this.#abort.abort();
   }
@@ -263,6 +288,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     clearTimeout(this.#deadline);
     clearTimeout(this.#grace);
     this.#append(frame);
+    // One that has run holds it until its agent has stopped.
+    if (!this.#pumped) this.#release();
     this.#events.ended(this, ending);
     this.#onEnded?.();
   }

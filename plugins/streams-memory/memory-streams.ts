@@ -2,15 +2,20 @@ import {
   type Chat,
   type ChatStreams,
   capability,
+  charsIn,
   type EventBus,
+  KeyedRuns,
   type Logger,
   type Reply,
+  type RequestKey,
   Retention,
+  requestKey,
   type StartCommand,
   type StreamFigures,
   type TaskCall,
   type TaskDefinition,
   type TaskEngine,
+  timerMs,
   WaggleError,
 } from '#kernel';
 import type { Config } from './config.js';
@@ -32,7 +37,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #bus: EventBus;
   readonly #logger: Logger;
   readonly #replies = new Map<string, MemoryReply>();
-  readonly #byRequest = new Map<string, MemoryReply>();
+  readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new Set<MemoryReply>();
   readonly #kept: Retention<MemoryReply>;
   /** Logs whose readers have something new to take. */
@@ -58,7 +63,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       concurrency: config.maxRunning,
       maxQueued: config.maxWaiting,
       // Replies keep their own time and know more about it; this only bounds what goes wrong there.
-      timeoutMs: Math.min(2 ** 31 - 1, replyTimeoutMs + cancelTimeoutMs + 1000),
+      timeoutMs: timerMs(replyTimeoutMs + cancelTimeoutMs + 1000),
       run: (streamId, call) => this.#answer(streamId as string, call),
     };
   }
@@ -76,20 +81,27 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     };
   }
 
-  /** @throws QUEUE_FULL, SHUTTING_DOWN */
+  /** @throws QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   start(command: StartCommand): Reply {
-    const known = this.#byRequest.get(requestKey(command) ?? '');
+    const key = keyOf(command);
+    const known = this.#keyed.find(key);
     if (known) return known;
+    this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
     const request = {
       ...command,
       streamId: capability(),
       conversationId: command.conversationId ?? capability(),
     };
-    const reply = new MemoryReply(request, this.#config, this);
+    const requestChars = charsIn(...Object.values(command));
+    if (!this.grew(requestChars, 0)) {
+      this.shrank(requestChars);
+      const limit = this.#config.totalLimitChars;
+      throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
+    }
+    const reply = new MemoryReply(request, requestChars, this.#config, this);
     this.#replies.set(reply.streamId, reply);
-    const key = requestKey(command);
-    if (key) this.#byRequest.set(key, reply);
+    this.#keyed.keep(key, reply);
     this.#unended.add(reply);
     const { priority, traceparent } = command;
     const { streamId, conversationId } = reply;
@@ -99,6 +111,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     } catch (error) {
       this.#unended.delete(reply);
       this.#forget(reply);
+      this.shrank(requestChars);
       throw error;
     }
     this.#bus.emit('chat:accepted', { streamId, conversationId, ...(traceparent && { traceparent }) });
@@ -143,6 +156,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return true;
   }
 
+  shrank(chars: number): void {
+    this.#chars -= chars;
+  }
+
   /** However much arrives in one turn of the event loop, readers are woken once. */
   stale(log: ReplyLog): void {
     if (this.#stale.length === 0) setImmediate(() => this.#wake());
@@ -153,6 +170,9 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const { streamId } = reply;
     this.#unended.delete(reply);
     this.#report(streamId, ending, this.#loggerOf(reply));
+    // Who asks again after a failure wants to be answered; what the client has cancelled stays so.
+    const { type } = ending;
+    if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
     this.#kept.keep(reply);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -182,14 +202,13 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #forget(reply: MemoryReply): void {
-    const key = requestKey(reply.request);
-    if (key) this.#byRequest.delete(key);
+    this.#keyed.drop(reply);
     this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
   }
 
   #loggerOf(reply: MemoryReply): Logger {
-    const { requestId, userId } = reply.request;
+    const { requestId, userId } = reply.ids;
     // The whole id would be a key to the reply.
     return this.#logger.child({ stream: reply.streamId.slice(0, 6), requestId, userId });
   }
@@ -212,6 +231,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 }
 
-function requestKey({ userId, requestId }: StartCommand): string | undefined {
-  return requestId === undefined ? undefined : JSON.stringify([userId, requestId]);
+/** A `requestId` stands for who is asked for what, at which endpoint. */
+function keyOf(command: StartCommand): RequestKey | undefined {
+  const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
+  const { agent, model, options } = command;
+  const asked = { endpoint, content, messages, stateless, conversationId, agent, model, options };
+  return requestKey(userId, requestId, asked);
 }

@@ -6,7 +6,7 @@ import {
   WaggleError,
 } from '#kernel';
 import { JoinedContent } from './joined-content.js';
-import { after, ContentEntry, ContentKind, FrameEntry, isTerminal, merged } from './log-entry.js';
+import { after, ContentEntry, ContentKind, type Entry, FrameEntry, isTerminal, merged } from './log-entry.js';
 
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
@@ -25,7 +25,7 @@ export interface LogEvents {
 
 /** What happened in one reply, in order, for any number of readers at their own pace. A reader is a place in the list. */
 export class ReplyLog {
-  readonly #entries: LogEntry[] = [];
+  readonly #entries: Entry[] = [];
   #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
   readonly #text: ContentKind;
@@ -74,12 +74,15 @@ export class ReplyLog {
     this.#entries.push(new ContentEntry(kind, content, this.#position));
   }
 
-  /** Adds any other frame; `announce` tells of it. */
-  add(frame: StreamFrame): void {
-    if (this.#ended) return;
+  /** Adds any other frame; `announce` tells of it. Gives the characters that it takes of the limits. */
+  add(frame: StreamFrame): number {
+    if (this.#ended) return 0;
     if (frame.type === 'message') this.#position += frame.content.length;
-    this.#entries.push(new FrameEntry(frame, this.#position));
+    const entry = new FrameEntry(frame, this.#position);
+    const { chars } = entry;
+    this.#entries.push(entry);
     this.#ended = isTerminal(frame.type);
+    return chars;
   }
 
   /** Something was added: the owner hears of it once until it calls `wake`. */
@@ -118,6 +121,9 @@ export class ReplyLog {
     for (const entry of taken.length > 1 ? merged(taken) : taken) {
       if (this.#joined?.add(entry)) continue;
       this.#settle();
+      // Only the newest place in the line is of use to those who come later.
+      if (entry.type === 'queue_update' && this.#entries[this.#foldedTo - 1]?.type === entry.type)
+        this.#foldedTo--;
       this.#entries[this.#foldedTo++] = entry;
       if (JoinedContent.suits(entry)) this.#joined = new JoinedContent(entry);
     }
@@ -150,19 +156,17 @@ const done = { done: true, value: undefined } as const;
 
 class Reader implements ReplyReader {
   readonly #log: ReplyLog;
-  readonly #entries: readonly LogEntry[];
+  readonly #entries: readonly Entry[];
   /** What the consumer has already; undefined once that is passed, or when it began at the beginning. */
   #position: number | undefined;
   #begun: boolean;
   #at = 0;
-  /** The position behind what was taken. */
-  #reached = 0;
   #left = false;
   #merge = false;
   #listener: ReadableListener | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(log: ReplyLog, entries: readonly LogEntry[], position: number | undefined) {
+  constructor(log: ReplyLog, entries: readonly Entry[], position: number | undefined) {
     this.#log = log;
     this.#entries = entries;
     this.#position = position;
@@ -232,8 +236,7 @@ class Reader implements ReplyReader {
     const from = this.#at;
     this.#at = this.#endOfBatch();
     const batch = this.#entries.slice(from, this.#at);
-    this.#reached = (batch[batch.length - 1] as LogEntry).position;
-    if (this.#position !== undefined) batch[0] = after(batch[0] as LogEntry, this.#position);
+    if (this.#position !== undefined) batch[0] = after(batch[0] as Entry, this.#position);
     this.#position = undefined;
     if (!this.#merge && behind <= mergeAboveFrames) return batch;
     // Until it has caught up.
@@ -243,10 +246,12 @@ class Reader implements ReplyReader {
 
   #endOfBatch(): number {
     const { length } = this.#entries;
-    const limit = this.#reached + batchChars;
-    if ((this.#entries[length - 1] as LogEntry).position <= limit) return length;
     let end = this.#at + 1;
-    while (end < length && (this.#entries[end] as LogEntry).position <= limit) end++;
+    let chars = charsAt(this.#entries, this.#at);
+    for (; end < length; end++) {
+      chars += charsAt(this.#entries, end);
+      if (chars > batchChars) break;
+    }
     return end;
   }
 
@@ -258,27 +263,30 @@ class Reader implements ReplyReader {
     this.#begun = true;
     this.#merge = true;
     this.#at = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
-    this.#reached = position;
     return start
       ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)]
       : this.#take();
   }
 }
 
+function charsAt(entries: readonly Entry[], index: number): number {
+  return (entries[index] as Entry).chars;
+}
+
 /** The first entry that has something after `position`. What has no content stands behind the content before it. */
-function indexAfter(entries: readonly LogEntry[], position: number): number {
+function indexAfter(entries: readonly Entry[], position: number): number {
   let low = 0;
   let high = entries.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((entries[middle] as LogEntry).position > position) high = middle;
+    if ((entries[middle] as Entry).position > position) high = middle;
     else low = middle + 1;
   }
   // At the same position: tool calls and the end come again rather than never.
-  while (low > 0 && isRepeatable(entries[low - 1] as LogEntry, position)) low--;
+  while (low > 0 && isRepeatable(entries[low - 1] as Entry, position)) low--;
   return low;
 }
 
-function isRepeatable({ type, position: at }: LogEntry, position: number): boolean {
+function isRepeatable({ type, position: at }: Entry, position: number): boolean {
   return at === position && (type === 'streaming_tool_call' || isTerminal(type));
 }

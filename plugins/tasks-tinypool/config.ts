@@ -1,10 +1,5 @@
-import { z } from 'zod';
-import { taskPriorities } from '#kernel';
-
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+import { milliseconds, taskPriorities } from '#kernel';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** Threads. With 0 the worker lane runs on the main thread, where nothing can be ended by force: for tests. */
@@ -25,6 +20,8 @@ export const config = z.strictObject({
   unregisterGraceMs: milliseconds.default(3000),
   /** Parts of a result that one run may give before its end. */
   maxPartials: z.int().min(1).default(10_000),
+  /** Characters of what all runs hold: inputs, partial results, progress and results. Ended runs make room for others. */
+  totalLimitChars: z.int().min(1).default(128_000_000),
   /** Memory of one thread's heap. */
   workerMemoryMb: z.int().min(32).default(512),
   /** How long a run that has ended can still be asked for. */

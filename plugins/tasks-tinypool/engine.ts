@@ -4,9 +4,13 @@ import {
   checkNow,
   type DeadLetter,
   type EventBus,
+  fromClient,
+  KeyedRuns,
   type Logger,
   messageOf,
+  type RequestKey,
   Retention,
+  requestKey,
   type SubmitOptions,
   type TaskDefinition,
   type TaskEngine,
@@ -20,6 +24,7 @@ import {
   toClientError,
   WaggleError,
   type Watcher,
+  wrongDurations,
 } from '#kernel';
 import { Announcer } from './announcer.js';
 import type { Config } from './config.js';
@@ -35,6 +40,8 @@ export type LaneName = (typeof lanes)[number];
 const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
 /** What no second try can change, and what says so of itself. */
 const final = new Set<ClientErrorCode>(['INVALID_REQUEST', 'SHUTTING_DOWN']);
+/** What a dead letter keeps of an error's text. */
+const reasonChars = 1000;
 const violent = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY', 'TASK_TIMEOUT']);
 
 /**
@@ -52,11 +59,17 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #queued: Record<TaskPriority, number> = { low: 0, normal: 0, high: 0, urgent: 0 };
   readonly #runs = new Map<string, Run>();
   readonly #unended = new Set<Run>();
-  readonly #byKey = new Map<string, Run>();
+  readonly #keyed = new KeyedRuns<Run>();
   readonly #kept: Retention<Run>;
   readonly #deadLetters: DeadLetter[] = [];
   readonly #announcer: Announcer;
   readonly #workers: () => TaskFigures['workers'];
+  readonly #runEvents = {
+    cancel: (run: Run) => this.#cancel(run),
+    grew: (chars: number) => this.#grew(chars),
+  };
+  /** Of all that runs hold. */
+  #chars = 0;
   #delayed = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -109,8 +122,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     input: TaskInput<N>,
     options: SubmitOptions = {},
   ): TaskRun<TaskOutput<N>> {
-    const known = this.#byKey.get(keyOf(name, options) ?? '');
-    const run = known ?? this.#submit(name, input, options);
+    const key = requestKey(options.owner, options.idempotencyKey, { name, input: input ?? {} });
+    const run = this.#keyed.find(key) ?? this.#submit(name, input, options, key);
     // What its schema promises is checked before it succeeds.
     return run as unknown as TaskRun<TaskOutput<N>>;
   }
@@ -172,12 +185,13 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#announcer.changed();
   }
 
-  #submit(name: string, input: unknown, options: SubmitOptions): Run {
+  #submit(name: string, input: unknown, options: SubmitOptions, key: RequestKey | undefined): Run {
     const kind = this.#kinds.get(name);
     const counts = [this.#counts, ...(kind ? [kind.counts] : [])];
     for (const each of counts) each.submitted++;
     try {
-      return this.#admit(kind, name, input, options);
+      this.#keyed.claim(key);
+      return this.#admit(kind, name, input, options, key);
     } catch (error) {
       for (const each of counts) each.rejected++;
       this.#bus.emit('task:rejected', { name, code: toClientError(error).code });
@@ -185,30 +199,39 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     }
   }
 
-  #admit(kind: Kind | undefined, name: string, input: unknown, options: SubmitOptions): Run {
+  #admit(
+    kind: Kind | undefined,
+    name: string,
+    input: unknown,
+    options: SubmitOptions,
+    key: RequestKey | undefined,
+  ): Run {
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
     if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
     const { definition } = kind;
+    const { timeoutMs, delayMs } = options;
+    const mistakes = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ delayMs })];
+    if (mistakes.length > 0) throw new WaggleError('INVALID_REQUEST', { mistakes });
     const queue = this.#queues[definition.lane];
     const atOnce =
       !options.delayMs && !kind.busy && queue.size === 0 && this.#lanes[definition.lane].free > 0;
     // Before the input is looked at: a refusal is to cost little.
     if (!atOnce) this.#checkRoom(kind);
-    const checked = definition.input ? checkNow(definition.input, input) : { value: input };
+    const checked = definition.input ? checkNow(definition.input, input, fromClient) : { value: input };
     const value = checked instanceof Promise ? undefined : inputOf(checked);
-    const run = new Run(kind, value, options, {
+    const limits = {
       priority: this.#priorityOf(definition, options),
       timeoutMs: Math.min(
         options.timeoutMs ?? Number.POSITIVE_INFINITY,
         definition.timeoutMs ?? this.#config.timeoutMs,
       ),
       maxPartials: this.#config.maxPartials,
-      cancel: (each) => this.#cancel(each),
-    });
+    };
+    const run = new Run(kind, options, limits, this.#runEvents);
+    if (!run.takes(checked instanceof Promise ? input : value)) throw this.#full();
     this.#runs.set(run.id, run);
     this.#unended.add(run);
-    const key = keyOf(name, options);
-    if (key) this.#byKey.set(key, run);
+    this.#keyed.keep(key, run);
     this.#count(run, 'waiting', 1);
     this.#bus.emit('task:queued', { taskId: run.id, name, priority: run.priority });
     if (checked instanceof Promise) void this.#enqueueChecked(run, checked);
@@ -239,8 +262,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   async #enqueueChecked(run: Run, checking: Promise<Checked<unknown>>): Promise<void> {
     run.leave = () => {};
     try {
-      run.input = inputOf(await checking);
-      if (!run.ended) this.#accept(run);
+      const input = inputOf(await checking);
+      if (run.ended) return;
+      if (!run.takes(input)) throw this.#full();
+      this.#accept(run);
     } catch (error) {
       if (!run.ended) this.#end(run, { state: 'failed', error: toClientError(error) });
     }
@@ -299,6 +324,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       stopped ??= reason;
       attempt.stop();
     };
+    if (run.full) run.stop('full');
     const timer = setTimeout(() => run.stop?.('timeout'), run.timeoutMs);
     let outcome: Outcome;
     try {
@@ -308,8 +334,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       outcome = { state: 'failed', error: errorOf(run, error) };
     }
     clearTimeout(timer);
+    if (outcome.state === 'succeeded' && !run.gives(outcome.output)) stopped ??= 'full';
     if (stopped === 'cancel') outcome = { state: 'cancelled' };
     else if (stopped === 'timeout') outcome = { state: 'failed', error: timeoutOf(run, outcome) };
+    else if (stopped === 'full') outcome = { state: 'failed', error: noRoomFor(run) };
     run.pauses();
     run.kind.took(run.runMs);
     this.#count(run, 'running', -1);
@@ -355,7 +383,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   async #checked(run: Run, output: unknown): Promise<Outcome> {
     const { output: schema } = run.kind.definition;
     if (!schema) return { state: 'succeeded', output };
-    const { value, mistakes } = await checkNow(schema, output);
+    const { value, mistakes } = await checkNow(schema, output, fromClient);
     if (!mistakes) return { state: 'succeeded', output: value };
     const why = 'its output is not what its definition promises';
     const cause = new Error(mistakes.join('; '));
@@ -381,6 +409,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#counts[outcome.state]++;
     run.kind.counts[outcome.state]++;
     this.#report(run, outcome);
+    // Who asks again after a failure wants another try.
+    if (outcome.state === 'failed') this.#keyed.drop(run);
     this.#kept.keep(run);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -409,8 +439,23 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
 
   #forget(run: Run): void {
     this.#runs.delete(run.id);
-    const key = keyOf(run.name, run.options);
-    if (key && this.#byKey.get(key) === run) this.#byKey.delete(key);
+    this.#keyed.drop(run);
+    this.#grew(-run.chars);
+  }
+
+  #grew(chars: number): boolean {
+    this.#chars += chars;
+    while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
+    return true;
+  }
+
+  #full(): WaggleError {
+    const limit = this.#config.totalLimitChars;
+    return new WaggleError('QUEUE_FULL', {
+      limit,
+      what: 'characters of tasks',
+      retryAfterMs: retryAfterMs.unknown,
+    });
   }
 
   #count(run: Run, what: 'waiting' | 'running', by: 1 | -1): void {
@@ -452,15 +497,16 @@ function timeoutOf(run: Run, outcome: Outcome): WaggleError<ClientErrorCode> {
   return new WaggleError('TASK_TIMEOUT', { task: run.name, timeoutMs: run.timeoutMs }, options);
 }
 
-function reasonOf(error: Error): string {
-  const { cause } = error;
-  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
+function noRoomFor(run: Run): WaggleError<ClientErrorCode> {
+  return new WaggleError('TASK_FAILED', { task: run.name, why: 'the server has no room for its results' });
+}
+
+function reasonOf({ message, cause }: Error): string {
+  const reason = cause instanceof Error ? `${message}: ${cause.message}` : message;
+  // A copy: a part of a text keeps the whole of it in memory.
+  return Buffer.from(reason.slice(0, reasonChars), 'utf16le').toString('utf16le');
 }
 
 function backOffMs({ baseMs = 200, maxMs = 10_000 }: TaskRetries, attempts: number): number {
   return Math.ceil(Math.random() * Math.min(maxMs, baseMs * 2 ** (attempts - 1)));
-}
-
-function keyOf(name: string, { owner, idempotencyKey }: SubmitOptions): string | undefined {
-  return idempotencyKey === undefined ? undefined : JSON.stringify([name, owner, idempotencyKey]);
 }

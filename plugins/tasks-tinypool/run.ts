@@ -1,6 +1,7 @@
 import {
   type ClientErrorCode,
   capability,
+  charsIn,
   type SubmitOptions,
   type TaskPriority,
   type TaskRun,
@@ -18,7 +19,14 @@ export type Outcome =
   | { readonly state: 'cancelled' };
 
 /** Why a try is to stop. */
-export type StopReason = 'cancel' | 'timeout';
+export type StopReason = 'cancel' | 'timeout' | 'full';
+
+/** What a run wants of its owner. */
+export interface RunEvents {
+  cancel(run: Run): Promise<boolean>;
+  /** It holds so many characters more; false when there is no room for them. */
+  grew(chars: number): boolean;
+}
 
 interface Waiting {
   resolve(output: unknown): void;
@@ -31,11 +39,14 @@ export class Run implements TaskRun {
   readonly kind: Kind;
   readonly priority: TaskPriority;
   readonly timeoutMs: number;
-  readonly options: SubmitOptions;
+  /** What is kept of them once it has ended is the key. */
+  options: SubmitOptions;
   readonly #updates: UpdateLog;
-  readonly #cancelRun: (run: Run) => Promise<boolean>;
-  /** Checked; a promise where its schema takes its time. Gone once it has ended. */
-  input: unknown;
+  readonly #events: RunEvents;
+  #input: unknown;
+  #inputChars = 0;
+  #progressChars = 0;
+  #chars = 0;
   state: TaskState = 'queued';
   attempts = 0;
   output: unknown;
@@ -44,6 +55,8 @@ export class Run implements TaskRun {
   leave: (() => void) | undefined;
   /** Stops the try that runs. */
   stop: ((reason: StopReason) => void) | undefined;
+  /** What it told found no room. */
+  full = false;
   /** The number before it that was told last. */
   ahead = -1;
   #result: Promise<unknown> | undefined;
@@ -55,21 +68,19 @@ export class Run implements TaskRun {
 
   constructor(
     kind: Kind,
-    input: unknown,
     options: SubmitOptions,
     settled: {
       readonly priority: TaskPriority;
       readonly timeoutMs: number;
       readonly maxPartials: number;
-      cancel(run: Run): Promise<boolean>;
     },
+    events: RunEvents,
   ) {
     this.kind = kind;
-    this.input = input;
     this.options = options;
     this.priority = settled.priority;
     this.timeoutMs = settled.timeoutMs;
-    this.#cancelRun = settled.cancel;
+    this.#events = events;
     this.#updates = new UpdateLog(settled.maxPartials);
   }
 
@@ -87,6 +98,16 @@ export class Run implements TaskRun {
 
   get runMs(): number {
     return this.state === 'running' ? performance.now() - this.#startedAt : this.#runMs;
+  }
+
+  /** Checked; undefined until then, and once it has ended. */
+  get input(): unknown {
+    return this.#input;
+  }
+
+  /** Characters of all that it holds. */
+  get chars(): number {
+    return this.#chars;
   }
 
   get progress(): unknown {
@@ -107,7 +128,7 @@ export class Run implements TaskRun {
   }
 
   cancel(): Promise<boolean> {
-    return this.#cancelRun(this);
+    return this.#events.cancel(this);
   }
 
   /** Resolves when it has ended, however that was. */
@@ -135,9 +156,33 @@ export class Run implements TaskRun {
     this.stop = undefined;
   }
 
+  /** Takes the input that was checked. False when there is no room for it. */
+  takes(input: unknown): boolean {
+    const chars = charsIn(input);
+    if (!this.#hold(chars - this.#inputChars)) return false;
+    this.#inputChars = chars;
+    this.#input = input;
+    return true;
+  }
+
   /** Keeps what it told. False when that is more than it may tell. */
   tells(updates: readonly TaskUpdate[]): boolean {
-    return this.ended || this.#updates.add(updates);
+    if (this.ended) return true;
+    for (const { type, value } of updates) {
+      const chars = charsIn(value);
+      if (!this.#hold(type === 'progress' ? chars - this.#progressChars : chars)) {
+        this.full = true;
+        this.stop?.('full');
+        return false;
+      }
+      if (type === 'progress') this.#progressChars = chars;
+    }
+    return this.#updates.add(updates);
+  }
+
+  /** Makes room for its result. False when there is none. */
+  gives(output: unknown): boolean {
+    return this.#hold(charsIn(output));
   }
 
   ends(outcome: Outcome): void {
@@ -145,13 +190,26 @@ export class Run implements TaskRun {
     this.leave = undefined;
     this.stop = undefined;
     this.state = outcome.state;
-    this.input = undefined;
+    this.#input = undefined;
+    this.#hold(-this.#inputChars);
+    const { owner, idempotencyKey } = this.options;
+    this.options = { owner, idempotencyKey };
     if (outcome.state === 'succeeded') this.output = outcome.output;
     else
       this.error =
         outcome.state === 'failed' ? outcome.error : new WaggleError('TASK_CANCELLED', { task: this.name });
     this.#updates.end();
     this.#settle();
+    // The cause may hold anything. Those who waited have it, and the log.
+    if (this.error) this.error = new WaggleError(this.error.code, this.error.details);
+    this.#result = undefined;
+  }
+
+  #hold(chars: number): boolean {
+    this.#chars += chars;
+    if (this.#events.grew(chars) || chars <= 0) return true;
+    this.#hold(-chars);
+    return false;
   }
 
   #settle(): void {

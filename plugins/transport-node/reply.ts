@@ -1,22 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
+
+/** Told before an answer goes out that ends its connection. */
+export type Closing = (socket: Socket) => void;
 
 /** The answer to one request of `node:http`. */
 export class NodeReply extends BaseReply {
   readonly #res: ServerResponse;
   readonly #stallTimeoutMs: number;
   readonly #upgrade: ((opening: Opening) => void) | undefined;
+  readonly #closing: Closing;
 
   constructor(
     req: IncomingMessage,
     res: ServerResponse,
     request: Request,
     host: ReplyHost,
+    closing: Closing,
     upgrade: ((opening: Opening) => void) | undefined,
   ) {
     super(request, host);
     this.#res = res;
     this.#stallTimeoutMs = host.stallTimeoutMs;
+    this.#closing = closing;
     this.#upgrade = upgrade;
     res.on('close', () => this.closed());
     res.on('drain', () => this.writable());
@@ -31,14 +38,15 @@ export class NodeReply extends BaseReply {
     close: boolean,
   ): void {
     const res = this.#res;
-    if (close) res.shouldKeepAlive = false;
+    if (close) this.#leave();
     const length = body === undefined ? undefined : { 'content-length': Buffer.byteLength(body) };
     res.writeHead(status, { ...headers, ...length });
     res.end(body);
     this.#watchEnd();
   }
 
-  protected begin(status: number, headers: Headers, part: string): boolean {
+  protected begin(status: number, headers: Headers, part: string, close: boolean): boolean {
+    if (close) this.#leave();
     this.#res.writeHead(status, headers);
     return part === '' || this.write(part);
   }
@@ -58,6 +66,11 @@ export class NodeReply extends BaseReply {
 
   protected handOver(opening: Opening): void {
     this.#upgrade?.(opening);
+  }
+
+  #leave(): void {
+    this.#res.shouldKeepAlive = false;
+    if (this.#res.socket) this.#closing(this.#res.socket);
   }
 
   /** Nobody waits for the end of an answer, so the socket itself has to give up on a client that does not read it. */

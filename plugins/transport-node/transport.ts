@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import {
   addHeader,
   BaseTransport,
+  frameHardLimitBytes,
   messageOf,
   type Opening,
   Request,
@@ -14,6 +15,8 @@ import {
   WaggleError,
 } from '#kernel';
 import { NodeConnection } from './connection.js';
+import { linger } from './linger.js';
+import { isWebSocket, serveWithoutUpgrade } from './plain-request.js';
 import { NodeReply } from './reply.js';
 
 /** A transport on `node:http` and `ws`. */
@@ -22,17 +25,21 @@ export class NodeTransport extends BaseTransport {
     headersTimeout: 10_000,
     requestTimeout: 60_000,
     connectionsCheckingInterval: 2000,
+    // The answer is ours.
+    requireHostHeader: false,
   });
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
     // Ours comes first and is the same everywhere.
-    maxPayload: 2 * this.config.frameLimitBytes,
+    maxPayload: frameHardLimitBytes(this.config),
     // None: the first one offered is often a token, and it would be sent back.
     handleProtocols: () => false,
   });
   readonly #connections = new Set<NodeConnection>();
+  /** Connections that end with an answer that is under way. */
+  readonly #leaving = new WeakSet<Duplex>();
   #probing: NodeJS.Timeout | undefined;
 
   get address(): Transport['address'] {
@@ -43,8 +50,12 @@ export class NodeTransport extends BaseTransport {
   /** @throws LISTEN_FAILED */
   async listen(): Promise<void> {
     const { host, port } = this.config;
-    this.#server.on('request', (req, res) => this.#take(req, res, undefined));
-    this.#server.on('upgrade', (req, socket, head) => this.#takeUpgrade(req, socket, head));
+    for (const event of ['request', 'checkExpectation'] as const)
+      this.#server.on(event, (req, res) => this.#take(req, res, undefined));
+    this.#server.on('upgrade', (req, socket, head) => {
+      if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
+      else serveWithoutUpgrade(this.#server, req, socket, head);
+    });
     this.#webSockets.on('headers', (headers, req) =>
       headers.push(`x-request-id: ${req.headers['x-request-id']}`),
     );
@@ -90,10 +101,16 @@ export class NodeTransport extends BaseTransport {
   }
 
   #take(req: IncomingMessage, res: ServerResponse, upgrade: ((opening: Opening) => void) | undefined): void {
+    // Node.js goes on with what it has read, also behind an answer that ends the connection.
+    if (this.#leaving.has(req.socket)) return;
+    const closing = (socket: Socket) => {
+      this.#leaving.add(socket);
+      linger(socket);
+    };
     try {
       const request = new Request(headOf(req), this.config.bodyLimitBytes);
       req.headers['x-request-id'] = request.id;
-      this.serve(request, new NodeReply(req, res, request, this.replyHost, upgrade));
+      this.serve(request, new NodeReply(req, res, request, this.replyHost, closing, upgrade));
     } catch (err) {
       this.logger.error({ err }, 'taking a request failed');
       res.destroy();

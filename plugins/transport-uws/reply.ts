@@ -2,6 +2,7 @@ import type uWS from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
 import { UwsConnection } from './connection.js';
+import type { GluedRequests } from './glued-requests.js';
 
 const nothing = () => {};
 
@@ -9,26 +10,36 @@ const nothing = () => {};
 export class UwsReply extends BaseReply {
   readonly #res: uWS.HttpResponse;
   readonly #context: uWS.us_socket_context_t | undefined;
+  readonly #glued: GluedRequests;
+  #gone = false;
 
   constructor(
     res: uWS.HttpResponse,
     request: Request,
     host: ReplyHost,
+    glued: GluedRequests,
     context: uWS.us_socket_context_t | undefined,
   ) {
     super(request, host);
     this.#res = res;
     this.#context = context;
+    this.#glued = glued;
+    // The native parser takes chunks that end wrongly for right ones, so that nothing behind them can be trusted.
+    if (request.header('transfer-encoding') !== undefined) this.closeAfter();
   }
 
   /** The client has gone. */
   aborted(): void {
+    this.#gone = true;
     this.closed();
   }
 
   /** Must be called before the handler of the native layer returns, or the body is lost. */
   readBody(): void {
-    this.#res.onData((chunk, last) => this.data(Buffer.from(chunk), last));
+    this.#res.onData((chunk, last) => {
+      this.#glued.reads(this.request);
+      this.data(Buffer.from(chunk), last);
+    });
   }
 
   protected end(
@@ -38,16 +49,24 @@ export class UwsReply extends BaseReply {
     close: boolean,
   ): void {
     const res = this.#res;
-    res.cork(() => {
-      this.#writeHead(status, headers);
-      if (body === undefined) res.endWithoutBody(undefined, close);
-      else if (this.request.method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body), close);
-      else res.end(body, close);
-    });
+    const isHead = this.request.method === 'HEAD';
+    // A bare end closes a little later, which is too late where what follows may not run.
+    if ((body === undefined || isHead) && !(close && this.isMistrusted)) {
+      const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+      this.#endBare(status, { ...headers, ...length }, close);
+    } else {
+      if (close) this.#glued.forbid(this.request);
+      // The native layer adds it, but not for a client that has sent it itself.
+      const isAsked = close && this.request.header('connection')?.length === 'close'.length;
+      res.cork(() => {
+        this.#writeHead(status, isAsked ? { ...headers, connection: 'close' } : headers);
+        res.end(body === undefined || isHead ? '' : body, close);
+      });
+    }
     this.closed();
   }
 
-  protected begin(status: number, headers: Headers, part: string): boolean {
+  protected begin(status: number, headers: Headers, part: string, close: boolean): boolean {
     const res = this.#res;
     res.onWritable(() => {
       // With a handler set, uWebSockets sends what waits only at the next write, which may be long in coming.
@@ -57,7 +76,7 @@ export class UwsReply extends BaseReply {
     });
     let room = true;
     res.cork(() => {
-      this.#writeHead(status, headers);
+      this.#writeHead(status, close ? { ...headers, connection: 'close' } : headers);
       room = this.write(part);
     });
     return room;
@@ -70,8 +89,9 @@ export class UwsReply extends BaseReply {
     return hasRoom;
   }
 
-  protected finish(): void {
-    this.#res.cork(() => this.#res.end());
+  protected finish(close: boolean): void {
+    if (close) this.#glued.forbid(this.request);
+    this.#res.cork(() => this.#res.end('', close));
     this.closed();
   }
 
@@ -93,6 +113,17 @@ export class UwsReply extends BaseReply {
         this.#context as uWS.us_socket_context_t,
       );
     });
+  }
+
+  /** `endWithoutBody` must have no argument: with a length it waits for a body of that length, and without one it sends a wrong one. */
+  #endBare(status: number, headers: Headers, close: boolean): void {
+    const res = this.#res;
+    res.cork(() => {
+      // Which leaves no way to end the connection as well, so that the head has to end itself.
+      this.#writeHead(status, close ? { ...headers, connection: 'close\r\n' } : headers);
+      if (!close) res.endWithoutBody();
+    });
+    if (close) setImmediate(() => this.#gone || res.close());
   }
 
   #writeHead(status: number, headers: Headers): void {

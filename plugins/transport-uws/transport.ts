@@ -1,13 +1,22 @@
 import uWS from 'uWebSockets.js';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { addHeader, BaseTransport, Request, type RequestHead, type Transport } from '#kernel';
+import {
+  addHeader,
+  BaseTransport,
+  frameHardLimitBytes,
+  Request,
+  type RequestHead,
+  type Transport,
+} from '#kernel';
 import type { UserData } from './connection.js';
+import { GluedRequests } from './glued-requests.js';
 import { listen } from './listen.js';
 import { UwsReply } from './reply.js';
 
 /** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
+  readonly #glued = new GluedRequests();
   #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
 
   get address(): Transport['address'] {
@@ -16,15 +25,16 @@ export class UwsTransport extends BaseTransport {
 
   /** @throws LISTEN_FAILED */
   async listen(): Promise<void> {
-    const { host, port, idleTimeoutS, frameLimitBytes, backlogLimitBytes } = this.config;
+    const { host, port, idleTimeoutS } = this.config;
     this.#app
+      .filter(() => this.#glued.closed())
       .ws<UserData>('/*', {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
         compression: uWS.DISABLED,
         // The native layer enforces its limits without a word; ours come first and say why.
-        maxPayloadLength: 2 * frameLimitBytes,
-        maxBackpressure: 2 * backlogLimitBytes + 1024 * 1024,
+        maxPayloadLength: 2 * frameHardLimitBytes(this.config),
+        maxBackpressure: 2 ** 31 - 1,
         upgrade: (res, req, context) => this.#take(res, req, context),
         open: (ws) => ws.getUserData().connection.attach(ws),
         message: (ws, data, isBinary) => ws.getUserData().connection.receive(Buffer.from(data), isBinary),
@@ -48,12 +58,20 @@ export class UwsTransport extends BaseTransport {
 
   #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
     let reply: UwsReply | undefined;
-    res.onAborted(() => reply?.aborted());
+    let aborted = false;
+    res.onAborted(() => {
+      aborted = true;
+      reply?.aborted();
+    });
     try {
       const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
-      reply = new UwsReply(res, request, this.replyHost, context);
-      if (request.method === 'GET' || request.method === 'HEAD') request.body.end();
-      else reply.readBody();
+      if (this.#glued.has(request)) {
+        // Closed at once it would take the answer to the one before with it.
+        setImmediate(() => aborted || res.close());
+        return;
+      }
+      reply = new UwsReply(res, request, this.replyHost, this.#glued, context);
+      if (request.hasBody) reply.readBody();
       this.serve(request, reply);
     } catch (err) {
       this.logger.error({ err }, 'taking a request failed');

@@ -76,11 +76,13 @@ export class Assets {
       ...Object.entries(libraries).map(([name, file]) => library(name, file)),
       library(styles.package, styles.file),
     ];
-    const bodies = files.map(async ({ path, folder, file }) => {
+    const bodies = new Map<string, Buffer>();
+    // One at a time: all at once take more descriptors than a small server may have left.
+    for (const { path, folder, file } of files) {
       const body = await readFile(join(folder, file));
-      return [path, /\.m?js$/.test(file) ? forBrowsers(body) : body] as const;
-    });
-    return new Assets(new Map(await Promise.all(bodies)));
+      bodies.set(path, /\.m?js$/.test(file) ? forBrowsers(body) : body);
+    }
+    return new Assets(bodies);
   }
 
   /** The text of a page, which names the files that it loads. */

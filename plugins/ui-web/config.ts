@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '#zod';
 
 export const config = z.strictObject({
   /** The inspector and its figures, for everybody who reaches the port; `false` leaves only the chat. */

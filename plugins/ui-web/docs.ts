@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { RouteDocs } from '#kernel';
+import { z } from '#zod';
 import type { inspection } from './inspection.js';
 
 const text = z.string();

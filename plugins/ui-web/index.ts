@@ -13,7 +13,7 @@ import { Board } from './board.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
-import { assetHeaders, pageHeaders, sendTagged } from './page-headers.js';
+import { assetHeaders, pageHeaders, pageUrl, sendTagged } from './page-headers.js';
 import { Sampler } from './sampler.js';
 
 export default definePlugin({
@@ -51,13 +51,15 @@ export default definePlugin({
       },
     });
     if (overview) ctx.effect('endpoint ui', () => overview.add('ui', '/ui'));
+    ctx.onReady(() => ctx.logger.info({ url: pageUrl(transport.address) }, 'the chat page'));
     if (!ctx.config.inspector) return;
 
-    const sampler = new Sampler({ streams, tasks: engine });
+    const sampler = new Sampler({ streams, tasks: engine }, (err) =>
+      ctx.logger.error({ err }, 'no sample could be taken'),
+    );
     ctx.effect('samples', () => sampler.open());
     const startedAtMs = performance.now();
-    const { tasks } = ctx;
-    const inspect = () => ctx.inspect();
+    const { tasks, inspect } = ctx;
     const board = new Board(ctx.bus);
     const inspected = { inspect, transport, streams, engine, tasks, board, sampler, startedAtMs };
     addPage('/ui/inspector', 'inspector.html', inspectorDocs);

@@ -1,8 +1,8 @@
-import { memoryUsage } from 'node:process';
 import {
   type ChatStreams,
   type Contributions,
   type KernelReport,
+  memoryNow,
   type TaskCounts,
   type TaskDefinition,
   type TaskEngine,
@@ -29,14 +29,14 @@ export interface Inspected {
 export function inspection(inspected: Inspected) {
   const { transport, streams, engine, tasks, board, sampler, startedAtMs } = inspected;
   const { state, plugins } = inspected.inspect();
-  const { rss, heapUsed } = memoryUsage();
+  const { rssBytes, heapBytes } = memoryNow();
   return {
     server: {
       version,
       state,
       uptimeMs: Math.round(performance.now() - startedAtMs),
-      rssBytes: rss,
-      heapBytes: heapUsed,
+      rssBytes,
+      heapBytes,
     },
     plugins: plugins.map(viewOf),
     connections: { ...transport.connections, paths: pathsOf(transport), ...board.connections },

@@ -1,4 +1,4 @@
-import type { Headers, HttpReply, HttpRequest } from '#kernel';
+import type { Headers, HttpReply, HttpRequest, Transport } from '#kernel';
 
 const policy = [
   "default-src 'none'",
@@ -44,4 +44,12 @@ export function sendTagged(
     (each) => each.trim().replace(/^W\//, '') === headers.etag || each.trim() === '*',
   );
   reply.send(isKnown ? 304 : 200, isKnown ? '' : body, headers);
+}
+
+/** Where a browser on this machine finds the chat page. */
+export function pageUrl(address: Transport['address']): string {
+  const { host = 'localhost', port = 80 } = address ?? {};
+  const isAny = host === '0.0.0.0' || host === '::';
+  const name = isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `http://${name}:${port}/ui`;
 }

@@ -1,4 +1,4 @@
-import { type ChatStreams, EventLoopLag, type TaskEngine, type Undo } from '#kernel';
+import { type ChatStreams, EventLoopLag, every, type TaskEngine, type Undo } from '#kernel';
 
 const maxSamples = 120;
 
@@ -24,23 +24,29 @@ export class Sampler {
   readonly #sources: Sources;
   readonly #intervalMs: number;
   readonly #restMs: number;
+  readonly #failed: (error: unknown) => void;
   readonly #eventLoop = new EventLoopLag();
   #samples: readonly Sample[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: Undo | undefined;
   #stopEventLoop: Undo = () => {};
   #lookedAtMs = 0;
   #begun = { atMs: 0, tokens: 0 };
 
-  /** After `restMs` without a look it rests. */
-  constructor(sources: Sources, { intervalMs = 1000, restMs = 10_000 } = {}) {
+  /** After `restMs` without a look it rests. `failed` hears of a sample that could not be taken. */
+  constructor(
+    sources: Sources,
+    failed: (error: unknown) => void,
+    { intervalMs = 1000, restMs = 10_000 } = {},
+  ) {
     this.#sources = sources;
+    this.#failed = failed;
     this.#intervalMs = intervalMs;
     this.#restMs = restMs;
   }
 
   /** True while samples are taken. */
   get awake(): boolean {
-    return this.#timer !== undefined;
+    return this.#stopTimer !== undefined;
   }
 
   /** The samples so far, oldest first. Whoever looks keeps it awake. */
@@ -60,12 +66,12 @@ export class Sampler {
     this.#samples = [];
     this.#begin();
     this.#stopEventLoop = this.#eventLoop.start();
-    this.#timer = setInterval(() => this.#tick(), this.#intervalMs);
+    this.#stopTimer = every(this.#intervalMs, () => this.#tick(), this.#failed);
   }
 
   #rest(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    void this.#stopTimer?.();
+    this.#stopTimer = undefined;
     void this.#stopEventLoop();
   }
 

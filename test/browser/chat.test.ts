@@ -255,6 +255,59 @@ describe('an answer that fails', () => {
   });
 });
 
+describe('a long question', () => {
+  const paste = (page: Page, content: string) => send(page, content);
+  const long = (chars: number) => 'word '.repeat(chars / 5).trim();
+  const asked = () => stage.agent.requests.map(({ messages }) => messages.at(-1)?.content);
+
+  it.each([
+    ['longer than a frame', long(100_000)],
+    ['longer than every frame', long(800_000)],
+    ['longer than a frame in bytes only', '€'.repeat(30_000)],
+  ])('%s is asked once, over HTTP, and answered', async (_, question) => {
+    stage.script(text('That was '), 'wait', text('long.'), done);
+    const page = await stage.chat();
+    await paste(page, question);
+    await untilText(page.locator('.answer .markdown'), 'That was');
+    // Which survives a reload like any other.
+    await page.reload();
+    await untilText(page.locator('.answer .markdown'), 'That was');
+    stage.agent.release();
+    await answered(page);
+    expect(await answer(page)).toBe('That was long.');
+    expect(asked()).toEqual([question]);
+    await page.locator('#connection[data-state="open"]').waitFor();
+    stage.script(text('Short.'), done);
+    await send(page, 'And now?');
+    await untilText(page.locator('.answer .markdown').last(), 'Short.');
+  });
+
+  it('is stopped like any other', async () => {
+    stage.script(text('So '), 'wait');
+    const page = await stage.chat();
+    await paste(page, long(100_000));
+    await untilText(page.locator('.answer .markdown'), 'So');
+    await page.keyboard.press('Escape');
+    await answered(page);
+    await stage.quiet();
+    expect(await page.locator('.answer .note').textContent()).toContain('stopped');
+  });
+
+  it('that is longer than anything takes says how long is too long, and is not asked again by itself', async () => {
+    const visitor = await stage.visitor();
+    const page = await visitor.visit();
+    await connected(page);
+    await paste(page, long(2_000_000));
+    await untilText(page.locator('.failure'), 'This is too long: at most 1,024 KB can be sent at once.');
+    await page.reload();
+    await connected(page);
+    await untilText(page.locator('.failure'), 'This is too long');
+    // Browsers write each refusal of a server into their console.
+    expect(visitor.problems.splice(0)).toEqual([expect.stringContaining('413')]);
+    expect(asked()).toEqual([]);
+  });
+});
+
 describe('who answers', () => {
   it('is chosen by agent and model, and remembered', async () => {
     stage.script(text('Scripted.'), done);

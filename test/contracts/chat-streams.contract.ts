@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   Bus,
+  type CancelReason,
   type Chat,
   type ChatStreams,
   type EventBus,
@@ -10,6 +11,7 @@ import {
   Registry,
   type Reply,
   type ReplyReader,
+  type StartCommand,
   type StreamChunk,
   type StreamFrame,
   type Timings,
@@ -665,6 +667,85 @@ export function chatStreamsContract(name: string, create: Create): void {
         for (const other of others) expect(other).toEqual(first);
         expect(streams.start(command)).toBe(replies[0]);
         expect(agent.requests).toHaveLength(1);
+      });
+
+      it.each<[string, Partial<StartCommand>, Partial<StartCommand>]>([
+        ['positions of its fields', { options: { seed: 1, topP: 2 } }, { options: { topP: 2, seed: 1 } }],
+        ['fields without a value', { model: undefined }, { options: undefined }],
+        ['another priority', { priority: 'low' }, { priority: 'high' }],
+        ['another way to leave', { onDisconnect: 'continue' }, { onDisconnect: 'cancel' }],
+        ['another trace', { traceparent: '00-1' }, { traceparent: '00-2' }],
+        ['other notes', { metadata: { a: 1 } }, { metadata: { a: 2 } }],
+      ])('with %s is the same request', async (_, first, second) => {
+        const { streams } = streamsOver([new ScriptedAgent('a')]);
+        const command = ask();
+        const reply = streams.start({ ...command, ...first });
+        expect(streams.start({ ...command, ...second })).toBe(reply);
+        await read(reply);
+      });
+
+      it.each<[string, Partial<StartCommand>]>([
+        ['other content', { content: 'hello' }],
+        ['messages', { messages: [{ role: 'user', content: 'Hi' }] }],
+        ['another model', { model: 'm' }],
+        ['another agent', { agent: 'a' }],
+        ['other options', { options: { temperature: 1 } }],
+        ['tools', { options: { tools: [{ name: 't' }] } as never }],
+        ['another conversation', { conversationId: 'c' }],
+        ['no memory', { stateless: true }],
+        ['another endpoint', { endpoint: 'POST /elsewhere' }],
+      ])('with %s is refused, while it runs and after its end; the old answer stays', async (_, more) => {
+        const agent = new ScriptedAgent('a', [text('PIN 1234'), 'wait', done]);
+        const { streams } = streamsOver([agent]);
+        const command = ask();
+        const reply = streams.start(command);
+        const refused = () =>
+          expect(() => streams.start({ ...command, ...more })).toThrow(
+            expect.objectContaining({ code: 'IDEMPOTENCY_MISMATCH' }),
+          );
+        refused();
+        await untilFrame(reply, 'streaming_token');
+        refused();
+        agent.release();
+        await read(reply);
+        refused();
+        expect(streams.start(command)).toBe(reply);
+        expect(streams.figures).toMatchObject({ running: 0, kept: 1 });
+      });
+
+      it.each<[string, readonly Step[], StreamLimits, CancelReason | undefined, boolean]>([
+        ['failed', [new Error('no')], {}, undefined, true],
+        ['failed after its first token', [text('a'), new Error('no')], {}, undefined, true],
+        ['was too long', [text('abc'), 'wait'], { replyLimitChars: 2 }, undefined, true],
+        ['took too long', ['wait'], { replyTimeoutMs: 5 }, undefined, true],
+        ['was abandoned', ['wait'], { disconnectGraceMs: 5 }, undefined, true],
+        ['was left', ['wait'], {}, 'disconnected', true],
+        ['was cancelled by its client', ['wait'], {}, 'client', false],
+        ['ended well', [text('a'), done], {}, undefined, false],
+      ])('of a reply that %s', async (_, script, limits, cancel, startsAnew) => {
+        const { streams } = streamsOver([new ScriptedAgent('a', script)], limits);
+        const command = { ...ask(), conversationId: 'c' };
+        const reply = streams.start(command);
+        if (cancel) void reply.cancel(cancel);
+        await ended(reply);
+        const again = streams.start(command);
+        expect(again !== reply).toBe(startsAnew);
+        expect(streams.find(reply.streamId)).toBe(reply);
+        // What is forgotten later must not take the key of its successor along.
+        expect(streams.start(command)).toBe(again);
+        await streams.close();
+      });
+
+      it('stays with the newer reply when the older one is forgotten', async () => {
+        const agent = new ScriptedAgent('a', [new Error('no')]);
+        const { streams } = streamsOver([agent], { maxKept: 1 });
+        const command = ask();
+        await ended(streams.start(command));
+        agent.script = ['wait', done];
+        const again = streams.start(command);
+        await read(streams.start({ userId: 'bob', content: 'x', agent: 'nobody' }));
+        expect(streams.start(command)).toBe(again);
+        await streams.close();
       });
 
       it('of another user is another request; without one each is', async () => {

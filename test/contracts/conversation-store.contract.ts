@@ -31,6 +31,30 @@ export function conversationStoreContract(
       expect(await store.read(key('c'))).toEqual([...turn('one'), ...turn('two 🐝')]);
     });
 
+    it.each<[what: string, words: readonly string[], back: string, left: readonly string[]]>([
+      ['the newest turn', ['one', 'two'], 'two', ['one']],
+      ['the only one, and the conversation with it', ['one'], 'one', []],
+      ['one that is not the newest any more', ['one', 'two', 'three'], 'two', ['one', 'three']],
+      ['the later one of two that are alike', ['one', 'two', 'one'], 'one', ['one', 'two']],
+      ['nothing where the turn is gone', ['one'], 'two', ['one']],
+    ])('takes back %s', async (_, words, back, left) => {
+      const store = await create({ ...limits, maxMessages: 6 });
+      const turns = new Map<string, readonly ChatMessage[]>([[back, turn(back)]]);
+      for (const word of words) {
+        turns.set(word, turn(word));
+        await store.append(key('c'), turns.get(word) ?? []);
+      }
+      await store.retract?.(key('c'), turns.get(back) ?? []);
+      expect(await store.read(key('c'))).toEqual(left.flatMap(turn));
+      expect(await store.list('ann', { limit: 9 })).toHaveLength(left.length > 0 ? 1 : 0);
+      // The books are right: as much fits in as did before.
+      for (const word of ['a', 'b', 'c']) await store.append(key('c'), turn(word));
+      expect(await store.read(key('c'))).toEqual(['a', 'b', 'c'].flatMap(turn));
+      expect(await store.delete(key('c'))).toBe(true);
+      await store.retract?.(key('c'), turn('c'));
+      expect(await store.read(key('c'))).toEqual([]);
+    });
+
     it('hands out lists that later turns do not change', async () => {
       const store = await create(limits);
       await store.append(key('c'), turn('one'));

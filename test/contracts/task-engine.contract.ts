@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
   type EventName,
+  type SubmitOptions,
   type TaskDefinition,
   type TaskPriority,
   type TaskRun,
@@ -662,16 +663,95 @@ export function taskEngineContract(name: string, limits: Limits): void {
         const { started, releaseAll } = gate('gate');
         const key = { owner: 'ann', idempotencyKey: 'k' };
         const run = engine.submit('gate', 1, key);
-        expect(engine.submit('gate', 2, key)).toBe(run);
+        expect(engine.submit('gate', 1, key)).toBe(run);
         expect(engine.submit('gate', 3, { ...key, owner: 'bob' })).not.toBe(run);
         releaseAll();
         await run.result;
-        expect(engine.submit('gate', 4, key)).toBe(run);
+        expect(engine.submit('gate', 1, key)).toBe(run);
         while (engine.find(run.id)) await new Promise((resolve) => setTimeout(resolve, 2));
         expect(engine.submit('gate', 5, key)).not.toBe(run);
         releaseAll();
         expect(started).toEqual([1, 3, 5]);
         expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it.each<[string, unknown, SubmitOptions]>([
+        ['fields in another order', { b: 2, a: { d: 4, c: 3 } }, {}],
+        ['another priority', { a: { c: 3, d: 4 }, b: 2 }, { priority: 'high' }],
+        ['another time limit', { a: { c: 3, d: 4 }, b: 2 }, { timeoutMs: 1000 }],
+        ['another start', { a: { c: 3, d: 4 }, b: 2 }, { delayMs: 1000 }],
+      ])('with %s gives the same run', async (_, input, options) => {
+        const { engine, gate } = start();
+        gate('gate');
+        const key = { owner: 'ann', idempotencyKey: 'k' };
+        const run = engine.submit('gate', { a: { c: 3, d: 4 }, b: 2 }, key);
+        expect(engine.submit('gate', input, { ...options, ...key })).toBe(run);
+        await engine.close();
+      });
+
+      it.each<[string, string, unknown]>([
+        ['another input', 'gate', { pin: 4321 }],
+        ['none', 'gate', undefined],
+        ['another type', 'gate', '{"pin":1234}'],
+        ['another task', 'other', { pin: 1234 }],
+        ['a task that nobody knows', 'nobody', { pin: 1234 }],
+      ])('with %s is refused, while it runs and after its end', async (_, task, input) => {
+        const { engine, gate, register, balanced } = start();
+        const { release } = gate('gate');
+        register({ name: 'other' });
+        const key = { owner: 'ann', idempotencyKey: 'k' };
+        const run = engine.submit('gate', { pin: 1234 }, key);
+        const refused = () =>
+          expect(() => engine.submit(task, input, key)).toThrow(
+            expect.objectContaining({ code: 'IDEMPOTENCY_MISMATCH' }),
+          );
+        refused();
+        release();
+        await run.result;
+        refused();
+        expect(engine.submit('gate', { pin: 1234 }, key)).toBe(run);
+        expect(engine.figures.rejected).toBe(2);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('without an owner says nothing: strangers share no runs', async () => {
+        const { engine, gate } = start();
+        gate('gate');
+        const submit = (input: unknown) => engine.submit('gate', input, { idempotencyKey: 'k' });
+        expect(new Set([submit(1), submit(1), submit(2)]).size).toBe(3);
+        await engine.close();
+      });
+
+      it.each([
+        ['threw', 'fails', 'throw', {}],
+        ['took its thread down', 'kills', 'exit', {}],
+        ['failed for good', 'fails', 'throw', { retries: { max: 1, baseMs: 1 } }],
+      ])('of a run that %s gives another one, and stays with that', async (_, task, how, more) => {
+        const { engine, module } = start({ maxKept: 1 });
+        module(task, more);
+        module('echo');
+        const key = { owner: 'ann', idempotencyKey: 'k' };
+        const run = engine.submit(task, { how }, key);
+        expect(engine.submit(task, { how }, key)).toBe(run);
+        await settled([run]);
+        expect(engine.find(run.id)).toBe(run);
+        const again = engine.submit('echo', 1, key);
+        expect(again).not.toBe(run);
+        expect(await again.result).toBe(1);
+        expect(engine.find(run.id)).toBeUndefined();
+        expect(engine.submit('echo', 1, key)).toBe(again);
+        await engine.close();
+      });
+
+      it('of a run that was cancelled gives that run', async () => {
+        const { engine, gate } = start();
+        gate('gate');
+        const key = { owner: 'ann', idempotencyKey: 'k' };
+        const run = engine.submit('gate', 1, key);
+        await run.cancel();
+        expect(engine.submit('gate', 1, key)).toBe(run);
         await engine.close();
       });
     });

@@ -360,7 +360,7 @@ export function transportContract(name: string, plugin: Plugin): void {
     it('refuses a declared body over the limit before it comes, and closes', async () => {
       const { port } = await echo({ bodyLimitBytes: 100 });
       const client = await RawClient.connect(port);
-      await client.send('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n');
+      await client.send('POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n');
       const text = (await client.waitForEnd()).toString();
       expect(text).toMatch(/^HTTP\/1\.1 413 /);
       expect(text).toContain('"TOO_LARGE"');
@@ -370,7 +370,7 @@ export function transportContract(name: string, plugin: Plugin): void {
     it('refuses a chunked body once it is over the limit, and closes', async () => {
       const { port } = await echo({ bodyLimitBytes: 100 });
       const client = await RawClient.connect(port);
-      await client.send('POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+      await client.send('POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n');
       await client.send(`32\r\n${'x'.repeat(50)}\r\n`);
       await client.send(`33\r\n${'x'.repeat(51)}\r\n`);
       const text = (await client.waitForEnd()).toString();
@@ -382,7 +382,7 @@ export function transportContract(name: string, plugin: Plugin): void {
       const { port } = await echo();
       const client = await RawClient.connect(port);
       await client.send(
-        'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n{}{}',
+        'POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n{}{}',
       );
       expect((await client.waitForText('\r\n\r\n')).startsWith('HTTP/1.1 400')).toBe(true);
       await client.close();
@@ -414,6 +414,45 @@ export function transportContract(name: string, plugin: Plugin): void {
   });
 
   describe(`${name}: failures`, () => {
+    describe('a frame over the limit, where the handler takes those,', () => {
+      const limits = { frameLimitBytes: 1000 };
+      const open = async () => {
+        const { port, websocket } = await run(limits);
+        websocket({
+          path: '/ws',
+          open: (socket) => ({
+            message: (got) => void socket.send(`got ${got.length}`),
+            tooLarge: (got, limitBytes) => void socket.send(`${got.length} > ${limitBytes}`),
+          }),
+        });
+        return Client.open(port, '/ws');
+      };
+
+      it.each([
+        ['at the limit', 'x'.repeat(1000), 'got 1000'],
+        ['one byte over it', 'x'.repeat(1001), '1001 > 1000'],
+        ['over it in bytes only', 'ü'.repeat(501), '501 > 1000'],
+        ['at the hard limit', 'x'.repeat(4000), '4000 > 1000'],
+      ])('%s is one frame, and the connection goes on', async (_, frame, answer) => {
+        const client = await open();
+        client.send(frame);
+        client.send('next');
+        expect(await client.take(2)).toEqual([answer, 'got 4']);
+        client.ws.terminate();
+      });
+
+      it.each([
+        ['a byte over the hard limit', 'x'.repeat(4001), [1009]],
+        ['over it in bytes only', 'ü'.repeat(2001), [1009]],
+        ['far beyond it', 'x'.repeat(100_000), [1009, 1006]],
+      ])('%s ends the connection', async (_, frame, codes) => {
+        const client = await open();
+        client.send(frame);
+        expect(codes).toContain((await client.closed).code);
+        expect(client.messages).toEqual([]);
+      });
+    });
+
     it.each([
       [
         'throws',
@@ -544,7 +583,7 @@ export function transportContract(name: string, plugin: Plugin): void {
         },
       });
       const client = await RawClient.connect(port);
-      await client.send('POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"a"');
+      await client.send('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"a"');
       await begun.promise;
       await client.reset();
       expect(await failed.promise).toBeInstanceOf(Error);
@@ -897,7 +936,10 @@ export function transportContract(name: string, plugin: Plugin): void {
     it.each(cases)(
       '%s with %j: allowed %s, readable %s',
       async (origin, allowedOrigins, allowed, readable) => {
-        const { port, route, websocket } = await run({ allowedOrigins: [...allowedOrigins] });
+        const { port, route, websocket } = await run({
+          allowedHosts: ['waggle.test'],
+          allowedOrigins: [...allowedOrigins],
+        });
         for (const method of ['GET', 'POST'] as const)
           route({ method, path: '/x', handler: (_, reply) => reply.json(200, 1) });
         websocket({ path: '/ws', open: () => ({ message: () => {} }) });
@@ -1424,6 +1466,62 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(log).toContainEqual(expect.objectContaining({ why: 'backlog' }));
       client.ws.resume();
       expect([4429, 1006]).toContain((await client.closed).code);
+    });
+
+    const limits = { backlogLimitBytes: 200_000, highWaterMarkBytes: 50_000 };
+    // More than the operating system takes of one connection.
+    const huge = 'y'.repeat(30_000_000);
+    it.each<[string, (socket: Socket) => boolean, number]>([
+      ['one frame', (socket) => socket.send(huge), 1],
+      ['a list of one', (socket) => socket.send([huge]), 1],
+      ['small frames before it', (socket) => socket.send([text, text, huge]), 3],
+      ['small frames behind it', (socket) => socket.send([huge, text, text]), 3],
+      ['characters of three bytes', (socket) => socket.send('€'.repeat(10_000_000)), 1],
+      ['small frames later', (socket) => [socket.send(huge), socket.send(text), socket.send([text])][0]!, 3],
+    ])('are not closed for what is over the limit alone: %s', async (_, send, count) => {
+      const { client, socket, log } = await paused(limits);
+      expect(send(socket)).toBe(false);
+      expect(socket.closed).toBe(false);
+      expect(socket.bufferedBytes).toBeGreaterThan(200_000);
+      const drained = socket.drained();
+      client.ws.resume();
+      expect(await drained).toBe(true);
+      expect((await client.take(count)).map(({ length }) => length).sort()[0]).toBe(
+        count === 1 ? client.messages[0]?.length : text.length,
+      );
+      expect(socket.send('last')).toBe(true);
+      expect((await client.take(count + 1)).at(-1)).toBe('last');
+      expect(log).not.toContainEqual(expect.objectContaining({ why: 'backlog' }));
+      client.ws.terminate();
+    });
+
+    it.each<[string, (socket: Socket) => void]>([
+      ['two of them', (socket) => [huge, huge].forEach((each) => void socket.send(each))],
+      ['two of them together', (socket) => socket.send([huge, huge])],
+      [
+        'one behind a backlog',
+        (socket) => {
+          while (socket.bufferedBytes <= 100_000) socket.send(text);
+          socket.send(huge);
+        },
+      ],
+      ['more than the limit behind one', (socket) => socket.send([huge, ...Array(21).fill(text)])],
+    ])('are closed with 4429 all the same: %s', async (_, send) => {
+      const { client, socket, closed, log } = await paused(limits);
+      // What the operating system takes of them waits nowhere in the server.
+      await fill(socket);
+      send(socket);
+      expect(await closed.promise).toBe(4429);
+      expect(log).toContainEqual(expect.objectContaining({ why: 'backlog' }));
+      client.ws.terminate();
+    });
+
+    it('are closed with 4429 when they stall within one large frame', async () => {
+      const { client, socket, closed, log } = await paused({ ...limits, stallTimeoutMs: 200 });
+      socket.send(huge);
+      expect(await closed.promise).toBe(4429);
+      expect(log).toContainEqual(expect.objectContaining({ why: 'stall' }));
+      client.ws.terminate();
     });
 
     it('are not closed while they read slowly', async () => {

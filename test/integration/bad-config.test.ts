@@ -15,7 +15,46 @@ describe.each(['start', 'check'])('waggle %s with a bad configuration ends with 
   it.each<[string, CommandOptions, RegExp]>([
     ['where YAML is broken', { config: 'plugins: [1,\n  x: }' }, /^test\.yaml:\d+:\d+: /],
     ['which file is missing', { args: ['--config', 'nowhere.yaml'] }, /nowhere\.yaml: no such file$/],
-    ['which profile is missing', { args: ['--profile', 'nowhere'] }, /nowhere\.yaml: no such file$/],
+    ...['prod', 'nowhere', '../config/production', 'default', 'production.yaml'].map(
+      (profile): [string, CommandOptions, RegExp] => [
+        `which profiles there are, and not "${profile}"`,
+        { args: ['--profile', profile] },
+        /^--profile: no profile is called "[^"]+" \(there are: development, production\); --config takes a file$/,
+      ],
+    ),
+    [
+      'which profiles there are here, too',
+      { args: ['--profile', 'prod'], files: { 'config/mine.yaml': '' } },
+      /\(there are: development, mine, production\)/,
+    ],
+    [
+      'that the profile is that of the environment',
+      { env: { WAGGLE_PROFILE: 'prod' } },
+      /^WAGGLE_PROFILE: no profile is called "prod" \(there are: development, production\)/,
+    ],
+    [
+      'which variable is wrong',
+      { env: { PORT: '80a' } },
+      /^PORT: default\.yaml: transport-uws\.port: expected/,
+    ],
+    [
+      'which level is none',
+      { env: { LOG_LEVEL: 'loud' } },
+      /^LOG_LEVEL: default\.yaml: server\.logLevel: expected/,
+    ],
+    [
+      'which URL is none',
+      { env: { OLLAMA_HOST: 'ftp://x' } },
+      /^OLLAMA_HOST: default\.yaml: agent-ollama\.baseUrl: expected an http or https URL/,
+    ],
+    [
+      'which origin of the environment never matches',
+      {
+        config: { plugins: { 'transport-uws': { config: { allowedOrigins: ['${ORIGIN}'] } } } },
+        env: { ORIGIN: 'chat.example.com' },
+      },
+      /^ORIGIN: test\.yaml: transport-uws\.allowedOrigins\.0: never matches/,
+    ],
     [
       'which key is unknown, and which one was meant',
       { config: { plugins: { 'transport-uws': { config: { prot: 1 } } } } },
@@ -34,7 +73,7 @@ describe.each(['start', 'check'])('waggle %s with a bad configuration ends with 
     [
       'which variable is missing',
       { config: { plugins: { 'agent-ollama': { config: { model: '${MODEL_OF_MINE}' } } } } },
-      /^test\.yaml: agent-ollama\.model: the environment variable MODEL_OF_MINE is not set$/,
+      /^MODEL_OF_MINE: test\.yaml: agent-ollama\.model: the environment variable MODEL_OF_MINE is not set$/,
     ],
     [
       'which plugin is unknown',

@@ -73,6 +73,22 @@ describe('waggle chat, in a pipe,', () => {
     expect(chat.stderr).toBe('');
   });
 
+  it.each([
+    ['without a scheme', (port: number) => `127.0.0.1:${port}`],
+    ['by name', (port: number) => `localhost:${port}`],
+    ['by its port', (port: number) => `:${port}`],
+    ['by nothing but its port', (port: number) => String(port)],
+    ['over http', (port: number) => `http://127.0.0.1:${port}`],
+    ['over HTTP', (port: number) => `HTTP://127.0.0.1:${port}/`],
+    ['of the page', (port: number) => `http://127.0.0.1:${port}/ui`],
+    ['whole, without a scheme', (port: number) => `127.0.0.1:${port}/ws/me`],
+  ])('finds a server by its address %s', async (_, addressOf) => {
+    const chat = new ChatProcess(addressOf(server.port));
+    expect(await chat.end('Hallo\n')).toBe(0);
+    expect(chat.stdout).toMatch(/^\S+ .+\n$/);
+    expect(chat.stderr).toBe('');
+  });
+
   it('stays in one conversation', async () => {
     const chat = new ChatProcess(url, '--user', 'kim', '--agent', 'eliza');
     expect(await chat.end('Hello\nHello\n')).toBe(0);
@@ -90,12 +106,15 @@ describe('waggle chat, in a pipe,', () => {
 });
 
 describe('waggle chat without a server', () => {
-  it.each([['ws://127.0.0.1:9'], ['nonsense']])('ends with 1 and one line: %s', async (url) => {
-    const chat = new ChatProcess(url);
-    expect(await chat.exited).toBe(1);
-    expect(chat.stdout).toBe('');
-    expect(chat.stderr).toMatch(new RegExp(`^waggle: ${url}: .+\n$`));
-  });
+  it.each([['ws://127.0.0.1:9'], ['nonsense'], ['127.0.0.1:9'], ['ftp://127.0.0.1:9'], ['mailto:me@here']])(
+    'ends with 1 and one line: %s',
+    async (url) => {
+      const chat = new ChatProcess(url);
+      expect(await chat.exited).toBe(1);
+      expect(chat.stdout).toBe('');
+      expect(chat.stderr).toMatch(new RegExp(`^waggle: ${url}: .+\n$`));
+    },
+  );
 });
 
 describe('waggle chat, interrupted,', () => {

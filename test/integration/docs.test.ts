@@ -264,6 +264,12 @@ async function upgraded(): Promise<string> {
   return document.judge('GET', '/ws/docs', { status: 101, headers: {}, text: '' });
 }
 
+/** Two requests with one key. */
+async function again(requestOf: (content: string) => Call): Promise<string> {
+  await ask(usual, requestOf('Hallo'));
+  return ask(usual, requestOf('Hello'));
+}
+
 const tooLargeFor = (method: string, template: string): readonly [string, () => Promise<string>] => [
   `${method} ${template} 413`,
   () => ask(usual, { method, path: template.replace(/\{\w+\}/g, 'x'), ...tooLarge }),
@@ -273,6 +279,10 @@ const badChat = (path: string): readonly (readonly [string, () => Promise<string
   [`POST ${path} 400`, () => ask(usual, post(path, { content: 5 }))],
   [`POST ${path} 403`, () => ask(usual, post(path, question(), evil))],
   [`POST ${path} 404`, () => ask(usual, post(path, question({ agent: 'nobody' })))],
+  [
+    `POST ${path} 409`,
+    () => again((content) => post(path, question({ content, agent: 'eliza', request_id: `409${path}` }))),
+  ],
   [`POST ${path} 415`, () => ask(usual, post(path, '<x/>', { 'content-type': 'application/xml' }))],
   [`POST ${path} 503`, () => whileFull(path)],
 ];
@@ -328,6 +338,13 @@ const badCompletion = (
     of(403, () => ask(usual, post(path, body('eliza'), evil))),
     of(404, () => ask(usual, post(path, body('nobody')))),
     of(404, () => ask(usual, post(path, body('ollama/nosuch', { stream: true })))),
+    of(409, () =>
+      again((content) => {
+        const { messages } = asked as { readonly messages?: unknown };
+        const other = messages ? { messages: [{ role: 'user', content }] } : { prompt: content };
+        return post(path, body('eliza', { ...other, user: 'u' }), { 'idempotency-key': `409${path}` });
+      }),
+    ),
     tooLargeFor('POST', path),
     of(415, () => ask(usual, post(path, '<x/>', { 'content-type': 'application/xml' }))),
     of(500, () => ask(usual, post(path, body('ollama/error-first')))),

@@ -9,7 +9,7 @@ function cells(stdout: string): Readonly<Record<string, readonly string[]>> {
 }
 
 const broken = {
-  'extensions/loud.mjs': `throw new Error('not today');`,
+  'extensions/loud.mjs': `throw new Error('not today'); // instead of its apiVersion`,
   'extensions/quiet.mjs': `export default { name: 'q', version: '9.9.9', apiVersion: 1, setup() { throw new Error('never'); } };`,
 };
 

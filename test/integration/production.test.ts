@@ -1,18 +1,50 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { startFakeOllama } from '../support/fake-ollama/index.js';
 import { tempFolder } from '../support/kernel.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { WsClient } from '../support/ws-client.js';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const args = ['--profile', 'production'];
 
 describe('the production profile', () => {
   it('is a good configuration', async () => {
     const run = await runWaggle('check', { args });
     expect(run.stderr + (await run.exited)).toBe('0');
-    expect(run.stdout).toMatch(/store-sqlite {2}provides conversations/);
-    expect(run.stdout).not.toMatch(/store-memory|agent-eliza|endpoint-docs/);
+    expect(run.stdout).toMatch(/store-memory {2}\(store-sqlite\) {2}provides conversations/);
+    expect(run.stdout).not.toMatch(/agent-eliza|endpoint-docs/);
+  });
+
+  it.each(['default', 'development', 'production'])(
+    'in the profile %s a store of others takes the one place',
+    async (profile) => {
+      const store = `import { z } from '${root}node_modules/zod/index.js';
+const conversations = Symbol.for('waggle:conversations');
+export default { name: 'mine', apiVersion: 1, config: z.strictObject({}).optional(), provides: [conversations],
+  setup: (ctx) => void ctx.provide(conversations, {}) };`;
+      const run = await runWaggle('check', {
+        args: profile === 'default' ? [] : ['--profile', profile],
+        files: { 'mine.mjs': store },
+        config: { plugins: { 'store-memory': { use: './mine.mjs' } } },
+      });
+      expect(run.stderr + (await run.exited)).toBe('0');
+      expect(run.stdout).toMatch(/store-memory {2}\(mine\) {2}provides conversations/);
+      expect(run.stdout).not.toContain('store-sqlite');
+    },
+  );
+
+  it.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['0.0.0.0', 'localhost'],
+    ['::', 'localhost'],
+    ['::1', '[::1]'],
+  ])('says where the page is, on %s', async (host, shown) => {
+    const server = await startServer({ args, env: { HOST: host } });
+    const { url } = await server.untilLog(({ msg }) => msg === 'the chat page');
+    expect(url).toBe(`http://${shown}:${server.port}/ui`);
+    expect(await server.stop()).toBe(0);
   });
 
   it('listens on this machine only, unless it is told otherwise', async () => {

@@ -56,6 +56,25 @@ describe('a plugin that', () => {
   });
 
   it.each([
+    ['at once', 'ctx.bus.emit(name, event);'],
+    ['by promises', 'void Promise.resolve().then(() => ctx.bus.emit(name, event));'],
+    ['in turns of its own', 'setImmediate(() => ctx.bus.emit(name, event));'],
+  ])('emits its own event from two listeners harms nobody, and SIGTERM works: %s', async (how, act) => {
+    const server = await startServer(
+      saboteur(`setup(ctx) {
+        const [name, event] = ['saboteur:did', {}];
+        for (const _ of [1, 2]) ctx.bus.on(name, () => { ${act} });
+        ctx.onReady(() => ctx.bus.emit(name, event));
+      }`),
+    );
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    expect(await server.stop()).toBe(0);
+    const loops = server.logs.filter(({ event }) => event === 'saboteur:did');
+    if (how !== 'in turns of its own') expect(loops).toHaveLength(1);
+    for (const { err } of loops) expect(err).toMatchObject({ code: 'KERNEL_EVENT_LOOP', plugin: 'saboteur' });
+  });
+
+  it.each([
     ['throws in setup', `setup() { throw new Error('boom'); }`],
     ['hangs in setup', 'setup: () => new Promise(() => {})'],
     ['throws at import', `setup() {}, ...(() => { throw new Error('boom'); })()`],

@@ -2,11 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { Bus, type BusBatch } from '../../kernel/bus.js';
+import { WaggleError } from '../../kernel/errors.js';
 import { deferred } from '../support/kernel.js';
 
 declare module '../../kernel/bus.js' {
   interface KernelEvents {
     'test:happened': { readonly n: number };
+    'test:other': { readonly n: number };
+    'test:third': { readonly n: number };
   }
 }
 
@@ -259,5 +262,180 @@ describe('watch', () => {
     void off();
     one.emit('test:happened', event);
     expect(pending()).toBe(before);
+  });
+});
+
+describe('an event that leads to itself', () => {
+  type Name = 'test:happened' | 'test:other' | 'test:third';
+  const next = {
+    'test:happened': 'test:other',
+    'test:other': 'test:third',
+    'test:third': 'test:happened',
+  } as const;
+  /** So many listeners for each of these events; each does that. */
+  const listen = (
+    one: Bus,
+    names: readonly Name[],
+    count: number,
+    act: (name: Name) => void | Promise<void>,
+  ) => {
+    for (const name of names) for (let n = 0; n < count; n++) one.on(name, () => act(name));
+  };
+  const all: readonly Name[] = ['test:happened', 'test:other', 'test:third'];
+  const self: readonly Name[] = ['test:happened'];
+
+  it.each<[how: string, events: number, set: (one: Bus) => void]>([
+    ['one listener', 1, (one) => listen(one, self, 1, (name) => one.emit(name, event))],
+    ['two listeners', 1, (one) => listen(one, self, 2, (name) => one.emit(name, event))],
+    ['ten listeners', 1, (one) => listen(one, self, 10, (name) => one.emit(name, event))],
+    [
+      'a listener that does so twice',
+      1,
+      (one) =>
+        listen(one, self, 1, (name) => {
+          one.emit(name, event);
+          one.emit(name, event);
+        }),
+    ],
+    [
+      'a listener that fails after it',
+      1,
+      (one) =>
+        listen(one, self, 2, async (name) => {
+          one.emit(name, event);
+          await nextTurn();
+        }),
+    ],
+    ['a chain of three events', 3, (one) => listen(one, all, 2, (name) => one.emit(next[name], event))],
+    [
+      'a series that nobody waits for',
+      1,
+      (one) => listen(one, self, 2, (name) => void one.emitSeries(name, event).catch(() => {})),
+    ],
+  ])('within its emission is stopped, and told once: %s', async (_, events, set) => {
+    const { bus: one, failures } = bus();
+    set(one);
+    one.emit('test:happened', event);
+    await nextTurn();
+    const loops = failures.filter(([error]) => WaggleError.is(error, 'KERNEL_EVENT_LOOP'));
+    expect(loops).toHaveLength(1);
+    const [[loop]] = loops as [[WaggleError<'KERNEL_EVENT_LOOP'>, string]];
+    const { path } = loop.details;
+    expect(path).toHaveLength(events + 1);
+    expect(new Set(path).size).toBe(events);
+    expect(path[0]).toBe(path.at(-1));
+    // The next one is stopped as well, and others are delivered.
+    one.emit('test:happened', event);
+    await nextTurn();
+    expect(failures).toHaveLength(2 * loops.length);
+    const state = vi.fn();
+    one.on('kernel:state', state);
+    one.emit('kernel:state', { from: 'a', to: 'b' });
+    expect(state).toHaveBeenCalledTimes(1);
+  });
+
+  it('is stopped where the tree of its emissions is endless before it is deep', () => {
+    const { bus: one, failures } = bus();
+    let calls = 0;
+    // Each level has an event of its own: none leads to itself, and there would be 2^60 emissions.
+    for (let level = 0; level < 60; level++)
+      for (let n = 0; n < 2; n++)
+        one.on(`test:${level}` as 'test:other', () => {
+          calls++;
+          one.emit(`test:${level + 1}` as 'test:other', event);
+        });
+    one.emit('test:0' as 'test:other', event);
+    expect(failures).toHaveLength(1);
+    expect(calls).toBeLessThan(100_000);
+  });
+
+  it.each<[how: string, set: (one: Bus) => void]>([
+    [
+      'one that waits',
+      (one) =>
+        listen(one, self, 1, async (name) => {
+          await null;
+          one.emit(name, event);
+        }),
+    ],
+    [
+      'two that wait',
+      (one) =>
+        listen(one, self, 2, async (name) => {
+          await null;
+          one.emit(name, event);
+        }),
+    ],
+    ['a microtask', (one) => listen(one, self, 2, (name) => queueMicrotask(() => one.emit(name, event)))],
+    ['a tick', (one) => listen(one, self, 2, (name) => process.nextTick(() => one.emit(name, event)))],
+    [
+      'a chain that waits',
+      (one) =>
+        listen(one, all, 1, async (name) => {
+          await null;
+          one.emit(next[name], event);
+        }),
+    ],
+  ])('by promises is stopped before the turn of the event loop never ends: %s', async (_, set) => {
+    const { bus: one, failures } = bus();
+    set(one);
+    one.emit('test:happened', event);
+    await nextTurn();
+    expect(failures).toEqual([[expect.objectContaining({ code: 'KERNEL_EVENT_LOOP' }), expect.any(String)]]);
+    // In another turn everything is delivered again.
+    const calls = vi.fn();
+    const { bus: other } = bus();
+    other.on('test:other', calls);
+    await nextTurn();
+    other.emit('test:other', event);
+    expect(calls).toHaveBeenCalledTimes(1);
+  });
+
+  it.each<[how: string, wait: () => Promise<unknown> | undefined]>([
+    ['at once', () => undefined],
+    ['after a promise', () => Promise.resolve()],
+  ])('in a series reaches the caller: %s', async (_, wait) => {
+    const { bus: one, failures } = bus();
+    listen(one, self, 2, async (name) => {
+      const waiting = wait();
+      if (waiting) await waiting;
+      await one.emitSeries(name, event);
+    });
+    const error = await one.emitSeries('test:happened', event).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'KERNEL_EVENT_LOOP' });
+    expect(failures).toEqual([[error, 'test:happened']]);
+  });
+
+  it('by watchers holds up nobody', async () => {
+    const { bus: one, failures } = bus();
+    let watched = 0;
+    const undo = [1, 2].map(() =>
+      one.watch(({ events }) => {
+        watched += events.length;
+        one.emit('test:happened', event);
+      }),
+    );
+    one.emit('test:happened', event);
+    for (let turn = 0; turn < 20; turn++) await nextTurn();
+    expect(watched).toBeGreaterThan(10);
+    expect(watched).toBeLessThan(200);
+    for (const leave of undo) void leave();
+    expect(failures).toEqual([]);
+  });
+
+  it('is none where it ends by itself, however often it is emitted', async () => {
+    const { bus: one, failures } = bus();
+    let calls = 0;
+    one.on('test:happened', ({ n }) => {
+      calls++;
+      if (n > 0) one.emit('test:happened', { n: n - 1 });
+    });
+    one.emit('test:happened', { n: 50 });
+    for (let turn = 0; turn < 12; turn++) {
+      for (let n = 0; n < 10_000; n++) one.emit('test:happened', { n: 0 });
+      await nextTurn();
+    }
+    expect(calls).toBe(51 + 12 * 10_000);
+    expect(failures).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonDepthLimit, parseJson } from '../../kernel/json.js';
+import { jsonDepthLimit, outerText, parseJson } from '../../kernel/json.js';
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 
@@ -48,5 +48,41 @@ describe('parseJson', () => {
     const value = parseJson('{"__proto__":{"polluted":true}}') as object;
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
     expect({}).not.toHaveProperty('polluted');
+  });
+});
+
+describe('the text at a key of the outermost map', () => {
+  const json = fc.jsonValue({ maxDepth: 4 }).map((value) => JSON.stringify(value));
+  const key = fc.constantFrom('requestId', 'a', '');
+  const entry = fc.tuple(
+    fc.oneof(key, fc.string()),
+    fc.oneof(
+      json,
+      key.map((text) => JSON.stringify(text)),
+    ),
+  );
+
+  it('is the one that JSON.parse gives', () => {
+    fc.assert(
+      fc.property(fc.array(entry), fc.constantFrom('', ' ', '\n\t'), (entries, blank) => {
+        const fields = entries.map(([name, value]) => `${JSON.stringify(name)}${blank}:${blank}${value}`);
+        const text = `{${fields.join(`${blank},`)}${blank}}`;
+        const given: unknown = JSON.parse(text).requestId;
+        const found = outerText(text, 'requestId', 100);
+        // Of several with one name the last text counts here.
+        if (entries.filter(([name]) => name === 'requestId').length < 2)
+          expect(found).toBe(typeof given === 'string' && given.length <= 100 ? given : undefined);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is looked for in whatever there is, once over', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...'{}[]":,\\a ') }),
+        (text) => void outerText(text, 'a', 5),
+      ),
+    );
   });
 });

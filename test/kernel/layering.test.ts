@@ -81,6 +81,13 @@ describe('the layers', () => {
       expect([path, ...imports.filter((each) => network.test(each))]).toEqual([path]);
   });
 
+  it.each([...kernel, ...plugins].map(({ path, imports }) => [path, imports] as const))(
+    '%s takes zod from #zod, which opens its files one at a time',
+    (path, imports) => {
+      if (path !== 'kernel/zod.ts') expect(imports).not.toContain('zod');
+    },
+  );
+
   it.each(plugins.map(({ path, imports }) => [path, imports] as const))(
     'of the plugins: %s imports #kernel, npm packages, Node and its own folder',
     (path, imports) => {

@@ -42,6 +42,49 @@ describe('the log', () => {
   });
 });
 
+describe('a record of the log', () => {
+  const code = (character: string) =>
+    `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  const controls = Array.from({ length: 33 }, (_, index) => String.fromCharCode(0x7f + index));
+  // Where some reader or other ends a line, or lets a terminal act.
+  const marks = [
+    '\n',
+    '\r',
+    '\v',
+    '\f',
+    '\x1b',
+    '\x1c',
+    '\x1d',
+    '\x1e',
+    '\0',
+    '\u2028',
+    '\u2029',
+    ...controls,
+  ];
+  const turning = ['\u061c', '\u200e', '\u200f', '\u202a', '\u202e', '\u2066', '\u2069'];
+
+  it.each([...marks, ...turning].map((mark) => [code(mark), mark]))(
+    'with %s is one line, and says the same',
+    (_, mark) => {
+      const text = `a${mark}b`;
+      const written: string[] = [];
+      const logger = createLogger('info', { write: (line) => void written.push(line) });
+      const err = Object.assign(new Error(text), { [text]: text });
+      logger.child({ [text]: text }).info({ [text]: [text, { [text]: text }], err }, text);
+      const [line = '', ...more] = written;
+      expect(more).toEqual([]);
+      expect(line.endsWith('}\n')).toBe(true);
+      expect(line.slice(0, -1)).not.toContain(mark);
+      const said = JSON.parse(line);
+      expect(said).toMatchObject({
+        [text]: [text, { [text]: text }],
+        msg: text,
+        err: { message: text, [text]: text },
+      });
+    },
+  );
+});
+
 describe('a logger that blames', () => {
   const blamed = () => {
     const { logger, lines } = recordingLogger();

@@ -20,6 +20,14 @@ export interface CommandOptions {
   /** Files beside the config file, by name. */
   readonly files?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** A line of shell before it, such as `ulimit -n 96`. */
+  readonly shell?: string;
+}
+
+/** How a server is started. */
+export interface ServerOptions extends CommandOptions {
+  /** `uws` when absent; a config of text says so by itself. */
+  readonly transport?: 'uws' | 'node';
 }
 
 /** A `waggle` command that runs as a process of its own. */
@@ -82,21 +90,23 @@ export async function runWaggle(command: string, options: CommandOptions = {}): 
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
-  const args = [cli, command, ...(options.args ?? [])];
+  const args = ['-c', `${options.shell ?? ':'}; exec "$@"`, 'sh', process.execPath];
+  args.push(cli, command, ...(options.args ?? []));
   if (options.config !== undefined) {
     const file = join(folder, 'test.yaml');
     await writeFile(file, typeof options.config === 'string' ? options.config : stringify(options.config));
     args.push('--config', file);
   }
   const env = { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: '0', ...options.env };
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('/bin/sh', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   return new WaggleProcess(child, () => rm(folder, { recursive: true, force: true }));
 }
 
 /** A server that has started, on a free port, with nothing of this machine's environment. */
-export async function startServer(options: CommandOptions = {}) {
+export async function startServer({ transport, ...options }: ServerOptions = {}) {
   const server = await runWaggle('start', {
     ...options,
+    ...(transport === 'node' && { config: overNode(options.config) }),
     // Nothing listens there: no model, unless a test brings one.
     env: { OLLAMA_HOST: 'http://127.0.0.1:9', ...options.env },
   });
@@ -104,6 +114,15 @@ export async function startServer(options: CommandOptions = {}) {
   await server.untilLog((line) => line.msg === 'started');
   const host = `127.0.0.1:${port}`;
   return Object.assign(server, { port: port as number, url: `http://${host}`, ws: `ws://${host}/ws` });
+}
+
+/** The same config with `transport-node` in the place of the other one. */
+function overNode(config: CommandOptions['config']): object {
+  const { plugins = {}, ...rest } = (config ?? {}) as { readonly plugins?: Readonly<Record<string, object>> };
+  return {
+    ...rest,
+    plugins: { ...plugins, 'transport-uws': { ...plugins['transport-uws'], use: 'transport-node' } },
+  };
 }
 
 export type RunningServer = Awaited<ReturnType<typeof startServer>>;

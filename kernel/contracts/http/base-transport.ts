@@ -1,10 +1,13 @@
 import type { EventBus } from '../../bus.js';
+import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
 import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../transport.js';
+import { AllowedHosts } from './allowed-hosts.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
+import { checkFraming } from './framing.js';
 import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
 import type { Request } from './request.js';
@@ -15,6 +18,7 @@ import { SlowReaders } from './slow-readers.js';
 export abstract class BaseTransport implements Transport {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
+  readonly #hosts: AllowedHosts;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #formats = new Set<ErrorFormat>();
@@ -25,6 +29,7 @@ export abstract class BaseTransport implements Transport {
   constructor(config: TransportConfig, logger: Logger, bus: EventBus) {
     const { stallTimeoutMs } = config;
     this.config = config;
+    this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
     this.logger = logger;
     const slow = new SlowReaders(stallTimeoutMs);
     this.#connecting = { config, logger, bus, slow, connections: new Set() };
@@ -50,6 +55,8 @@ export abstract class BaseTransport implements Transport {
   }
 
   route(route: Route): Undo {
+    const [why] = wrongDurations({ timeoutMs: route.timeoutMs }, 1);
+    if (why) throw new WaggleError('ROUTE_INVALID', { path: route.path, why });
     return this.#routes.add(route.method, route.path, route);
   }
 
@@ -105,10 +112,18 @@ export abstract class BaseTransport implements Transport {
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
     const format = this.#formatFor(path);
     if (format) reply.format = format;
+    checkFraming(request);
+    const refusal = this.#hosts.refusal(request.header('host'));
+    if (refusal) {
+      reply.closeAfter();
+      throw refusal;
+    }
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
     const endpoints = this.#endpoints.match(path);
     const upgrades = method === 'GET' && request.header('upgrade')?.toLowerCase() === 'websocket';
+    // Its client may speak WebSocket already.
+    if (upgrades) reply.closeAfter();
     if (endpoints && upgrades) {
       if (verdict === 'refused') throw refused();
       this.#upgrade(request, reply, endpoints);
@@ -159,6 +174,8 @@ export abstract class BaseTransport implements Transport {
 
   #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
     const endpoint = values.get('GET') as WebSocketEndpoint;
+    if (request.hasBody)
+      throw new WaggleError('INVALID_REQUEST', { mistakes: ['an upgrade to WebSocket has no body'] });
     if (request.header('sec-websocket-version') !== '13') {
       reply.add({ upgrade: 'websocket', 'sec-websocket-version': '13' });
       throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
@@ -183,8 +200,6 @@ export abstract class BaseTransport implements Transport {
     const length = request.header('content-length');
     if (length === undefined) return;
     const { bodyLimitBytes } = this.config;
-    if (!/^\d+$/.test(length))
-      throw new WaggleError('INVALID_REQUEST', { mistakes: ['Content-Length: expected one number'] });
     if (Number(length) > bodyLimitBytes) throw new WaggleError('TOO_LARGE', { limitBytes: bodyLimitBytes });
   }
 

@@ -18,6 +18,11 @@ export class Body {
     this.#limitBytes = limitBytes;
   }
 
+  /** All of it has come. */
+  get isWhole(): boolean {
+    return this.#state === 'whole';
+  }
+
   /** Takes a copy: native layers reuse their memory. @throws TOO_LARGE above the limit; nothing is kept then */
   push(chunk: Uint8Array): void {
     if (this.#state !== 'arriving') return;

@@ -1,10 +1,9 @@
-import { z } from 'zod';
+import { z } from '#zod';
+import { milliseconds, seconds } from '../../milliseconds.js';
+import { nameOf } from './allowed-hosts.js';
+import { whyNoOrigin } from './allowed-origin.js';
 
 const bytes = z.int().min(1);
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
 
 /** The config of every transport, so that one can take another's place. */
 export const transportConfig = z.strictObject({
@@ -26,10 +25,33 @@ export const transportConfig = z.strictObject({
   /** How long a stop waits for closing handshakes and for answers under way. */
   closeTimeoutMs: milliseconds.default(1000),
   /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
-  idleTimeoutS: z.int().min(8).max(960).default(40),
+  idleTimeoutS: seconds.min(8).max(960).default(40),
+  /** Names by which this server may be called, besides `localhost`, its addresses and this machine's own name; `*` for any. */
+  allowedHosts: z
+    .array(
+      z.string().refine((name) => name === '*' || (nameOf(name) !== undefined && !name.includes(':')), {
+        error: 'expected a name without scheme and port, like "chat.example.com", or "*"',
+      }),
+    )
+    .default([]),
   /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
-  allowedOrigins: z.array(z.string().min(1)).default([]),
+  allowedOrigins: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .superRefine((origin, { addIssue }) => {
+          const message = whyNoOrigin(origin);
+          if (message) addIssue({ code: 'custom', message });
+        }),
+    )
+    .default([]),
 });
 
 /** The config of a transport with its defaults filled in. */
 export type TransportConfig = Readonly<z.output<typeof transportConfig>>;
+
+/** Up to here a frame that is too large is refused alone; a larger one ends its connection. */
+export function frameHardLimitBytes({ frameLimitBytes }: TransportConfig): number {
+  return 4 * frameLimitBytes;
+}

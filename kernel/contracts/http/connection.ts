@@ -3,7 +3,7 @@ import { capability } from '../../capability.js';
 import { toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../transport.js';
-import type { TransportConfig } from './config.js';
+import { frameHardLimitBytes, type TransportConfig } from './config.js';
 import type { SlowReaders } from './slow-readers.js';
 
 // uWebSockets collects what is sent in one buffer of 16 KB; beyond it every frame costs a system call of its own.
@@ -43,6 +43,8 @@ export abstract class Connection implements Socket {
   #handler: SocketHandler | undefined;
   #closeCode: number | undefined;
   #drained: Waiting | undefined;
+  /** What waits of a frame that is over the backlog limit by itself: it does not count against that. */
+  #largeBytes = 0;
 
   constructor({ host, endpoint, params, remoteAddress }: Opening) {
     this.params = params;
@@ -62,13 +64,12 @@ export abstract class Connection implements Socket {
     const { config, slow } = this.#host;
     const watched = slow.has(this);
     if (watched) slow.look(this);
-    const took = typeof frames === 'string' ? this.write(frames) : this.#writeAll(frames);
+    const took = typeof frames === 'string' ? this.#writeOne(frames) : this.#writeAll(frames);
     if (took && !watched) return true;
-    const { bufferedBytes } = this;
-    if (bufferedBytes > config.backlogLimitBytes) this.#tooSlow('backlog');
+    if (this.#isBehind) this.#tooSlow('backlog');
     if (this.closed) return false;
     slow.watch(this);
-    return bufferedBytes <= config.highWaterMarkBytes;
+    return this.bufferedBytes <= config.highWaterMarkBytes;
   }
 
   drained(): Promise<boolean> {
@@ -114,11 +115,18 @@ export abstract class Connection implements Socket {
 
   /** The native layer says: a frame has come. Its memory is ours only until this returns. */
   receive(data: Buffer, isBinary: boolean): void {
+    const { config } = this.#host;
+    const { byteLength } = data;
+    const isTooLarge = byteLength > config.frameLimitBytes;
     if (isBinary) this.close(1003, 'text frames only');
-    else if (data.byteLength > this.#host.config.frameLimitBytes) this.close(1009, 'frame too large');
+    else if (isTooLarge && (!this.#handler?.tooLarge || byteLength > frameHardLimitBytes(config)))
+      this.close(1009, 'frame too large');
     if (this.closed || !this.#handler) return;
     try {
-      const result = this.#handler.message(data.toString());
+      const text = data.toString();
+      const result = isTooLarge
+        ? this.#handler.tooLarge?.(text, config.frameLimitBytes)
+        : this.#handler.message(text);
       if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error));
     } catch (error) {
       this.#failed(error);
@@ -156,12 +164,42 @@ export abstract class Connection implements Socket {
   #writeAll(frames: readonly string[]): boolean {
     for (let from = 0; from < frames.length; ) {
       const to = batchEnd(frames, from);
+      const before = to === from + 1 && this.#isLong(frames[from] as string) ? this.bufferedBytes : undefined;
       this.writeBatch(frames, from, to);
+      if (before !== undefined) this.#allow(before);
       from = to;
       // Whoever is this far behind is closed; the rest would only take memory until then.
-      if (this.bufferedBytes > this.#host.config.backlogLimitBytes) return false;
+      if (this.#isBehind) return false;
     }
     return this.bufferedBytes === 0;
+  }
+
+  #writeOne(frame: string): boolean {
+    if (!this.#isLong(frame)) return this.write(frame);
+    const before = this.bufferedBytes;
+    const took = this.write(frame);
+    this.#allow(before);
+    return took;
+  }
+
+  /** Whether it may be over the backlog limit by itself: a character has up to three bytes. */
+  #isLong(frame: string): boolean {
+    return frame.length * 3 > this.#host.config.backlogLimitBytes;
+  }
+
+  /** A long frame was written. To a reader who was up to date it is no sign of a slow one. */
+  #allow(before: number): void {
+    const { highWaterMarkBytes, backlogLimitBytes } = this.#host.config;
+    const { bufferedBytes } = this;
+    if (before <= highWaterMarkBytes && bufferedBytes > backlogLimitBytes)
+      this.#largeBytes = bufferedBytes - before;
+  }
+
+  /** Whether more waits than the limit allows. */
+  get #isBehind(): boolean {
+    const { bufferedBytes } = this;
+    this.#largeBytes = Math.min(this.#largeBytes, bufferedBytes);
+    return bufferedBytes - this.#largeBytes > this.#host.config.backlogLimitBytes;
   }
 
   #failed(error: unknown): void {

@@ -1,3 +1,4 @@
+import { timerMs } from '../../duration.js';
 import type { LogEntry, ReadableListener, ReplyReader } from '../stream.js';
 import type { BodyParts } from '../transport.js';
 
@@ -85,6 +86,6 @@ export abstract class ReplyBody implements BodyParts, ReadableListener {
       if (this.#isBeatDue) this.#listener?.readable();
       // Whoever took it may have closed the body.
       if (this.#timer) this.#beatIn(this.#isBeatDue ? this.#silenceMs : leftMs);
-    }, ms);
+    }, timerMs(ms));
   }
 }

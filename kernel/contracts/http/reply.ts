@@ -31,6 +31,8 @@ type State = 'waiting' | 'claimed' | 'begun' | 'done';
 // The transport frames the body itself.
 const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'x-request-id']);
 
+const asksToClose = /(^|,)\s*close\s*(,|$)/i;
+
 /**
  * The one answer to a request. A native layer supplies how bytes go out; it is never called before the headers of a
  * request have arrived, nor after the end or once the client has gone.
@@ -42,6 +44,7 @@ export abstract class BaseReply implements HttpReply {
   readonly #host: ReplyHost;
   #state: State = 'waiting';
   #extra: Headers = {};
+  #closesAfter = false;
   #deadline: NodeJS.Timeout | undefined;
   /** Sends a body that comes in parts. */
   #pump: BodyPump | undefined;
@@ -64,7 +67,7 @@ export abstract class BaseReply implements HttpReply {
   }
 
   send(status: number, body: string | Uint8Array, headers: Headers): void {
-    if (this.#state === 'waiting') this.#answer(status, body, headers, this.#host.leaving);
+    if (this.#state === 'waiting') this.#answer(status, body, headers);
   }
 
   async stream(status: number, headers: Headers, body: AsyncIterable<string> | BodyParts): Promise<void> {
@@ -73,7 +76,7 @@ export abstract class BaseReply implements HttpReply {
       if (this.#state !== 'waiting') return;
       const all = this.#headers(headers);
       this.#state = 'claimed';
-      await this.#send(status, this.#host.leaving ? { ...all, connection: 'close' } : all, parts);
+      await this.#send(status, all, parts);
     } catch (error) {
       if (this.#state === 'claimed') this.#state = 'waiting';
       throw error;
@@ -81,6 +84,11 @@ export abstract class BaseReply implements HttpReply {
       // Not awaited: a producer that is stuck must not hold up whoever waits for the end of the answer.
       void this.#release(parts);
     }
+  }
+
+  /** Nothing that comes after this request on its connection may run. */
+  closeAfter(): void {
+    this.#closesAfter = true;
   }
 
   /** Headers that go with whatever the answer will be. */
@@ -107,7 +115,7 @@ export abstract class BaseReply implements HttpReply {
     const { status, body, headers } =
       this.format?.format(shown, this.request) ?? plainError(shown, this.request);
     const all = { 'content-type': 'application/json; charset=utf-8', ...headers };
-    this.#answer(status, JSON.stringify(body), all, this.#host.leaving || shown.code === 'TOO_LARGE');
+    this.#answer(status, JSON.stringify(body), all);
     // Last, because whoever hears of it may try to answer.
     this.request.abort(shown);
   }
@@ -155,7 +163,7 @@ export abstract class BaseReply implements HttpReply {
     this.closed();
   }
 
-  /** A whole answer; a body of undefined has no length either. Calls `closed` when it is on its way. */
+  /** A whole answer; a body of undefined has no length either. With `close` nothing that follows may run. Calls `closed` when it is on its way. */
   protected abstract end(
     status: number,
     headers: Headers,
@@ -163,19 +171,33 @@ export abstract class BaseReply implements HttpReply {
     close: boolean,
   ): void;
   /** Status, headers and the first part of a body of unknown length. Like `write`, false asks to wait for `writable`. */
-  protected abstract begin(status: number, headers: Headers, part: string): boolean;
+  protected abstract begin(status: number, headers: Headers, part: string, close: boolean): boolean;
   protected abstract write(part: string): boolean;
-  /** The end of such a body. Calls `closed` when it is on its way. */
-  protected abstract finish(): void;
+  /** The end of such a body, with the same `close`. Calls `closed` when it is on its way. */
+  protected abstract finish(close: boolean): void;
   protected abstract destroy(): void;
   /** Makes a connection of it and calls its `open`. */
   protected abstract handOver(opening: Opening): void;
 
-  #answer(status: number, body: string | Uint8Array, headers: Headers, close: boolean): void {
+  /** Whether what follows on its connection could be anything. Bytes of a body that was not taken must not be read as the next request. */
+  protected get isMistrusted(): boolean {
+    return this.#closesAfter || !this.request.body.isWhole;
+  }
+
+  /** Whether the connection ends with this answer. */
+  get #closes(): boolean {
+    return (
+      this.isMistrusted || this.#host.leaving || asksToClose.test(this.request.header('connection') ?? '')
+    );
+  }
+
+  #answer(status: number, body: string | Uint8Array, headers: Headers): void {
     const all = this.#headers(headers);
+    const closes = this.#closes;
     this.#state = 'done';
     clearTimeout(this.#deadline);
-    this.end(status, all, status === 204 || status === 304 ? undefined : body, close);
+    this.request.body.fail(new Error('the answer came before the body'));
+    this.end(status, all, status === 204 || status === 304 ? undefined : body, closes);
     this.#pump?.stop();
   }
 
@@ -184,15 +206,22 @@ export abstract class BaseReply implements HttpReply {
     if (this.request.method === 'HEAD') {
       this.#state = 'done';
       clearTimeout(this.#deadline);
-      return this.end(status, headers, undefined, false);
+      // As a GET would be answered: without it, some clients wait for the end of the connection.
+      return this.end(status, { ...headers, 'transfer-encoding': 'chunked' }, undefined, this.#closes);
     }
+    let closes = false;
+    const begin = (part: string): boolean => {
+      closes = this.#closes;
+      this.#state = 'begun';
+      clearTimeout(this.#deadline);
+      return this.begin(status, headers, part, closes);
+    };
     const sink = {
-      write: (part: string) =>
-        this.#state === 'begun' ? this.write(part) : this.#begin(status, headers, part),
+      write: (part: string) => (this.#state === 'begun' ? this.write(part) : begin(part)),
       finish: () => {
-        if (this.#state === 'claimed') this.#begin(status, headers, '');
+        if (this.#state === 'claimed') begin('');
         this.#state = 'done';
-        this.finish();
+        this.finish(closes);
       },
       stalled: () => {
         logger.info({ requestId: this.request.id, stallTimeoutMs }, 'a reader was too slow and was cut off');
@@ -202,12 +231,6 @@ export abstract class BaseReply implements HttpReply {
     this.#pump = new BodyPump(parts, sink, stallTimeoutMs);
     this.#pump.readable();
     await this.#pump.ended;
-  }
-
-  #begin(status: number, headers: Headers, part: string): boolean {
-    this.#state = 'begun';
-    clearTimeout(this.#deadline);
-    return this.begin(status, headers, part);
   }
 
   async #release(parts: BodyParts): Promise<void> {

@@ -36,6 +36,7 @@ export class Request implements HttpRequest {
     this.remoteAddress = plainAddress(head.remoteAddress);
     this.body = new Body(bodyLimitBytes);
     this.#head = head;
+    if (!this.hasBody) this.body.end();
   }
 
   get query(): URLSearchParams {
@@ -50,6 +51,12 @@ export class Request implements HttpRequest {
       if (this.#reason !== undefined) this.#abort.abort(this.#reason);
     }
     return this.#abort.signal;
+  }
+
+  /** Its headers announce one, rightly or not. */
+  get hasBody(): boolean {
+    const length = this.header('content-length');
+    return (length !== undefined && length !== '0') || this.header('transfer-encoding') !== undefined;
   }
 
   get aborted(): boolean {

@@ -5,6 +5,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { timerMs } from '../../duration.js';
 
 /** Bounds of one exchange. */
 export interface ExchangeLimits {
@@ -111,7 +112,7 @@ export class Exchange {
       this.#request = request;
       const connecting = setTimeout(
         () => request.destroy(new ExchangeError('ETIMEDOUT', 'no connection in time')),
-        this.#limits.connectTimeoutMs,
+        timerMs(this.#limits.connectTimeoutMs),
       );
       const abort = () => request.destroy(new ExchangeError('ABORTED', 'aborted'));
       this.#signal.addEventListener('abort', abort, { once: true });

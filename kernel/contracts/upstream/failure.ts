@@ -4,7 +4,10 @@ import { ModelError, PieceError } from './pieces.js';
 
 const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
+/** By these a server that is well says that it does not take what was sent. */
+const requestStatus = new Set([400, 413, 422]);
 const busyRetryAfterMs = 2000;
+const lineChars = 200;
 
 /** What of a model server is shown to people, and what they can do when it cannot be reached. */
 export interface Upstream {
@@ -50,13 +53,17 @@ export function statusFailure(
   const { status, message, model, retryAfterMs = busyRetryAfterMs } = answer;
   if (status === 429 || status === 503)
     return new WaggleError('AGENT_UNAVAILABLE', { agent, why: `${server} is busy`, retryAfterMs }, options);
-  return new WaggleError('AGENT_FAILED', { agent, why: oneLine(message), model }, options);
+  const refused = requestStatus.has(status);
+  return new WaggleError('AGENT_FAILED', { agent, why: oneLine(message), model, refused }, options);
 }
 
 /** Text of a model server for a client: one line, not too long. */
 export function oneLine(text: string): string {
-  return text
+  const line = text
+    .slice(0, 10 * lineChars)
     .replace(/\p{Cc}+/gu, ' ')
     .trim()
-    .slice(0, 200);
+    .slice(0, lineChars);
+  // A copy: a part of a text keeps the whole of it in memory.
+  return Buffer.from(line, 'utf16le').toString('utf16le');
 }

@@ -1,3 +1,5 @@
+import { timerMs } from '../../duration.js';
+
 /** Aborts its signal when the caller's does, or when a wait lasts too long. One timer serves a whole answer. */
 export class Watchdog {
   readonly #abort = new AbortController();
@@ -58,6 +60,6 @@ export class Watchdog {
         this.#expired = { timeoutMs: this.#timeoutMs, phase: this.#phase };
         this.#abort.abort();
       }
-    }, afterMs);
+    }, timerMs(afterMs));
   }
 }

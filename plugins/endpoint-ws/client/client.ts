@@ -6,6 +6,8 @@ import { StreamedReply } from './streamed-reply.js';
 import { Task } from './task.js';
 import type { Answer, ChatOptions, ClientState, Reply, ResumeOptions, TaskOptions } from './types.js';
 
+const requestIdLimit = 128;
+
 /** Talks to one server under one client id, until it is closed. */
 export class WaggleClient {
   readonly #connection: Connection;
@@ -69,6 +71,8 @@ export class WaggleClient {
 
   #begin<T extends Exchange>(exchange: T): T {
     const { requestId, id = requestId } = exchange;
+    if (requestId.length > requestIdLimit)
+      throw new TypeError(`a requestId has at most ${requestIdLimit} characters`);
     if (this.#running.has(requestId) || this.#running.has(id))
       throw new TypeError(`"${id}" is running already`);
     this.#running.set(requestId, exchange).set(id, exchange);

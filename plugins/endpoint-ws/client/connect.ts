@@ -1,4 +1,5 @@
 import { WaggleClient } from './client.js';
+import { expectDurations } from './duration.js';
 import type { ConnectOptions, WebSocketClass } from './types.js';
 
 /**
@@ -10,6 +11,8 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   const { WebSocket = (globalThis as { WebSocket?: WebSocketClass }).WebSocket } = options;
   if (!WebSocket)
     throw new TypeError('there is no global WebSocket: pass one as connect(url, { WebSocket })');
+  const { baseMs, maxMs } = reconnect || {};
+  expectDurations({ answerTimeoutMs, heartbeatMs, 'reconnect.baseMs': baseMs, 'reconnect.maxMs': maxMs });
   const settings = { url, WebSocket, reconnect, answerTimeoutMs, heartbeatMs, onState };
   return new Promise((resolve, reject) => {
     const settled = { opened: () => resolve(client), closed: reject };

@@ -50,9 +50,11 @@ export class Connection {
     return this.#state;
   }
 
-  /** Drops the frame while there is no connection: whoever still needs it hears of the next one. */
-  send(frame: object): void {
-    if (this.#state === 'open' || this.#state === 'draining') this.#socket?.send(JSON.stringify(frame));
+  /** Drops the frame while there is no connection: whoever still needs it hears of the next one. Gives its length. */
+  send(frame: object): number {
+    const text = JSON.stringify(frame);
+    if (this.#state === 'open' || this.#state === 'draining') this.#socket?.send(text);
+    return text.length;
   }
 
   /** Resolves when the socket is closed, within a bound. */

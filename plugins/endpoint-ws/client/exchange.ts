@@ -1,3 +1,4 @@
+import { expectDurations } from './duration.js';
 import { WaggleClientError } from './error.js';
 import type { ServerFrame } from './server-frame.js';
 import type { RequestOptions } from './types.js';
@@ -7,7 +8,8 @@ const silenceLimitMs = 300_000;
 /** What an exchange needs of the client. */
 export interface Line {
   readonly answerTimeoutMs: number;
-  send(frame: object): void;
+  /** Gives the length of what went out. @throws what `JSON.stringify` says of the frame */
+  send(frame: object): number;
   ended(exchange: Exchange): void;
 }
 
@@ -27,6 +29,7 @@ export abstract class Exchange<Result = unknown> {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(line: Line, options: RequestOptions & { readonly timeoutMs?: number | undefined }) {
+    expectDurations({ timeoutMs: options.timeoutMs });
     this.line = line;
     this.requestId = options.requestId ?? randomId();
     this.#options = options;
@@ -54,9 +57,18 @@ export abstract class Exchange<Result = unknown> {
     if (this.ended) return;
     if (this.cancelling && this.id === undefined)
       this.fail(this.error('CONNECTION_LOST', 'lost before it started'));
-    else this.ask();
+    else this.#ask();
     this.sent = true;
     if (this.cancelling) this.stop();
+  }
+
+  /** What cannot be sent as JSON fails alone, and not whatever else waits for the connection. */
+  #ask(): void {
+    try {
+      this.ask();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   receive(frame: ServerFrame): void {

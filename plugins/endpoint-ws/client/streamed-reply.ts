@@ -5,6 +5,12 @@ import type { Answer, CancelReceipt, Chunk, Reply, ResumeOptions, ToolCall } fro
 /** The first half of a character that is two UTF-16 code units. */
 const halfCharacter = /[\ud800-\udbff]$/;
 
+/**
+ * The longest request that is sent again without having been answered. A server says so of one that is somewhat too long;
+ * one that is much too long may end its connection, and would do so for ever.
+ */
+const repeatLimitChars = 64 * 1024;
+
 /** A reply that survives lost connections: it goes on from its own position, and appends nothing twice. */
 export class StreamedReply extends Exchange<Answer> implements Reply {
   agent: string | undefined;
@@ -16,6 +22,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
   readonly #queue: Chunk[] = [];
   readonly #waiting = new Set<() => void>();
   #thinking = '';
+  #requestChars = 0;
   #left = false;
 
   constructor(line: Line, request: object, options: ResumeOptions, streamId?: string) {
@@ -68,7 +75,12 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
 
   protected ask(): void {
     const { requestId, id: streamId, position } = this;
-    if (streamId === undefined) this.line.send({ ...this.#request, requestId, positions: true });
+    if (this.#requestChars > repeatLimitChars && streamId === undefined)
+      this.fail(
+        this.error('TOO_LARGE', `the connection was lost over a request of ${this.#requestChars} characters`),
+      );
+    else if (streamId === undefined)
+      this.#requestChars = this.line.send({ ...this.#request, requestId, positions: true });
     else this.line.send({ type: 'resume', streamId, position, requestId, positions: true });
   }
 

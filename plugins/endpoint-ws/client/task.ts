@@ -1,3 +1,4 @@
+import { expectDurations, longestMs } from './duration.js';
 import { Exchange, type Line } from './exchange.js';
 import type { ServerFrame } from './server-frame.js';
 import type { TaskOptions } from './types.js';
@@ -10,7 +11,7 @@ export class Task extends Exchange {
   constructor(line: Line, task: string, input: unknown, options: TaskOptions) {
     const { priority, timeoutMs, onProgress } = options;
     // The server's bound comes first; it knows why.
-    super(line, { ...options, timeoutMs: timeoutMs && timeoutMs + line.answerTimeoutMs });
+    super(line, { ...options, timeoutMs: timeoutMs && silenceMs(timeoutMs, line) });
     this.#request = { type: 'task', task, input, requestId: this.requestId, priority, timeoutMs };
     this.#onProgress = onProgress;
   }
@@ -29,4 +30,9 @@ export class Task extends Exchange {
     if (type === 'task_result') this.succeed(output);
     else if (type === 'task_progress' && onProgress) queueMicrotask(() => onProgress(progress));
   }
+}
+
+function silenceMs(timeoutMs: number, { answerTimeoutMs }: Line): number {
+  expectDurations({ timeoutMs });
+  return Math.min(longestMs, timeoutMs + answerTimeoutMs);
 }

@@ -15,6 +15,7 @@ export class Line {
   state = 'connecting';
   /** Resolves with the client, once there has been a connection. @type {Promise<Client>} */
   client;
+  userId;
   #url;
   #onState;
 
@@ -22,6 +23,7 @@ export class Line {
   constructor(userId, onState) {
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
     this.#url = `${scheme}://${location.host}/ws/${userId}`;
+    this.userId = userId;
     this.#onState = onState;
     this.client = this.#connect();
   }

@@ -21,8 +21,15 @@ const words = {
  * @param {{ readonly code?: string, readonly message?: string, readonly retryAfterMs?: number }} error
  */
 export function inPlainWords({ code = '', message = '', retryAfterMs }) {
+  const [, limit] = (code === 'TOO_LARGE' && /(\d+) bytes/.exec(message)) || [];
+  if (limit) return `This is too long: at most ${kilobytes(limit)} KB can be sent at once.`;
   const what = words[code] ?? (message ? `It did not work: ${message}.` : 'It did not work.');
   if (!retryAfterMs) return what;
   const seconds = Math.ceil(retryAfterMs / 1000);
   return `${what} Try again in ${seconds === 1 ? 'a second' : `${seconds} seconds`}.`;
+}
+
+/** @param {string} bytes */
+function kilobytes(bytes) {
+  return Math.floor(Number(bytes) / 1024).toLocaleString('en');
 }

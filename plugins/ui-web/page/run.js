@@ -1,4 +1,5 @@
 import { nextFrame } from './elements.js';
+import { postChat } from './post-chat.js';
 import { randomId } from './random-id.js';
 
 /**
@@ -14,6 +15,8 @@ import { randomId } from './random-id.js';
 
 // A page that is closed says so; this is for one that is killed.
 const saveEveryMs = 2000;
+// A longer question may be too long for a frame.
+const frameChars = 16 * 1024;
 
 /** One answer that is on its way. It goes on whatever the page shows. */
 export class Run {
@@ -67,26 +70,40 @@ export class Run {
         this.ahead = ahead;
         for (const { queued } of this.watchers) queued?.(ahead);
       };
+      const asked = { ...message.choice, conversationId, requestId };
+      const post = async () => {
+        const { streamId, leave } = await postChat({ ...asked, content: question, userId: line.userId });
+        await this.#take(client.resume(streamId, { onQueued })).finally(leave);
+      };
       // What is here already is where it goes on. Without a `streamId` that is nothing: the same `requestId` joins what
       // it may have started.
       const position = message.content.length + (message.thinking?.length ?? 0);
-      const reply = streamId
-        ? client.resume(streamId, { position, onQueued })
-        : client.chat(question, { ...message.choice, conversationId, requestId, onQueued });
-      this.#reply = reply;
-      if (this.stopping) reply.cancel().catch(() => {});
-      for await (const chunk of reply) {
-        if (!message.pending?.streamId) this.#name(reply);
-        if (chunk.type !== 'tool_call') this.#grow(chunk.type, chunk.content);
-        // What comes until then comes as one piece.
-        await nextFrame();
-      }
-      this.#finish(await reply.result);
+      if (streamId) await this.#take(client.resume(streamId, { position, onQueued }));
+      else if (question.length > frameChars) await post();
+      else
+        await this.#take(client.chat(question, { ...asked, onQueued })).catch((error) => {
+          if (error.code !== 'TOO_LARGE') throw error;
+          return post();
+        });
     } catch (error) {
       this.#fail(/** @type {any} */ (error));
     }
     this.ended = true;
     for (const { ended } of this.watchers) ended?.();
+  }
+
+  /** @param {import('waggle-server/client').Reply} reply */
+  async #take(reply) {
+    const { message } = this;
+    this.#reply = reply;
+    if (this.stopping) reply.cancel().catch(() => {});
+    for await (const chunk of reply) {
+      if (!message.pending?.streamId) this.#name(reply);
+      if (chunk.type !== 'tool_call') this.#grow(chunk.type, chunk.content);
+      // What comes until then comes as one piece.
+      await nextFrame();
+    }
+    this.#finish(await reply.result);
   }
 
   /** @template T @param {Promise<T>} promise @returns {Promise<T>} */

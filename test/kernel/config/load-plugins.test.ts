@@ -416,7 +416,7 @@ plugins:
     const folder = tempFolder();
     folder.write('more/broken/package.json', '{');
     folder.write('more/good.js', source('good'));
-    folder.write('more/none.js', 'export {};');
+    folder.write('more/none.js', 'export const apiVersion = 1;');
     const { kernel, mistakes } = await load(folder, 'extensions: more');
     expect(mistakes).toEqual([
       expect.stringMatching(/^extensions: broken: .*JSON/),

@@ -1,4 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders as users write them
+
+import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -108,7 +110,115 @@ extensions: ./more
   });
 });
 
+describe('anchors', () => {
+  const at = 'plugins: { p: { config: ';
+  it.each<[string, string, object]>([
+    ['an alias', 'x-same: &same { n: 1 }\nplugins: { p: { config: *same } }', { n: 1 }],
+    ['a merge key', `x-same: &same { n: 1, m: 1 }\n${at}{ <<: *same, m: 2 } } }`, { n: 1, m: 2 }],
+    [
+      'a merge key that comes last',
+      `x-same: &same { n: 1, m: 1 }\n${at}{ m: 2, <<: *same } } }`,
+      { n: 1, m: 2 },
+    ],
+    [
+      'several of them',
+      `x-a: &a { n: 1 }\nx-b: &b { n: 2, m: 2 }\n${at}{ <<: [*a, *b] } } }`,
+      { n: 1, m: 2 },
+    ],
+    ['one in a map of a map', `x-a: &a { n: 1 }\n${at}{ deep: { <<: *a } } } }`, { deep: { n: 1 } }],
+    [
+      'one that stands on another',
+      `x-a: &a { n: 1 }\nx-b: &b { <<: *a, m: 1 }\n${at}{ <<: *b } } }`,
+      { n: 1, m: 1 },
+    ],
+    ['a scalar', `x-port: &port 80\n${at}{ port: *port } } }`, { port: 80 }],
+    ['a variable', `x-a: &a { key: "\${KEY}" }\n${at}{ <<: *a } } }`, { key: 'hunter2' }],
+  ])('%s may stand under a key x-…', async (_, text, config) => {
+    const { plugins, mistakes } = await read(text, { KEY: 'hunter2' });
+    expect(mistakes).toEqual([]);
+    expect(plugins).toMatchObject([{ id: 'p', config }]);
+  });
+
+  it.each([
+    ['a variable that nobody takes', 'x-a: "${KEY}"', []],
+    ['a wrong value', 'x-a: [1]\nserver: {}', []],
+    ['a place that is none', 'y-a: 1', ['a.yaml: y-a: unknown key (known: server, plugins, extensions)']],
+    [
+      'a place that is too deep',
+      'server: { x-a: 1 }',
+      ['a.yaml: server.x-a: unknown key (known: logLevel, drainTimeoutMs, pluginTimeoutMs)'],
+    ],
+  ])('%s', async (_, text, expected) => {
+    expect((await read(text)).mistakes).toEqual(expected);
+  });
+
+  it.each([
+    ['in the map that it names', 'plugins: &all\n  a:\n    config: *all', 'all', 3],
+    ['in the list that it names', 'x-a: &list\n  - *list', 'list', 2],
+    ['as a merge key', 'x-a: &me\n  <<: *me', 'me', 2],
+    ['deep inside', 'x-a: &a\n  b:\n    c: [{ d: *a }]', 'a', 3],
+  ])('that are circular are named, and their lines: %s', async (_, text, alias, line) => {
+    expect((await read(text)).mistakes).toEqual([
+      `a.yaml: the alias *${alias} in line ${line} is circular: it stands inside of what it names`,
+    ]);
+  });
+});
+
+describe('the bytes of a file', () => {
+  const text = 'server: { logLevel: warn } # ä';
+  const marked = (mark: number[], bytes: Buffer) => Buffer.concat([Buffer.from(mark), bytes]);
+  it.each<[string, Buffer, string[]]>([
+    ['UTF-8', Buffer.from(text), []],
+    ['UTF-8 with a mark', marked([0xef, 0xbb, 0xbf], Buffer.from(text)), []],
+    [
+      'UTF-16, little end first',
+      marked([0xff, 0xfe], Buffer.from(text, 'utf16le')),
+      ['it is UTF-16 or no text at all; save it as UTF-8'],
+    ],
+    [
+      'UTF-16, big end first',
+      marked([0xfe, 0xff], Buffer.from(text, 'utf16le').swap16()),
+      ['it is UTF-16 or no text at all; save it as UTF-8'],
+    ],
+    [
+      'UTF-16 without a mark',
+      Buffer.from(text, 'utf16le'),
+      ['it is UTF-16 or no text at all; save it as UTF-8'],
+    ],
+    ['Latin-1', Buffer.from(text, 'latin1'), ['it is not UTF-8; save it as that']],
+    [
+      'no text',
+      Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0, 1]),
+      ['it is UTF-16 or no text at all; save it as UTF-8'],
+    ],
+  ])('%s', async (_, bytes, expected) => {
+    const file = tempFolder().write('a.yaml', '');
+    writeFileSync(file, bytes);
+    const { server, mistakes } = await readConfig([file], {});
+    expect(mistakes).toEqual(expected.map((what) => `a.yaml: ${what}`));
+    expect(server.logLevel).toBe(expected.length === 0 ? 'warn' : 'info');
+  });
+});
+
 describe('layers', () => {
+  it.each([
+    ['another module starts without the config of the one before', '{ use: b }', undefined],
+    ['another module has its own', '{ use: b, config: { y: 1 } }', { y: 1 }],
+    ['the same module keeps it', '{ use: a, config: { y: 1 } }', { path: 'x', y: 1 }],
+    ['the slot keeps it', '{ config: { y: 1 } }', { path: 'x', y: 1 }],
+  ])('%s', async (_, layer, config) => {
+    const { plugins } = await read([
+      'plugins: { s: { use: a, config: { path: x } } }',
+      `plugins: { s: ${layer} }`,
+    ]);
+    expect(plugins[0]?.config).toEqual(config);
+  });
+
+  it('that name a module for the first time keep the config of the slot', async () => {
+    const { plugins } = await read(['plugins: { s: { config: { port: 1 } } }', 'plugins: { s: { use: b } }']);
+    expect(plugins).toMatchObject([{ use: 'b', config: { port: 1 } }]);
+  });
+
   it('merge maps, and replace lists and scalars', async () => {
     const { plugins, server } = await read([
       'server: { logLevel: debug, drainTimeoutMs: 1 }\nplugins: { p: { config: { a: 1, list: [1, 2], deep: { x: 1, y: 1 } } } }',
@@ -226,9 +336,9 @@ describe('a placeholder', () => {
     );
     expect(mistakes).toEqual(
       expect.arrayContaining([
-        'a.yaml: server.logLevel: the environment variable LEVEL is not set',
-        'a.yaml: p.keys.0: the environment variable KEY is not set',
-        'a.yaml: p.use: the environment variable MODULE is not set',
+        'LEVEL: a.yaml: server.logLevel: the environment variable LEVEL is not set',
+        'KEY: a.yaml: p.keys.0: the environment variable KEY is not set',
+        'MODULE: a.yaml: p.use: the environment variable MODULE is not set',
       ]),
     );
   });
@@ -238,9 +348,9 @@ describe('a placeholder', () => {
       'server: { drainTimeoutMs: "${WAIT}" }\nplugins: { p: { optional: "${OPTIONAL}", enabled: "x${ON}" } }';
     const { mistakes } = await read(text, { WAIT: 'hunter2', OPTIONAL: 'hunter2', ON: 'hunter2' });
     expect(mistakes).toEqual([
-      'a.yaml: server.drainTimeoutMs: expected integer 0-3600000, got string from ${WAIT}',
-      'a.yaml: plugins.p.optional: expected true or false, got string from ${OPTIONAL}',
-      'a.yaml: plugins.p.enabled: expected true or false, got string from ${ON}',
+      'WAIT: a.yaml: server.drainTimeoutMs: expected integer 0-3600000, got string from ${WAIT}',
+      'OPTIONAL: a.yaml: plugins.p.optional: expected true or false, got string from ${OPTIONAL}',
+      'ON: a.yaml: plugins.p.enabled: expected true or false, got string from ${ON}',
     ]);
   });
 
@@ -265,8 +375,8 @@ describe('a placeholder', () => {
     const on = await read(`plugins: { p: ${off.replace('ENABLED', '"${ON:-true}"')} }`);
     expect(on.mistakes).toEqual(
       expect.arrayContaining([
-        'a.yaml: p.use: the environment variable MODULE is not set',
-        'a.yaml: p.key: the environment variable KEY is not set',
+        'MODULE: a.yaml: p.use: the environment variable MODULE is not set',
+        'KEY: a.yaml: p.key: the environment variable KEY is not set',
       ]),
     );
   });
@@ -328,7 +438,7 @@ describe('mistakes', () => {
     expect(mistakes).toEqual([
       expect.stringMatching(/^broken\.yaml:1:\d+: /),
       '/nowhere/x.yaml: no such file',
-      'mine.yaml: p.key: the environment variable KEY is not set',
+      'KEY: mine.yaml: p.key: the environment variable KEY is not set',
       'default.yaml: server.drainTimeoutMs: expected integer 0-3600000, got string "soon"',
       'mine.yaml: plugins.q.fallbak: unknown key, did you mean "fallback"?',
     ]);

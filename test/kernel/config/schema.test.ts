@@ -12,8 +12,6 @@ async function mistakes(
   return (await check(schema, input, origin)).mistakes ?? [];
 }
 
-/** As it is written in a file. */
-const config: Origin = { prefix: () => '', variable: () => undefined };
 /** All texts came from the environment. */
 const fromEnv: Origin = { prefix: () => '', variable: () => 'NAME' };
 
@@ -71,7 +69,7 @@ describe('a check', () => {
 
   it('finds all mistakes at once', async () => {
     const schema = z.strictObject({ a: z.int(), b: z.strictObject({ c: z.boolean() }) });
-    expect(await mistakes(schema, { a: 'x', b: { c: 1, d: 2 }, e: 3 }, config)).toEqual([
+    expect(await mistakes(schema, { a: 'x', b: { c: 1, d: 2 }, e: 3 })).toEqual([
       'a: expected integer, got string "x"',
       'b.c: expected true or false, got number 1',
       'b.d: unknown key, did you mean "c"?',
@@ -81,7 +79,7 @@ describe('a check', () => {
 
   it('names the nearest known key for a typo, and all of them where none is near', async () => {
     const schema = z.strictObject({ baseUrl: z.string().optional(), model: z.string().optional() });
-    expect(await mistakes(schema, { baseurl: 'x', temperature: 1 }, config)).toEqual([
+    expect(await mistakes(schema, { baseurl: 'x', temperature: 1 })).toEqual([
       'baseurl: unknown key, did you mean "baseUrl"?',
       'temperature: unknown key (known: baseUrl, model)',
     ]);
@@ -167,9 +165,9 @@ describe('a value from the environment', () => {
     const input = { port: 'hunter2', on: 'hunter2', list: ['hunter2'] };
     expect(await mistakes(schema, input, fromEnv)).toEqual([
       // biome-ignore-start lint/suspicious/noTemplateCurlyInString: placeholders as users write them
-      'port: expected integer, got string from ${NAME}',
-      'on: expected true or false, got string from ${NAME}',
-      'list.0: expected integer, got string from ${NAME}',
+      'NAME: port: expected integer, got string from ${NAME}',
+      'NAME: on: expected true or false, got string from ${NAME}',
+      'NAME: list.0: expected integer, got string from ${NAME}',
       // biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
     ]);
   });

@@ -44,8 +44,8 @@ export default definePlugin({
 /** What the plugin of an entry has in effect once it runs, or the error of its import. */
 async function effects(folder: TempFolder, yaml: string, edition = 0): Promise<readonly string[]> {
   const config = await readConfig([folder.write('c.yaml', yaml)], {});
-  const [entry] = entriesOf(config, []);
-  const { plugin, options } = await importEntry(entry!, silentLogger, edition);
+  const [entry] = entriesOf(config, []).entries;
+  const { plugin, options } = await importEntry(entry!, config, silentLogger, edition);
   const kernel = await startKernel([[plugin, options]]);
   const { effects: labels } = kernel.inspect().plugins[0]!;
   await kernel.stop();

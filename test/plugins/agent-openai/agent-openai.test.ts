@@ -144,6 +144,34 @@ describe('agent-openai', () => {
     ]);
   });
 
+  const calls = (...pieces: readonly object[]) =>
+    pieces
+      .map((piece) => `data: ${JSON.stringify({ choices: [{ delta: { tool_calls: [piece] } }] })}\n\n`)
+      .join('');
+  const part = 'x'.repeat(500_000);
+
+  it.each<[what: string, body: string]>([
+    [
+      'arguments in pieces',
+      calls(...[1, 2, 3].map(() => ({ index: 0, function: { name: 'look', arguments: part } }))),
+    ],
+    [
+      'arguments of several calls',
+      calls(...[1, 2, 3].map((index) => ({ index, function: { name: 'look', arguments: part } }))),
+    ],
+    [
+      'arguments as objects',
+      calls(...[1, 2, 3].map((index) => ({ index, function: { arguments: { part } } }))),
+    ],
+    ['names', calls(...[1, 2, 3].map((index) => ({ index, function: { name: part } })))],
+    ['ids', calls(...[1, 2, 3].map((index) => ({ index, id: part })))],
+    ['calls that say nothing', calls(...Array.from({ length: 20_000 }, (_, index) => ({ index })))],
+  ])('ends an answer whose tool calls have no end: %s', async (_, body) => {
+    const { error, chunks } = await answered(`${body}data: [DONE]\n\n`);
+    expect(error).toMatchObject({ code: 'AGENT_PROTOCOL', message: expect.stringContaining('tool calls') });
+    expect(chunks).toEqual([]);
+  });
+
   it('takes what servers make of that API', async () => {
     const choice = (more: object) => JSON.stringify({ choices: [more] });
     const event = (more: object) => `data: ${choice(more)}\n\n`;

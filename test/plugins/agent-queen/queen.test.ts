@@ -235,6 +235,114 @@ describe('the Queen', () => {
     expect(a.running).toBe(0);
   });
 
+  const refused = (details: object) => new WaggleError('AGENT_FAILED', { agent: 'a', why: 'no', ...details });
+  /** Aborts once the agent has said something. */
+  const stopping = (write: (batch: Batch) => void, abort: AbortController) =>
+    sinkOf((batch) => {
+      write(batch);
+      if (batch[0]?.type === 'text') abort.abort();
+    });
+
+  it.each<[end: string, isFault: boolean, script: readonly Step[], isStopped?: boolean]>([
+    ['a whole answer', false, [text('Hi'), done]],
+    // Stopped by whoever asked, at a limit of an answer, at the end of its time, at the end of the server.
+    ['a stop before the first token', false, ['wait', done], true],
+    ['a stop in the middle', false, [text('Hi'), 'wait', done], true],
+    ['a stop that the agent answers with an error', false, [text('Hi'), new Error('gone')], true],
+    ['BUSY', false, [new WaggleError('BUSY', { limit: 1, what: 'answers' })]],
+    ['QUEUE_FULL', false, [new WaggleError('QUEUE_FULL', { limit: 1, what: 'x', retryAfterMs: 1 })]],
+    ['SHUTTING_DOWN', false, [new WaggleError('SHUTTING_DOWN', {})]],
+    ['TOO_LARGE', false, [new WaggleError('TOO_LARGE', { limitBytes: 1 })]],
+    ['INVALID_REQUEST', false, [new WaggleError('INVALID_REQUEST', { mistakes: ['x'] })]],
+    ['TASK_CANCELLED', false, [new WaggleError('TASK_CANCELLED', { task: 'x' })]],
+    ['a model that it does not have', false, [refused({ model: 'm' })]],
+    ['a request that its server does not take', false, [refused({ refused: true })]],
+    ['an error that it threw', true, [new Error('broken')]],
+    ['an error after its first token', true, [text('Hi'), new Error('broken')]],
+    ['AGENT_FAILED', true, [refused({})]],
+    ['AGENT_UNAVAILABLE', true, [new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x' })]],
+    ['AGENT_TIMEOUT', true, [new WaggleError('AGENT_TIMEOUT', { agent: 'a', phase: 'x', timeoutMs: 1 })]],
+    ['AGENT_PROTOCOL', true, [{ type: 'odd' } as unknown as Step]],
+    ['AGENT_DISCONNECTED', true, [text('Hi')]],
+    ['TASK_CRASHED', true, [new WaggleError('TASK_CRASHED', { task: 'x', why: 'x' })]],
+    ['an error of a catalogue of its own', true, [Object.assign(new Error('x'), { code: 'EPIPE' })]],
+  ])(
+    'after %s her agent is looked at again before the next request: %s',
+    async (_, isFault, script, isStopped) => {
+      const a = new ScriptedAgent('a', script);
+      let looks = 0;
+      a.health = async () => {
+        looks++;
+        return { healthy: true };
+      };
+      const { queen } = court([a], { healthTtlMs: 60_000 });
+      const abort = new AbortController();
+      const first = collect((write) =>
+        queen.reply(command, call(abort.signal), isStopped ? stopping(write, abort) : sinkOf(write)),
+      );
+      if (isStopped && script[0] === 'wait') {
+        await expect.poll(() => a.running).toBe(1);
+        abort.abort();
+      }
+      await first;
+      expect(looks).toBe(1);
+      a.script = [done];
+      await collect(asking(queen, command, call()));
+      expect(looks).toBe(isFault ? 2 : 1);
+    },
+  );
+
+  it('does not doubt an agent for a reader who leaves, or takes no more', async () => {
+    const a = new ScriptedAgent('a', [text('Hi'), text('there'), done]);
+    let looks = 0;
+    a.health = async () => ({ healthy: ++looks > 0 });
+    const { queen, told } = court([a], { healthTtlMs: 60_000 });
+    const request = { id: 'r', messages: [{ role: 'user' as const, content: 'Hi' }] };
+    for await (const _ of queen.generateResponseStream(request, call())) break;
+    const { error } = await collect(() =>
+      queen.reply(
+        command,
+        call(),
+        sinkOf((batch) => {
+          if (batch[0]?.type === 'text') throw new Error('full');
+        }),
+      ),
+    );
+    expect(error).toBeDefined();
+    await collect(asking(queen, command, call()));
+    expect(looks).toBe(1);
+    await expect.poll(() => told.filter((event) => event === 'cancelled a')).toHaveLength(2);
+  });
+
+  it.each<[when: string, abortAt: 'text' | 'done']>([
+    ['while it is being stored', 'text'],
+    ['by its last piece', 'done'],
+  ])('remembers nothing of an answer that is cut off %s', async (_, abortAt) => {
+    const { queen, store } = court([new ScriptedAgent('a', [text('Hello'), done])]);
+    const abort = new AbortController();
+    if (abortAt === 'text') {
+      const append = store.append.bind(store);
+      store.append = async (...args) => {
+        await append(...args);
+        abort.abort();
+      };
+    }
+    const { error } = await collect((write) =>
+      queen.reply(
+        command,
+        call(abort.signal),
+        sinkOf((batch) => {
+          abort.signal.throwIfAborted();
+          write(batch);
+          if (batch.at(-1)?.type === abortAt && abortAt === 'done') abort.abort();
+        }),
+      ),
+    );
+    expect(Boolean(error)).toBe(abortAt === 'text');
+    expect(await store.read(key)).toEqual([]);
+    expect(await store.list('ann', { limit: 1 })).toEqual([]);
+  });
+
   it('does not ask the next candidate after a cancel', async () => {
     const b = new ScriptedAgent('b');
     const { queen } = court([new ScriptedAgent('a', ['wait', done]), b]);

@@ -433,6 +433,18 @@ describe('the official client gets typed errors', () => {
     expect(await ask({}, { headers: { [name]: 'x'.repeat(200) } })).toMatchObject({ status: 400 });
   });
 
+  it.each([
+    ['user', 'x'.repeat(129)],
+    ['user.id', { id: 'x'.repeat(200), email: 'a@example.com' }],
+    ['user.email', { email: 'x'.repeat(1000) }],
+  ])('400 for a %s that is too long: it is not cut', async (param, user) => {
+    expect(await ask({ user })).toMatchObject({
+      status: 400,
+      param,
+      message: expect.stringContaining('128'),
+    });
+  });
+
   it('404 for an agent and for a model that do not exist', async () => {
     for (const model of ['nobody', 'nobody/x', 'ollama/nosuch']) {
       const error = await ask({ model });
@@ -649,7 +661,7 @@ describe('who leaves', () => {
     const model = 'slow-tokens?ms=10&n=20&key';
     const hurried = new OpenAI({ baseURL: `${hive.url}/v1`, apiKey: 'any', maxRetries: 1 });
     const headers = { 'idempotency-key': 'once' };
-    const request = { model: `ollama/${model}`, messages };
+    const request = { model: `ollama/${model}`, messages, user: 'ann' };
     const abort = new AbortController();
     const first = failure(hurried.chat.completions.create(request, { headers, signal: abort.signal }));
     await fake.waitFor((record) => record.model === model && record.lines > 1);

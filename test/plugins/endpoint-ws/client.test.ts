@@ -577,6 +577,24 @@ describe('a lost connection', () => {
     expect(server.connections).toBe(4);
   });
 
+  it('is lost over a request that is much too long: that one is not sent again, others are', async () => {
+    let cuts = 2;
+    server.onFrame = (frame, peer) => {
+      if (frame.content.length > 60_000 && cuts-- > 0) peer.cut();
+      else if (frame.content.length < 60_000 && server.connections > 1) peer.send(start(frame), end());
+    };
+    const client = await open();
+    const long = client.ask('x'.repeat(70_000));
+    const short = client.ask('Hallo');
+    expect(await failureOf(long)).toMatchObject({
+      code: 'TOO_LARGE',
+      message: expect.stringContaining('70'),
+    });
+    expect(await short).toMatchObject({ reason: 'stop' });
+    expect(server.frames.filter(({ content }) => content.length > 60_000)).toHaveLength(1);
+    expect(server.connections).toBe(2);
+  });
+
   it('is over: what its socket says later is not heard', async () => {
     const { client, sockets } = await openFake({ reconnect: atOnce });
     const reply = client.chat('Hallo', { requestId: 'q1' });

@@ -63,6 +63,14 @@ describe('sessions', () => {
     expect(signal?.aborted).toBe(true);
   });
 
+  it('count frames that are too large as frames', () => {
+    const sessions = sessionsOver({} as ChatStreams);
+    const flooding = socket('me');
+    const session = sessions.open(flooding);
+    for (let frame = 0; frame < 2000; frame++) session.tooLarge('{}', 1);
+    expect(flooding.closedWith[0]).toBe(1008);
+  });
+
   it('leave other clients alone', () => {
     const sessions = sessionsOver({} as ChatStreams);
     const [mine, yours] = [socket('me'), socket('you')];

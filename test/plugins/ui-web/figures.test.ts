@@ -5,11 +5,33 @@ import { Sampler } from '../../../plugins/ui-web/sampler.js';
 
 const figures = { running: 1, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 0 };
 const timings = { queuedMs: 0, totalMs: 1 };
+const failed = (error: unknown) => expect.unreachable(String(error));
 
 describe('samples', () => {
+  it('that cannot be taken are told of once, and taken again as soon as they can', async () => {
+    let broken = false;
+    const streams = {
+      get figures() {
+        if (broken) throw new Error('broken');
+        return figures;
+      },
+    };
+    const told: unknown[] = [];
+    const sampler = new Sampler({ streams }, (error) => void told.push(error), { intervalMs: 5 });
+    const close = sampler.open();
+    sampler.look();
+    broken = true;
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    broken = false;
+    const before = sampler.look().length;
+    await vi.waitFor(() => expect(sampler.look().length).toBeGreaterThan(before));
+    expect(told).toHaveLength(1);
+    void close();
+  });
+
   it('are taken once somebody looks', async () => {
     const streams = { figures };
-    const sampler = new Sampler({ streams }, { intervalMs: 5 });
+    const sampler = new Sampler({ streams }, failed, { intervalMs: 5 });
     expect(sampler.awake).toBe(false);
     expect(sampler.look()).toEqual([]);
     streams.figures = { ...figures, tokens: 1000 };
@@ -24,7 +46,7 @@ describe('samples', () => {
   });
 
   it('are not taken while nobody looks, and what was before is not shown as what has just been', async () => {
-    const sampler = new Sampler({}, { intervalMs: 5, restMs: 5 });
+    const sampler = new Sampler({}, failed, { intervalMs: 5, restMs: 5 });
     sampler.look();
     await vi.waitFor(() => (sampler.awake ? Promise.reject() : undefined));
     expect(sampler.look()).toEqual([]);

@@ -19,6 +19,10 @@ describe('the page', () => {
       'It did not work: the moon is full.',
     );
     expect(inPlainWords({})).toBe('It did not work.');
+    expect(inPlainWords({ code: 'TOO_LARGE', message: 'more than 1048576 bytes' })).toBe(
+      'This is too long: at most 1,024 KB can be sent at once.',
+    );
+    expect(inPlainWords({ code: 'TOO_LARGE' })).toBe('This is too long.');
   });
 
   it('writes figures for people', () => {

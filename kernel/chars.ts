@@ -1,0 +1,35 @@
+/** What a value takes besides its texts, in characters: a place in a list, and what an object or a list is itself. */
+const valueChars = 4;
+const objectChars = 28;
+
+/**
+ * How much memory plain data takes, in characters: its texts and keys, and a little for each value. Shared parts count once.
+ * A walk in place of `JSON.stringify`, which copies everything and throws at what is no JSON.
+ */
+export function charsIn(...data: readonly unknown[]): number {
+  const seen = new Set<object>();
+  const left = [...data];
+  let chars = 0;
+  while (left.length > 0) {
+    const value = left.pop();
+    chars += valueChars;
+    if (typeof value === 'string') chars += value.length;
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue;
+    seen.add(value);
+    chars += objectChars + partsOf(value, left);
+  }
+  return chars;
+}
+
+/** Adds what is in it to `parts`. Gives what else it takes. */
+function partsOf(value: object, parts: unknown[]): number {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return Math.ceil(value.byteLength / 2);
+  if (Array.isArray(value) || value instanceof Set) for (const each of value) parts.push(each);
+  else if (value instanceof Map) for (const [key, each] of value) parts.push(key, each);
+  else {
+    // Those of an error are not enumerable.
+    if (value instanceof Error) parts.push(value.message, value.stack, value.cause);
+    for (const [key, each] of Object.entries(value)) parts.push(key, each);
+  }
+  return 0;
+}

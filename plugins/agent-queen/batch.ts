@@ -1,0 +1,44 @@
+import { type AgentChosen, chunksOf, type StreamChunk, WaggleError } from '#kernel';
+
+/** What is written at a time. */
+export type Batch = readonly (StreamChunk | AgentChosen)[];
+
+/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. */
+export function checkedChunks(
+  pulled: StreamChunk | readonly StreamChunk[],
+  agent: string,
+): readonly StreamChunk[] {
+  const chunks = chunksOf(pulled);
+  const { length } = chunks;
+  for (let index = 0; index < length; index++) {
+    const kind = kindOf(chunks[index]);
+    if (kind === 'odd')
+      throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
+    if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
+  }
+  return chunks;
+}
+
+/** All text in it as one piece. */
+export function textIn(batch: Batch): string {
+  return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
+}
+
+/** Whether it ends the answer. */
+export function isWhole(batch: Batch): boolean {
+  return batch[batch.length - 1]?.type === 'done';
+}
+
+function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'end' | 'odd' {
+  switch (chunk?.type) {
+    case 'text':
+    case 'thinking':
+      return typeof chunk.content === 'string' ? 'piece' : 'odd';
+    case 'tool_call':
+      return typeof chunk.name === 'string' ? 'piece' : 'odd';
+    case 'done':
+      return 'end';
+    default:
+      return 'odd';
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Starts an answer over HTTP, where there is more room for a question than in a frame. It can be resumed by the id of its
+ * stream; until `leave` is called somebody reads it.
+ * @param {{ content: string, userId: string, conversationId: string, requestId: string, agent?: string, model?: string }} asked
+ * @returns {Promise<{ streamId: string, leave: () => void }>}
+ */
+export async function postChat({ userId, conversationId, requestId, ...asked }) {
+  const ids = { user_id: userId, conversation_id: conversationId, request_id: requestId };
+  const abort = new AbortController();
+  const response = await fetch('/chat/stream', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
+    body: JSON.stringify({ ...asked, ...ids }),
+    signal: abort.signal,
+  });
+  const streamId = response.headers.get('x-stream-id');
+  if (response.ok && streamId) return { streamId, leave: () => abort.abort() };
+  const { error } = await response.json();
+  throw error;
+}

@@ -1,0 +1,98 @@
+import { execFile, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { tempFolder } from '../support/kernel.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const env = {
+  PATH: process.env.PATH,
+  NODE_ENV: 'production',
+  HOST: '127.0.0.1',
+  PORT: '0',
+  OLLAMA_HOST: 'http://127.0.0.1:9',
+};
+
+interface Locked {
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
+}
+
+/** A checkout of its own, without what only work on it needs. */
+function checkout({ compiler = false, built = false } = {}): string {
+  const { path } = tempFolder();
+  const kept = ['kernel', 'plugins', 'config', 'package.json', 'tsconfig.json', ...(built ? ['dist'] : [])];
+  for (const name of kept)
+    cpSync(join(root, name), join(path, name), { recursive: true, preserveTimestamps: true });
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Locked;
+  for (const [at, { dev, optional }] of Object.entries(packages)) {
+    const isTool = /^node_modules\/(typescript|@types\/(node|ws))$/.test(at);
+    if (!/^node_modules\/(@[^/]+\/)?[^/]+$/.test(at) || optional || (dev && !(compiler && isTool))) continue;
+    mkdirSync(dirname(join(path, at)), { recursive: true });
+    symlinkSync(join(root, at), join(path, at));
+  }
+  return path;
+}
+
+const cli = (path: string) => join(path, 'dist/kernel/cli.js');
+const edit = (path: string, file: string) => {
+  const text = readFileSync(join(path, file), 'utf8');
+  writeFileSync(join(path, file), `${text}\nprocess.stderr.write('edited\\n');\n`);
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(join(path, file), later, later);
+};
+
+describe('npm start in production', () => {
+  it('works in a fresh checkout without a compiler', async () => {
+    const path = checkout();
+    const npm = spawn('npm', ['start'], { cwd: path, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    for await (const line of createInterface({ input: npm.stdout })) {
+      if (line.includes('"msg":"started"')) npm.kill('SIGTERM');
+      if (!line.includes('shutdown complete')) continue;
+      expect(JSON.parse(line)).toMatchObject({ exitCode: 0 });
+      return;
+    }
+    expect.fail('the server did not say that it had stopped');
+  });
+
+  it.each<[string, Parameters<typeof checkout>[0], (path: string) => void, string]>([
+    ['built, and without a compiler since', { built: true }, () => {}, ''],
+    ['built, edited, without a compiler', { built: true }, (path) => edit(path, 'kernel/new.ts'), 'edited\n'],
+    [
+      'built, edited, with a compiler',
+      { built: true, compiler: true },
+      (path) => edit(path, 'kernel/new.ts'),
+      'edited\n',
+    ],
+    [
+      'built in part, without a compiler',
+      { built: true },
+      (path) => rmSync(join(path, 'dist/plugins'), { recursive: true }),
+      '',
+    ],
+    ['not built, with a compiler', { compiler: true }, () => {}, ''],
+  ])('what it builds before runs: %s', async (_, state, change, said) => {
+    const path = checkout(state);
+    change(path);
+    await promisify(execFile)('npm', ['run', 'prestart'], { cwd: path, env });
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli(path), 'check'], {
+      cwd: path,
+      env,
+    });
+    expect(stderr).toBe(said);
+    expect(stdout).toContain('The configuration is good.');
+  });
+
+  it('says which file cannot be read', async () => {
+    const path = checkout({ built: true });
+    writeFileSync(join(path, 'kernel/json.ts'), 'export const = ;');
+    const later = new Date(Date.now() + 60_000);
+    utimesSync(join(path, 'kernel/json.ts'), later, later);
+    const failure = await promisify(execFile)('npm', ['run', 'prestart'], { cwd: path, env }).catch(
+      (error) => error,
+    );
+    expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining('kernel/json.ts') });
+  });
+});

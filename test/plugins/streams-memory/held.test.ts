@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { Bus, Registry, type StartCommand, type StreamFrame, WaggleError } from '#kernel';
+import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
+import { Queen } from '../../../plugins/agent-queen/queen.js';
+import { config as storeConfig } from '../../../plugins/store-memory/config.js';
+import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
+import { type Config, config } from '../../../plugins/streams-memory/config.js';
+import { MemoryStreams } from '../../../plugins/streams-memory/memory-streams.js';
+import { done, ScriptedAgent, type Step, text } from '../../support/agents.js';
+import { createEngine } from '../../support/engine.js';
+import { rejection, silentLogger } from '../../support/kernel.js';
+
+const long = 'x'.repeat(1000);
+const user = { role: 'user' as const };
+
+function streamsOver(script: readonly Step[], limits: Partial<Config>) {
+  const agent = new ScriptedAgent('a', script);
+  const agents = new Registry<ScriptedAgent>('agent');
+  agents.add(agent, 'test');
+  const { engine, tasks } = createEngine({ workers: 0 });
+  const bus = new Bus(() => {});
+  const store = new MemoryStore(storeConfig.parse({}));
+  const queen = new Queen(queenConfig.parse({ candidates: ['a'] }), agents, store, bus);
+  const streams = new MemoryStreams(queen, engine, config.parse(limits), bus, silentLogger);
+  tasks.add(streams.task, 'test');
+  return { streams, agent, engine };
+}
+
+async function framesOf(streams: MemoryStreams, command: Partial<StartCommand> = {}) {
+  const frames: StreamFrame[] = [];
+  for await (const batch of streams.start({ userId: 'ann', content: 'Hi', ...command }).read())
+    frames.push(...batch.map(({ frame }) => frame));
+  return frames;
+}
+
+describe('what a request brings counts while it waits or runs, and no longer', () => {
+  it.each<[what: string, Partial<StartCommand>]>([
+    ['content', { content: long }],
+    ['messages', { messages: [{ ...user, content: long }] }],
+    ['many short messages', { messages: Array.from({ length: 20 }, () => ({ ...user, content: '' })) }],
+    ['images', { messages: [{ ...user, content: '', images: [long] }] }],
+    [
+      'arguments of earlier tool calls',
+      {
+        messages: [
+          {
+            role: 'assistant',
+            content: '',
+            toolCalls: [{ id: '1', name: 'look', arguments: { at: [long] } }],
+          },
+        ],
+      },
+    ],
+    ['tools', { options: { tools: [{ name: 'look', parameters: { description: long } }] } }],
+    ['a format', { options: { format: { [long]: 1 } } }],
+    ['words to stop at', { options: { stop: Array.from({ length: 300 }, () => '') } }],
+    ['metadata', { metadata: { note: long } }],
+    ['the name of a model', { model: long }],
+  ])('%s', async (_, command) => {
+    const { streams, agent } = streamsOver(['wait', done], { totalLimitChars: 1800 });
+    const reply = streams.start({ userId: 'ann', content: 'Hi', ...command });
+    expect(streams.figures.chars).toBeGreaterThan(1000);
+    const refused = () => streams.start({ userId: 'ben', content: 'Hi', ...command });
+    expect(refused).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: 1000 }));
+    expect(streams.figures).toMatchObject({ running: 1, waiting: 0 });
+    await expect.poll(() => agent.running).toBe(1);
+    agent.release();
+    await reply.whole();
+    expect(streams.figures.chars).toBe(0);
+    await streams.close();
+  });
+
+  it('also when its agent goes on after a cancel: until that has stopped', async () => {
+    const { streams, agent } = streamsOver([], { totalLimitChars: 1800, cancelTimeoutMs: 1 });
+    let release = () => {};
+    agent.generateResponseStream = async function* () {
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      yield done;
+    };
+    const reply = streams.start({ userId: 'ann', content: long });
+    await new Promise(setImmediate);
+    await reply.cancel('client');
+    expect(reply.ended).toBe(true);
+    expect(streams.figures.chars).toBeGreaterThan(1000);
+    release();
+    await expect.poll(() => streams.figures.chars).toBe(0);
+  });
+
+  it.each<[end: string, script: readonly Step[], Partial<StartCommand>]>([
+    ['answered', [done], {}],
+    ['failed', [new Error('no')], {}],
+    ['failed, as there is no such agent', [done], { agent: 'nobody' }],
+  ])('one that was %s leaves nothing, neither here nor with its task', async (_, script, more) => {
+    const { streams, engine } = streamsOver(script, { totalLimitChars: 1800 });
+    for (let round = 0; round < 20; round++) {
+      const reply = streams.start({ userId: 'ann', content: long, ...more });
+      await reply.whole().catch(() => {});
+      expect(streams.find(reply.streamId)).toBe(reply);
+    }
+    expect(streams.figures).toMatchObject({ chars: 0, kept: 20 });
+    expect(engine.figures.running).toBe(0);
+  });
+
+  it('a cancel while it waits gives it back at once', async () => {
+    const { streams } = streamsOver(['wait'], { maxRunning: 1 });
+    streams.start({ userId: 'ann', content: 'Hi' });
+    const before = streams.figures.chars;
+    await streams.start({ userId: 'ann', content: long }).cancel('client');
+    expect(streams.figures.chars).toBe(before);
+    await streams.close();
+  });
+
+  it('a failure is kept without its cause, which may hold the request', async () => {
+    const cause = Object.assign(new Error('no'), { request: long });
+    const { streams } = streamsOver([cause], {});
+    const reply = streams.start({ userId: 'ann', content: 'Hi' });
+    const failure = await rejection(reply.whole());
+    expect(failure).toMatchObject({ code: 'AGENT_FAILED' });
+    expect(failure.cause).toBeUndefined();
+  });
+});
+
+describe('what an answer brings counts', () => {
+  const call = (more: object) =>
+    ({ type: 'tool_call', id: '1', name: 'look', arguments: {}, ...more }) as const;
+
+  it.each<[what: string, Step]>([
+    ['text', text(long)],
+    ['thinking', { type: 'thinking', content: long }],
+    ['the id of a tool call', call({ id: long })],
+    ['its name', call({ name: long })],
+    ['its arguments', call({ arguments: { at: long } })],
+    ['arguments that are no object', call({ arguments: long })],
+    ['many tool calls', Array.from({ length: 100 }, () => call({}))],
+  ])('%s', async (_, step) => {
+    const overReply = streamsOver([step, 'wait'], { replyLimitChars: 999 });
+    const overTotal = streamsOver([step, 'wait'], { totalLimitChars: 999 });
+    for (const { streams, agent } of [overReply, overTotal]) {
+      expect((await framesOf(streams)).at(-1)).toMatchObject({ type: 'error', code: 'AGENT_FAILED' });
+      await streams.close();
+      expect(agent.running).toBe(0);
+    }
+    const { streams } = streamsOver([step, done], {});
+    await framesOf(streams);
+    expect(streams.figures.chars).toBeGreaterThanOrEqual(1000);
+  });
+
+  it('pieces without content are not kept at all', async () => {
+    const empty: Step = [text(''), { type: 'thinking', content: '' }];
+    const { streams } = streamsOver([text('a'), empty, empty, text('b'), done], {});
+    const types = (await framesOf(streams)).map(({ type }) => type);
+    expect(types).toEqual(['streaming_start', 'streaming_token', 'streaming_token', 'streaming_end']);
+  });
+
+  it('one pull of a long backlog of tool calls is bounded as one of text is', async () => {
+    const calls = Array.from({ length: 200 }, () => call({ arguments: { at: long } }));
+    const { streams } = streamsOver([calls, done], {});
+    const reply = streams.start({ userId: 'ann', content: 'Hi' });
+    await reply.whole();
+    const sizes: number[] = [];
+    for await (const batch of reply.read())
+      sizes.push(JSON.stringify(batch.map(({ frame }) => frame)).length);
+    expect(Math.max(...sizes)).toBeLessThan(50 * 1024);
+    expect(sizes.length).toBeGreaterThan(4);
+  });
+
+  it('of its place in the line only the newest is kept', async () => {
+    const { streams, agent } = streamsOver(['wait', done], { maxRunning: 1 });
+    const first = streams.start({ userId: 'ann', content: 'Hi' });
+    await new Promise(setImmediate);
+    const last = streams.start({ userId: 'ann', content: 'Hi' });
+    for (let round = 0; round < 50; round++) {
+      const before = streams.start({ userId: 'ann', content: 'Hi', priority: 'high' });
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+      await before.cancel('client');
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    }
+    const [batch = []] = [last.read().take()];
+    expect(batch.length).toBeLessThan(10);
+    agent.release();
+    await first.whole();
+    await streams.close();
+  });
+});
+
+it('a request that alone is more than all may have is refused, and says so', () => {
+  const { streams } = streamsOver([done], { totalLimitChars: 500 });
+  const start = () => streams.start({ userId: 'ann', content: long });
+  expect(start).toThrow(WaggleError);
+  expect(start).toThrow('500 characters of replies');
+});

@@ -1,0 +1,3 @@
+import { behindProxy } from './contract.js';
+
+behindProxy('nginx');
