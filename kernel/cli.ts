@@ -1,14 +1,26 @@
 #!/usr/bin/env node
-import { Argument, Command } from 'commander';
 import type { ChatSettings } from './chat.js';
-import { guardExit } from './config/exit-guard.js';
-import { layersOf } from './config/layers.js';
-import { loadPlugins } from './config/load-plugins.js';
-import { type Config, readConfig } from './config/read-config.js';
-import { messageOf, WaggleError } from './errors.js';
-import { createLogger, Kernel, type Logger, type LogLevel, version } from './index.js';
-import { createPlugin, type PluginKind, pluginKinds } from './new.js';
-import { pluginTable } from './plugin-table.js';
+import type { Config } from './config/read-config.js';
+import type { Kernel, Logger, LogLevel, WaggleError } from './index.js';
+import type { PluginKind } from './new.js';
+import { leftOpen, openHandles } from './resources.js';
+import { StopSignals } from './stop-signals.js';
+
+// First of all: everything below takes a while to load, and a signal that comes meanwhile is not to be lost.
+const signals = process.argv[2] === 'start' ? new StopSignals() : undefined;
+// Those two open when they are first asked for.
+void [process.stdout, process.stderr];
+const handlesBefore = openHandles();
+
+const { Argument, Command } = await import('commander');
+const { guardExit } = await import('./config/exit-guard.js');
+const { layersOf } = await import('./config/layers.js');
+const { loadPlugins } = await import('./config/load-plugins.js');
+const { readConfig } = await import('./config/read-config.js');
+const core = await import('./index.js');
+const { createPlugin, pluginKinds } = await import('./new.js');
+const { pluginTable } = await import('./plugin-table.js');
+const { createLogger, messageOf, version } = core;
 
 interface Options {
   readonly config?: string;
@@ -23,7 +35,6 @@ interface Prepared {
 }
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
-const orphanCheckMs = 250;
 
 let allowExit = () => {};
 
@@ -41,6 +52,9 @@ command('start', 'start the server')
   .action(start);
 command('check', 'check the configuration and print the plugins in start order').action(checkOnly);
 command('plugins', 'set up every plugin, open nothing, and print what each of them brings').action(list);
+command('backup', 'copy what is kept to a new file, also while a server runs')
+  .argument('<file>', 'the copy')
+  .action(copy);
 program
   .command('new')
   .description('write a new plugin, with a test that passes, into a folder')
@@ -59,7 +73,6 @@ await program.parseAsync();
 
 async function start(options: Options & { readonly watch?: boolean }): Promise<void> {
   const { kernel, config, logger } = await prepare(options);
-  exitOnSignals(kernel, logger);
   exitOnCrash(kernel, logger);
   try {
     await kernel.start();
@@ -67,12 +80,13 @@ async function start(options: Options & { readonly watch?: boolean }): Promise<v
     allowExit();
     if (options.watch) {
       const { PluginWatch } = await import('./watch.js');
-      new PluginWatch(kernel, config, logger);
+      // A stop may have come meanwhile.
+      if (kernel.isRunning) new PluginWatch(kernel, config, logger);
     }
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
   } catch (err) {
     // A stop during the start is a clean one; whoever stopped it ends the process.
-    if (WaggleError.is(err, 'KERNEL_START_ABORTED')) return;
+    if (core.WaggleError.is(err, 'KERNEL_START_ABORTED')) return;
     logger.fatal({ err }, 'the server did not start');
     process.stderr.write(`waggle: ${messageOf(err)}\n`);
     process.exit(exitCodes.failed);
@@ -83,6 +97,13 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
   // Only here: a server must not pay for it.
   const { chat } = await import('./chat.js');
   process.exitCode = await chat(url, settings);
+}
+
+async function copy(file: string, options: Options): Promise<void> {
+  const { backUp } = await import('./backup.js');
+  const mistakes: string[] = [];
+  const config = await readConfig(layersOf(options, mistakes));
+  process.exitCode = await backUp({ ...config, mistakes: [...mistakes, ...config.mistakes] }, file);
 }
 
 function create(kind: PluginKind, name: string): void {
@@ -147,16 +168,17 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   const config = await readConfig(layersOf(options, mistakes));
   const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
-  const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  const kernel = new core.Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  exitOnSignals(kernel, logger);
   // Until a server runs, no plugin ends the process.
   allowExit = guardExit();
   const loaded = await loadPlugins(kernel, config, logger);
   process.exitCode = undefined; // Whatever a plugin thinks of it.
   mistakes.push(...config.mistakes, ...loaded.mistakes);
   const found = await kernel.check().catch((error: WaggleError) => error);
-  if (WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) mistakes.push(...found.details.mistakes);
+  if (core.WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) mistakes.push(...found.details.mistakes);
   // With a plugin missing, what others miss of it says nothing new.
-  else if (found instanceof WaggleError && mistakes.length + loaded.failures.length === 0)
+  else if (found instanceof core.WaggleError && mistakes.length + loaded.failures.length === 0)
     mistakes.push(found.message);
   if (mistakes.length > 0) {
     process.stderr.write(`${mistakes.join('\n')}\n`);
@@ -165,28 +187,12 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   return { kernel, config, logger, failures: loaded.failures };
 }
 
+/** From now on there is something to stop: plugins have effects from their import on. */
 function exitOnSignals(kernel: Kernel, logger: Logger): void {
-  let asked = false;
-  const ask = (signal: string) => {
-    if (asked) process.exit(exitCodes.forced);
-    asked = true;
+  signals?.onStop((signal) => {
     logger.info({ signal }, 'stopping; a second signal ends the process at once');
     void stop(kernel, logger, exitCodes.clean);
-  };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, ask);
-  // Ctrl-C reaches all of them: the shell that leaves first is no second signal.
-  if (process.env.npm_lifecycle_event) onOrphaned(() => asked || ask('the end of npm'));
-}
-
-/** The shell between npm and this process dies of a signal without passing it on. */
-function onOrphaned(act: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    act();
-  }, orphanCheckMs);
-  timer.unref();
+  });
 }
 
 /** Whatever nobody caught leaves the process in an unknown state: it says so, lets running replies end, and exits. */
@@ -201,19 +207,26 @@ function exitOnCrash(kernel: Kernel, logger: Logger): void {
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
   process.on('exit', (code) => {
-    if (kernel.state === 'ready' || kernel.state === 'degraded')
+    if (kernel.isRunning)
       logger.fatal({ code }, 'something called process.exit while the server was running');
   });
   // Nobody reads the log any more; that is no reason to end, or to say so there.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 }
 
+/** Stops everything and ends the process: not with 0 where something was left behind. */
 async function stop(kernel: Kernel, logger: Logger, code: number): Promise<void> {
+  let exitCode = code;
   try {
     await kernel.stop();
   } catch (err) {
     logger.error({ err }, 'the stop was not complete');
   }
-  logger.info({ exitCode: code }, 'shutdown complete');
-  process.exit(code);
+  if (kernel.leftBehind.length > 0) exitCode ||= exitCodes.failed;
+  for (const [kind, count] of await leftOpen(handlesBefore)) {
+    logger.error({ kind, count, plugins: kernel.openersOf(kind) }, 'handles were left open; use ctx.effect');
+    exitCode ||= exitCodes.failed;
+  }
+  logger.info({ exitCode }, 'shutdown complete');
+  process.exit(exitCode);
 }

@@ -46,6 +46,8 @@ export interface Entry {
   setupMs: number;
   /** Timers that its setup left running, less those that its stop ended. */
   timers: number;
+  /** Handles that its setup and its being ready opened, by kind, less those that its stop closed. */
+  readonly opened: Map<string, number>;
   error?: unknown;
 }
 
@@ -104,7 +106,15 @@ export function reportOf(entry: Entry): PluginReport {
 
 function unstarted(id: string) {
   const hooks: Hooks = { ready: new Set(), drain: new Set() };
-  return { scope: new EffectScope(id), hooks, state: 'pending', goal: 'run', setupMs: 0, timers: 0 } as const;
+  return {
+    scope: new EffectScope(id),
+    hooks,
+    state: 'pending',
+    goal: 'run',
+    setupMs: 0,
+    timers: 0,
+    opened: new Map<string, number>(),
+  } as const;
 }
 
 /** A folder is one plugin, a file beside others is one, too. */

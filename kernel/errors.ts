@@ -49,6 +49,8 @@ const kernelErrors = {
   STORE_UNUSABLE: (d: { path: string; why: string }) => `cannot keep conversations in "${d.path}": ${d.why}`,
   STORE_FAILED: (d: { path: string; why: string }) =>
     `cannot read or write conversations in "${d.path}": ${d.why}`,
+  BACKUP_FAILED: (d: { path: string; file: string; why: string }) =>
+    `cannot copy "${d.path}" to "${d.file}": ${d.why}`,
   LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
     `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
 } as const;

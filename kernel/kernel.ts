@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Bus, type EventBus } from './bus.js';
 import { createContext, type Shared } from './context.js';
 import type { Agent } from './contracts/agent.js';
@@ -10,9 +11,9 @@ import { blaming, createLogger, type Logger } from './logger.js';
 import { dependentsOf, expectFit, orderPlugins } from './order.js';
 import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
 import { Registry } from './registry.js';
+import { moreThan, openHandles, runningTimers } from './resources.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
 import { runStep } from './step.js';
-import { runningTimers } from './timers.js';
 
 /** What a kernel may be told; all of it has defaults. */
 export interface KernelOptions {
@@ -38,6 +39,7 @@ export class Kernel {
   #starts = 0;
   #state: KernelState = 'idle';
   #stopping: Promise<void> | undefined;
+  readonly #leftBehind: string[] = [];
   #lastTurn: Promise<unknown> = Promise.resolve();
 
   /** @throws KERNEL_CONFIG_INVALID when a duration is none */
@@ -59,6 +61,11 @@ export class Kernel {
 
   get state(): KernelState {
     return this.#state;
+  }
+
+  /** Started, and not being stopped. */
+  get isRunning(): boolean {
+    return this.#state === 'ready' || this.#state === 'degraded';
   }
 
   get bus(): EventBus {
@@ -167,6 +174,16 @@ export class Kernel {
       if (culprit) return culprit.id;
     }
     return undefined;
+  }
+
+  /** What did not end in time when its plugin stopped, since the start: plugins and labels. */
+  get leftBehind(): readonly string[] {
+    return this.#leftBehind;
+  }
+
+  /** The plugins that opened handles of this kind when they started, as `process.getActiveResourcesInfo` names it. */
+  openersOf(kind: string): readonly string[] {
+    return this.#entries.filter(({ opened }) => (opened.get(kind) ?? 0) > 0).map(({ id }) => id);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -343,14 +360,22 @@ export class Kernel {
     for (const hook of entry.hooks.ready) await this.#run(entry, 'ready', hook);
   }
 
-  #run(entry: Entry, phase: string, run: () => void | Promise<void>): Promise<void> {
+  async #run(entry: Entry, phase: string, run: () => void | Promise<void>): Promise<void> {
     const { pluginTimeoutMs: timeoutMs } = this.#options;
-    return runStep({ plugin: entry.id, phase, timeoutMs, signal: this.#abort.signal, run });
+    const before = openHandles();
+    try {
+      await runStep({ plugin: entry.id, phase, timeoutMs, signal: this.#abort.signal, run });
+    } finally {
+      // What `listen` and the like begin is there a tick later.
+      await nextTurn();
+      for (const [kind, count] of moreThan(before))
+        entry.opened.set(kind, (entry.opened.get(kind) ?? 0) + count);
+    }
   }
 
   async #stop(): Promise<void> {
     if (this.#state === 'idle') this.#enter('stopped');
-    if (this.#state !== 'ready' && this.#state !== 'degraded') return;
+    if (!this.isRunning) return;
     this.#enter('draining');
     await drain(this.#active, this.#options, this.#options.logger);
     this.#enter('stopping');
@@ -384,8 +409,12 @@ export class Kernel {
     for (const entry of [...entries].reverse()) {
       if (entry.state !== 'failed') this.#move(entry, 'stopping');
       const timersBefore = runningTimers();
+      const handlesBefore = openHandles();
       const { errors, left } = await entry.scope.close(pluginTimeoutMs);
       entry.timers -= timersBefore - runningTimers();
+      await nextTurn();
+      for (const [kind, count] of moreThan(openHandles(), handlesBefore))
+        entry.opened.set(kind, (entry.opened.get(kind) ?? 0) - count);
       const plugin = entry.id;
       const all = [...errors];
       for (const err of errors) logger.error({ err, plugin }, 'an undo failed');
@@ -394,6 +423,7 @@ export class Kernel {
         const err = new WaggleError('KERNEL_PLUGIN_TIMEOUT', details);
         logger.error({ err, plugin }, 'left something behind');
         all.push(err);
+        this.#leftBehind.push(...left.map((label) => `${plugin}: ${label}`));
       }
       failures.push(...all.map((error) => `${plugin}: ${error.message}`));
       if (all.length > 0) this.#move(entry, 'failed', entry.error ?? all[0]);

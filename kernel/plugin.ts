@@ -110,6 +110,8 @@ export interface Plugin<
   readonly optional?: O;
   /** Tokens that `setup` provides. */
   readonly provides?: readonly P[];
+  /** Copies all that it keeps to a file that is not there yet, also while a server runs: `waggle backup`. @throws BACKUP_FAILED */
+  backup?(config: Config, file: string): Promise<void>;
   setup(
     ctx: PluginContext<Config, P>,
     services: ServicesOf<R> & Partial<ServicesOf<O>>,

@@ -35,7 +35,9 @@ export default defineConfig({
     server: { deps: { external: [/\/waggle-\w{6}\//] } },
     // Tests that start the real command run what is in dist/.
     globalSetup: `${root}test/support/build.ts`,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Bounds for what hangs: what a test waits for on a busy machine may take its time.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
   },
 });

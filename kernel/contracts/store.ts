@@ -27,6 +27,8 @@ export interface ListOptions {
 
 /** Keeps conversations within bounds; the oldest go first. */
 export interface ConversationStore {
+  /** Why nothing can be kept, while that is so: `GET /ready` shows it to everybody, so without paths. */
+  readonly trouble?: string | undefined;
   /** The latest messages, at most `limit` of them, oldest first; empty for an unknown conversation. Whoever reads uses it. */
   read(key: ConversationKey, limit?: number): Promise<readonly ChatMessage[]>;
   /** Adds a whole turn at once; resolves when it is kept. @throws TOO_LARGE when a message is larger than a whole conversation may be */

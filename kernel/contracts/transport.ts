@@ -132,7 +132,10 @@ export interface Socket {
   close(code: number, reason: string): void;
 }
 
-/** What an endpoint does with one connection. A failing handler is logged and closes nothing but, at most, this connection. */
+/**
+ * What an endpoint does with one connection. A message handler that fails is logged, and that is all: its connection goes on,
+ * and its client is told nothing, because only the endpoint knows in which words. Where `open` fails it is closed with 1011.
+ */
 export interface SocketHandler {
   message(text: string): void | Promise<void>;
   /** A frame over the limit, which is not to be parsed: it can be answered. Without this the connection closes with 1009. */

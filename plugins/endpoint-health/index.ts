@@ -1,4 +1,4 @@
-import { Chat, definePlugin, Overview, Transport, version } from '#kernel';
+import { Chat, ConversationStore, definePlugin, Overview, Transport, version } from '#kernel';
 import { healthDocs, readyDocs } from './docs.js';
 import { readiness } from './readiness.js';
 
@@ -6,8 +6,8 @@ export default definePlugin({
   name: 'endpoint-health',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { chat: Chat, overview: Overview },
-  setup(ctx, { transport, chat, overview }) {
+  optional: { chat: Chat, store: ConversationStore, overview: Overview },
+  setup(ctx, { transport, chat, store, overview }) {
     const startedAt = performance.now();
     ctx.effect('GET /health', () =>
       transport.route({
@@ -24,7 +24,7 @@ export default definePlugin({
         path: '/ready',
         docs: readyDocs,
         handler: async (_request, reply) => {
-          const report = readiness(ctx.inspect(), await chat?.statuses());
+          const report = readiness(ctx.inspect(), await chat?.statuses(), store?.trouble);
           reply.json(report.status === 'ready' ? 200 : 503, report);
         },
       }),

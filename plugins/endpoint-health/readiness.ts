@@ -9,12 +9,17 @@ export interface Readiness {
 }
 
 /** Whether new work may be sent here, and if not, why. */
-export function readiness(kernel: KernelReport, agents: readonly AgentStatus[] | undefined): Readiness {
+export function readiness(
+  kernel: KernelReport,
+  agents: readonly AgentStatus[] | undefined,
+  storeTrouble: string | undefined,
+): Readiness {
   const { state } = kernel;
   const reasons = [
     ...(state === 'ready' || state === 'degraded' ? [] : [`the server is ${state}`]),
     ...kernel.plugins.filter((plugin) => plugin.state === 'failed').map(({ id }) => `plugin "${id}" failed`),
     ...(!agents || agents.some((agent) => agent.healthy) ? [] : ['no agent is healthy']),
+    ...(storeTrouble === undefined ? [] : [`conversations are not kept: ${storeTrouble}`]),
   ];
   return { status: reasons.length === 0 ? 'ready' : 'not ready', state, reasons, agents: agents ?? [] };
 }

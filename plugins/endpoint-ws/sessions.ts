@@ -7,6 +7,7 @@ import {
 } from '#kernel';
 import { clientParams, docsOf, ownTypes } from './docs.js';
 import { Session, type SessionHost } from './session.js';
+import { Takeovers } from './takeovers.js';
 
 /** How long terminal frames may take to reach slow readers once everything else is over. */
 const farewellMs = 1000;
@@ -25,8 +26,12 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly logger: SessionHost['logger'];
   readonly #current = new Map<string, Session>();
   readonly #open = new Set<Session>();
+  readonly #takeovers: Takeovers;
+  /** Sessions that were taken over and stay for a moment, by client id. */
+  readonly #leaving = new Map<string, { readonly session: Session; readonly timer: NodeJS.Timeout }>();
   #drainEndsAt: number | undefined;
-  #whenDelivered: (() => void) | undefined;
+  /** The session that a drain waits for. */
+  #awaited: { readonly session: Session; readonly resolve: () => void } | undefined;
 
   constructor({ streams, engine, tasks, config, bus, logger }: SessionSettings) {
     this.streams = streams;
@@ -35,6 +40,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     this.config = config;
     this.bus = bus;
     this.logger = logger;
+    this.#takeovers = new Takeovers(logger);
   }
 
   get docs(): EndpointDocs {
@@ -59,7 +65,8 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
   open(socket: Socket): Session {
     const clientId = socket.params.client_id as string;
     const session = new Session(socket, clientId, this);
-    this.#current.get(clientId)?.close(4409, 'taken over by a newer connection');
+    const older = this.#current.get(clientId);
+    if (older) this.#replace(older);
     this.#current.set(clientId, session);
     this.#open.add(session);
     if (this.#drainEndsAt !== undefined) this.#announceDrain(session, this.#drainEndsAt);
@@ -70,11 +77,13 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     this.#open.delete(session);
     // A late close of the old connection must not remove the one that took over.
     if (this.#current.get(session.clientId) === session) this.#current.delete(session.clientId);
+    if (this.#leaving.get(session.clientId)?.session === session) this.#stopLeaving(session.clientId);
     this.onDelivered();
   }
 
   onDelivered(): void {
-    this.#whenDelivered?.();
+    const { session, resolve } = this.#awaited ?? {};
+    if (session && (session.idle || !this.#open.has(session))) resolve?.();
   }
 
   /** Resolves when every answer was delivered, or soon after the deadline. */
@@ -82,19 +91,55 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     this.#drainEndsAt = performance.now() + timeoutMs;
     for (const session of this.#open) this.#announceDrain(session, this.#drainEndsAt);
     let late: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#whenDelivered = () => {
-        if ([...this.#open].every((session) => session.idle)) resolve();
-      };
+    const over = new Promise<void>((resolve) => {
       const wait = () => {
         late = setTimeout(resolve, farewellMs);
       };
       if (deadline.aborted) wait();
       else deadline.addEventListener('abort', wait, { once: true });
-      this.onDelivered();
     });
+    await Promise.race([this.#allIdle(), over]);
     clearTimeout(late);
-    this.#whenDelivered = undefined;
+    this.#awaited = undefined;
+  }
+
+  /** One session after the other: to look at all of them whenever one has delivered something would take their square. */
+  async #allIdle(): Promise<void> {
+    let waited: boolean;
+    do {
+      waited = false;
+      for (const session of this.#open) {
+        if (session.idle) continue;
+        await new Promise<void>((resolve) => {
+          this.#awaited = { session, resolve };
+        });
+        waited = true;
+      }
+      // Those before it may have begun to resume something meanwhile.
+    } while (waited);
+  }
+
+  /** The newest connection of a client wins; where that happens over and over, the older one stays a little longer. */
+  #replace(session: Session): void {
+    const { clientId } = session;
+    const leave = (each: Session) => each.close(4409, 'taken over by a newer connection');
+    const before = this.#leaving.get(clientId);
+    this.#stopLeaving(clientId);
+    if (before) leave(before.session);
+    const delayMs = this.#takeovers.next(clientId, performance.now());
+    if (delayMs === 0) leave(session);
+    else {
+      const timer = setTimeout(() => {
+        this.#leaving.delete(clientId);
+        leave(session);
+      }, delayMs);
+      this.#leaving.set(clientId, { session, timer });
+    }
+  }
+
+  #stopLeaving(clientId: string): void {
+    clearTimeout(this.#leaving.get(clientId)?.timer);
+    this.#leaving.delete(clientId);
   }
 
   #announceDrain(session: Session, endsAt: number): void {

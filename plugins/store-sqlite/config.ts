@@ -4,7 +4,7 @@ import { z } from '#zod';
 const chars = z.int().min(1);
 
 export const config = z.strictObject({
-  /** The file, from where the server was started; SQLite keeps `-wal` beside it. Folders above it are made. */
+  /** The file, from where the server was started; `-wal`, `-shm` and `-lock` are beside it. Folders above it are made. */
   path: z.string().min(1).default('waggle.sqlite'),
   /** The oldest messages of a conversation go first. */
   maxMessages: z.int().min(2).default(1000),

@@ -1,5 +1,7 @@
 import type { ChatMessage, ConversationKey, ConversationSummary, ListOptions } from '#kernel';
-import { closeFile, openFile, type SqliteFile, wordingOf } from './open-file.js';
+import { FileState } from './file-state.js';
+import { closeFile, codeOf, lockFile, madeFile, openFile, type SqliteFile, wordingOf } from './open-file.js';
+import { prepareStatements } from './statements.js';
 
 /** What a file may hold; units as in the plugin's config. */
 export interface Limits {
@@ -35,9 +37,11 @@ const maxSince = 100;
 /** Conversations in one SQLite file, asked with `run`. Everything in here waits for the disk. */
 export class ConversationFile {
   readonly #file: SqliteFile;
+  readonly #unlock: () => void;
+  readonly #state: FileState;
   readonly #limits: Limits;
   readonly #now: () => number;
-  readonly #statements: ReturnType<typeof prepared>;
+  readonly #statements: ReturnType<typeof prepareStatements>;
   /** When conversations were read; noted in the file with the next write, so that a read writes nothing. */
   readonly #usedAt = new Map<number, number>();
   /** What of that the transaction of this moment has written. */
@@ -55,19 +59,47 @@ export class ConversationFile {
     limits: Limits,
     now: () => number = () => performance.timeOrigin + performance.now(),
   ) {
-    this.#file = openFile(path);
     this.#limits = limits;
     this.#now = now;
-    this.#statements = prepared(this.#file);
-    this.#total();
+    const place = madeFile(path);
+    this.#unlock = lockFile(place);
+    try {
+      this.#file = openFile(place);
+      this.#statements = prepareStatements(this.#file);
+      this.#total();
+      this.#state = new FileState(this.#file, place);
+    } catch (error) {
+      this.#unlock();
+      throw error;
+    }
+  }
+
+  /** Why nothing can be kept, while that is so. */
+  get trouble(): string | undefined {
+    return this.#state.trouble;
+  }
+
+  /** Tries whether what went wrong is over. */
+  check(): void {
+    this.#state.check();
   }
 
   /** Runs calls in their order as one transaction; when that fails, each by itself, so that each fails for its own reason. */
   run(calls: readonly Call[]): readonly Outcome[] {
+    const isTidy = this.#isTidy(calls);
     try {
-      return this.#transaction(() => calls.map((call) => ({ value: this.#answer(call) })));
+      return this.#transaction(isTidy || calls.some(isWrite), () => {
+        if (isTidy) this.#expire();
+        return calls.map((call) => ({ value: this.#answer(call) }));
+      });
     } catch (error) {
-      if (calls.length > 1) return calls.flatMap((call) => this.run([call]));
+      const each = () => calls.flatMap((call) => this.run([call]));
+      // All of them have waited for another program's lock, and once is enough.
+      if (calls.length > 1)
+        return codeOf(error) === 'SQLITE_BUSY' ? this.#state.withoutWaiting(each) : each();
+      this.#state.failed(error);
+      // What is there can be read all the same.
+      if (isTidy && !calls.some(isWrite) && this.trouble) return this.run(calls);
       return [{ why: wordingOf(error) }];
     }
   }
@@ -76,7 +108,7 @@ export class ConversationFile {
   append({ key, title, messages }: Turn): void {
     const { upsert, insert } = this.#statements;
     this.#expire();
-    this.#find(key);
+    this.#removeIfOver(key);
     const now = this.#now();
     this.#updatedAt = Math.max(Math.floor(now), this.#updatedAt + 1);
     const row = upsert.get(...idsOf(key), title, this.#updatedAt, now) as readonly [number, number, number];
@@ -116,13 +148,13 @@ export class ConversationFile {
     const id = this.#find(key);
     if (id === undefined) return [];
     this.#usedAt.set(id, this.#now());
-    if (this.#usedAt.size > maxNoted) this.#note();
     const rows = this.#statements.latest.all(id, Number.isFinite(limit) ? limit : -1) as readonly [string][];
     return rows.map(([message]) => message).reverse();
   }
 
   /** Whether there was such a conversation. */
   delete(key: ConversationKey): boolean {
+    this.#removeIfOver(key);
     const id = this.#find(key);
     if (id !== undefined) this.#remove(id);
     return id !== undefined;
@@ -130,7 +162,6 @@ export class ConversationFile {
 
   /** The user's conversations, the latest first. */
   list(userId: string, { limit, before }: ListOptions): readonly ConversationSummary[] {
-    this.#expire();
     const oldest = this.#now() - this.#limits.timeToLiveMs;
     const rows = this.#statements.list.all(
       JSON.stringify(userId),
@@ -147,11 +178,17 @@ export class ConversationFile {
   }
 
   close(): void {
-    this.#transaction(() => this.#note());
-    closeFile(this.#file);
+    try {
+      this.#transaction(true, () => this.#note());
+    } finally {
+      closeFile(this.#file);
+      this.#unlock();
+    }
   }
 
   #answer(call: Call): unknown {
+    const gone = isWrite(call) ? this.#state.gone : undefined;
+    if (gone) throw new Error(gone);
     switch (call.method) {
       case 'append':
         return this.append(...call.args);
@@ -166,8 +203,14 @@ export class ConversationFile {
     }
   }
 
-  #transaction<T>(work: () => T): T {
-    this.#file.exec('BEGIN');
+  /** Whether to write down and forget what is due; while nothing can be kept, that waits. */
+  #isTidy(calls: readonly Call[]): boolean {
+    return (this.#usedAt.size > maxNoted || calls.some(({ method }) => method === 'list')) && !this.trouble;
+  }
+
+  /** One that writes has the lock from its beginning on: SQLite takes back only part of it where that fails later. */
+  #transaction<T>(writes: boolean, work: () => T): T {
+    this.#file.exec(writes ? 'BEGIN IMMEDIATE' : 'BEGIN');
     try {
       const result = work();
       this.#file.exec('COMMIT');
@@ -210,12 +253,19 @@ export class ConversationFile {
 
   /** The row of a conversation, unless its time is over. */
   #find(key: ConversationKey): number | undefined {
+    const [id, isOver] = this.#look(key);
+    return isOver ? undefined : id;
+  }
+
+  #removeIfOver(key: ConversationKey): void {
+    const [id, isOver] = this.#look(key);
+    if (id !== undefined && isOver) this.#remove(id);
+  }
+
+  #look(key: ConversationKey): readonly [id?: number, isOver?: boolean] {
     const [id, noted] = (this.#statements.find.get(...idsOf(key)) ?? []) as readonly [number?, number?];
-    if (id === undefined || noted === undefined) return undefined;
-    const usedAt = this.#usedAt.get(id) ?? noted;
-    if (usedAt > this.#now() - this.#limits.timeToLiveMs) return id;
-    this.#remove(id);
-    return undefined;
+    if (id === undefined || noted === undefined) return [];
+    return [id, (this.#usedAt.get(id) ?? noted) <= this.#now() - this.#limits.timeToLiveMs];
   }
 
   /** Writes down when conversations were read. */
@@ -255,33 +305,10 @@ export class ConversationFile {
   }
 }
 
-function idsOf({ userId, conversationId }: ConversationKey): readonly [string, string] {
-  return [JSON.stringify(userId), JSON.stringify(conversationId)];
+function isWrite({ method }: Call): boolean {
+  return method === 'append' || method === 'retract' || method === 'delete';
 }
 
-function prepared(file: SqliteFile) {
-  const rows = (sql: string) => file.prepare(sql).raw();
-  return {
-    total: rows('SELECT count(*), coalesce(sum(chars), 0), coalesce(max(updated_at), 0) FROM conversations'),
-    find: rows('SELECT id, used_at FROM conversations WHERE user = ? AND conversation = ?'),
-    upsert: rows(`
-      INSERT INTO conversations (user, conversation, title, messages, chars, updated_at, used_at)
-      VALUES (?, ?, ?, 0, 0, ?, ?)
-      ON CONFLICT DO UPDATE SET updated_at = excluded.updated_at, used_at = excluded.used_at,
-        title = CASE title WHEN '' THEN excluded.title ELSE title END
-      RETURNING id, messages, chars`),
-    sizeOf: rows('SELECT messages, chars FROM conversations WHERE id = ?'),
-    recent: rows('SELECT id, chars, message FROM messages WHERE conversation = ? ORDER BY id DESC LIMIT ?'),
-    size: file.prepare('UPDATE conversations SET messages = ?, chars = ? WHERE id = ?'),
-    use: file.prepare('UPDATE conversations SET used_at = ? WHERE id = ?'),
-    oldest: rows('SELECT id, used_at FROM conversations ORDER BY used_at LIMIT 1'),
-    remove: rows('DELETE FROM conversations WHERE id = ? RETURNING chars'),
-    list: rows(`
-      SELECT conversation, title, messages, updated_at FROM conversations
-      WHERE user = ? AND updated_at < ? AND used_at > ? ORDER BY updated_at DESC LIMIT ?`),
-    insert: file.prepare('INSERT INTO messages (conversation, chars, message) VALUES (?, ?, ?)'),
-    latest: rows('SELECT message FROM messages WHERE conversation = ? ORDER BY id DESC LIMIT ?'),
-    first: rows('SELECT id, chars FROM messages WHERE conversation = ? ORDER BY id LIMIT 1'),
-    drop: file.prepare('DELETE FROM messages WHERE id = ?'),
-  };
+function idsOf({ userId, conversationId }: ConversationKey): readonly [string, string] {
+  return [JSON.stringify(userId), JSON.stringify(conversationId)];
 }

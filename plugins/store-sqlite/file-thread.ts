@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { WaggleError } from '#kernel';
 import type { Call, ConversationFile, Method, Outcome } from './conversation-file.js';
-import type { WorkerSettings } from './worker.js';
+import type { Report, WorkerSettings } from './worker.js';
 
 // Found by package: threads need compiled JavaScript also where this file runs as it is.
 const entry = createRequire(import.meta.url).resolve('#sqlite-worker');
@@ -31,25 +31,39 @@ export class FileThread {
   readonly #worker: Worker;
   readonly #path: string;
   readonly #limits: QueueLimits;
+  readonly #told: (trouble: string | undefined) => void;
   #waiting: Waiting[] = [];
   #running: readonly Waiting[] = [];
   #chars = 0;
   #scheduled: NodeJS.Immediate | undefined;
   #closed = false;
   #failure: WaggleError | undefined;
+  #trouble: string | undefined;
   #onIdle: (() => void) | undefined;
 
-  private constructor(worker: Worker, path: string, limits: QueueLimits) {
+  private constructor(
+    worker: Worker,
+    path: string,
+    limits: QueueLimits,
+    told: (trouble: string | undefined) => void,
+  ) {
     this.#worker = worker;
     this.#path = path;
     this.#limits = limits;
-    worker.on('message', (outcomes: readonly Outcome[]) => this.#settle(outcomes));
+    this.#told = told;
+    worker.on('message', ({ outcomes, trouble }: Report) => {
+      this.#say(trouble);
+      if (outcomes) this.#settle(outcomes);
+    });
   }
 
-  /** Starts the thread, which opens the file. `lost` is told when it ends by itself. @throws STORE_UNUSABLE */
+  /**
+   * Starts the thread, which opens the file. `told` hears why nothing can be kept, and with nothing that this is over.
+   * @throws STORE_UNUSABLE
+   */
   static async open(
     settings: WorkerSettings & QueueLimits,
-    lost: (error: Error) => void,
+    told: (trouble: string | undefined) => void,
   ): Promise<FileThread> {
     const { path } = settings;
     const worker = new Worker(entry, { workerData: settings, execArgv: [] });
@@ -63,15 +77,22 @@ export class FileThread {
       await worker.terminate();
       throw new WaggleError('STORE_UNUSABLE', { path, why });
     }
-    const thread = new FileThread(worker, path, settings);
+    const thread = new FileThread(worker, path, settings, told);
     let reason = 'its thread has ended';
     worker.on('error', (error) => {
       reason = `its thread has crashed: ${error.message}`;
     });
     worker.once('exit', () => {
-      if (!thread.#closed) lost(thread.#fail(reason));
+      if (thread.#closed) return;
+      thread.#fail(reason);
+      thread.#say(reason);
     });
     return thread;
+  }
+
+  /** Why nothing can be kept, while that is so. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   /** Asks the file. `chars` is how much it has to hold meanwhile. @throws QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN */
@@ -110,6 +131,12 @@ export class FileThread {
     await this.#worker.terminate();
   }
 
+  #say(trouble: string | undefined): void {
+    if (trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    this.#told(trouble);
+  }
+
   #refusal(chars: number): WaggleError | undefined {
     if (this.#failure) return this.#failure;
     if (this.#closed) return new WaggleError('SHUTTING_DOWN', {});
@@ -144,13 +171,12 @@ export class FileThread {
     if (this.#waiting.length + this.#running.length === 0) this.#onIdle?.();
   }
 
-  #fail(why: string): WaggleError {
+  #fail(why: string): void {
     clearImmediate(this.#scheduled);
     this.#failure ??= new WaggleError('STORE_FAILED', { path: this.#path, why });
     for (const { reject } of [...this.#running, ...this.#waiting]) reject(this.#failure);
     this.#running = [];
     this.#waiting = [];
     this.#onIdle?.();
-    return this.#failure;
   }
 }

@@ -1,4 +1,5 @@
 import { ConversationStore, definePlugin } from '#kernel';
+import { backUp } from './backup.js';
 import { config } from './config.js';
 import { SqliteStore } from './sqlite-store.js';
 
@@ -10,11 +11,13 @@ export default definePlugin({
   apiVersion: 1,
   config,
   provides: [ConversationStore],
+  backup: ({ path }, file) => backUp(path, file),
   async setup(ctx) {
     const { path } = ctx.config;
-    const lost = (err: Error) =>
-      ctx.logger.error({ err }, 'conversations are neither read nor kept any more');
-    const opening = SqliteStore.open(ctx.config, lost);
+    const opening = SqliteStore.open(ctx.config, (trouble) => {
+      if (trouble === undefined) ctx.logger.info({ path }, 'conversations are kept again');
+      else ctx.logger.error({ path, why: trouble }, 'conversations are not kept');
+    });
     await ctx.effect(`file ${path}`, async () => {
       const store = await opening;
       return () => store.close(closeTimeoutMs);

@@ -20,9 +20,13 @@ export class SqliteStore implements ConversationStore {
     this.#conversationLimitChars = conversationLimitChars;
   }
 
-  /** `lost` is told when the file can not be used any more. @throws STORE_UNUSABLE */
-  static async open(config: Config, lost: (error: Error) => void): Promise<SqliteStore> {
-    return new SqliteStore(await FileThread.open(config, lost), config);
+  /** `told` hears why nothing can be kept, and with nothing that this is over. @throws STORE_UNUSABLE */
+  static async open(config: Config, told: (trouble: string | undefined) => void): Promise<SqliteStore> {
+    return new SqliteStore(await FileThread.open(config, told), config);
+  }
+
+  get trouble(): string | undefined {
+    return this.#thread.trouble;
   }
 
   async read(key: ConversationKey, limit = Number.POSITIVE_INFINITY): Promise<readonly ChatMessage[]> {

@@ -198,7 +198,12 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   #wake(): void {
     const logs = this.#stale;
     this.#stale = [];
-    for (const log of logs) log.wake();
+    for (const log of logs)
+      try {
+        log.wake();
+      } catch (err) {
+        this.#logger.error({ err }, 'a reader of a reply failed');
+      }
   }
 
   #forget(reply: MemoryReply): void {

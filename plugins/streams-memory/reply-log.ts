@@ -92,10 +92,18 @@ export class ReplyLog {
     this.#events.grew();
   }
 
-  /** Lets every reader that waits go on. */
+  /** Lets every reader that waits go on. @throws what a listener threw, once all others were woken; its reader is gone */
   wake(): void {
     this.#isAnnounced = false;
-    for (const reader of this.#readers) reader.wake();
+    let failed: { readonly error: unknown } | undefined;
+    for (const reader of this.#readers)
+      try {
+        reader.wake();
+      } catch (error) {
+        reader.drop();
+        failed ??= { error };
+      }
+    if (failed) throw failed.error;
     // That visits every reader, so it waits for as many pieces.
     if (this.#entries.length - this.#foldedTo >= Math.max(foldFrames, this.#readers.length)) this.#fold();
   }
@@ -217,6 +225,12 @@ class Reader implements ReplyReader {
 
   merge(): void {
     this.#merge = true;
+  }
+
+  /** Its listener has failed and is not asked again. */
+  drop(): void {
+    this.#listener = undefined;
+    void this.return();
   }
 
   wake(): void {

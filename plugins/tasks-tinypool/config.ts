@@ -22,7 +22,7 @@ export const config = z.strictObject({
   maxPartials: z.int().min(1).default(10_000),
   /** Characters of what all runs hold: inputs, partial results, progress and results. Ended runs make room for others. */
   totalLimitChars: z.int().min(1).default(128_000_000),
-  /** Memory of one thread's heap. */
+  /** Memory of one thread's heap. Outside of it, and bounded only by the machine: `Buffer`, typed arrays and WebAssembly. */
   workerMemoryMb: z.int().min(32).default(512),
   /** How long a run that has ended can still be asked for. */
   keepMs: milliseconds.default(5 * 60_000),

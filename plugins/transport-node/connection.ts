@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { Connection, type Opening } from '#kernel';
+
+const discardLimitBytes = 16 * 1024 * 1024;
 
 /** One WebSocket of `ws`. */
 export class NodeConnection extends Connection {
@@ -18,7 +21,7 @@ export class NodeConnection extends Connection {
     this.#ws = ws;
     this.#socket = socket;
     // What goes wrong ends in a close, which is heard.
-    ws.on('error', () => {});
+    ws.on('error', () => this.#discard());
     ws.on('close', (code) => this.ended(code));
     ws.on('pong', () => {
       this.#alive = true;
@@ -62,5 +65,15 @@ export class NodeConnection extends Connection {
 
   protected end(code: number, reason: string): void {
     this.#ws.close(code, reason);
+    this.#discard();
+  }
+
+  /** Ends a connection whose peer goes on sending instead of closing its side. */
+  #discard(): void {
+    const socket = this.#socket as Socket;
+    const limitBytes = socket.bytesRead + discardLimitBytes;
+    socket.on('data', () => {
+      if (socket.bytesRead > limitBytes) this.destroy();
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
+import { BodyPace } from './body-pace.js';
 
 /** Told before an answer goes out that ends its connection. */
 export type Closing = (socket: Socket) => void;
@@ -27,8 +28,9 @@ export class NodeReply extends BaseReply {
     this.#upgrade = upgrade;
     res.on('close', () => this.closed());
     res.on('drain', () => this.writable());
-    req.on('data', (chunk: Buffer) => this.data(chunk, false));
-    req.on('end', () => this.request.body.end());
+    if (request.hasBody) this.#read(req);
+    // What nobody reads would hold up the next request.
+    else req.resume();
   }
 
   protected end(
@@ -66,6 +68,19 @@ export class NodeReply extends BaseReply {
 
   protected handOver(opening: Opening): void {
     this.#upgrade?.(opening);
+  }
+
+  #read(req: IncomingMessage): void {
+    const pace = new BodyPace(() => this.cut());
+    req.on('data', (chunk: Buffer) => {
+      pace.took(chunk.byteLength);
+      this.data(chunk, false);
+    });
+    req.on('end', () => {
+      pace.end();
+      this.request.body.end();
+    });
+    req.on('close', () => pace.end());
   }
 
   #leave(): void {

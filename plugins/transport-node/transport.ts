@@ -6,11 +6,14 @@ import { WebSocketServer } from 'ws';
 import {
   addHeader,
   BaseTransport,
+  busyAnswer,
   frameHardLimitBytes,
   messageOf,
   type Opening,
+  plainAddress,
   Request,
   type RequestHead,
+  TcpLimit,
   type Transport,
   WaggleError,
 } from '#kernel';
@@ -32,12 +35,20 @@ export class NodeTransport extends BaseTransport {
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
+    // Missing in the typings: how long a peer may take to answer a close.
+    ...{ closeTimeout: 4000 },
     // Ours comes first and is the same everywhere.
     maxPayload: frameHardLimitBytes(this.config),
     // None: the first one offered is often a token, and it would be sent back.
     handleProtocols: () => false,
   });
   readonly #connections = new Set<NodeConnection>();
+  /** Connections that are no WebSockets. */
+  readonly #sockets = new Set<Duplex>();
+  readonly #tcp = new TcpLimit(this.config, this.logger, {
+    webSockets: () => this.#connections.size,
+    addresses: () => [...this.#sockets].map((socket) => plainAddress((socket as Socket).remoteAddress ?? '')),
+  });
   /** Connections that end with an answer that is under way. */
   readonly #leaving = new WeakSet<Duplex>();
   #probing: NodeJS.Timeout | undefined;
@@ -52,6 +63,7 @@ export class NodeTransport extends BaseTransport {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
       this.#server.on(event, (req, res) => this.#take(req, res, undefined));
+    this.#server.on('connection', (socket) => this.#admit(socket));
     this.#server.on('upgrade', (req, socket, head) => {
       if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
       else serveWithoutUpgrade(this.#server, req, socket, head);
@@ -59,6 +71,7 @@ export class NodeTransport extends BaseTransport {
     this.#webSockets.on('headers', (headers, req) =>
       headers.push(`x-request-id: ${req.headers['x-request-id']}`),
     );
+    this.#tcp.measure();
     try {
       await once(this.#server.listen({ host, port, exclusive: true, backlog: 512 }), 'listening');
     } catch (cause) {
@@ -80,6 +93,22 @@ export class NodeTransport extends BaseTransport {
     await closed;
   }
 
+  #admit(socket: Socket): void {
+    // It may have been handed back.
+    if (this.#sockets.has(socket)) return;
+    if (!this.#tcp.enter(() => plainAddress(socket.remoteAddress ?? ''))) {
+      socket.end(busyAnswer);
+      socket.destroySoon();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#release(socket));
+  }
+
+  #release(socket: Duplex): void {
+    if (this.#sockets.delete(socket)) this.#tcp.leave();
+  }
+
   #takeUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // From here on the server no longer listens to the socket, and an error that nobody hears ends the process.
     const ignore = () => {};
@@ -93,6 +122,7 @@ export class NodeTransport extends BaseTransport {
       socket.off('error', ignore);
       this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
         const connection = new NodeConnection(ws, socket, opening);
+        this.#release(socket);
         this.#connections.add(connection);
         ws.on('close', () => this.#connections.delete(connection));
         connection.open();

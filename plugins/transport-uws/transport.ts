@@ -4,30 +4,39 @@ import {
   addHeader,
   BaseTransport,
   frameHardLimitBytes,
+  plainAddress,
   Request,
   type RequestHead,
+  TcpLimit,
   type Transport,
 } from '#kernel';
 import type { UserData } from './connection.js';
 import { GluedRequests } from './glued-requests.js';
-import { listen } from './listen.js';
+import { Listener } from './listener.js';
+import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
 
 /** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
   readonly #glued = new GluedRequests();
-  #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
+  readonly #tcp = new TcpLimit(this.config, this.logger, {
+    webSockets: () => this.#sockets,
+    addresses: () => this.#peers(),
+  });
+  #sockets = 0;
+  #isRefusing = false;
+  #listener: Listener | undefined;
 
   get address(): Transport['address'] {
-    return this.#listening?.address;
+    return this.#listener && { host: this.config.host, port: this.#listener.port };
   }
 
   /** @throws LISTEN_FAILED */
   async listen(): Promise<void> {
     const { host, port, idleTimeoutS } = this.config;
     this.#app
-      .filter(() => this.#glued.closed())
+      .filter((res, count) => this.#count(res, count as number))
       .ws<UserData>('/*', {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
@@ -36,24 +45,60 @@ export class UwsTransport extends BaseTransport {
         maxPayloadLength: 2 * frameHardLimitBytes(this.config),
         maxBackpressure: 2 ** 31 - 1,
         upgrade: (res, req, context) => this.#take(res, req, context),
-        open: (ws) => ws.getUserData().connection.attach(ws),
+        open: (ws) => {
+          this.#tcp.leave();
+          this.#sockets++;
+          ws.getUserData().connection.attach(ws);
+        },
         message: (ws, data, isBinary) => ws.getUserData().connection.receive(Buffer.from(data), isBinary),
         drain: (ws) => ws.getUserData().connection.progressed(),
-        close: (ws, code) => ws.getUserData().connection.ended(code),
+        close: (ws, code) => {
+          this.#sockets--;
+          ws.getUserData().connection.ended(code);
+        },
       })
       .any('/*', (res, req) => this.#take(res, req, undefined));
-    const socket = await listen(this.#app, host, port);
-    this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };
+    this.#tcp.measure();
+    const listener = new Listener(this.#app, host, port, this.logger);
+    await listener.open();
+    this.#listener = listener;
   }
 
   async close(): Promise<void> {
-    if (!this.#listening) return;
-    uWS.us_listen_socket_close(this.#listening.socket);
-    this.#listening = undefined;
+    if (!this.#listener) return;
+    this.#listener.close();
+    this.#listener = undefined;
     await this.closeAll();
     // What was answered in this very turn leaves at its end.
     await nextTurn();
     this.#app.close();
+  }
+
+  /** A connection has come (1) or gone (-1), unless it went over to WebSocket. */
+  #count(res: uWS.HttpResponse, count: number): void {
+    this.#glued.closed();
+    if (this.#isRefusing) return;
+    if (count < 0) {
+      this.#tcp.leave();
+      return;
+    }
+    if (this.#tcp.enter(() => addressOf(res))) return;
+    this.#isRefusing = true;
+    res.cork(() => res.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('', true));
+    this.#isRefusing = false;
+  }
+
+  #peers(): readonly string[] | undefined {
+    const peers = peersOf(this.address?.port ?? 0);
+    if (!peers) return undefined;
+    const webSockets = new Map<string, number>();
+    for (const { remoteAddress } of this.webSockets)
+      webSockets.set(remoteAddress, (webSockets.get(remoteAddress) ?? 0) + 1);
+    return peers.filter((address) => {
+      const left = webSockets.get(address) ?? 0;
+      webSockets.set(address, left - 1);
+      return left <= 0;
+    });
   }
 
   #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
@@ -92,6 +137,10 @@ function headOf(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
     path: req.getUrl(),
     query: req.getQuery(),
     headers,
-    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString(),
+    remoteAddress: addressOf(res),
   };
+}
+
+function addressOf(res: uWS.HttpResponse): string {
+  return plainAddress(Buffer.from(res.getRemoteAddressAsText()).toString());
 }

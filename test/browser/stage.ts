@@ -10,7 +10,7 @@ import { startBrowser, Visitor } from '../support/browser.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, startHive } from '../support/hive.js';
 
-const boundMs = 5000;
+const boundMs = 20_000;
 
 /** One server with an agent that follows a script and a fake Ollama, and a browser, for each test of a file. */
 export class Stage {

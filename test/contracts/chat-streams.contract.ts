@@ -657,6 +657,38 @@ export function chatStreamsContract(name: string, create: Create): void {
       });
     });
 
+    describe('a listener that throws', () => {
+      const bad = {
+        readable: () => {
+          throw new Error('no');
+        },
+      };
+      const rows: readonly (readonly [string, (reply: Reply, other: Reply) => readonly ReplyReader[]])[] = [
+        ['alone', (reply) => [reply.read()]],
+        ['twice', (reply) => [reply.read(), reply.read()]],
+        ['at two replies', (reply, other) => [reply.read(), other.read()]],
+      ];
+      it.each(rows)('%s harms no other reader of its reply, and no other reply', async (_, readersOf) => {
+        const agent = new ScriptedAgent('a', ['wait', text('one '), 'wait', text('two'), done]);
+        const { streams } = streamsOver([agent]);
+        const replies = [streams.start(ask()), streams.start(ask())] as const;
+        const early = replies.map(framesOf);
+        for (const reader of readersOf(...replies)) reader.onReadable(bad);
+        const late = replies.map((reply) => listening(reply.read()));
+        while (agent.running < 2) await untilWoken();
+        agent.release();
+        await Promise.all(replies.map((reply) => untilFrame(reply, 'streaming_token')));
+        agent.release();
+        for (const frames of await Promise.all(early)) expect(words(frames)).toBe('one two');
+        for (const batches of late) {
+          const entries: LogEntry[] = [];
+          for await (const batch of batches) entries.push(...batch);
+          expect(words(entries.map(({ frame }) => frame))).toBe('one two');
+        }
+        expect(streams.figures).toMatchObject({ running: 0, readers: 0 });
+      });
+    });
+
     describe('the same requestId', () => {
       it('gives the same reply, also at the same time and after its end, and the agent runs once', async () => {
         const agent = new ScriptedAgent('a');

@@ -83,6 +83,33 @@ export function transportContract(name: string, plugin: Plugin): void {
     });
 
     it.each([
+      ['/a/b', '/a/b'],
+      ['/a/x', '/a/{id}'],
+      ['/a/x/edit', '/a/{id}/edit'],
+      ['/a/x/other', '/a/{id}/{what}'],
+      ['/a/x/~tail', '/a/{id}/~tail'],
+      ['/a/x/ü', '/a/{id}/{what}'],
+      ['/a/x/y/z', '/a/{path*}'],
+      ['/a/sub/x/y', '/a/sub/{path*}'],
+      ['/a/sub/x', '/a/{id}/{what}'],
+      ['/other/edit', '/{kind}/edit'],
+      ['/other/x/y', '/{kind}/{path*}'],
+      ['/other', '/{path*}'],
+    ])('%s is served by %s, whatever came first; a name with a star comes last', async (path, pattern) => {
+      const patterns = [
+        ...['/{path*}', '/{kind}/{path*}', '/a/{path*}', '/a/sub/{path*}', '/{kind}/edit', '/a/{id}'],
+        ...['/a/{id}/{what}', '/a/{id}/edit', '/a/{id}/~tail', '/a/b'],
+      ];
+      for (const order of [patterns, [...patterns].reverse()]) {
+        const { port, route, kernel } = await run();
+        for (const each of order)
+          route({ method: 'GET', path: each, handler: (_, reply) => reply.json(200, each) });
+        expect((await call(port, { path: encodeURI(path) })).json).toBe(pattern);
+        await kernel.stop();
+      }
+    });
+
+    it.each([
       ['/p/', 'an empty parameter'],
       ['/p//', 'empty segments'],
       ['/p/a%00b', 'NUL'],
@@ -1195,23 +1222,23 @@ export function transportContract(name: string, plugin: Plugin): void {
         },
         'UNKNOWN_TYPE',
       ],
-    ] as const)('answers when a message handler %s, and lives on', async (_, fail, code) => {
-      const { port, websocket, log } = await run();
-      websocket({
-        path: '/ws',
-        open: (socket) => ({ message: (text) => (text === 'fail' ? fail() : void socket.send(text)) }),
-      });
-      const client = await Client.open(port, '/ws');
-      client.send('fail');
-      client.send('next');
-      const [one, two] = await client.take(2);
-      const [error, next] = one === 'next' ? [two, one] : [one, two];
-      expect(JSON.parse(error!)).toEqual({ type: 'error', code, message: expect.any(String) });
-      expect(error).not.toContain('secret');
-      expect(next).toBe('next');
-      expect(log.filter(({ level }) => level === 'error')).toHaveLength(code === 'INTERNAL' ? 1 : 0);
-      client.ws.terminate();
-    });
+    ] as const)(
+      'says nothing in a protocol that is not its own when a message handler %s, and lives on',
+      async (_, fail, code) => {
+        const { port, websocket, log } = await run();
+        websocket({
+          path: '/ws',
+          open: (socket) => ({ message: (text) => (text === 'fail' ? fail() : void socket.send(text)) }),
+        });
+        const client = await Client.open(port, '/ws');
+        client.send('fail');
+        client.send('next');
+        client.send('last');
+        expect(await client.take(2)).toEqual(['next', 'last']);
+        expect(log.filter(({ level }) => level === 'error')).toHaveLength(code === 'INTERNAL' ? 1 : 0);
+        client.ws.terminate();
+      },
+    );
 
     it('closes with 1011 when open throws', async () => {
       const { port, websocket, transport, log } = await run();
@@ -1525,13 +1552,13 @@ export function transportContract(name: string, plugin: Plugin): void {
     });
 
     it('are not closed while they read slowly', async () => {
-      const { client, socket } = await paused({ stallTimeoutMs: 400, highWaterMarkBytes: 50_000 });
+      const { client, socket } = await paused({ stallTimeoutMs: 1000, highWaterMarkBytes: 50_000 });
       let count = await fill(socket);
       for (let turn = 0; turn < 6; turn++) {
         client.ws.resume();
         await socket.drained();
         client.ws.pause();
-        await sleep(150);
+        await sleep(250);
         count += await fill(socket);
       }
       expect(socket.closed).toBe(false);
@@ -1756,7 +1783,7 @@ export function transportContract(name: string, plugin: Plugin): void {
         const transport = kernel.get(Transport);
         transport.route({ method: 'GET', path: '/never', handler: () => {} });
         transport.route({ method: 'GET', path: '/throw', handler: () => { throw new Error('x'); } });
-        transport.websocket({ path: '/ws', open: () => ({ message: () => { throw new Error('x'); } }) });
+        transport.websocket({ path: '/ws', open: (socket) => ({ message: () => { socket.send('x'); throw new Error('x'); } }) });
         transport.websocket({ path: '/flood', open: (socket) => {
           socket.send(Array(3000).fill('x'.repeat(10000)));
           return { message: () => {}, closed: (code) => console.log(code) };

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { chunksOf, type UpstreamAgent, type UpstreamTimeouts } from '#kernel';
 import { expectAtOnce, roundTripMs } from '../support/at-once.js';
+import { eventually } from '../support/eventually.js';
 import {
   type FakeOllama,
   type FakeOllamaOptions,
@@ -215,15 +216,15 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
     });
 
     it('is not hurried by a reader that takes its time', async () => {
-      await restart({ tokenTimeoutMs: 300 });
-      const model = 'slow-tokens?ms=50&n=20';
+      await restart({ tokenTimeoutMs: 1000 });
+      const model = 'slow-tokens?ms=50&n=40';
       const { signal } = new AbortController();
       let text = '';
       let batches = 0;
       for await (const batch of agent.generateResponseStream(hello(model), { signal, logger })) {
         for (const chunk of chunksOf(batch)) if (chunk.type === 'text') text += chunk.content;
         // Longer than the model may take, and while it has more to say.
-        if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 400));
+        if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 1200));
       }
       expect(text).toBe(fake.expectedText(model));
     });
@@ -352,7 +353,7 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
       ageLists();
       expect((await answer()).error).toMatchObject({ code: 'AGENT_FAILED' });
       expect(chats().map((record) => record.model)).toEqual(['old:latest']);
-      await vi.waitFor(async () => expect((await answer()).error).toBeUndefined());
+      await eventually(async () => expect((await answer()).error).toBeUndefined());
       expect(chats().at(-1)?.model).toBe('new:latest');
       expect(lists()).toHaveLength(1);
     });

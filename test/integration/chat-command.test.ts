@@ -6,7 +6,7 @@ import { ScriptedServer } from '../plugins/endpoint-ws/scripted-server.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
-const boundMs = 15_000;
+const boundMs = 30_000;
 
 /** A `waggle chat` that runs as a process of its own, with a pipe for a keyboard. */
 class ChatProcess {

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Stats } from '../../plugins/monitor-console/stats.js';
 import { ApiDocument } from '../support/api-document.js';
+import { eventually } from '../support/eventually.js';
 import { startFakeOllama } from '../support/fake-ollama/index.js';
 import { tempFolder } from '../support/kernel.js';
 import { type LogLine, type RunningServer, startServer } from '../support/server.js';
@@ -79,12 +80,12 @@ describe('the statistics of a server', () => {
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
 
 /** A server in a terminal, in which a shell goes on when it has ended. */
-async function startInTerminal({ config = '{}', env = {} } = {}) {
+async function startInTerminal({ config = '{}', env = {}, rows = 24, columns = 80 } = {}) {
   const file = tempFolder().write('terminal.yaml', `plugins: { monitor-console: { config: ${config} } }`);
   const start = `exec "${process.execPath}" "${cli}" start --config "${file}"`;
   const terminal = new TerminalProcess(
     `sh -c 'echo pid $$ on $(tty); ${start}'; echo "ended with $?, $(stty size)"`,
-    { env: { HOST: '127.0.0.1', PORT: '0', OLLAMA_HOST: 'http://127.0.0.1:9', ...env } },
+    { rows, columns, env: { HOST: '127.0.0.1', PORT: '0', OLLAMA_HOST: 'http://127.0.0.1:9', ...env } },
   );
   const [pid, tty] = await terminal.until(({ output }) => /pid (\d+) on (\S+)/.exec(output)?.slice(1));
   const port = await terminal.until(({ output }) => /"port":(\d+),/.exec(output)?.[1]);
@@ -92,12 +93,26 @@ async function startInTerminal({ config = '{}', env = {} } = {}) {
   return { terminal, pid: Number(pid), tty: tty as string, port: Number(port) };
 }
 
-/** The labels of the table at the bottom, once all of it is there. */
-function tableOf({ screen }: TerminalProcess): readonly string[] | undefined {
+/** What is on the screen: rows of the log, as many as have something in them, and the table below. */
+function partsOf({ screen }: TerminalProcess) {
   const top = screen.lines.findIndex((line) => line.startsWith('── waggle ── up '));
-  const lines = screen.lines.slice(top);
-  if (top === -1 || !lines.at(-1)?.startsWith('memory MB')) return undefined;
-  return lines.slice(1).map((line) => line.slice(0, 11).trim());
+  const at = top === -1 ? screen.rows : top;
+  return { log: screen.lines.slice(0, at).filter(Boolean), table: screen.lines.slice(at) };
+}
+
+/** The labels of the table at the bottom, once all of it is there. */
+function tableOf(terminal: TerminalProcess): readonly string[] | undefined {
+  const { table } = partsOf(terminal);
+  if (!table.at(-1) || !table.some((line) => line.startsWith('memory MB'))) return undefined;
+  const labels = table.slice(1).map((line) => line.slice(0, 11).trim());
+  // On a narrow terminal a row goes on below its label.
+  return labels.filter(Boolean);
+}
+
+/** A terminal breaks a line of the log where it is full, and be it before the last character. */
+function expectWholeLine(rows: readonly string[]): void {
+  expect(rows.at(-1)).toMatch(/./);
+  expect(rows.join('')).toMatch(/"\}$/);
 }
 
 /** Nothing of the table is left, and the terminal does what it did before. */
@@ -108,7 +123,7 @@ function expectUsable({ screen }: TerminalProcess, ending: string): void {
   expect(lines.filter((line) => /waggle ──|^memory MB/.test(line))).toEqual([]);
   expect(lines.at(-1)).toBe(ending);
   // Right below the log.
-  expect(lines.at(-2)).toMatch(/"\}$/);
+  expectWholeLine(lines.slice(0, -1));
 }
 
 const ask = (port: number) =>
@@ -116,8 +131,19 @@ const ask = (port: number) =>
 const finished = ({ output }: TerminalProcess) => output.split('"reply finished"').length - 1;
 
 describe.runIf(hasTerminal)('on a terminal', () => {
-  it('a table stays at the bottom while the log scrolls above it', async () => {
-    const { terminal, pid, port } = await startInTerminal({ config: '{ tableIntervalMs: 20 }' });
+  it.each([
+    [24, 80],
+    [24, 79],
+    [24, 81],
+    [40, 200],
+    [40, 40],
+    [60, 20],
+  ])('a table stays at the bottom while the log scrolls above it: %i × %i', async (rows, columns) => {
+    const { terminal, pid, port } = await startInTerminal({
+      config: '{ tableIntervalMs: 20 }',
+      rows,
+      columns,
+    });
     const labels = await terminal.until(tableOf);
     expect(labels).toEqual([
       'connections',
@@ -134,14 +160,15 @@ describe.runIf(hasTerminal)('on a terminal', () => {
       // A line of the log may arrive in parts.
       await terminal.until((all) => finished(all) === count && all.screen.cursor.column === 0);
       expect(tableOf(terminal)).toEqual(labels);
-      const above = terminal.screen.lines.slice(0, -labels.length - 1).filter(Boolean);
-      expect(above.at(-1)).toMatch(/"\}$/);
+      expectWholeLine(partsOf(terminal).log);
     }
-    await terminal.until(({ screen }) => screen.lines.some((line) => /^streams .* kept +12 /.test(line)));
-    await terminal.until(({ screen }) => screen.lines.some((line) => /^per second .* 0\.0/.test(line)));
+    const shows = (cell: RegExp) =>
+      terminal.until((all) => partsOf(all).table.some((line) => cell.test(line)));
+    if (columns >= 40) await shows(/ kept +12( |$)/);
+    if (columns >= 40) await shows(/^per second .* 0\.0/);
     process.kill(pid, 'SIGTERM');
     expect(await terminal.exited).toBe(0);
-    expectUsable(terminal, 'ended with 0, 24 80');
+    expectUsable(terminal, `ended with 0, ${rows} ${columns}`);
     expect(terminal.output).not.toContain('"stats"');
   });
 
@@ -185,7 +212,7 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     process.kill(pid, 'SIGTSTP');
     await terminal.until(({ screen }) => screen.region[1] === 23);
     expect(tableOf(terminal)).toBeUndefined();
-    await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) T /));
+    await eventually(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) T /));
     process.kill(pid, 'SIGCONT');
     await terminal.until(tableOf);
     process.kill(pid, 'SIGTERM');

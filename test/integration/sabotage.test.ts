@@ -1,11 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { runWaggle, startServer } from '../support/server.js';
 import { WsClient } from '../support/ws-client.js';
 
 /** A config that adds one plugin, `saboteur`, with this setup. */
 const saboteur = (setup: string, entry: object = {}) => ({
   config: {
-    server: { pluginTimeoutMs: 300, drainTimeoutMs: 300 },
+    server: { pluginTimeoutMs: 1000, drainTimeoutMs: 1000 },
     plugins: { saboteur: { use: './saboteur.js', ...entry } },
   },
   files: {
@@ -33,7 +35,7 @@ describe('a plugin that', () => {
     [
       'hangs in setup',
       'setup: () => new Promise(() => {})',
-      /plugin "saboteur": setup timed out after 300 ms/,
+      /plugin "saboteur": setup timed out after 1000 ms/,
     ],
     [
       'throws when all is ready',
@@ -95,7 +97,7 @@ describe('a plugin that', () => {
     const server = await startServer(
       saboteur(`setup(ctx) { ctx.effect('a lock', () => () => new Promise(() => {})); }`),
     );
-    expect(await server.stop()).toBe(0);
+    expect(await server.stop()).toBe(1);
     expect(server.logs.find((line) => line.msg === 'left something behind')).toMatchObject({
       plugin: 'saboteur',
       err: { message: expect.stringContaining('a lock') },
@@ -117,6 +119,83 @@ describe('a plugin that', () => {
     expect(server.logs.some((line) => line.plugin === 'saboteur' && String(line.msg).includes('drain'))).toBe(
       true,
     );
+  });
+
+  it.each<[what: string, setup: string, kind: string]>([
+    ['a server', `net.createServer().listen(0, '127.0.0.1')`, 'TCPServerWrap'],
+    [
+      'a socket',
+      `net.connect(Number(process.env.ELSEWHERE), '127.0.0.1').on('error', () => {})`,
+      'TCPSocketWrap',
+    ],
+    ['a UDP socket', `dgram.createSocket('udp4').bind(0, '127.0.0.1')`, 'UDPWrap'],
+    ['a child process', `child.spawn('sleep', ['30'])`, 'ProcessWrap'],
+    ['a thread', `new threads.Worker('setInterval(() => {}, 1000)', { eval: true })`, 'Worker'],
+    ['a watched folder', `fs.watch('.')`, 'FSEventWrap'],
+  ])('leaves %s behind is named in the log, and the stop does not end with 0', async (_, open, kind) => {
+    const elsewhere = createServer(() => {}).listen(0, '127.0.0.1');
+    onTestFinished(() => void elsewhere.close());
+    await once(elsewhere, 'listening');
+    const { port } = elsewhere.address() as AddressInfo;
+    const imported = `import net from 'node:net';
+import dgram from 'node:dgram';
+import child from 'node:child_process';
+import threads from 'node:worker_threads';
+import fs from 'node:fs';
+`;
+    for (const [setup, when] of [
+      [`setup() { globalThis.left = ${open}; }`, 'setup'],
+      [`setup(ctx) { ctx.onReady(() => { globalThis.left = ${open}; }); }`, 'ready'],
+    ] as const) {
+      const { files, ...rest } = saboteur(setup);
+      const server = await startServer({
+        ...rest,
+        files: { 'saboteur.js': `${imported}${files['saboteur.js']}` },
+        env: { ELSEWHERE: String(port) },
+      });
+      expect(await server.stop(), when).toBe(1);
+      const left = server.logs.filter(({ msg }) => msg.startsWith('handles were left open'));
+      expect(left.find((line) => line.kind === kind)).toMatchObject({ plugins: ['saboteur'] });
+      expect(server.logs.at(-1)).toMatchObject({ msg: 'shutdown complete', exitCode: 1 });
+    }
+  });
+
+  it.each<[what: string, setup: string]>([
+    ['hangs', `setup(ctx) { ctx.effect('socket x', () => () => new Promise(() => {})); }`],
+    [
+      'takes too long',
+      `setup(ctx) {
+      ctx.effect('socket x', () => () => new Promise((resolve) => setTimeout(resolve, 60_000)));
+    }`,
+    ],
+    [
+      'hangs when it failed to get ready',
+      `setup(ctx) {
+        ctx.effect('socket x', () => () => new Promise(() => {}));
+        ctx.onReady(() => { throw new Error('no'); });
+      }`,
+    ],
+  ])('whose undo %s is named in the log, and the stop does not end with 0', async (what, setup) => {
+    const mayFail = what.includes('failed');
+    const server = await startServer(saboteur(setup, mayFail ? { optional: true } : {}));
+    expect(await server.stop()).toBe(1);
+    const named = server.logs.filter(({ level, plugin }) => level === 'error' && plugin === 'saboteur');
+    expect(JSON.stringify(named)).toContain('socket x');
+    expect(server.logs.at(-1)).toMatchObject({ msg: 'shutdown complete', exitCode: 1 });
+  });
+
+  it('is stopped while it starts, and whose undo hangs, does not end with 0 either', async () => {
+    const run = await runWaggle(
+      'start',
+      saboteur(`setup(ctx) {
+        ctx.effect('socket x', () => () => new Promise(() => {}));
+        ctx.logger.info('in setup');
+        return new Promise(() => {});
+      }`),
+    );
+    await run.untilLog(({ msg }) => msg === 'in setup');
+    expect(await run.stop()).toBe(1);
+    expect(run.logs.at(-1)).toMatchObject({ msg: 'shutdown complete', exitCode: 1 });
   });
 
   it('leaks a timer does not keep the process', async () => {

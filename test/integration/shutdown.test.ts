@@ -65,7 +65,8 @@ describe('SIGTERM', () => {
 
     for (const client of clients) {
       expect(await client.closed).toMatchObject({ code: 1001 });
-      expect(client.frames.at(-1)?.type).toBe('streaming_end');
+      // On a busy machine some have ended before the last one began.
+      expect(client.frames.findLast(({ type }) => type !== 'server_draining')?.type).toBe('streaming_end');
       expect(textOf(client.frames)).toBe(fake.expectedText(model));
     }
     expect(await late.closed).toMatchObject({ code: 1001 });

@@ -119,7 +119,6 @@ describe('a hundred readers that stop reading', () => {
     clearInterval(watch);
     // Whoever had to wait for one that does not read would wait for the stall timeout.
     expect(beside).toBeLessThan(Math.max(100, 3 * alone));
-    expect(beside).toBeLessThan(stallTimeoutMs);
     // A copy for everybody who does not read would be 1.3 GB.
     expect(peak - before).toBeLessThan(100 * backlogLimitBytes + 150 * 1024 * 1024);
 

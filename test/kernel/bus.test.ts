@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { Bus, type BusBatch } from '../../kernel/bus.js';
 import { WaggleError } from '../../kernel/errors.js';
+import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/kernel.js';
 
 declare module '../../kernel/bus.js' {
@@ -46,7 +47,7 @@ describe('emit', () => {
     one.emit('test:happened', event);
     expect(seen).toEqual([1]);
     expect(failures).toEqual([[thrown, 'test:happened']]);
-    await vi.waitFor(() => expect(failures).toHaveLength(2));
+    await eventually(() => expect(failures).toHaveLength(2));
     expect(failures[1]).toEqual([rejected, 'test:happened']);
   });
 

@@ -1,11 +1,12 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { EventLoopLag } from '#kernel';
+import { eventually } from '../support/eventually.js';
 
 it('is how long the event loop was held up, until it is reset', async () => {
   const eventLoop = new EventLoopLag();
   const stop = eventLoop.start();
   // It measures from one look at the clock to the next, so it takes more than one.
-  await vi.waitFor(() => {
+  await eventually(() => {
     const untilMs = performance.now() + 150;
     while (performance.now() < untilMs);
     expect(eventLoop.lag.maxMs).toBeGreaterThan(100);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ModelList } from '#kernel';
+import { eventually } from '../support/eventually.js';
 import { deferred, rejection } from '../support/kernel.js';
 import { leakCheck } from '../support/leaks.js';
 
@@ -35,9 +36,9 @@ describe('a list of models', () => {
     for (let reply = 0; reply < 3; reply++) expect(await models.known(signal)).toEqual(['a']);
     // The reply comes first.
     expect(list).toHaveBeenCalledTimes(1);
-    await vi.waitFor(() => expect(list).toHaveBeenCalledTimes(2));
+    await eventually(() => expect(list).toHaveBeenCalledTimes(2));
     answer.resolve(['b']);
-    await vi.waitFor(async () => expect(await models.known(signal)).toEqual(['b']));
+    await eventually(async () => expect(await models.known(signal)).toEqual(['b']));
     expect(list).toHaveBeenCalledTimes(2);
   });
 
@@ -48,9 +49,9 @@ describe('a list of models', () => {
     ageLists();
     list.mockRejectedValueOnce(new Error('no'));
     expect(await models.known(signal)).toEqual(['a']);
-    await vi.waitFor(() => expect(list).toHaveBeenCalledTimes(2));
+    await eventually(() => expect(list).toHaveBeenCalledTimes(2));
     list.mockResolvedValue(['b']);
-    await vi.waitFor(async () => expect(await models.known(signal)).toEqual(['b']));
+    await eventually(async () => expect(await models.known(signal)).toEqual(['b']));
     expect(list).toHaveBeenCalledTimes(3);
   });
 

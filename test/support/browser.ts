@@ -1,7 +1,7 @@
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 import { browserPath } from './browser-path.js';
 
-const boundMs = 10_000;
+const boundMs = 30_000;
 // Without these it asks hosts that no test has to do with.
 const quiet = [
   '--disable-background-networking',

@@ -524,7 +524,8 @@ const wire: Record<ModeName, () => Promise<void>> = {
   },
 
   async busy() {
-    const model = 'busy?p=1&q=1&n=2&ms=5';
+    // Long enough for the second one to have left before the first one ends.
+    const model = 'busy?p=1&q=1&n=100&ms=5';
     const runs = await rawChat(model);
     await runs.waitForText('"done":false');
     const leaves = await rawChat(model);

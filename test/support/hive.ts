@@ -15,7 +15,7 @@ import transportUws from '../../plugins/transport-uws/index.js';
 import type { FakeOllama } from './fake-ollama/index.js';
 import { silentLogger } from './kernel.js';
 
-const boundMs = 5000;
+const boundMs = 20_000;
 
 export interface HiveOptions {
   readonly fake?: FakeOllama;

@@ -38,7 +38,7 @@ export function leakCheck(): LeakCheck {
   };
 
   return {
-    async settled(boundMs = 5_000) {
+    async settled(boundMs = 20_000) {
       const endMs = performance.now() + boundMs;
       try {
         let left = leftOver();

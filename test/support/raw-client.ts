@@ -19,6 +19,8 @@ export interface CloseInfo {
 export interface RawClientOptions {
   readonly port: number;
   readonly host?: string;
+  /** Where it comes from: on Linux, all of 127.0.0.0/8 is this machine. */
+  readonly localAddress?: string;
   /** Keeps the own half open after the FIN of the peer. */
   readonly allowHalfOpen?: boolean;
 }

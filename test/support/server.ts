@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { Waiters } from './waiters.js';
 
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
-const boundMs = 15_000;
+const boundMs = 30_000;
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
 
@@ -59,6 +59,10 @@ export class WaggleProcess {
       this.#waiters.check();
       return code;
     });
+  }
+
+  get pid(): number {
+    return this.#process.pid as number;
   }
 
   /** Resolves with the first log line that matches, now or later. */

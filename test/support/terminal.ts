@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { Waiters } from './waiters.js';
 
-const boundMs = 15_000;
+const boundMs = 30_000;
 
 /** Whether programs can be run in a terminal here: that takes `script` of util-linux. */
 export const hasTerminal = /util-linux/.test(String(spawnSync('script', ['--version']).stdout));
@@ -18,26 +18,27 @@ export class TerminalScreen {
   region: readonly [number, number];
   cursor = { row: 0, column: 0 };
   #saved = { row: 0, column: 0 };
-  #lines: string[];
+  /** Cells: a wide character takes two, of which the second one is ''. */
+  #lines: string[][];
   #rest = '';
 
   constructor(rows: number, columns: number) {
     this.rows = rows;
     this.columns = columns;
     this.region = [0, rows - 1];
-    this.#lines = Array(rows).fill('');
+    this.#lines = Array.from({ length: rows }, () => []);
   }
 
   /** All rows, without what is blank at their ends. */
   get lines(): readonly string[] {
-    return this.#lines.map((line) => line.trimEnd());
+    return this.#lines.map((line) => line.join('').trimEnd());
   }
 
   /** As xterm does it: what is below the cursor goes first, and all rows scroll again. */
   resize(rows: number, columns: number): void {
     const above = Math.max(0, this.cursor.row + 1 - rows);
     this.#lines = Array.from({ length: rows }, (_, row) =>
-      (this.#lines[row + above] ?? '').slice(0, columns),
+      (this.#lines[row + above] ?? []).slice(0, columns),
     );
     this.cursor = { ...this.cursor, row: this.cursor.row - above };
     this.rows = rows;
@@ -65,15 +66,18 @@ export class TerminalScreen {
     if (character === '\r') cursor.column = 0;
     else if (character === '\n') this.#feed();
     else {
-      if (cursor.column >= this.columns) {
+      const cells = cellsOf(character);
+      if (cursor.column + cells.length > this.columns && cells.length > 0) {
         if (this.wraps) {
           cursor.column = 0;
           this.#feed();
-        } else cursor.column = this.columns - 1;
+        } else cursor.column = this.columns - cells.length;
       }
-      const line = (this.#lines[cursor.row] as string).padEnd(cursor.column);
-      this.#lines[cursor.row] = line.slice(0, cursor.column) + character + line.slice(cursor.column + 1);
-      cursor.column++;
+      const line = this.#lines[cursor.row] as string[];
+      while (line.length < cursor.column) line.push(' ');
+      if (cells.length === 0) line[line.length - 1] += character;
+      else line.splice(cursor.column, cells.length, ...cells);
+      cursor.column += cells.length;
     }
   }
 
@@ -82,7 +86,7 @@ export class TerminalScreen {
     if (this.cursor.row !== bottom) this.cursor.row = Math.min(this.rows - 1, this.cursor.row + 1);
     else {
       this.#lines.splice(top, 1);
-      this.#lines.splice(bottom, 0, '');
+      this.#lines.splice(bottom, 0, []);
     }
   }
 
@@ -98,13 +102,23 @@ export class TerminalScreen {
       cursor.column = Math.min(this.columns, numbers[1] || 1) - 1;
     } else if (act === 'A') cursor.row = Math.max(0, row - (numbers[0] || 1));
     else if (act === 'J') {
-      this.#lines[row] = (this.#lines[row] as string).slice(0, column);
-      this.#lines.fill('', row + 1);
-    } else if (act === 'K' && marks === '2') this.#lines[row] = '';
+      this.#lines = this.#lines.map((line, at) => (at < row ? line : at > row ? [] : line.slice(0, column)));
+    } else if (act === 'K' && marks === '2') this.#lines[row] = [];
     else if (marks === '?7') this.wraps = act === 'h';
+    else if (act === 'm') return;
     else if (marks === '?25') this.showsCursor = act === 'h';
     else throw new Error(`a terminal was told ${JSON.stringify(marks + act)}, which this one does not know`);
   }
+}
+
+/** What a character takes of a line: most take one cell, those of East Asia and emoji two, and marks on others none. */
+function cellsOf(character: string): readonly string[] {
+  if (/^[\p{M}\u200d]$/u.test(character)) return [];
+  return /^[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Hang}\p{Emoji_Presentation}\uff01-\uff60]$/u.test(
+    character,
+  )
+    ? [character, '']
+    : [character];
 }
 
 /** A program in a terminal of its own. */

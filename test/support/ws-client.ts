@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import WebSocket from 'ws';
 import { Waiters } from './waiters.js';
 
-const boundMs = 15_000;
+const boundMs = 30_000;
 
 export interface Frame {
   readonly type: string;

@@ -9,3 +9,10 @@ export function plainAddress(address: string): string {
   const bytes = [mapped[1], mapped[2]].map((half) => Number.parseInt(half as string, 16));
   return bytes.map((half) => `${half >> 8}.${half & 255}`).join('.');
 }
+
+/** What one peer is free to call from: a plain address, of IPv6 its first half. */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = ''] = address.split('::');
+  return [...head.split(':'), '', '', ''].slice(0, 4).join(':');
+}

@@ -78,6 +78,11 @@ export abstract class BaseTransport implements Transport {
     this.#replying.leaving = true;
   }
 
+  /** The WebSockets that are open. */
+  protected get webSockets(): ReadonlySet<Connection> {
+    return this.#connecting.connections;
+  }
+
   /** What native replies need. */
   protected get replyHost(): ReplyHost {
     return this.#replying;

@@ -12,6 +12,10 @@ export const transportConfig = z.strictObject({
   port: z.int().min(0).max(65535).default(9797),
   /** WebSockets at once; the next one is closed with 1013. */
   maxConnections: z.int().min(1).default(1000),
+  /** TCP connections at once that are no WebSockets, idle ones included; the next one is answered 503. Fewer where descriptors are few. */
+  maxHttpConnections: z.int().min(1).default(10_000),
+  /** The same from one address, which may be that of a proxy; of IPv6 from one /64. */
+  maxHttpConnectionsPerAddress: z.int().min(1).default(5000),
   bodyLimitBytes: bytes.default(1024 * 1024),
   frameLimitBytes: bytes.default(64 * 1024),
   /** What one connection may have unsent before it is closed with 4429. */

@@ -203,11 +203,10 @@ export abstract class Connection implements Socket {
   }
 
   #failed(error: unknown): void {
-    const { code, message, retryAfterMs } = toClientError(error);
+    const { code } = toClientError(error);
     // Once the peer has gone, failing is how most handlers find out.
     const level = code === 'INTERNAL' && !this.closed ? 'error' : 'debug';
     this.#host.logger[level]({ err: error, connection: this.id }, 'handling a WebSocket message failed');
-    this.send(JSON.stringify({ type: 'error', code, message, retryAfterMs }));
   }
 
   #tooSlow(why: 'backlog' | 'stall'): void {

@@ -15,7 +15,7 @@ interface Entry<T> {
   readonly values: Map<string, T>;
 }
 
-/** Values by method and path pattern. Fixed segments win over named ones, from the left. */
+/** Values by method and path pattern. Fixed segments win over named ones, from the left; a name with a star comes last of all. */
 export class RouteTable<T> {
   readonly #fixed = new Map<string, Entry<T>>();
   #named: readonly Entry<T>[] = [];
@@ -58,8 +58,7 @@ export class RouteTable<T> {
 
   #keep(entry: Entry<T>): Entry<T> {
     if (entry.names.length === 0) this.#fixed.set(entry.shape, entry);
-    // `{` sorts after every letter and digit, so that fixed segments come first.
-    else this.#named = [...this.#named, entry].sort((a, b) => (a.shape < b.shape ? -1 : 1));
+    else this.#named = [...this.#named, entry].sort(bySpecificity);
     return entry;
   }
 
@@ -88,6 +87,20 @@ function whyInvalid(path: string, segments: readonly string[], names: readonly s
   if (segments.slice(0, -1).some(isRest)) return 'only the last name may stand for all that is left';
   if (new Set(names).size < names.length) return 'it has a name twice';
   return undefined;
+}
+
+function bySpecificity<T>({ segments: a }: Entry<T>, { segments: b }: Entry<T>): number {
+  const rests = Number(isRest(a.at(-1) ?? '')) - Number(isRest(b.at(-1) ?? ''));
+  if (rests !== 0) return rests;
+  for (let at = 0; at < Math.min(a.length, b.length); at++) {
+    const difference = vagueness(a[at] as string) - vagueness(b[at] as string);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function vagueness(segment: string): number {
+  return isRest(segment) ? 2 : isNamed(segment) ? 1 : 0;
 }
 
 function isNamed(segment: string): boolean {

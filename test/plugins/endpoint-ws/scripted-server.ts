@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 
-const boundMs = 10_000;
+const boundMs = 30_000;
 
 export interface ClientFrame {
   readonly type: string;

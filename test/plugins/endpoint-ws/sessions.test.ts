@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Bus, type ChatStreams, Registry, type Socket, type TaskDefinition } from '#kernel';
 import { config } from '../../../plugins/endpoint-ws/config.js';
 import { RateLimit } from '../../../plugins/endpoint-ws/rate-limit.js';
+import { Session } from '../../../plugins/endpoint-ws/session.js';
 import { Sessions } from '../../../plugins/endpoint-ws/sessions.js';
-import { silentLogger } from '../../support/kernel.js';
+import { recordingLogger, silentLogger } from '../../support/kernel.js';
 
 /** A connection whose close is only asked for: a transport may report it much later. */
 function socket(clientId: string): Socket & { readonly closedWith: number[] } {
@@ -21,14 +22,14 @@ function socket(clientId: string): Socket & { readonly closedWith: number[] } {
   };
 }
 
-const sessionsOver = (streams: ChatStreams) =>
+const sessionsOver = (streams: ChatStreams, logger = silentLogger) =>
   new Sessions({
     streams,
     engine: undefined,
     tasks: new Registry<TaskDefinition>('task'),
     config: config.parse({}),
     bus: new Bus(() => {}),
-    logger: silentLogger,
+    logger,
   });
 
 describe('sessions', () => {
@@ -77,6 +78,159 @@ describe('sessions', () => {
     sessions.open(mine);
     sessions.open(yours);
     expect([...mine.closedWith, ...yours.closedWith]).toEqual([]);
+  });
+});
+
+describe('clients that take one id from each other', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** So many connections come one after the other, each as soon as the one before the last is closed. */
+  function fight(seconds: number, ids: readonly string[] = ['me']) {
+    const { logger, lines } = recordingLogger();
+    const sessions = sessionsOver({} as ChatStreams, logger);
+    const closed: number[] = [];
+    let opened = 0;
+    const come = (id: string) => {
+      opened++;
+      let left = false;
+      const session = sessions.open({
+        ...socket(id),
+        close: (code) => {
+          if (left) return;
+          left = true;
+          closed.push(code);
+          session.closed();
+          setImmediate(() => come(id));
+        },
+      });
+    };
+    for (const id of ids) for (const _ of [1, 2]) come(id);
+    vi.advanceTimersByTime(seconds * 1000);
+    return { opened, closed, lines, sessions };
+  }
+
+  it('do that a few times a second', () => {
+    const { opened, closed } = fight(60);
+    expect(opened).toBeGreaterThan(60);
+    expect(opened).toBeLessThan(60 * 5);
+    expect(new Set(closed)).toEqual(new Set([4409]));
+  });
+
+  it('are one warning for many times', () => {
+    const { lines } = fight(60);
+    expect(lines).toMatchObject([
+      { level: 'warn', clientId: 'me', takeovers: 4 },
+      { level: 'warn', clientId: 'me', takeovers: 13 },
+      { level: 'warn', clientId: 'me', takeovers: 103 },
+    ]);
+  });
+
+  it('slow down nobody else', () => {
+    const { sessions } = fight(1);
+    const [mine, yours] = [socket('you'), socket('you')];
+    sessions.open(mine);
+    sessions.open(yours);
+    expect(mine.closedWith).toEqual([4409]);
+  });
+
+  it('are forgotten after a while', () => {
+    const sessions = sessionsOver({} as ChatStreams);
+    for (let round = 0; round < 20; round++) {
+      const [older, newer] = [socket('me'), socket('me')];
+      sessions.open(older);
+      vi.advanceTimersByTime(11_000);
+      sessions.open(newer);
+      expect(older.closedWith).toEqual([4409]);
+      vi.advanceTimersByTime(11_000);
+    }
+  });
+
+  it('are two at the most, and leave no timer behind', () => {
+    const sessions = sessionsOver({} as ChatStreams);
+    const sockets = Array.from({ length: 20 }, () => socket('me'));
+    const all = sockets.map((each) => sessions.open(each));
+    expect(sockets.filter(({ closedWith }) => closedWith.length === 0)).toHaveLength(2);
+    for (const session of all) session.closed();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a drain', () => {
+  /** Sessions that each wait for an answer, which ends one after the other; gives how often they were looked at. */
+  async function looks(count: number, order: (ends: readonly (() => void)[]) => readonly (() => void)[]) {
+    const ends: (() => void)[] = [];
+    const reply = {
+      conversationId: 'c',
+      whole: () => new Promise<object>((end) => ends.push(() => end({}))),
+    };
+    const sessions = sessionsOver({ start: () => reply } as unknown as ChatStreams);
+    const all = Array.from({ length: count }, (_, id) => sessions.open(socket(`c${id}`)));
+    const handled = all.map((session) => session.message('{"type":"message","content":"x"}'));
+    const look = vi.spyOn(Session.prototype, 'idle', 'get');
+    const drained = sessions.drain(new AbortController().signal, 1000);
+    for (const end of order(ends)) {
+      end();
+      await null;
+    }
+    await Promise.all(handled);
+    await drained;
+    const { length } = look.mock.calls;
+    look.mockRestore();
+    return length;
+  }
+
+  it.each([
+    ['in order', (ends: readonly (() => void)[]) => ends],
+    ['from the last one', (ends: readonly (() => void)[]) => [...ends].reverse()],
+    [
+      'all over',
+      (ends: readonly (() => void)[]) =>
+        ends.filter((_, at) => at % 2).concat(ends.filter((_, at) => at % 2 === 0)),
+    ],
+  ])('of four times as many sessions takes four times the work: they end %s', async (_, order) => {
+    const [few, many] = [await looks(500, order), await looks(2000, order)];
+    expect(few).toBeGreaterThan(0);
+    expect(many / few).toBeLessThan(6);
+  });
+
+  it('waits for what begins while it waits', async () => {
+    const ends: (() => void)[] = [];
+    const reply = {
+      conversationId: 'c',
+      whole: () => new Promise<object>((end) => ends.push(() => end({}))),
+    };
+    const sessions = sessionsOver({ start: () => reply } as unknown as ChatStreams);
+    const [first, second] = [sessions.open(socket('a')), sessions.open(socket('b'))];
+    const ask = '{"type":"message","content":"x"}';
+    let over = false;
+    const asked = second.message(ask);
+    const drained = sessions.drain(new AbortController().signal, 1000).then(() => {
+      over = true;
+    });
+    await new Promise(setImmediate);
+    const late = first.message(ask);
+    ends[0]?.();
+    await asked;
+    await new Promise(setImmediate);
+    expect(over).toBe(false);
+    ends[1]?.();
+    await late;
+    await drained;
+  });
+
+  it('is over when those it waits for have left', async () => {
+    const reply = { conversationId: 'c', whole: () => new Promise<object>(() => {}) };
+    const sessions = sessionsOver({ start: () => reply } as unknown as ChatStreams);
+    const session = sessions.open(socket('a'));
+    void session.message('{"type":"message","content":"x"}');
+    const drained = sessions.drain(new AbortController().signal, 1000);
+    session.closed();
+    await drained;
   });
 });
 

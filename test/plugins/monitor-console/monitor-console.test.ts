@@ -1,7 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Overview, TaskEngine } from '../../../kernel/index.js';
 import monitorConsole from '../../../plugins/monitor-console/index.js';
 import transportNode from '../../../plugins/transport-node/index.js';
+import { eventually } from '../../support/eventually.js';
 import { plugin, recordingLogger, startKernel } from '../../support/kernel.js';
 import { leakCheck } from '../../support/leaks.js';
 import { figures } from './figures.js';
@@ -21,7 +22,7 @@ describe('monitor-console', () => {
   it('needs nothing, and leaves out what it cannot know', async () => {
     const { logger, lines } = recordingLogger();
     const kernel = await startKernel([[monitorConsole, often]], { logger });
-    const line = await vi.waitFor(() => lines.find(({ msg }) => msg === 'stats') ?? Promise.reject());
+    const line = await eventually(() => lines.find(({ msg }) => msg === 'stats') ?? Promise.reject());
     expect(line).toEqual({
       level: 'info',
       time: expect.any(String),
@@ -52,7 +53,7 @@ describe('monitor-console', () => {
       [[monitorConsole, often], tasks, overview, [transportNode, { config: transport }]],
       { logger },
     );
-    const line = await vi.waitFor(() => lines.find(({ msg }) => msg === 'stats') ?? Promise.reject());
+    const line = await eventually(() => lines.find(({ msg }) => msg === 'stats') ?? Promise.reject());
     expect(line).toMatchObject({ connections: { open: 0, limit: 9 }, tasks: { waiting: 7 } });
     expect(added).toEqual(['stats /stats']);
     await kernel.unload('monitor-console');
@@ -65,7 +66,7 @@ describe('monitor-console', () => {
     const { logger, lines } = recordingLogger();
     const told = () => lines.filter(({ msg }) => msg === 'stats').length;
     const kernel = await startKernel([[monitorConsole, often], plugin('other')], { logger });
-    await vi.waitFor(() => expect(told()).toBeGreaterThan(1));
+    await eventually(() => expect(told()).toBeGreaterThan(1));
     const report = () => kernel.inspect().plugins.find(({ id }) => id === 'monitor-console');
     expect(report()?.effects).toEqual(['event loop lag', 'onReady', 'stats every 5 ms']);
     await kernel.unload('monitor-console');

@@ -53,6 +53,33 @@ describe('the screen', () => {
     expect(shown()).toEqual(['4', '5', '6', 'x'.repeat(40), 'x'.repeat(10), '', 'top 40', 'bottom 40']);
   });
 
+  it.each([
+    ['one short of the width', 'x'.repeat(39)],
+    ['the width', 'x'.repeat(40)],
+    ['one more than the width', 'x'.repeat(41)],
+    ['one short of two rows', 'x'.repeat(79)],
+    ['two rows', 'x'.repeat(80)],
+    ['one more than two rows', 'x'.repeat(81)],
+    ['the width in wide characters', '蜂'.repeat(20)],
+    ['a wide character that does not fit the row', `x${'蜂'.repeat(20)}`],
+    ['two rows of emoji', '🐝'.repeat(40)],
+    ['an emoji that does not fit the row', `${'x'.repeat(39)}🐝`],
+    ['marks after the last cell', `${'e\u0301'.repeat(40)}`],
+    ['colours, as JSON has them', JSON.stringify(`\x1b[31m${'red'.repeat(20)}\x1b[0m`)],
+    ['colours, as somebody else writes them', `\x1b[31m${'x'.repeat(40)}\x1b[0m`],
+  ])('keeps its lines below a line of %s, which is whole', (_, line) => {
+    const { terminal, screen, shown } = opened(8, ['before']);
+    for (let round = 0; round < 4; round++) {
+      terminal.log(line);
+      screen.draw();
+      expect(shown().slice(-2)).toEqual(['top 40', 'bottom 40']);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what terminals are made of
+      const visible = line.replace(/\x1b\[\d+m/g, '');
+      expect(shown().slice(0, -2).join('').endsWith(visible)).toBe(true);
+      expect(terminal.screen.cursor.column).toBe(0);
+    }
+  });
+
   it('moves up what is in its way', () => {
     const { shown } = opened(8, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(shown()).toEqual(['5', '6', '7', '8', '9', '', 'top 40', 'bottom 40']);

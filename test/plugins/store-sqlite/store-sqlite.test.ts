@@ -53,6 +53,19 @@ describe('store-sqlite', () => {
     expect(await (await open({ path })).list('ann', { limit: 1000 })).toHaveLength(100);
   });
 
+  it('copies what it keeps while it is open, and never over a file', async () => {
+    const folder = tempFolder();
+    const [path, copy] = [join(folder.path, 'c.sqlite'), join(folder.path, 'copy.sqlite')];
+    const store = await open({ path });
+    await store.append(key('c'), turn('one'));
+    const copied = () => storeSqlite.backup?.(config.parse({ path }), copy) as Promise<void>;
+    await copied();
+    await store.append(key('c'), turn('two'));
+    await expect(copied()).rejects.toMatchObject({ code: 'BACKUP_FAILED', details: { path, file: copy } });
+    expect(await (await open({ path: copy })).read(key('c'))).toEqual(turn('one'));
+    expect(await store.read(key('c'))).toEqual([...turn('one'), ...turn('two')]);
+  });
+
   it('leaves no thread and no lock behind', async () => {
     const path = join(tempFolder().path, 'c.sqlite');
     const leaks = leakCheck();
@@ -103,15 +116,15 @@ describe('store-sqlite', () => {
     const onWorker = (worker: Worker) => void threads.push(worker);
     process.on('worker', onWorker);
     onTestFinished(() => void process.off('worker', onWorker));
-    const lost: Error[] = [];
+    const told: (string | undefined)[] = [];
     const path = join(tempFolder().path, 'c.sqlite');
-    const store = await SqliteStore.open(config.parse({ path }), (error) => void lost.push(error));
+    const store = await SqliteStore.open(config.parse({ path }), (trouble) => void told.push(trouble));
     await store.append(key('c'), turn('kept'));
     const appended = store.append(key('c'), turn('lost'));
     await threads[0]?.terminate();
     await expect(appended).rejects.toMatchObject({ code: 'STORE_FAILED' });
     await expect(store.read(key('c'))).rejects.toThrow(/c\.sqlite": its thread has ended/);
-    expect(lost).toHaveLength(1);
+    expect(told).toEqual([store.trouble]);
     await store.close(closeTimeoutMs);
     expect((await (await open({ path })).read(key('c'))).slice(0, 2)).toEqual(turn('kept'));
   });

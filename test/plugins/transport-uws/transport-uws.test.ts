@@ -11,7 +11,7 @@ describe('transport-uws: slow WebSocket readers', () => {
   afterEach(() => server?.kernel.stop());
 
   it('count as reading with every part that they take', async () => {
-    server = await runTransport(plugin, { stallTimeoutMs: 200, backlogLimitBytes: 256 * 1024 * 1024 });
+    server = await runTransport(plugin, { stallTimeoutMs: 600, backlogLimitBytes: 256 * 1024 * 1024 });
     const opened = deferred<Socket>();
     server.websocket({
       path: '/ws',
@@ -30,7 +30,7 @@ describe('transport-uws: slow WebSocket readers', () => {
       await client.take(taken);
       client.ws.pause();
       expect(socket.bufferedBytes).toBeGreaterThan(0);
-      await new Promise((resolve) => setTimeout(resolve, 70));
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
     client.ws.resume();
     expect(await client.take(count)).toHaveLength(count);

@@ -1,7 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Bus } from '../../../kernel/bus.js';
 import { Board } from '../../../plugins/ui-web/board.js';
 import { Sampler } from '../../../plugins/ui-web/sampler.js';
+import { eventually } from '../../support/eventually.js';
 
 const figures = { running: 1, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 0 };
 const timings = { queuedMs: 0, totalMs: 1 };
@@ -35,7 +36,7 @@ describe('samples', () => {
     expect(sampler.awake).toBe(false);
     expect(sampler.look()).toEqual([]);
     streams.figures = { ...figures, tokens: 1000 };
-    const [first] = await vi.waitFor(() => {
+    const [first] = await eventually(() => {
       const samples = sampler.look();
       return samples.length > 1 ? samples : Promise.reject();
     });
@@ -48,7 +49,7 @@ describe('samples', () => {
   it('are not taken while nobody looks, and what was before is not shown as what has just been', async () => {
     const sampler = new Sampler({}, failed, { intervalMs: 5, restMs: 5 });
     sampler.look();
-    await vi.waitFor(() => (sampler.awake ? Promise.reject() : undefined));
+    await eventually(() => (sampler.awake ? Promise.reject() : undefined));
     expect(sampler.look()).toEqual([]);
     expect(sampler.awake).toBe(true);
     sampler.open()();

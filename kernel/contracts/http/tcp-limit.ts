@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Logger } from '../../logger.js';
+import { networkOf } from './address.js';
+import type { TransportConfig } from './config.js';
+
+const censusMs = 1000;
+const logMs = 10_000;
+
+/** What a native layer knows of its connections. */
+export interface TcpCounts {
+  /** How many WebSockets hold a descriptor. */
+  webSockets(): number;
+  /** The addresses of all connections that are no WebSockets; undefined where nobody can tell. */
+  addresses(): Iterable<string> | undefined;
+}
+
+/** The answer to a connection that is one too many. */
+export const busyAnswer =
+  'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n';
+
+/**
+ * Limits connections that are no WebSockets: idle ones, and those with a request. Nobody counts by address while no address
+ * can have too many; from then on a census, now and then, does.
+ */
+export class TcpLimit {
+  readonly #config: TransportConfig;
+  readonly #logger: Logger;
+  readonly #counts: TcpCounts;
+  #descriptors = Number.POSITIVE_INFINITY;
+  #open = 0;
+  #byNetwork = new Map<string, number>();
+  #countedAtMs = Number.NEGATIVE_INFINITY;
+  #refused = 0;
+  #loggedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(config: TransportConfig, logger: Logger, counts: TcpCounts) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#counts = counts;
+  }
+
+  /** Looks how many descriptors are left. A quarter of them is for others, because accepting without one would spin. */
+  measure(): void {
+    this.#descriptors = Math.max(1, Math.floor(freeDescriptors() * 0.75));
+  }
+
+  /** Counts one more; false where it is one too many. */
+  enter(remoteAddress: () => string): boolean {
+    const { maxHttpConnections, maxHttpConnectionsPerAddress } = this.#config;
+    const limit = Math.min(maxHttpConnections, this.#descriptors - this.#counts.webSockets());
+    // Where descriptors are few, nobody gets more than the same share of them.
+    const share = Math.min(1, maxHttpConnectionsPerAddress / maxHttpConnections);
+    const limitPerAddress = Math.min(maxHttpConnectionsPerAddress, Math.max(1, Math.floor(limit * share)));
+    if (
+      this.#open >= limit ||
+      (this.#open >= limitPerAddress && !this.#enterFrom(remoteAddress(), limitPerAddress))
+    ) {
+      this.#refuse(limit, limitPerAddress);
+      return false;
+    }
+    this.#open++;
+    return true;
+  }
+
+  leave(): void {
+    this.#open--;
+  }
+
+  #enterFrom(remoteAddress: string, limit: number): boolean {
+    if (performance.now() - this.#countedAtMs >= censusMs) this.#count();
+    const network = networkOf(remoteAddress);
+    const open = this.#byNetwork.get(network) ?? 0;
+    if (open >= limit) return false;
+    this.#byNetwork.set(network, open + 1);
+    return true;
+  }
+
+  #count(): void {
+    this.#byNetwork = new Map();
+    for (const address of this.#counts.addresses() ?? []) {
+      const network = networkOf(address);
+      this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1);
+    }
+    this.#countedAtMs = performance.now();
+  }
+
+  #refuse(limit: number, limitPerAddress: number): void {
+    this.#refused++;
+    if (performance.now() - this.#loggedAtMs < logMs) return;
+    this.#loggedAtMs = performance.now();
+    this.#logger.warn(
+      { refused: this.#refused, open: this.#open, limit, limitPerAddress },
+      'too many TCP connections: new ones are refused',
+    );
+    this.#refused = 0;
+  }
+}
+
+/** Infinity where the system does not tell. */
+function freeDescriptors(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft) - readdirSync('/proc/self/fd').length;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}

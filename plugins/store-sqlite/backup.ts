@@ -1,0 +1,122 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import AsyncDatabase from 'libsql/promise';
+import { WaggleError } from '#kernel';
+import {
+  checkOwner,
+  closeFile,
+  codeOf,
+  lockTimeoutMs,
+  openExisting,
+  type SqliteFile,
+  wordingOf,
+} from './open-file.js';
+
+/** File systems that cannot give a file a second name. */
+const noLinks = /^(EPERM|ENOTSUP|EOPNOTSUPP|ENOSYS|EMLINK|EINVAL)$/;
+
+/**
+ * Copies a file of conversations as it is at this moment, also while a server has it. The copy is at its place once it is
+ * whole, or not at all. @throws BACKUP_FAILED
+ */
+export async function backUp(path: string, file: string): Promise<void> {
+  const from = resolve(path);
+  const to = resolve(file);
+  try {
+    expectFree(to);
+    if (!isFile(from)) throw new Error('there is no such file; a server of this configuration makes it');
+    await inPart(to, async (part) => {
+      closeSync(openSync(part, 'wx', 0o600));
+      await copy(from, part);
+      place(part, to);
+    });
+  } catch (error) {
+    const details = { path: from, file: to, why: wordings[codeOf(error)] ?? wordingOf(error) };
+    throw new WaggleError('BACKUP_FAILED', details, { cause: error });
+  }
+}
+
+/** A file in a folder of its own, which ends with the work or the process: without it SQLite cannot begin the file again. */
+async function inPart(to: string, work: (part: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(`${to}.part-`);
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  process.on('exit', remove);
+  try {
+    await work(join(folder, basename(to)));
+  } finally {
+    remove();
+    process.off('exit', remove);
+  }
+}
+
+const wordings: Readonly<Record<string, string>> = {
+  ENOENT: 'the folder of the copy does not exist',
+  ENOTDIR: 'the folder of the copy is a file',
+  EACCES: 'this user may not write to the folder of the copy',
+  EPERM: 'this user may not write to the folder of the copy',
+  EROFS: 'the folder of the copy can only be read',
+  ENOSPC: 'the disk of the copy is full',
+  EEXIST: 'the copy is there already; choose another name',
+  SQLITE_FULL: 'the disk of the copy is full',
+};
+
+/** SQLite would take a log of an earlier file for that of the copy. */
+function expectFree(to: string): void {
+  const taken = ['', '-wal', '-journal'].map((ending) => to + ending).find(existsSync);
+  if (taken !== undefined) throw new Error(`"${taken}" is there already; choose another name`);
+}
+
+async function copy(from: string, part: string): Promise<void> {
+  const source = openExisting(from);
+  try {
+    if (checkOwner(source)) throw new Error('it holds nothing yet');
+    letOthersWrite(source);
+    // Not on this thread, which listens to signals.
+    const reader = new AsyncDatabase(from, { timeout: lockTimeoutMs });
+    try {
+      await reader.exec(`VACUUM INTO '${part.replaceAll("'", "''")}'`);
+    } finally {
+      reader.close();
+    }
+  } finally {
+    closeFile(source);
+  }
+}
+
+/** With a log, as it has while a server runs, a file can be written while it is read. */
+function letOthersWrite(source: SqliteFile): void {
+  try {
+    source.exec('PRAGMA journal_mode = WAL');
+  } catch (error) {
+    // Without one it is read all the same.
+    if (!/^SQLITE_(BUSY|READONLY|CANTOPEN)/.test(codeOf(error))) throw error;
+  }
+}
+
+/** Gives the copy its name, unless that was taken meanwhile. */
+function place(part: string, to: string): void {
+  const written = openSync(part, 'r+');
+  fsyncSync(written);
+  closeSync(written);
+  try {
+    linkSync(part, to);
+  } catch (error) {
+    if (!noLinks.test(codeOf(error))) throw error;
+    expectFree(to);
+    renameSync(part, to);
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

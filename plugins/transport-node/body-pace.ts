@@ -1,0 +1,23 @@
+const windowMs = 10_000;
+const windowBytes = 160 * 1024;
+
+/** Gives up on a body that comes more slowly than 16 KB a second and is not there within 10 s: as uWebSockets does. */
+export class BodyPace {
+  readonly #timer: NodeJS.Timeout;
+  #bytes = 0;
+
+  constructor(tooSlow: () => void) {
+    this.#timer = setTimeout(tooSlow, windowMs);
+  }
+
+  took(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < windowBytes) return;
+    this.#bytes = 0;
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}

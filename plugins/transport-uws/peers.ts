@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { plainAddress } from '#kernel';
+
+const established = '01';
+
+/** The peers of all connections to a port, one entry each, as Linux lists them: uWebSockets does not say whose connection has closed. */
+export function peersOf(port: number): string[] | undefined {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  try {
+    return ['/proc/self/net/tcp', '/proc/self/net/tcp6']
+      .flatMap((file) => readFileSync(file, 'latin1').split('\n').slice(1))
+      .map((line) => line.trim().split(/\s+/))
+      .filter(
+        ([, local, , state, , , , , , inode]) =>
+          local?.endsWith(suffix) && state === established && inode !== '0',
+      )
+      .map(([, , remote = '']) => addressOf(remote.slice(0, remote.indexOf(':'))));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Hexadecimal, the bytes of each 32 bits in the order of the machine. */
+function addressOf(hex: string): string {
+  const bytes = Buffer.from(hex, 'hex').swap32();
+  if (bytes.length === 4) return bytes.join('.');
+  return plainAddress(bytes.toString('hex').replace(/(....)(?!$)/g, '$1:'));
+}
