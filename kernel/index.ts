@@ -4,6 +4,7 @@ import 'reflect-metadata';
 export * from './bus.js';
 export * from './capability.js';
 export * from './chars.js';
+export { jsonSchemaOf } from './config/json-schema.js';
 export * from './config/schema.js';
 export * from './contracts/agent.js';
 export * from './contracts/chat.js';

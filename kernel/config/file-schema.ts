@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { jsonSchemaOf } from './json-schema.js';
 import { configFile } from './read-config.js';
-import { jsonSchemaOf } from './schema.js';
 
 /** A built-in plugin, as far as a config file is concerned. */
 export interface Configurable {

@@ -1,5 +1,7 @@
-import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { messageOf } from '../errors.js';
+import { cutShort, holdsForAll } from './cut-short.js';
+import { childOf, fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
 import { nearest } from './nearest.js';
 
 /** Suggestions for typos of operators. */
@@ -23,21 +25,6 @@ export type Path = readonly (string | number)[];
 export type Checked<T> =
   | { readonly value: T; readonly mistakes?: undefined }
   | { readonly value?: undefined; readonly mistakes: readonly string[] };
-
-/** The part of JSON Schema that describes a config key or a field of a request. */
-interface Node {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly additionalProperties?: boolean | Node;
-  readonly items?: Node;
-  readonly anyOf?: readonly Node[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-}
 
 const nowhere: Origin = { prefix: () => '', variable: () => undefined };
 /** What requests are checked with. */
@@ -74,20 +61,45 @@ export function checkNow<T>(
     const most = origin.foreign ? mostMistakes : Number.POSITIVE_INFINITY;
     const mistakes = new Set<string>();
     for (const issue of result.issues) {
-      const path = (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
-      for (const each of mistakesAt(path, root, value, issue.message, origin)) mistakes.add(each);
+      for (const each of mistakesAt(pathOf(issue), root, value, issue.message, origin)) mistakes.add(each);
       if (mistakes.size >= most) break;
     }
     return { mistakes: [...mistakes].slice(0, most) };
   };
-  // A rule of a schema that throws has found a mistake, too.
-  const thrown = (error: unknown) => judge({ issues: [{ message: messageOf(error) }] });
+  const sample = root && origin.foreign ? cutShort(root, value, mostMistakes) : value;
+  if (sample === value) return after(validate(schema, value), judge);
+  return after(validate(schema, sample), ({ issues = [] }) => {
+    const certain = issues.filter((issue) => {
+      const path = pathOf(issue);
+      return holdsForAll(root as Node, path, valueAt(sample, path), valueAt(value, path));
+    });
+    return certain.length > 0 ? judge({ issues: certain }) : after(validate(schema, value), judge);
+  });
+}
+
+type Soon<T> = T | Promise<T>;
+
+function after<A, B>(first: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
+  return first instanceof Promise ? first.then(then) : then(first);
+}
+
+/** A rule of a schema that throws has found a mistake, too. */
+function validate<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Soon<StandardSchemaV1.Result<T>> {
+  const thrown = (error: unknown) => ({ issues: [{ message: messageOf(error) }] });
   try {
     const result = schema['~standard'].validate(value);
-    return result instanceof Promise ? result.then(judge, thrown) : judge(result);
+    return result instanceof Promise ? result.catch(thrown) : result;
   } catch (error) {
     return thrown(error);
   }
+}
+
+function pathOf(issue: StandardSchemaV1.Issue): Path {
+  return (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value);
 }
 
 function mistakesAt(
@@ -99,7 +111,7 @@ function mistakesAt(
 ): string[] {
   if (origin.unset?.(path)) return [];
   const node = root && nodeAt(root, path);
-  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], input);
+  const value = valueAt(input, path);
   const at = (where: Path) => {
     const text = `${origin.prefix(where)}${where.map((key) => cut(key, longestKey)).join('.')}`;
     return text.endsWith('.') ? text.slice(0, -1) : text;
@@ -126,40 +138,6 @@ function mistakesAt(
   return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
 }
 
-type JsonSchema = Readonly<Record<string, unknown>>;
-
-// Requests are checked against the same few schemas over and over, and to describe one takes far longer than to check.
-const described = new WeakMap<StandardSchemaV1, JsonSchema | undefined>();
-
-/** What a schema takes in, as JSON Schema 2020-12; undefined where it cannot say so. */
-export function jsonSchemaOf(schema: StandardSchemaV1): JsonSchema | undefined {
-  if (!described.has(schema)) described.set(schema, describe(schema));
-  return described.get(schema);
-}
-
-function describe(schema: StandardSchemaV1): JsonSchema | undefined {
-  const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>;
-  try {
-    return jsonSchema?.input({ target: 'draft-2020-12' });
-  } catch {
-    return undefined; // Not every type has a JSON Schema; the schema's own messages serve then.
-  }
-}
-
-function nodeAt(node: Node, path: Path): Node | undefined {
-  return path.reduce<Node | undefined>((at, key) => at && childOf(at, key), node);
-}
-
-function childOf(node: Node, key: string | number): Node | undefined {
-  if (typeof key === 'number') return node.items;
-  const rest = typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined;
-  return (
-    node.properties?.[key] ??
-    rest ??
-    node.anyOf?.map((each) => childOf(each, key)).find((child) => child !== undefined)
-  );
-}
-
 function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
   if (Array.isArray(value))
     return value.map((item, index) => coerce(item, node?.items, [...path, index], origin));
@@ -171,37 +149,16 @@ function coerce(value: unknown, node: Node | undefined, path: Path, origin: Orig
       ]),
     );
   if (typeof value !== 'string' || !node || !origin.variable(path)) return value;
-  const wants = (type: string) => [node, ...(node.anyOf ?? [])].some((each) => each.type === type);
+  const wants = (type: string) => (waysOf(node) ?? [node]).some((each) => each.type === type);
   if (wants('string')) return value;
   if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
   if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
   return value;
 }
 
-function fits(node: Node, value: unknown): boolean {
-  if (node.anyOf) return node.anyOf.some((each) => fits(each, value));
-  if ('const' in node) return node.const === value;
-  if (node.enum) return node.enum.includes(value);
-  if (typeof value === 'number') {
-    if (node.type === 'integer' && !Number.isInteger(value)) return false;
-    return (
-      /^(integer|number)$/.test(node.type ?? 'number') &&
-      value >= (node.minimum ?? -Infinity) &&
-      value <= (node.maximum ?? Infinity)
-    );
-  }
-  if (typeof value === 'string')
-    return (
-      (node.type ?? 'string') === 'string' &&
-      value.length >= (node.minLength ?? 0) &&
-      value.length <= (node.maxLength ?? Infinity)
-    );
-  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
-  return value !== undefined && (node.type ?? type) === type;
-}
-
 function expectation(node: Node): string {
-  if (node.anyOf) return node.anyOf.map(expectation).join(' or ');
+  const ways = waysOf(node);
+  if (ways) return [...new Set(ways.map(expectation))].join(' or ');
   if ('const' in node) return JSON.stringify(node.const);
   if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
   const { minimum, maximum, minLength, maxLength } = node;
@@ -218,7 +175,7 @@ function expectation(node: Node): string {
     case 'object':
       return 'map';
     default:
-      return node.type ?? 'another value';
+      return String(node.type ?? 'another value');
   }
 }
 
@@ -252,8 +209,4 @@ function cut(text: string | number, length: number): string {
 
 function plainKey(key: PropertyKey): string | number {
   return typeof key === 'symbol' ? String(key) : key;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

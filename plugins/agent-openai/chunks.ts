@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ModelError, PieceError, type PieceReader, type StreamChunk, type Usage } from '#kernel';
+import { ModelError, PieceError, type PieceReader, parseJson, type StreamChunk, type Usage } from '#kernel';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -124,11 +124,11 @@ export function textOf(error: unknown): string {
   return typeof text === 'string' && text !== '' ? text : 'it gave no reason';
 }
 
-/** Models write them, so they need not be JSON. */
+/** Models write them, so they need not be JSON, nor may they be deeper than the requests that bring them back. */
 function argumentsOf(text: string): unknown {
   if (text.trim() === '') return {};
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return text;
   }
