@@ -45,8 +45,8 @@ export function createContext(
   return {
     id,
     config,
-    agents,
-    tasks,
+    agents: agents.view(scope),
+    tasks: tasks.view(scope),
     logger: shared.logger.child({ plugin: id }),
     container,
     signal: scope.signal,
