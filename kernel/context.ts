@@ -47,8 +47,8 @@ export function createContext(
   return {
     id,
     config,
-    agents,
-    tasks,
+    agents: agents.view(scope),
+    tasks: tasks.view(scope),
     logger,
     container,
     signal: scope.signal,

@@ -49,12 +49,13 @@ export class Kernel {
     if (mistakes.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
     const logger = blaming(options.logger ?? createLogger(), (error) => this.pluginOf(error));
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
+    const onFailure = (err: unknown) => logger.error({ err }, 'a refused item was not taken back');
     this.#shared = {
       logger,
       bus: new Bus((err, event) => logger.error({ err, event }, 'an event listener failed')),
       services: new ServiceTable(),
-      agents: new Registry<Agent>('agent'),
-      tasks: new Registry<TaskDefinition>('task'),
+      agents: new Registry<Agent>('agent', onFailure),
+      tasks: new Registry<TaskDefinition>('task', onFailure),
       inspect: () => this.inspect(),
     };
   }
@@ -140,7 +141,8 @@ export class Kernel {
   }
 
   /**
-   * Stops one plugin and, before it, everything that depends on it, which comes back when a `load` brings what it needs.
+   * Stops one plugin, after which it is no longer known, and, before it, everything that depends on it, which comes back
+   * when a `load` brings what it needs.
    * @throws KERNEL_STATE, KERNEL_PLUGIN_UNKNOWN, KERNEL_STOP_FAILED
    */
   async unload(id: string): Promise<void> {
@@ -157,7 +159,7 @@ export class Kernel {
   }
 
   inspect(): KernelReport {
-    return { state: this.#state, plugins: this.#entries.map(reportOf) };
+    return { state: this.#state, plugins: this.#entries.filter(isKnown).map(reportOf) };
   }
 
   /** The plugin in whose code an error arose, as far as its stack and those of its causes tell. */
@@ -509,4 +511,7 @@ export class Kernel {
 }
 
 const isOptional = (entry: Entry): boolean => entry.optional;
+/** Not unloaded, or still under way to it. */
+const isKnown = ({ goal, state }: Entry): boolean =>
+  goal !== 'gone' || state === 'stopping' || state === 'active';
 const isAny = (): boolean => true;

@@ -57,7 +57,9 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   readonly container: DependencyContainer;
   /** Aborts when the plugin begins to stop. */
   readonly signal: AbortSignal;
+  /** To be read: `addAgent` adds. Whoever watches it stops with the plugin. */
   readonly agents: Contributions<Agent>;
+  /** The same of tasks: `registerTask` adds. */
   readonly tasks: Contributions<TaskDefinition>;
   /** State of the kernel and of every plugin. */
   inspect(): KernelReport;
@@ -75,7 +77,7 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
     task: TaskDefinition<Input, Output> & { readonly name: N extends keyof TaskTypes ? never : N },
   ): Undo;
   registerTask(task: TaskClass): Undo;
-  /** @throws KERNEL_REGISTRY_CONFLICT */
+  /** Undone: answers that it is giving may go on for a while. @throws KERNEL_REGISTRY_CONFLICT */
   addAgent(agent: Agent): Undo;
   /** Runs `start` now, and the undo that it returns when the plugin stops. @throws KERNEL_SCOPE_CLOSED */
   readonly effect: EffectScope['effect'];

@@ -1,5 +1,5 @@
-import { WaggleError } from './errors.js';
-import type { Undo } from './scope.js';
+import { messageOf, WaggleError } from './errors.js';
+import type { EffectScope, Undo } from './scope.js';
 
 /** The read side of a registry: what plugins have contributed so far. */
 export interface Contributions<T> extends Iterable<T> {
@@ -8,7 +8,10 @@ export interface Contributions<T> extends Iterable<T> {
   watch(watcher: Watcher<T>): Undo;
 }
 
-/** What is told of contributions. What `added` throws refuses the item; what `removed` returns is awaited by whoever takes it away. */
+/**
+ * What is told of contributions. What `added` throws refuses the item, and those who had taken it are told that it is
+ * `removed`; what `removed` returns is awaited by whoever takes it away.
+ */
 export interface Watcher<T> {
   added(item: T): void;
   removed(item: T): void | Promise<void>;
@@ -19,12 +22,15 @@ export class Registry<T extends { readonly name: string }> implements Contributi
   readonly #items = new Map<string, { readonly item: T; readonly owner: string }>();
   readonly #watchers = new Set<Watcher<T>>();
   readonly #kind: string;
+  readonly #onFailure: (error: unknown) => void;
 
-  constructor(kind: string) {
+  /** `onFailure` hears of what goes wrong while a refused item is taken back. */
+  constructor(kind: string, onFailure: (error: unknown) => void = () => {}) {
     this.#kind = kind;
+    this.#onFailure = onFailure;
   }
 
-  /** @throws KERNEL_REGISTRY_CONFLICT when the name is taken. */
+  /** @throws KERNEL_REGISTRY_CONFLICT when the name is taken; what a watcher refuses it with. */
   add(item: T, owner: string): Undo {
     const taken = this.#items.get(item.name);
     if (taken)
@@ -35,13 +41,31 @@ export class Registry<T extends { readonly name: string }> implements Contributi
         plugin: owner,
       });
     const entry = { item, owner };
-    for (const watcher of this.#watchers) watcher.added(item);
+    const told: Watcher<T>[] = [];
+    try {
+      for (const watcher of this.#watchers) {
+        watcher.added(item);
+        told.push(watcher);
+      }
+    } catch (refusal) {
+      this.#tellRemoved(told.reverse(), item).catch(this.#onFailure);
+      throw refusal;
+    }
     this.#items.set(item.name, entry);
     return async () => {
       if (this.#items.get(item.name) !== entry) return;
       this.#items.delete(item.name);
-      await Promise.all([...this.#watchers].map((watcher) => watcher.removed(item)));
+      await this.#tellRemoved([...this.#watchers], item);
     };
+  }
+
+  /** What the plugin of `scope` gets to see: nothing can be added to it, and whoever watches it stops with the plugin. */
+  view(scope: EffectScope): Contributions<T> {
+    return Object.freeze({
+      find: (name: string) => this.find(name),
+      watch: (watcher: Watcher<T>) => scope.effect(`watch ${this.#kind}s`, () => this.watch(watcher)),
+      [Symbol.iterator]: () => this[Symbol.iterator](),
+    });
   }
 
   watch(watcher: Watcher<T>): Undo {
@@ -52,6 +76,15 @@ export class Registry<T extends { readonly name: string }> implements Contributi
 
   find(name: string): T | undefined {
     return this.#items.get(name)?.item;
+  }
+
+  /** Tells all of them, also where one fails. @throws what the first one failed with */
+  async #tellRemoved(watchers: readonly Watcher<T>[], item: T): Promise<void> {
+    const told = watchers.filter((watcher) => this.#watchers.has(watcher));
+    const results = await Promise.allSettled(told.map(async (watcher) => watcher.removed(item)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    if (failures.length > 1) throw new AggregateError(failures, failures.map(messageOf).join('; '));
+    if (failures.length > 0) throw failures[0];
   }
 
   *[Symbol.iterator](): Iterator<T> {

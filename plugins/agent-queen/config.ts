@@ -12,6 +12,8 @@ export const config = z.strictObject({
   healthTtlMs: millisecondsOrNone.default(5000),
   /** How long a health check may take. */
   healthTimeoutMs: milliseconds.default(800),
+  /** How long answers may go on when their agent is unregistered. */
+  unregisterGraceMs: milliseconds.default(3000),
 });
 
 export type Config = z.infer<typeof config>;

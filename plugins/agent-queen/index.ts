@@ -16,6 +16,7 @@ export default definePlugin({
     ctx.container.register(QueenBus, { useValue: ctx.bus });
     ctx.container.registerSingleton(Queen);
     const queen = ctx.container.resolve(Queen);
+    ctx.agents.watch(queen.answers);
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);
     // Once all plugins have registered theirs.

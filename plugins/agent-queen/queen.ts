@@ -18,6 +18,7 @@ import {
   type StreamChunk,
   WaggleError,
 } from '#kernel';
+import { Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, isWhole, textIn } from './batch.js';
 import { isFault } from './blame.js';
@@ -47,6 +48,8 @@ export class Queen implements Agent, Chat {
   readonly #store: ConversationStore;
   readonly #bus: EventBus;
   readonly #health: HealthBoard;
+  /** What she pulls from agents now. */
+  readonly answers: Answers;
 
   constructor(
     @inject(QueenConfig) config: Config,
@@ -59,6 +62,7 @@ export class Queen implements Agent, Chat {
     this.#store = store;
     this.#bus = bus;
     this.#health = new HealthBoard(config.healthTtlMs, config.healthTimeoutMs);
+    this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.doubt(agent));
   }
 
   /** @throws AGENT_UNKNOWN, and what the agent throws when there is nobody left to ask */
@@ -136,39 +140,53 @@ export class Queen implements Agent, Chat {
     const prompted = systemPrompt
       ? { ...request, messages: [{ role: 'system' as const, content: systemPrompt }, ...request.messages] }
       : request;
-    const agents = await this.#route(named);
-    for (const [index, agent] of agents.entries()) {
+    const names = await this.#route(named);
+    for (const [index, name] of names.entries()) {
+      const agent = this.#agents.find(name);
+      if (!agent) {
+        // It has left meanwhile.
+        if (index === names.length - 1) throw this.#unknown(name);
+        continue;
+      }
       await sink.write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
       const attempt = new Attempt(this.#bus, request, agent, index > 0);
       const { headers } = attempt;
       let spoken = false;
       let atSink = false;
+      const answer = this.answers.begin(agent, call.signal);
+      const { signal } = answer;
+      if (this.#agents.find(name) !== agent) answer.stop();
       try {
-        for await (const pulled of agent.generateResponseStream(prompted, { ...call, headers })) {
-          const chunks = checkedChunks(pulled, agent.name);
-          if (chunks.length === 0) continue;
-          spoken = true;
-          const whole = isWhole(chunks);
-          if (whole) {
-            attempt.answered(chunks);
-            await beforeEnd?.(chunks);
+        await answer.given(async () => {
+          for await (const pulled of agent.generateResponseStream(prompted, { ...call, signal, headers })) {
+            const chunks = checkedChunks(pulled, agent.name);
+            if (answer.isOver) return;
+            if (chunks.length === 0) continue;
+            spoken = true;
+            const whole = isWhole(chunks);
+            if (whole) {
+              answer.complete();
+              attempt.answered(chunks);
+              await beforeEnd?.(chunks);
+            }
+            atSink = true;
+            const written = sink.write(chunks);
+            if (written) await written;
+            atSink = false;
+            if (whole) return;
           }
-          atSink = true;
-          const written = sink.write(chunks);
-          if (written) await written;
-          atSink = false;
-          if (whole) return;
-        }
-        throw new WaggleError('AGENT_DISCONNECTED', { agent: agent.name, why: 'it ended without "done"' });
+          throw new WaggleError('AGENT_DISCONNECTED', { agent: name, why: 'it ended without "done"' });
+        });
+        return;
       } catch (error) {
-        const failure = failureOf(agent, error);
+        const failure = answer.failure ?? failureOf(agent, error);
         // Stopped, or nobody takes it any more.
         if (call.signal.aborted || atSink) attempt.cancelled();
         else {
           attempt.failed(failure);
           if (isFault(failure)) this.#health.doubt(agent);
         }
-        if (spoken || call.signal.aborted || index === agents.length - 1) throw failure;
+        if (spoken || call.signal.aborted || index === names.length - 1) throw failure;
         call.logger.warn(
           { err: error, agent: agent.name },
           'failed before its first token; asking the next one',
@@ -177,24 +195,24 @@ export class Queen implements Agent, Chat {
     }
   }
 
-  /** The agents to ask, in order. Who is asked for by name is asked alone. */
-  async #route(named: string | undefined): Promise<readonly Agent[]> {
+  /** The names of the agents to ask, in order. Who is asked for by name is asked alone. */
+  async #route(named: string | undefined): Promise<readonly string[]> {
     if (named !== undefined && named !== this.name) {
-      const agent = this.#agents.find(named);
-      if (agent) return [agent];
-      throw new WaggleError('AGENT_UNKNOWN', {
-        agent: named,
-        known: [...this.#agents].map((each) => each.name),
-      });
+      if (this.#agents.find(named)) return [named];
+      throw this.#unknown(named);
     }
     const candidates = this.#candidates();
     for (const [index, agent] of candidates.entries())
-      if (await this.#health.isHealthy(agent)) return candidates.slice(index);
+      if (await this.#health.isHealthy(agent)) return candidates.slice(index).map(({ name }) => name);
     throw new WaggleError('AGENT_UNAVAILABLE', {
       agent: this.name,
       why: `none of ${this.#config.candidates.join(', ')} is registered and healthy`,
       retryAfterMs: this.#config.healthTtlMs,
     });
+  }
+
+  #unknown(agent: string): WaggleError {
+    return new WaggleError('AGENT_UNKNOWN', { agent, known: [...this.#agents].map((each) => each.name) });
   }
 
   #candidates(): readonly Agent[] {

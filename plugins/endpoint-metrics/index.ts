@@ -24,6 +24,8 @@ export default definePlugin({
     if (tasks) taskMetrics(metrics, ctx.bus, tasks);
     upstreamMetrics(metrics, ctx.bus);
     processMetrics(metrics);
+    metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
+    metrics.names('task', (name) => ctx.tasks.find(name) !== undefined);
     ctx.effect('event loop lag', () => eventLoopMetrics(metrics));
     ctx.effect('GET /metrics', () =>
       transport.route({

@@ -2,11 +2,19 @@ import { httpStatus } from '#kernel';
 import { Counter, Gauge, Histogram, Registry } from './prom-client.js';
 
 type Failed = (error: unknown, metric: string) => void;
+/** What is known of metrics with labels, whatever their kind. */
+interface Labelled {
+  get(): Promise<{ readonly values: readonly { readonly labels: Series }[] }>;
+  remove(labels: Series): void;
+}
+type Series = Readonly<Partial<Record<string, string | number>>>;
 
 /** The metrics of one plugin: none of them is global, so that several kernels of one process do not share any. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #failed: Failed;
+  readonly #labelled: { readonly metric: Labelled; readonly labelNames: readonly string[] }[] = [];
+  readonly #names = new Map<string, (value: string) => boolean>();
 
   /** `failed` hears of a figure that could not be read; the others are there all the same. */
   constructor(failed: Failed) {
@@ -19,12 +27,18 @@ export class Metrics {
   }
 
   /** All of them, in the text format of Prometheus. */
-  text(): Promise<string> {
+  async text(): Promise<string> {
+    await this.#prune();
     return this.#registry.metrics();
   }
 
+  /** Series whose `label` names something that is not there any more are gone. */
+  names(label: string, isThere: (value: string) => boolean): void {
+    this.#names.set(label, isThere);
+  }
+
   counter<L extends string = never>(name: string, help: string, ...labelNames: L[]): Counter<L> {
-    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+    return this.#keep(new Counter({ name, help, labelNames, registers: [this.#registry] }), labelNames);
   }
 
   /** A counter that somebody else keeps: `read` gives its value when it is asked for. */
@@ -78,7 +92,25 @@ export class Metrics {
     buckets: number[],
     ...labelNames: L[]
   ): Histogram<L> {
-    return new Histogram({ name, help, buckets, labelNames, registers: [this.#registry] });
+    const registers = [this.#registry];
+    return this.#keep(new Histogram({ name, help, buckets, labelNames, registers }), labelNames);
+  }
+
+  #keep<M extends Labelled>(metric: M, labelNames: readonly string[]): M {
+    this.#labelled.push({ metric, labelNames });
+    return metric;
+  }
+
+  async #prune(): Promise<void> {
+    for (const [label, isThere] of this.#names)
+      for (const { metric, labelNames } of this.#labelled) {
+        if (!labelNames.includes(label)) continue;
+        for (const { labels } of (await metric.get()).values) {
+          // The bucket of a histogram is no label of the metric.
+          const { le: _, ...own } = labels;
+          if (!isThere(String(own[label]))) metric.remove(own);
+        }
+      }
   }
 }
 

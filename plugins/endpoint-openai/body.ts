@@ -2,7 +2,7 @@ import { parseJson, WaggleError } from '#kernel';
 import { z } from '#zod';
 
 // Each list has a limit, which is looked at before what is in it: a mistake costs more than what is right.
-const most = { messages: 2048, parts: 64, toolCalls: 128, tools: 256, stops: 16 } as const;
+const most = { messages: 2048, parts: 1024, toolCalls: 128, tools: 256, stops: 16 } as const;
 
 // Fields that are not named here are ignored: newer clients send more with each release.
 

@@ -15,7 +15,7 @@ export default definePlugin({
     });
     const engine: Engine = new Engine(ctx.config, lanes, () => lanes.figures, ctx.bus, ctx.logger);
     ctx.effect('lanes and threads', () => () => engine.close());
-    ctx.effect('registered tasks', () => ctx.tasks.watch(engine));
+    ctx.tasks.watch(engine);
     ctx.provide(TaskEngine, engine);
     // Not before: the server is to answer first, and threads take a while.
     ctx.onReady(() => lanes.open());

@@ -52,7 +52,7 @@ describe('the inspector', () => {
     await untilText(page.locator('#agents'), 'unhealthy');
     await untilText(page.locator('#agents'), 'it sleeps');
     await stage.hive.kernel.unload('agent-scripted');
-    await untilText(row('agent-scripted'), 'stopped');
+    await row('agent-scripted').waitFor({ state: 'detached' });
   });
 
   it('rests while nobody sees it', async () => {

@@ -783,8 +783,8 @@ describe('unloading', () => {
 
     await kernel.unload('b');
     expect(done.slice(2)).toEqual(['stop c', 'stop b']);
-    expect(states(kernel)).toEqual({ a: 'active', b: 'stopped', c: 'stopped', watcher: 'active' });
-    expect(report(kernel, 'b').effects).toEqual([]);
+    expect(states(kernel)).toEqual({ a: 'active', c: 'stopped', watcher: 'active' });
+    expect(report(kernel, 'c').effects).toEqual([]);
     expect([...watcher!.agents, ...watcher!.tasks]).toEqual([]);
     expect(() => kernel.get(B)).toThrow('no running plugin provides kernel.b');
     expect(kernel.get(A)).toBe('a');

@@ -137,7 +137,7 @@ describe('loading into a running kernel', () => {
     });
     await rejection(kernel.load(broken));
     expect(done).toEqual(['+broken', '+b', '-b', '-broken']);
-    expect(states(kernel)).toEqual({ a: 'stopped', b: 'stopped' });
+    expect(states(kernel)).toEqual({ b: 'stopped' });
     await kernel.load(part('a', [], done));
     expect(states(kernel)).toEqual({ a: 'active', b: 'active' });
     expect(done.slice(4)).toEqual(['+a', '+b', '!a', '!b']);
@@ -198,8 +198,6 @@ describe('what depends on an unloaded plugin', () => {
     await kernel.unload('x');
     expect(states(kernel)).toEqual({
       d: 'stopped',
-      a: 'stopped',
-      x: 'stopped',
       c: 'stopped',
       b: 'stopped',
       alone: 'active',
@@ -269,7 +267,7 @@ describe('what depends on an unloaded plugin', () => {
     await kernel.unload('b');
     expect(kernel.state).toBe('ready');
     await kernel.load(part('a', [], done));
-    expect(states(kernel)).toEqual({ a: 'active', b: 'stopped' });
+    expect(states(kernel)).toEqual({ a: 'active' });
     await expect(kernel.unload('b')).rejects.toMatchObject({
       code: 'KERNEL_PLUGIN_UNKNOWN',
       details: { known: ['a'] },
@@ -539,7 +537,7 @@ describe('calls at the same time', () => {
     await kernel.stop();
     expect(await load).toMatchObject({ code: 'KERNEL_START_ABORTED' });
     expect(done).toEqual(['+a', '-b', '-a']);
-    expect(kernel.inspect()).toMatchObject({ state: 'stopped', plugins: [{ effects: [] }, { effects: [] }] });
+    expect(kernel.inspect()).toMatchObject({ state: 'stopped', plugins: [{ id: 'b', effects: [] }] });
   });
 });
 
