@@ -129,6 +129,7 @@ const wordings: Readonly<Record<string, string>> = {
   SQLITE_NOTADB: 'it is no database of Waggle; choose another file',
   SQLITE_CORRUPT: 'it is damaged; restore it from a backup, or choose another file',
   SQLITE_FULL: 'the disk is full',
+  SQLITE_CANTOPEN: 'it cannot be opened; its folder is gone or locked, or no file descriptor is left',
   SQLITE_IOERR: 'the disk takes or gives nothing (an I/O error, or a limit to the size of files)',
   SQLITE_READONLY:
     'it can only be read; its owner, its mode or that of its folder does not let this user write',
