@@ -12,9 +12,10 @@ import {
 } from '#kernel';
 import type { UserData } from './connection.js';
 import { GluedRequests } from './glued-requests.js';
-import { Listener } from './listener.js';
+import { listen } from './listen.js';
 import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
+import { SpareDescriptor } from './spare-descriptor.js';
 
 /** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
 export class UwsTransport extends BaseTransport {
@@ -26,10 +27,11 @@ export class UwsTransport extends BaseTransport {
   });
   #sockets = 0;
   #isRefusing = false;
-  #listener: Listener | undefined;
+  #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
+  readonly #spare = new SpareDescriptor(this.logger);
 
   get address(): Transport['address'] {
-    return this.#listener && { host: this.config.host, port: this.#listener.port };
+    return this.#listening?.address;
   }
 
   /** @throws LISTEN_FAILED */
@@ -59,15 +61,16 @@ export class UwsTransport extends BaseTransport {
       })
       .any('/*', (res, req) => this.#take(res, req, undefined));
     this.#tcp.measure();
-    const listener = new Listener(this.#app, host, port, this.logger);
-    await listener.open();
-    this.#listener = listener;
+    const socket = await listen(this.#app, host, port);
+    this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };
+    this.#spare.hold();
   }
 
   async close(): Promise<void> {
-    if (!this.#listener) return;
-    this.#listener.close();
-    this.#listener = undefined;
+    if (!this.#listening) return;
+    uWS.us_listen_socket_close(this.#listening.socket);
+    this.#listening = undefined;
+    this.#spare.release();
     await this.closeAll();
     // What was answered in this very turn leaves at its end.
     await nextTurn();
@@ -82,7 +85,7 @@ export class UwsTransport extends BaseTransport {
       this.#tcp.leave();
       return;
     }
-    if (this.#tcp.enter(() => addressOf(res))) return;
+    if (!this.#spare.mustRefuse() && this.#tcp.enter(() => addressOf(res))) return;
     this.#isRefusing = true;
     res.cork(() => res.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('', true));
     this.#isRefusing = false;

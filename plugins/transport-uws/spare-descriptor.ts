@@ -1,0 +1,49 @@
+import { closeSync, openSync } from 'node:fs';
+import { devNull } from 'node:os';
+import type { Logger } from '#kernel';
+import { areLeft } from './descriptors.js';
+
+const lookMs = 1000;
+
+/**
+ * A descriptor that is given up when no other is left: with it connections can be accepted and refused, one after the other.
+ * Without any, uWebSockets would try to accept, in vain, for ever.
+ */
+export class SpareDescriptor {
+  readonly #logger: Logger;
+  #file: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  hold(): void {
+    this.#file = openSync(devNull, 'r');
+    this.#timer = setInterval(() => {
+      if (this.#file === undefined || areLeft(1)) return;
+      this.#logger.error('no file descriptors are left: connections are refused until some are');
+      this.#release();
+    }, lookMs);
+  }
+
+  /** Whether a connection that was just accepted has to go. */
+  mustRefuse(): boolean {
+    if (this.#file !== undefined || this.#timer === undefined) return false;
+    if (!areLeft(2)) return true;
+    this.#file = openSync(devNull, 'r');
+    this.#logger.info('there are file descriptors again');
+    return false;
+  }
+
+  release(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+}
