@@ -10,8 +10,10 @@ export class Task extends Exchange {
 
   constructor(line: Line, task: string, input: unknown, options: TaskOptions) {
     const { priority, timeoutMs, onProgress } = options;
+    expectDurations({ timeoutMs });
     // The server's bound comes first; it knows why.
-    super(line, { ...options, timeoutMs: timeoutMs && silenceMs(timeoutMs, line) });
+    const silenceMs = timeoutMs && Math.min(longestMs, timeoutMs + line.answerTimeoutMs);
+    super(line, { ...options, timeoutMs: silenceMs });
     this.#request = { type: 'task', task, input, requestId: this.requestId, priority, timeoutMs };
     this.#onProgress = onProgress;
   }
@@ -30,9 +32,4 @@ export class Task extends Exchange {
     if (type === 'task_result') this.succeed(output);
     else if (type === 'task_progress' && onProgress) queueMicrotask(() => onProgress(progress));
   }
-}
-
-function silenceMs(timeoutMs: number, { answerTimeoutMs }: Line): number {
-  expectDurations({ timeoutMs });
-  return Math.min(longestMs, timeoutMs + answerTimeoutMs);
 }
