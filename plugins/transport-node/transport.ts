@@ -51,6 +51,8 @@ export class NodeTransport extends BaseTransport {
   });
   /** Connections that end with an answer that is under way. */
   readonly #leaving = new WeakSet<Duplex>();
+  /** How many requests of a connection have no answer yet. */
+  readonly #unanswered = new WeakMap<Duplex, number>();
   #probing: NodeJS.Timeout | undefined;
 
   get address(): Transport['address'] {
@@ -62,10 +64,15 @@ export class NodeTransport extends BaseTransport {
   async listen(): Promise<void> {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
-      this.#server.on(event, (req, res) => this.#take(req, res, undefined));
+      this.#server.on(event, (req, res) => {
+        this.#countUntilAnswered(req.socket, res);
+        this.#take(req, res, undefined);
+      });
     this.#server.on('connection', (socket) => this.#admit(socket));
     this.#server.on('upgrade', (req, socket, head) => {
-      if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
+      // Its connection is still that of the request before, and stays so until that is answered.
+      if (this.#unanswered.get(socket)) socket.destroy();
+      else if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
       else serveWithoutUpgrade(this.#server, req, socket, head);
     });
     this.#webSockets.on('headers', (headers, req) =>
@@ -107,6 +114,12 @@ export class NodeTransport extends BaseTransport {
 
   #release(socket: Duplex): void {
     if (this.#sockets.delete(socket)) this.#tcp.leave();
+  }
+
+  #countUntilAnswered(socket: Duplex, res: ServerResponse): void {
+    const count = (by: number) => this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 0) + by);
+    count(1);
+    res.once('close', () => count(-1));
   }
 
   #takeUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
