@@ -7,6 +7,7 @@ import {
   addHeader,
   BaseTransport,
   busyAnswer,
+  every,
   frameHardLimitBytes,
   messageOf,
   type Opening,
@@ -15,6 +16,7 @@ import {
   type RequestHead,
   TcpLimit,
   type Transport,
+  type Undo,
   WaggleError,
 } from '#kernel';
 import { NodeConnection } from './connection.js';
@@ -53,7 +55,7 @@ export class NodeTransport extends BaseTransport {
   readonly #leaving = new WeakSet<Duplex>();
   /** How many requests of a connection have no answer yet. */
   readonly #unanswered = new WeakMap<Duplex, number>();
-  #probing: NodeJS.Timeout | undefined;
+  #stopProbing: Undo | undefined;
 
   get address(): Transport['address'] {
     const address = this.#server.address() as AddressInfo | null;
@@ -86,15 +88,18 @@ export class NodeTransport extends BaseTransport {
       throw new WaggleError('LISTEN_FAILED', { host, port, why }, { cause });
     }
     // Twice in the time allowed: one sweep asks, the next one judges.
-    this.#probing = setInterval(() => {
+    const probe = () => {
       for (const connection of this.#connections) connection.probe();
-    }, this.config.idleTimeoutS * 500);
+    };
+    this.#stopProbing = every(this.config.idleTimeoutS * 500, probe, (err) =>
+      this.logger.error({ err }, 'looking for dead connections failed'),
+    );
   }
 
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     await this.closeAll();
-    clearInterval(this.#probing);
+    void this.#stopProbing?.();
     for (const connection of this.#connections) connection.destroy();
     this.#server.closeAllConnections();
     await closed;

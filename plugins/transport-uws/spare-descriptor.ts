@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
-import type { Logger } from '#kernel';
+import { every, type Logger, type Undo } from '#kernel';
 import { areLeft } from './descriptors.js';
 
 const lookMs = 1000;
@@ -12,7 +12,7 @@ const lookMs = 1000;
 export class SpareDescriptor {
   readonly #logger: Logger;
   #file: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stop: Undo | undefined;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -20,16 +20,17 @@ export class SpareDescriptor {
 
   hold(): void {
     this.#file = openSync(devNull, 'r');
-    this.#timer = setInterval(() => {
+    const look = () => {
       if (this.#file === undefined || areLeft(1)) return;
       this.#logger.error('no file descriptors are left: connections are refused until some are');
       this.#release();
-    }, lookMs);
+    };
+    this.#stop = every(lookMs, look, (err) => this.#logger.error({ err }, 'looking for descriptors failed'));
   }
 
   /** Whether a connection that was just accepted has to go. */
   mustRefuse(): boolean {
-    if (this.#file !== undefined || this.#timer === undefined) return false;
+    if (this.#file !== undefined || this.#stop === undefined) return false;
     if (!areLeft(2)) return true;
     this.#file = openSync(devNull, 'r');
     this.#logger.info('there are file descriptors again');
@@ -37,8 +38,8 @@ export class SpareDescriptor {
   }
 
   release(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    void this.#stop?.();
+    this.#stop = undefined;
     this.#release();
   }
 

@@ -29,7 +29,9 @@ function connect(): Recorded {
     config: { backlogLimitBytes: 1, highWaterMarkBytes: 1 },
     logger: silentLogger,
     bus: new Bus(() => {}),
-    slow: new SlowReaders(1000),
+    slow: new SlowReaders(1000, (error) => {
+      throw error;
+    }),
     connections: new Set(),
   } as unknown as ConnectionHost;
   const endpoint = { path: '/', open: () => ({ message: () => {} }) };

@@ -31,7 +31,9 @@ export abstract class BaseTransport implements Transport {
     this.config = config;
     this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
     this.logger = logger;
-    const slow = new SlowReaders(stallTimeoutMs);
+    const slow = new SlowReaders(stallTimeoutMs, (err) =>
+      logger.error({ err }, 'looking for slow readers failed'),
+    );
     this.#connecting = { config, logger, bus, slow, connections: new Set() };
     this.#replying = { logger, stallTimeoutMs, leaving: false, replies: new Set() };
   }

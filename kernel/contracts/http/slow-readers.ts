@@ -1,3 +1,6 @@
+import { every } from '../../every.js';
+import type { Undo } from '../../scope.js';
+
 /** Somebody for whom bytes wait. */
 export interface Reader {
   readonly bufferedBytes: number;
@@ -14,10 +17,13 @@ interface Progress {
 export class SlowReaders {
   readonly #stallTimeoutMs: number;
   readonly #readers = new Map<Reader, Progress>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #failed: (error: unknown) => void;
+  #stop: Undo | undefined;
 
-  constructor(stallTimeoutMs: number) {
+  /** `failed` hears of a look that threw; there will be others. */
+  constructor(stallTimeoutMs: number, failed: (error: unknown) => void) {
     this.#stallTimeoutMs = stallTimeoutMs;
+    this.#failed = failed;
   }
 
   has(reader: Reader): boolean {
@@ -44,14 +50,14 @@ export class SlowReaders {
     else if (progress) progress.bufferedBytes = bufferedBytes;
     else {
       this.#readers.set(reader, { bufferedBytes, atMs: performance.now() });
-      this.#timer ??= setInterval(() => this.#sweep(), Math.max(1, this.#stallTimeoutMs / 4));
+      this.#stop ??= every(Math.max(1, this.#stallTimeoutMs / 4), () => this.#sweep(), this.#failed);
     }
   }
 
   delete(reader: Reader): void {
     if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    void this.#stop?.();
+    this.#stop = undefined;
   }
 
   #sweep(): void {
