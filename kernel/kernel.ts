@@ -178,7 +178,7 @@ export class Kernel {
     return undefined;
   }
 
-  /** What did not end in time when its plugin stopped, since the start: plugins and labels. */
+  /** What did not end when its plugin stopped, since the start: plugins, with labels or why. */
   get leftBehind(): readonly string[] {
     return this.#leftBehind;
   }
@@ -392,9 +392,11 @@ export class Kernel {
   /** A timer that outlives its plugin runs code that is no longer there; only setup tells whose it is. */
   #warnOfTimers(): void {
     if (runningTimers() <= this.#timersBefore) return;
-    for (const { id, timers } of this.#entries)
-      if (timers > 0)
-        this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
+    for (const { id, timers } of this.#entries) {
+      if (timers <= 0) continue;
+      this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
+      this.#leftBehind.push(`${id}: ${timers} timer(s)`);
+    }
   }
 
   /** Stops a plugin after everything that stands on it; that waits for its return. */
@@ -420,6 +422,7 @@ export class Kernel {
       const plugin = entry.id;
       const all = [...errors];
       for (const err of errors) logger.error({ err, plugin }, 'an undo failed');
+      this.#leftBehind.push(...errors.map((error) => `${plugin}: ${messageOf(error)}`));
       if (left.length > 0) {
         const details = { plugin, phase: 'stop', timeoutMs: pluginTimeoutMs, left };
         const err = new WaggleError('KERNEL_PLUGIN_TIMEOUT', details);

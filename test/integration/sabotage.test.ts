@@ -109,7 +109,7 @@ describe('a plugin that', () => {
     const server = await startServer(
       saboteur(`setup(ctx) { ctx.effect('a lock', () => () => { throw new Error('stuck'); }); }`),
     );
-    expect(await server.stop()).toBe(0);
+    expect(await server.stop()).toBe(1);
     expect(server.logs.find((line) => line.msg === 'an undo failed')).toMatchObject({ plugin: 'saboteur' });
   });
 
@@ -200,7 +200,7 @@ import fs from 'node:fs';
 
   it('leaks a timer does not keep the process', async () => {
     const server = await startServer(saboteur('setup() { setInterval(() => {}, 1000); }'));
-    expect(await server.stop()).toBe(0);
+    expect(await server.stop()).toBe(1);
     expect(
       server.logs.find((line) => line.msg === 'a plugin left timers running; use ctx.effect'),
     ).toMatchObject({
