@@ -11,7 +11,9 @@ let client: WsClient;
 
 beforeEach(async () => {
   fake = await startFakeOllama();
-  server = await startServer({ env: { OLLAMA_HOST: fake.url } });
+  // A model server that a busy machine is slow to ask is not one that is down.
+  const config = { plugins: { 'agent-queen': { config: { healthTimeoutMs: 10_000 } } } };
+  server = await startServer({ config, env: { OLLAMA_HOST: fake.url } });
   client = await WsClient.connect(`${server.ws}/test`);
 });
 afterEach(async () => {
