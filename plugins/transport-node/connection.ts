@@ -5,6 +5,11 @@ import type { WebSocket } from 'ws';
 import { Connection, type Opening } from '#kernel';
 
 const discardLimitBytes = 16 * 1024 * 1024;
+/** What Node.js itself looks at to tell a slow connection from one that stands still. */
+interface Writing {
+  readonly _handle?: { readonly writeQueueSize: number } | null;
+  readonly _writableState?: { readonly writelen: number };
+}
 
 /** One WebSocket of `ws`. */
 export class NodeConnection extends Connection {
@@ -33,7 +38,11 @@ export class NodeConnection extends Connection {
   }
 
   get bufferedBytes(): number {
-    return this.#ws.bufferedAmount;
+    const { bufferedAmount } = this.#ws;
+    const { _handle: handle, _writableState: state } = this.#socket as Duplex & Writing;
+    // Of a write under way the stream counts all until its end; the handle knows how much of it is left.
+    if (bufferedAmount === 0 || !handle || !state?.writelen) return bufferedAmount;
+    return bufferedAmount - state.writelen + handle.writeQueueSize;
   }
 
   async leave(code: number, reason: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -1564,6 +1565,25 @@ export function transportContract(name: string, plugin: Plugin): void {
       expect(socket.closed).toBe(false);
       client.ws.resume();
       await client.take(count);
+      client.ws.terminate();
+    });
+
+    it('are not closed while they read one large frame slowly', async () => {
+      const { client, socket } = await paused({ ...limits, stallTimeoutMs: 400 });
+      socket.send(huge);
+      const wire = (client.ws as unknown as { readonly _socket: Duplex & { readonly bytesRead: number } })
+        ._socket;
+      for (let turn = 0; turn < 8 && !socket.closed; turn++) {
+        const from = wire.bytesRead;
+        client.ws.resume();
+        while (wire.bytesRead - from < 2_000_000 && !socket.closed) await sleep(1);
+        client.ws.pause();
+        await sleep(150);
+      }
+      expect(socket.closed).toBe(false);
+      expect(socket.bufferedBytes).toBeGreaterThan(0);
+      client.ws.resume();
+      expect((await client.take(1))[0]?.length).toBe(huge.length);
       client.ws.terminate();
     });
 
