@@ -21,7 +21,8 @@ interface Wording {
 
 /** The tasks that one connection watches. A run goes on without it: whoever has its id, or asks again with the same `requestId`, finds it. */
 export class SessionTasks {
-  readonly #socket: Socket;
+  /** Until it closes: a run that waits for long must not hold all that belongs to a connection. */
+  #socket: Socket | undefined;
   readonly #clientId: string;
   readonly #host: SessionHost;
   readonly #watched = new Map<string, AsyncIterableIterator<readonly TaskUpdate[]>>();
@@ -76,6 +77,7 @@ export class SessionTasks {
   /** The connection is no more. */
   leave(): void {
     for (const updates of this.#watched.values()) void updates.return?.();
+    this.#socket = undefined;
   }
 
   #submit(
@@ -110,9 +112,9 @@ export class SessionTasks {
     try {
       for await (const batch of updates) {
         for (const frames of portions(batch.map((update) => JSON.stringify(wording.update(update)))))
-          if (!this.#socket.send(frames) && !(await this.#socket.drained())) return;
+          if (!this.#socket?.send(frames) && !(await this.#socket?.drained())) return;
       }
-      if (this.#socket.closed) return;
+      if (!this.#socket || this.#socket.closed) return;
       if (run.error) this.#sendError(run.error, about);
       else this.#socket.send(JSON.stringify(wording.output(run.output)));
     } catch (err) {
@@ -133,7 +135,7 @@ export class SessionTasks {
   }
 
   #send(frame: ServerFrame): void {
-    this.#socket.send(JSON.stringify(frame));
+    this.#socket?.send(JSON.stringify(frame));
   }
 }
 

@@ -1,10 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Bus, type ChatStreams, Registry, type Socket, type TaskDefinition } from '#kernel';
 import { config } from '../../../plugins/endpoint-ws/config.js';
 import { RateLimit } from '../../../plugins/endpoint-ws/rate-limit.js';
 import { Session } from '../../../plugins/endpoint-ws/session.js';
-import { Sessions } from '../../../plugins/endpoint-ws/sessions.js';
-import { recordingLogger, silentLogger } from '../../support/kernel.js';
+import { type SessionSettings, Sessions } from '../../../plugins/endpoint-ws/sessions.js';
+import { createEngine } from '../../support/engine.js';
+import { eventually } from '../../support/eventually.js';
+import { deferred, recordingLogger, silentLogger } from '../../support/kernel.js';
 
 /** A connection whose close is only asked for: a transport may report it much later. */
 function socket(clientId: string): Socket & { readonly closedWith: number[] } {
@@ -22,15 +26,46 @@ function socket(clientId: string): Socket & { readonly closedWith: number[] } {
   };
 }
 
-const sessionsOver = (streams: ChatStreams, logger = silentLogger) =>
+const noTasks = { engine: undefined, tasks: new Registry<TaskDefinition>('task') };
+const sessionsOver = (
+  streams: ChatStreams,
+  logger = silentLogger,
+  work: Pick<SessionSettings, 'engine' | 'tasks'> = noTasks,
+) =>
   new Sessions({
     streams,
-    engine: undefined,
-    tasks: new Registry<TaskDefinition>('task'),
+    ...work,
     config: config.parse({}),
     bus: new Bus(() => {}),
     logger,
   });
+
+/** Collects garbage now. */
+const collect = () => {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+};
+
+it('a run that waits longer than its connection does not hold that', async () => {
+  const { engine, tasks } = createEngine({ mainConcurrency: 1 });
+  const hold = deferred();
+  tasks.add({ name: 'long', lane: 'main', exposed: true, run: () => hold.promise }, 'test');
+  const sessions = sessionsOver({} as ChatStreams, silentLogger, { engine, tasks });
+  const left = (() => {
+    const connection = socket('me');
+    const session = sessions.open(connection);
+    for (let run = 0; run < 3; run++) void session.message('{"type":"task","task":"long"}');
+    session.closed();
+    return new WeakRef(connection);
+  })();
+  expect(engine.figures.waiting).toBe(2);
+  await eventually(() => {
+    collect();
+    expect(left.deref() === undefined).toBe(true);
+  });
+  hold.resolve();
+  await engine.drain(AbortSignal.timeout(1000));
+});
 
 describe('sessions', () => {
   it('keep the newest connection of a client, also when the close of an older one comes late', () => {
