@@ -101,7 +101,8 @@ async function start(transport, findings) {
       'transport-uws': { use: transport, config: { host: '127.0.0.1', port } },
       'streams-memory': { config: { keepMs: 500, disconnectGraceMs: 500 } },
       'store-memory': { config: { totalLimitChars: 1_000_000 } },
-      'tasks-tinypool': { config: { workers: 1, keepMs: 500 } },
+      // So that what waits has ended, too, when memory is looked at.
+      'tasks-tinypool': { config: { workers: 1, keepMs: 500, timeoutMs: 200, queueLimit: 10 } },
       'agent-ollama': { enabled: false },
       'agent-queen': { config: { candidates: ['fuzz', 'eliza'] } },
       fuzz: { use: fileURLToPath(new URL('plugin.mjs', import.meta.url)) },
