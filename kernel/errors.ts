@@ -74,7 +74,8 @@ const clientErrors = {
   UNSUPPORTED_MEDIA_TYPE: (d: { type: string }) => `cannot read "${d.type}"; send application/json`,
   AGENT_UNKNOWN: (d: { agent: string; known: readonly string[] }) =>
     `no agent is called "${d.agent}" (known: ${list(d.known)})`,
-  AGENT_UNAVAILABLE: (d: { agent: string; why: string; retryAfterMs?: number }) =>
+  /** `busy` where it is well and has no room now: asked again after `retryAfterMs` it may answer. */
+  AGENT_UNAVAILABLE: (d: { agent: string; why: string; retryAfterMs?: number; busy?: boolean }) =>
     `agent "${d.agent}" is not available: ${d.why}`,
   AGENT_TIMEOUT: (d: { agent: string; phase: string; timeoutMs: number }) =>
     `agent "${d.agent}" took longer than ${d.timeoutMs} ms (${d.phase})`,
@@ -82,9 +83,18 @@ const clientErrors = {
     `agent "${d.agent}" answered in a form that cannot be read: ${d.why}`,
   AGENT_DISCONNECTED: (d: { agent: string; why: string }) =>
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
-  /** `model` where it failed because it has none of that name; `refused` where it is well and does not take this request. */
-  AGENT_FAILED: (d: { agent: string; why: string; model?: string | undefined; refused?: boolean }) =>
-    `agent "${d.agent}" failed: ${d.why}`,
+  /**
+   * `model` where it failed because it has none of that name; `refused`, a status of HTTP, where it is well and does not
+   * take this request, which is then the client's mistake.
+   */
+  AGENT_FAILED: (d: {
+    agent: string;
+    why: string;
+    model?: string | undefined;
+    refused?: number | undefined;
+  }) => `agent "${d.agent}" failed: ${d.why}`,
+  CONTEXT_TOO_LONG: (d: { agent: string; why: string }) =>
+    `this is more than the model of agent "${d.agent}" can read: ${d.why}`,
   CONVERSATION_UNKNOWN: (d: { conversationId: string }) =>
     `this user has no conversation "${d.conversationId}"`,
   STREAM_UNKNOWN: (d: { streamId: string }) => `no stream "${d.streamId}" is running`,

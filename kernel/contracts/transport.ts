@@ -191,6 +191,7 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   INVALID_REQUEST: 400,
   TOO_DEEP: 400,
   UNKNOWN_TYPE: 400,
+  CONTEXT_TOO_LONG: 400,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   AGENT_UNKNOWN: 404,
@@ -220,3 +221,10 @@ export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
   TASK_TIMEOUT: 504,
   DEADLINE_EXCEEDED: 504,
 };
+
+/** The status that stands for an error: a request that a model server does not take keeps the status of its refusal. */
+export function statusOf(error: WaggleError<ClientErrorCode>): number {
+  const { refused } = error.details as { readonly refused?: unknown };
+  const isRefusal = error.code === 'AGENT_FAILED' && typeof refused === 'number';
+  return isRefusal && refused >= 400 && refused < 500 ? refused : httpStatus[error.code];
+}

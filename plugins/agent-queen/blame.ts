@@ -9,6 +9,7 @@ const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
  */
 export function isFault(failure: unknown): boolean {
   if (WaggleError.is(failure, 'AGENT_FAILED')) return !failure.details?.refused && !failure.details?.model;
+  if (WaggleError.is(failure, 'CONTEXT_TOO_LONG')) return false;
   const { code = '' } = failure as { readonly code?: string };
   const status = Object.hasOwn(httpStatus, code) ? httpStatus[code as keyof typeof httpStatus] : 500;
   return status >= 500 && !limits.has(code);

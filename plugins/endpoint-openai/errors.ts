@@ -1,4 +1,4 @@
-import { type ClientErrorCode, type ErrorAnswer, type Headers, httpStatus, WaggleError } from '#kernel';
+import { type ClientErrorCode, type ErrorAnswer, type Headers, statusOf, WaggleError } from '#kernel';
 import { z } from '#zod';
 
 /** An error, as clients of OpenAI's API expect it. */
@@ -20,6 +20,7 @@ export const exposed: Headers = {
 const wordings: Partial<Record<ClientErrorCode, readonly [number, string]>> = {
   INVALID_REQUEST: [400, 'invalid_value'],
   TOO_DEEP: [400, 'invalid_value'],
+  CONTEXT_TOO_LONG: [400, 'context_length_exceeded'],
   NOT_FOUND: [404, 'unknown_route'],
   AGENT_UNKNOWN: [404, 'model_not_found'],
   TOO_LARGE: [413, 'request_too_large'],
@@ -62,12 +63,18 @@ function worded(error: WaggleError<ClientErrorCode>): readonly [number, z.infer<
   const [status, code] =
     model !== undefined
       ? [404, 'model_not_found']
-      : (wordings[error.code] ?? [httpStatus[error.code], error.code.toLowerCase()]);
+      : (wordingOf(error) ?? [statusOf(error), error.code.toLowerCase()]);
   const [mistake] = WaggleError.is(error, 'INVALID_REQUEST') ? error.details.mistakes.map(located) : [];
   const message =
     model !== undefined ? `model '${model}' not found; GET /v1/models lists those there are` : error.message;
   const param = model !== undefined ? 'model' : (mistake?.param ?? null);
   return [status, { error: { message: mistake?.text ?? message, type: typeOf(status), param, code } }];
+}
+
+function wordingOf(error: WaggleError<ClientErrorCode>): readonly [number, string] | undefined {
+  // What the model server does not take is the mistake of whoever sent it.
+  if (error.code === 'AGENT_FAILED' && statusOf(error) < 500) return [statusOf(error), 'invalid_request'];
+  return wordings[error.code];
 }
 
 function unknownModel(error: WaggleError<ClientErrorCode>): string | undefined {

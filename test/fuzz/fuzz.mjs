@@ -100,7 +100,8 @@ async function start(transport, findings) {
     plugins: {
       'transport-uws': { use: transport, config: { host: '127.0.0.1', port } },
       'streams-memory': { config: { keepMs: 500, disconnectGraceMs: 500 } },
-      'store-memory': { config: { totalLimitChars: 1_000_000 } },
+      // Full long before the base is taken.
+      'store-memory': { config: { maxConversations: 20, totalLimitChars: 200_000 } },
       // So that what waits has ended, too, when memory is looked at.
       'tasks-tinypool': { config: { workers: 1, keepMs: 500, timeoutMs: 200, queueLimit: 10 } },
       'agent-ollama': { enabled: false },

@@ -6,7 +6,7 @@ import {
   type ErrorFormat,
   type Headers,
   type HttpReply,
-  httpStatus,
+  statusOf,
 } from '../transport.js';
 import { BodyPump } from './body-pump.js';
 import type { Opening } from './connection.js';
@@ -253,10 +253,8 @@ export abstract class BaseReply implements HttpReply {
   }
 }
 
-function plainError(
-  { code, message, retryAfterMs }: WaggleError<ClientErrorCode>,
-  { id: requestId }: Request,
-): ErrorAnswer {
+function plainError(error: WaggleError<ClientErrorCode>, { id: requestId }: Request): ErrorAnswer {
+  const { code, message, retryAfterMs } = error;
   const headers = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
-  return { status: httpStatus[code], body: { error: { code, message, requestId } }, headers };
+  return { status: statusOf(error), body: { error: { code, message, requestId } }, headers };
 }

@@ -52,8 +52,12 @@ export function statusFailure(
 ): WaggleError {
   const { status, message, model, retryAfterMs = busyRetryAfterMs } = answer;
   if (status === 429 || status === 503)
-    return new WaggleError('AGENT_UNAVAILABLE', { agent, why: `${server} is busy`, retryAfterMs }, options);
-  const refused = requestStatus.has(status);
+    return new WaggleError(
+      'AGENT_UNAVAILABLE',
+      { agent, why: `${server} is busy`, retryAfterMs, busy: true },
+      options,
+    );
+  const refused = requestStatus.has(status) ? status : undefined;
   return new WaggleError('AGENT_FAILED', { agent, why: oneLine(message), model, refused }, options);
 }
 

@@ -256,7 +256,7 @@ describe('the Queen', () => {
     ['INVALID_REQUEST', false, [new WaggleError('INVALID_REQUEST', { mistakes: ['x'] })]],
     ['TASK_CANCELLED', false, [new WaggleError('TASK_CANCELLED', { task: 'x' })]],
     ['a model that it does not have', false, [refused({ model: 'm' })]],
-    ['a request that its server does not take', false, [refused({ refused: true })]],
+    ['a request that its server does not take', false, [refused({ refused: 400 })]],
     ['an error that it threw', true, [new Error('broken')]],
     ['an error after its first token', true, [text('Hi'), new Error('broken')]],
     ['AGENT_FAILED', true, [refused({})]],
