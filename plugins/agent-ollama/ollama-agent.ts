@@ -7,13 +7,13 @@ import {
   type Exchange,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
-  type WaggleError,
+  withoutThinking,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { failureOf } from './failure.js';
 import { OllamaFetch } from './fetch.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
 import { bodyOf, chat } from './request.js';
@@ -42,13 +42,13 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
-    const fetched = new OllamaFetch(exchange, headers);
+    const fetched = new OllamaFetch(exchange, headers, model);
     await chat(this.#client(fetched), this.#requestFor(request, model), request.options?.reasoningEffort);
     return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
   }
 
   protected reader(): PieceReader<Line> {
-    return new ChunkReader();
+    return new ChunkReader(ReasoningTags.of(this.#config.reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
@@ -72,19 +72,15 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  protected override failureOf(cause: unknown): WaggleError {
-    return failureOf(this.server, cause);
-  }
-
   #client({ fetch }: OllamaFetch): Ollama {
     return new Ollama({ host: this.server.url.href, fetch });
   }
 
   #requestFor(request: ChatRequest, model: string): OllamaRequest & { readonly stream: true } {
-    const { think, keepAlive } = this.#config;
+    const { think, keepAlive, reasoningTags } = this.#config;
     return {
       ...(think !== undefined && { think }),
-      ...bodyOf(request, model),
+      ...bodyOf(withoutThinking(request, reasoningTags), model),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
     };
   }

@@ -1,5 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { ModelError, PieceError, type PieceReader, parseJson, type StreamChunk, type Usage } from '#kernel';
+import {
+  type ContentKind,
+  faultIn,
+  faultOf,
+  finishReason,
+  IncompleteError,
+  ModelError,
+  modelError,
+  oneLine,
+  PieceError,
+  type PieceReader,
+  parseJson,
+  type ReasoningTags,
+  readParts,
+  type StreamChunk,
+  type Usage,
+} from '#kernel';
+import { usageIn } from './usage.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,9 +39,13 @@ export class ChunkReader implements PieceReader<string> {
   #usage: Usage | undefined;
   #model: string | undefined;
   #over = false;
+  #hasSaid = false;
+  #hasRefused = false;
+  readonly #tags: ReasoningTags | undefined;
 
   /** All tool calls together may have `limitChars`. */
-  constructor(limitChars: number) {
+  constructor(limitChars: number, tags?: ReasoningTags) {
+    this.#tags = tags;
     this.#limitChars = limitChars;
     this.#roomChars = limitChars;
   }
@@ -34,31 +55,42 @@ export class ChunkReader implements PieceReader<string> {
     return this.#over;
   }
 
-  /** Adds the chunks of one event's data, or of a whole answer, to `chunks`. @throws PieceError, ModelError */
+  /** Adds the chunks of one event's data, or of a whole answer, to `chunks`. @throws PieceError, ModelError, IncompleteError */
   read(data: string, chunks: StreamChunk[]): void {
-    if (data === '[DONE]') {
-      this.#reason ??= 'stop';
+    const event = parse(data);
+    if (event === undefined) return;
+    if (event === done) {
       this.end(chunks);
+      if (!this.#over) throw new IncompleteError('its answer has no end');
       return;
     }
-    const { error, choices, usage, model } = parse(data);
-    if (error !== undefined && error !== null) throw new ModelError(textOf(error));
-    if (isFields(usage))
-      this.#usage = {
-        inputTokens: count(usage.prompt_tokens),
-        outputTokens: count(usage.completion_tokens),
-      };
+    const { error, choices, usage, model } = event;
+    if (error || !Array.isArray(choices)) {
+      const fault = faultIn(event);
+      if (fault) throw modelError(fault);
+    }
+    if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof model === 'string' && model !== '') this.#model = model;
     const [choice] = Array.isArray(choices) ? choices : [];
     if (!isFields(choice)) return;
-    const delta = choice.delta ?? choice.message;
-    if (isFields(delta)) this.#delta(delta, chunks);
-    if (typeof choice.finish_reason === 'string') this.#reason = choice.finish_reason;
+    if (choice.error) throw modelError(faultOf(choice.error));
+    const delta = choice.delta ?? choice.message ?? choice.text;
+    if (typeof delta === 'string') this.#say('text', delta, chunks);
+    else if (isFields(delta)) this.#delta(delta, chunks);
+    if (choice.usage) this.#usage = usageIn(choice.usage) ?? this.#usage;
+    if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
+      this.#reason = choice.finish_reason;
   }
 
-  /** Nothing more will come: ends the answer if the server has said why. */
+  /** Nothing more will come: ends the answer if the server has said why. @throws PieceError, ModelError, IncompleteError */
   end(chunks: StreamChunk[]): void {
     if (this.#over || this.#reason === undefined) return;
+    const known = finishReason(this.#reason);
+    if (!known) throw new IncompleteError(`its answer ended with "${oneLine(this.#reason)}"`);
+    const before = chunks.length;
+    this.#tags?.end(chunks);
+    this.#hasSaid ||= chunks.length > before;
+    if (!this.#hasSaid && this.#calls.size === 0) throw new ModelError(`its answer is empty (${known})`);
     for (const [, { id, name, arguments: args }] of [...this.#calls].sort(([a], [b]) => a - b)) {
       if (name === '') throw new PieceError('a tool call has no name');
       // Some servers give none.
@@ -66,24 +98,42 @@ export class ChunkReader implements PieceReader<string> {
       chunks.push({ type: 'tool_call', id: given, name, arguments: argumentsOf(args) });
     }
     this.#over = true;
-    const reason = this.#reason === 'stop' && this.#calls.size > 0 ? 'tool_calls' : this.#reason;
+    const ending = known === 'stop' && this.#hasRefused ? 'refusal' : known;
     chunks.push({
       type: 'done',
-      reason,
+      reason: ending === 'stop' && this.#calls.size > 0 ? 'tool_calls' : ending,
       ...(this.#usage && { usage: this.#usage }),
       ...(this.#model && { model: this.#model }),
     });
   }
 
   #delta(delta: Fields, chunks: StreamChunk[]): void {
-    const content = delta.content ?? '';
-    const thinking = delta.reasoning_content ?? delta.reasoning ?? '';
+    const { content, refusal } = delta;
+    const thinking = delta.reasoning_content || delta.reasoning || delta.thinking || delta.reasoning_details;
+    if (thinking) this.#say('thinking', thinking, chunks);
+    if (content !== undefined) this.#say('text', content, chunks);
+    if (refusal) this.#say('refusal', refusal, chunks);
     const calls = delta.tool_calls ?? [];
-    if (typeof content !== 'string' || typeof thinking !== 'string' || !Array.isArray(calls))
-      throw new PieceError('a field of an event has the wrong type');
-    if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
-    if (content !== '') chunks.push({ type: 'text', content });
+    if (!Array.isArray(calls)) throw new PieceError('a field of an event has the wrong type');
     for (const [place, piece] of calls.entries()) if (isFields(piece)) this.#piece(piece, place);
+  }
+
+  #say(kind: ContentKind, content: unknown, chunks: StreamChunk[]): void {
+    if (typeof content === 'string') this.#give(kind, content, chunks);
+    else readParts(content, kind, (own, text) => this.#give(own, text, chunks));
+  }
+
+  #give(kind: ContentKind, content: string, chunks: StreamChunk[]): void {
+    if (content === '') return;
+    if (kind === 'text' && this.#tags) {
+      const before = chunks.length;
+      this.#tags.push(content, chunks);
+      this.#hasSaid ||= chunks.length > before;
+      return;
+    }
+    this.#hasSaid = true;
+    if (kind === 'refusal') this.#hasRefused = true;
+    chunks.push({ type: kind === 'thinking' ? kind : 'text', content });
   }
 
   #piece({ index, id, function: called }: Fields, place: number): void {
@@ -107,21 +157,24 @@ function charsOf({ id, name, arguments: args }: PartialCall): number {
   return id.length + name.length + args.length;
 }
 
-function parse(data: string): Fields {
+/** The event of a stream that is its end. */
+const done: Fields = {};
+
+/** An event, `done`, or nothing for one that says nothing. @throws PieceError */
+function parse(data: string): Fields | undefined {
   let value: unknown;
   try {
     value = JSON.parse(data);
   } catch (cause) {
+    const text = data.trim();
+    if (text === '') return undefined;
+    if (/^\[?done\]?$/i.test(text)) return done;
     throw new PieceError('an event is not valid JSON', { cause });
   }
-  if (!isFields(value)) throw new PieceError('an event is not a JSON object');
-  return value;
-}
-
-/** The text of an error, in any of the forms that servers give it. */
-export function textOf(error: unknown): string {
-  const text = isFields(error) ? error.message : error;
-  return typeof text === 'string' && text !== '' ? text : 'it gave no reason';
+  if (isFields(value)) return value;
+  const fault = faultIn(value);
+  if (fault) throw modelError(fault);
+  throw new PieceError('an event is not a JSON object');
 }
 
 /** Models write them, so they need not be JSON, nor may they be deeper than the requests that bring them back. */
@@ -136,8 +189,4 @@ function argumentsOf(text: string): unknown {
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function count(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }

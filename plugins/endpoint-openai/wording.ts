@@ -20,6 +20,7 @@ export interface Wording {
   /** `index` counts the calls of one answer. */
   toolCall(index: number, call: ToolCall): string;
   finish(reason: string): string;
+  /** Nothing where it is not known: that is not 0. */
   usage(usage: Usage | undefined): string;
   whole(answer: Answer): object;
 }
@@ -69,7 +70,7 @@ export class ChatWording implements Wording {
   }
 
   usage(usage: Usage | undefined): string {
-    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+    return usage ? event({ ...this.#head, choices: [], ...usageOf(usage) }) : '';
   }
 
   whole({ text, thinking, toolCalls, reason, usage }: Answer): object {
@@ -83,7 +84,7 @@ export class ChatWording implements Wording {
       ...this.#head,
       object: 'chat.completion',
       choices: [{ index: 0, message, finish_reason: finishReason(reason) }],
-      usage: usageOf(usage),
+      ...usageOf(usage),
     };
   }
 
@@ -121,11 +122,11 @@ export class TextWording implements Wording {
   }
 
   usage(usage: Usage | undefined): string {
-    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+    return usage ? event({ ...this.#head, choices: [], ...usageOf(usage) }) : '';
   }
 
   whole({ text, reason, usage }: Answer): object {
-    return { ...this.#piece(text, finishReason(reason)), usage: usageOf(usage) };
+    return { ...this.#piece(text, finishReason(reason)), ...usageOf(usage) };
   }
 
   #piece(text: string, finish_reason: string | null): object {
@@ -153,13 +154,22 @@ function toolCall({ id, name, arguments: args }: ToolCall): object {
 
 /** Clients know four; what else a model may say is an end. */
 function finishReason(reason: string): string {
+  if (reason === 'refusal') return 'content_filter';
   return /^(length|tool_calls|content_filter)$/.test(reason) ? reason : 'stop';
 }
 
-function usageOf({ inputTokens, outputTokens }: Usage = { inputTokens: 0, outputTokens: 0 }): object {
+function usageOf(usage: Usage | undefined): { readonly usage?: object } {
+  if (!usage) return {};
+  const { inputTokens, outputTokens, cachedTokens, reasoningTokens } = usage;
   return {
-    prompt_tokens: inputTokens,
-    completion_tokens: outputTokens,
-    total_tokens: inputTokens + outputTokens,
+    usage: {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens,
+      ...(cachedTokens !== undefined && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+      ...(reasoningTokens !== undefined && {
+        completion_tokens_details: { reasoning_tokens: reasoningTokens },
+      }),
+    },
   };
 }

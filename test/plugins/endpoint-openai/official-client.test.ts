@@ -469,7 +469,6 @@ describe('the official client gets typed errors', () => {
     ['ollama/fin-cut?k=2', 502, 'upstream_error'],
     ['ollama/html-200', 502, 'upstream_error'],
     ['ollama/error-first', 500, 'agent_failed'],
-    ['ollama/http-400', 500, 'agent_failed'],
     ['broken', 500, 'agent_failed'],
     ['ollama/http-503', 503, 'agent_unavailable'],
   ])('%s is %d %s, and is not asked a second time', async (model, status, code) => {
@@ -483,6 +482,13 @@ describe('the official client gets typed errors', () => {
     expect(error.headers?.get('x-stream-id')).toBeTruthy();
     expect(error.message).not.toMatch(/secret|127\.0\.0\.1/);
     expect(asked()).toBe(before + 1);
+  });
+
+  it('400 for what a model server does not take, with its text', async () => {
+    const error = await ask({ model: 'ollama/http-400' });
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error).toMatchObject({ code: 'invalid_request', type: 'invalid_request_error' });
+    expect(error.message).toContain('does not support thinking');
   });
 
   it('a failure of a stream before its first token has a status as well', async () => {
