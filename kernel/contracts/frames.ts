@@ -118,7 +118,11 @@ export const streamFrame = z.discriminatedUnion('type', [
       streamId,
       id: z.string(),
       name: z.string(),
-      arguments: z.unknown(),
+      arguments: z.unknown().describe('JSON as the model wrote it, to the digit').exactOptional(),
+      argumentsText: z
+        .string()
+        .describe('In its place, where what the model wrote is not JSON')
+        .exactOptional(),
     })
     .describe('A tool that the model wants to be called'),
   ...terminalFrame.options,

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { type Exchange, ExchangeError, isOk } from '#kernel';
+import { Verbatim } from './verbatim.js';
 
 /**
  * What the client of the `ollama` package sends one request with. The answer to a chat is kept back from the client, whose
@@ -9,6 +10,8 @@ export class OllamaFetch {
   readonly #exchange: Exchange;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #model: string | undefined;
+  /** What the client's JSON is to have as it is. */
+  readonly verbatim = new Verbatim();
   #body: Readable | undefined;
 
   /** `headers` go along with the client's own; `model` is asked for. */
@@ -23,7 +26,7 @@ export class OllamaFetch {
     const response = await this.#exchange.send(new URL(String(input)), {
       method: init.method ?? 'GET',
       headers: { ...this.#headers, ...(init.headers as Record<string, string>) },
-      ...(typeof init.body === 'string' && { body: init.body }),
+      ...(typeof init.body === 'string' && { body: this.verbatim.splice(init.body) }),
     });
     if (!isOk(response)) throw await this.#exchange.refusal(response, this.#model);
     // One object or many: both are lines. What says it is JSON is taken for it, whatever its type is called.

@@ -1,4 +1,5 @@
 import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
+import { withRawArguments } from './tool-calls.js';
 
 /** One JSON object. */
 export type Line = Readonly<Record<string, unknown>>;
@@ -71,7 +72,7 @@ export class NdjsonSplitter implements PieceSplitter<Line> {
       let value: unknown;
       try {
         const content = tokenLine.exec(line)?.[1];
-        value = content === undefined ? JSON.parse(line) : { message: { content } };
+        value = content === undefined ? withRawArguments(JSON.parse(line), line) : { message: { content } };
       } catch (cause) {
         if (eventField.test(line)) continue;
         if (!this.#isBegun && line.trim() === '{') return this.#whole(text, bytes);

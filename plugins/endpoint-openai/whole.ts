@@ -1,4 +1,4 @@
-import type { Reply, StreamFrame, ToolCall } from '#kernel';
+import type { Reply, ToolCall } from '#kernel';
 import { failureOf } from './failure.js';
 import type { Answer } from './wording.js';
 
@@ -13,10 +13,10 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
   const toolCalls: ToolCall[] = [];
   try {
     for await (const entries of reader)
-      for (const { frame } of entries) {
+      for (const { frame, toolCall } of entries) {
         if (frame.type === 'streaming_token') text += frame.content;
         else if (frame.type === 'streaming_thinking') thinking += frame.content;
-        else if (frame.type === 'streaming_tool_call') toolCalls.push(toolCallOf(frame));
+        else if (toolCall) toolCalls.push(toolCall);
         else if (frame.type === 'streaming_end')
           return {
             text,
@@ -39,15 +39,6 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
     signal.removeEventListener('abort', leave);
   }
   return undefined;
-}
-
-/** The tool call that a frame carries. */
-export function toolCallOf({
-  id,
-  name,
-  arguments: args,
-}: StreamFrame & { type: 'streaming_tool_call' }): ToolCall {
-  return { id, name, arguments: args };
 }
 
 /** Why an answer ended: who asked for tools stopped for them, whatever the model calls it. */
