@@ -11,6 +11,15 @@ export interface ToolCall {
   readonly arguments: unknown;
 }
 
+/**
+ * How a turn ended that did not end well: it was stopped, it failed, or it was refused because of what it asked, so that no
+ * model is told of it again.
+ */
+export type TurnEnd = 'cancelled' | 'failed' | 'refused';
+
+/** What a request may need of an agent beside words. */
+export type Capability = 'tools' | 'images' | 'format';
+
 /** One message of a conversation, as agents read it. */
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
@@ -22,6 +31,8 @@ export interface ChatMessage {
   /** Whose result the message of a tool is. */
   readonly toolCallId?: string;
   readonly toolName?: string;
+  /** On the last message of a turn that is kept and did not end well; agents never read it. */
+  readonly end?: TurnEnd;
 }
 
 /** A tool that a model may ask for; `parameters` is JSON Schema. */
@@ -70,7 +81,11 @@ export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
 export type StreamChunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
-  | ({ readonly type: 'tool_call' } & ToolCall)
+  | ({
+      readonly type: 'tool_call';
+      /** Who runs it: the agent itself (`server`), or whoever asked, which is so when absent. */
+      readonly executor?: 'server' | 'client';
+    } & ToolCall)
   | {
       readonly type: 'done';
       readonly reason: FinishReason;
@@ -86,6 +101,8 @@ export interface AgentCall {
   readonly logger: Logger;
   /** To be sent along with the request to its upstream, such as `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** How long the whole answer may take. */
+  readonly timeoutMs?: number;
 }
 
 /** Whether an agent can answer. */
@@ -102,6 +119,15 @@ export interface Agent {
   readonly description?: string;
   /** What kind of model server it asks, as OpenTelemetry names it: `openai`, `ollama`. Absent where it answers by itself. */
   readonly provider?: string;
+  /**
+   * It is no model and only shows how answers come: without being named it is asked only where no model server could be
+   * reached since the start, and a first line says so.
+   */
+  readonly demo?: boolean;
+  /** That line, where it is not to be the usual one in English. */
+  demoNotice?(request: ChatRequest): string;
+  /** What it can do beside words; requests that need more are not put to it. Unknown when absent, and tried. */
+  readonly capabilities?: readonly Capability[];
   /**
    * Yields chunks as they come, or arrays of all that came together, and exactly one `done` last. Pulling is the
    * back-pressure. When it returns or throws after an abort, its upstream connection is closed.

@@ -108,6 +108,10 @@ export const streamFrame = z.discriminatedUnion('type', [
       id: z.string(),
       name: z.string(),
       arguments: z.unknown(),
+      executor: z
+        .enum(['server', 'client'])
+        .describe('Who runs it: the agent itself, or whoever asked')
+        .exactOptional(),
     })
     .describe('A tool that the model wants to be called'),
   ...terminalFrame.options,

@@ -1,5 +1,6 @@
 import type {
   AgentChosen,
+  AgentQueued,
   CancelReason,
   ClientErrorCode,
   StartCommand,
@@ -66,7 +67,7 @@ export class FrameWriter {
   }
 
   /** Gives the end of the answer, once it is in the batch. */
-  write(batch: readonly (StreamChunk | AgentChosen)[]): Done | undefined {
+  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): Done | undefined {
     let done: Done | undefined;
     for (const chunk of batch) {
       switch (chunk.type) {
@@ -81,6 +82,9 @@ export class FrameWriter {
           break;
         case 'tool_call':
           this.#chars += this.#log.add(this.#toolCall(chunk));
+          break;
+        case 'queued':
+          this.#log.add(this.queued(chunk.ahead));
           break;
         case 'agent':
           this.#choose(chunk);
@@ -125,8 +129,13 @@ export class FrameWriter {
     else this.#log.add({ type: 'streaming_start', streamId, agent, conversationId, ...this.#requestId });
   }
 
-  #toolCall({ id, name, arguments: args }: Extract<StreamChunk, { type: 'tool_call' }>): StreamFrame {
+  #toolCall({
+    id,
+    name,
+    arguments: args,
+    executor = 'client',
+  }: Extract<StreamChunk, { type: 'tool_call' }>): StreamFrame {
     const { streamId } = this.#request;
-    return { type: 'streaming_tool_call', streamId, id, name, arguments: args };
+    return { type: 'streaming_tool_call', streamId, id, name, arguments: args, executor };
   }
 }
