@@ -41,6 +41,7 @@ export * from './logger.js';
 export * from './memory.js';
 export * from './milliseconds.js';
 export * from './plugin.js';
+export * from './raw-json.js';
 export * from './registry.js';
 export * from './retention.js';
 export * from './scope.js';

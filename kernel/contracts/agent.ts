@@ -8,7 +8,22 @@ import type { usage } from './frames.js';
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
-  readonly arguments: unknown;
+  /** JSON as the model wrote it, to the digit; where that is broken, the text as it is. */
+  readonly arguments: string;
+  /** What a model server gave with it and wants to have back, such as the signature of a thought. Nobody else reads it. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /** Who runs it: the agent itself (`server`), or whoever asked, which is so when absent. */
+  readonly executor?: 'server' | 'client';
+}
+
+/** A part of the arguments of a tool call that is still being written. */
+export interface ToolCallPiece {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+  /** How many characters of the arguments came before. */
+  readonly from: number;
+  readonly executor?: ToolCall['executor'];
 }
 
 /**
@@ -81,11 +96,9 @@ export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
 export type StreamChunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
-  | ({
-      readonly type: 'tool_call';
-      /** Who runs it: the agent itself (`server`), or whoever asked, which is so when absent. */
-      readonly executor?: 'server' | 'client';
-    } & ToolCall)
+  /** Ahead of the whole call, for clients that want to see it grow; what it says is in that call, too. */
+  | ({ readonly type: 'tool_call_piece' } & ToolCallPiece)
+  | ({ readonly type: 'tool_call' } & ToolCall)
   | {
       readonly type: 'done';
       readonly reason: FinishReason;
@@ -169,6 +182,7 @@ export abstract class BaseAgent implements Agent {
     let chars = 0;
     for await (const batch of this.generateResponseStream(request, call))
       for (const chunk of chunksOf(batch)) {
+        if (chunk.type === 'tool_call_piece') continue;
         chars += 'content' in chunk ? chunk.content.length : charsIn(chunk);
         if (chars > wholeLimitChars) {
           const why = `its answer is longer than ${wholeLimitChars} characters`;

@@ -107,7 +107,11 @@ export const streamFrame = z.discriminatedUnion('type', [
       streamId,
       id: z.string(),
       name: z.string(),
-      arguments: z.unknown(),
+      arguments: z.unknown().describe('JSON as the model wrote it, to the digit').exactOptional(),
+      argumentsText: z
+        .string()
+        .describe('In its place, where what the model wrote is not JSON')
+        .exactOptional(),
       executor: z
         .enum(['server', 'client'])
         .describe('Who runs it: the agent itself, or whoever asked')

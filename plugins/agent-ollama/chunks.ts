@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { ModelError, PieceError, type PieceReader, type StreamChunk } from '#kernel';
+import { ToolCalls } from './tool-calls.js';
 
 /** The fields of a line of `/api/chat` that matter here (github.com/ollama/ollama/blob/main/docs/api.md). */
 interface ChatLine {
@@ -18,7 +18,7 @@ interface ChatLine {
 
 /** Turns the lines of one answer into chunks. A line may carry thinking, text, tool calls and the end at once. */
 export class ChunkReader implements PieceReader<ChatLine> {
-  #toolCalls = 0;
+  readonly #calls = new ToolCalls();
   #over = false;
 
   /** Whether `done` was given. */
@@ -35,32 +35,16 @@ export class ChunkReader implements PieceReader<ChatLine> {
       throw new PieceError('a field of a line has the wrong type');
     if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
     if (content !== '') chunks.push({ type: 'text', content });
-    for (const call of calls) chunks.push(this.#toolCall(call));
+    if (calls.length > 0) this.#calls.read(calls, chunks);
     if (line.done !== true) return;
     const reason = typeof line.done_reason === 'string' ? line.done_reason : 'stop';
     chunks.push({
       type: 'done',
-      reason: reason === 'stop' && this.#toolCalls > 0 ? 'tool_calls' : reason,
+      reason: reason === 'stop' && this.#calls.any ? 'tool_calls' : reason,
       usage: { inputTokens: count(line.prompt_eval_count), outputTokens: count(line.eval_count) },
       ...(typeof line.model === 'string' && { model: line.model }),
     });
     this.#over = true;
-  }
-
-  #toolCall(call: unknown): StreamChunk {
-    const { id, function: called } = (call ?? {}) as {
-      readonly id?: unknown;
-      readonly function?: { readonly name?: unknown; readonly arguments?: unknown };
-    };
-    if (typeof called?.name !== 'string') throw new PieceError('a tool call has no name');
-    this.#toolCalls++;
-    return {
-      type: 'tool_call',
-      // Some runners give none.
-      id: typeof id === 'string' && id !== '' ? id : `call_${randomBytes(6).toString('hex')}`,
-      name: called.name,
-      arguments: called.arguments ?? {},
-    };
   }
 }
 

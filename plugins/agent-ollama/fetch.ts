@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Exchange, ExchangeError, isOk } from '#kernel';
+import { Verbatim } from './verbatim.js';
 
 /**
  * What the client of the `ollama` package sends one request with. The answer to a chat is kept back from the client, whose
@@ -8,6 +9,8 @@ import { type Exchange, ExchangeError, isOk } from '#kernel';
 export class OllamaFetch {
   readonly #exchange: Exchange;
   readonly #headers: Readonly<Record<string, string>>;
+  /** What the client's JSON is to have as it is. */
+  readonly verbatim = new Verbatim();
   #streamed: IncomingMessage | undefined;
 
   /** `headers` go along with the client's own. */
@@ -21,7 +24,7 @@ export class OllamaFetch {
     const response = await this.#exchange.send(new URL(String(input)), {
       method: init.method ?? 'GET',
       headers: { ...this.#headers, ...(init.headers as Record<string, string>) },
-      ...(typeof init.body === 'string' && { body: init.body }),
+      ...(typeof init.body === 'string' && { body: this.verbatim.splice(init.body) }),
     });
     const { statusCode: status = 0 } = response;
     const ok = isOk(response);

@@ -1,4 +1,5 @@
 import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
+import { withRawArguments } from './tool-calls.js';
 
 /** One JSON object. */
 export type Line = Readonly<Record<string, unknown>>;
@@ -65,7 +66,7 @@ export class NdjsonSplitter implements PieceSplitter<Line> {
       let value: unknown;
       try {
         const content = tokenLine.exec(line)?.[1];
-        value = content === undefined ? JSON.parse(line) : { message: { content } };
+        value = content === undefined ? withRawArguments(JSON.parse(line), line) : { message: { content } };
       } catch (cause) {
         return { values, error: new PieceError('a line is not valid JSON', { cause }) };
       }

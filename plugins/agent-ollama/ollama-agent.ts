@@ -17,6 +17,7 @@ import { failureOf } from './failure.js';
 import { OllamaFetch } from './fetch.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
 import { bodyOf, chat } from './request.js';
+import type { Verbatim } from './verbatim.js';
 
 /** Chat models behind an Ollama server. One client for each request, so that each can be stopped by itself. */
 export class OllamaAgent extends UpstreamAgent<Line> {
@@ -43,7 +44,8 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
     const fetched = new OllamaFetch(exchange, headers);
-    await chat(this.#client(fetched), this.#requestFor(request, model), request.options?.reasoningEffort);
+    const body = this.#requestFor(request, model, fetched.verbatim);
+    await chat(this.#client(fetched), body, request.options?.reasoningEffort);
     return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
   }
 
@@ -80,11 +82,15 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return new Ollama({ host: this.server.url.href, fetch });
   }
 
-  #requestFor(request: ChatRequest, model: string): OllamaRequest & { readonly stream: true } {
+  #requestFor(
+    request: ChatRequest,
+    model: string,
+    verbatim: Verbatim,
+  ): OllamaRequest & { readonly stream: true } {
     const { think, keepAlive } = this.#config;
     return {
       ...(think !== undefined && { think }),
-      ...bodyOf(request, model),
+      ...bodyOf(request, model, verbatim),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
     };
   }

@@ -1,15 +1,16 @@
 import type { Message, Ollama, ChatRequest as OllamaRequest, Tool } from 'ollama/browser';
 import { type ChatMessage, type ChatOptions, type ChatRequest, messageOf } from '#kernel';
+import type { Verbatim } from './verbatim.js';
 
 type Streamed = OllamaRequest & { readonly stream: true };
 
 /** The body of `/api/chat`: what is absent stays unset, so that the model's own defaults hold. */
-export function bodyOf({ messages, options = {} }: ChatRequest, model: string): Streamed {
+export function bodyOf({ messages, options = {} }: ChatRequest, model: string, verbatim: Verbatim): Streamed {
   const { temperature, topP, maxTokens, seed, stop, presencePenalty, frequencyPenalty, format } = options;
   const { reasoningEffort, tools = [], toolChoice } = options;
   return {
     model,
-    messages: messages.map(messageFor),
+    messages: messages.map((message) => messageFor(message, verbatim)),
     stream: true,
     ...(reasoningEffort && { think: thinkFor(reasoningEffort) }),
     ...(format && { format }),
@@ -42,14 +43,17 @@ export async function chat(
   }
 }
 
-function messageFor({ role, content, images, toolCalls, toolName }: ChatMessage): Message {
+function messageFor(
+  { role, content, images, toolCalls, toolName }: ChatMessage,
+  verbatim: Verbatim,
+): Message {
   return {
     role,
     content,
     ...(images && { images: images.map((url) => url.slice(url.indexOf(',') + 1)) }),
     ...(toolCalls && {
       tool_calls: toolCalls.map(({ name, arguments: args }) => ({
-        function: { name, arguments: args as Record<string, unknown> },
+        function: { name, arguments: verbatim.object(args) },
       })),
     }),
     ...(toolName && { tool_name: toolName }),

@@ -1,23 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { ModelError, PieceError, type PieceReader, parseJson, type StreamChunk, type Usage } from '#kernel';
+import { ModelError, PieceError, type PieceReader, type StreamChunk, type Usage } from '#kernel';
+import { ToolCalls } from './tool-calls.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a call takes before it says anything. */
-const callChars = 64;
-
-interface PartialCall {
-  id: string;
-  name: string;
-  arguments: string;
-}
-
 /** Turns the events of one answer into chunks. Tool calls come in pieces and leave whole. */
 export class ChunkReader implements PieceReader<string> {
-  readonly #calls = new Map<number, PartialCall>();
-  readonly #limitChars: number;
-  /** What the calls may still bring. */
-  #roomChars: number;
+  readonly #calls: ToolCalls;
   #reason: string | undefined;
   #usage: Usage | undefined;
   #model: string | undefined;
@@ -25,8 +13,7 @@ export class ChunkReader implements PieceReader<string> {
 
   /** All tool calls together may have `limitChars`. */
   constructor(limitChars: number) {
-    this.#limitChars = limitChars;
-    this.#roomChars = limitChars;
+    this.#calls = new ToolCalls(limitChars);
   }
 
   /** Whether `done` was given. */
@@ -51,22 +38,19 @@ export class ChunkReader implements PieceReader<string> {
     if (typeof model === 'string' && model !== '') this.#model = model;
     const [choice] = Array.isArray(choices) ? choices : [];
     if (!isFields(choice)) return;
-    const delta = choice.delta ?? choice.message;
-    if (isFields(delta)) this.#delta(delta, chunks);
+    const said = choice.delta ?? choice.message;
+    if (isFields(said)) this.#delta(said, chunks);
+    if (isFields(choice.delta)) this.#calls.read('delta', choice.delta, data, chunks);
+    if (isFields(choice.message)) this.#calls.read('message', choice.message, data, chunks);
     if (typeof choice.finish_reason === 'string') this.#reason = choice.finish_reason;
   }
 
   /** Nothing more will come: ends the answer if the server has said why. */
   end(chunks: StreamChunk[]): void {
     if (this.#over || this.#reason === undefined) return;
-    for (const [, { id, name, arguments: args }] of [...this.#calls].sort(([a], [b]) => a - b)) {
-      if (name === '') throw new PieceError('a tool call has no name');
-      // Some servers give none.
-      const given = id || `call_${randomBytes(6).toString('hex')}`;
-      chunks.push({ type: 'tool_call', id: given, name, arguments: argumentsOf(args) });
-    }
+    this.#calls.end(chunks);
     this.#over = true;
-    const reason = this.#reason === 'stop' && this.#calls.size > 0 ? 'tool_calls' : this.#reason;
+    const reason = this.#reason === 'stop' && this.#calls.any ? 'tool_calls' : this.#reason;
     chunks.push({
       type: 'done',
       reason,
@@ -78,33 +62,11 @@ export class ChunkReader implements PieceReader<string> {
   #delta(delta: Fields, chunks: StreamChunk[]): void {
     const content = delta.content ?? '';
     const thinking = delta.reasoning_content ?? delta.reasoning ?? '';
-    const calls = delta.tool_calls ?? [];
-    if (typeof content !== 'string' || typeof thinking !== 'string' || !Array.isArray(calls))
+    if (typeof content !== 'string' || typeof thinking !== 'string')
       throw new PieceError('a field of an event has the wrong type');
     if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
     if (content !== '') chunks.push({ type: 'text', content });
-    for (const [place, piece] of calls.entries()) if (isFields(piece)) this.#piece(piece, place);
   }
-
-  #piece({ index, id, function: called }: Fields, place: number): void {
-    const key = typeof index === 'number' ? index : place;
-    const isNew = !this.#calls.has(key);
-    const call = this.#calls.get(key) ?? { id: '', name: '', arguments: '' };
-    this.#calls.set(key, call);
-    const { name, arguments: args } = isFields(called) ? called : {};
-    const before = charsOf(call);
-    if (typeof id === 'string' && id !== '') call.id = id;
-    if (typeof name === 'string' && name !== '') call.name = name;
-    if (typeof args === 'string') call.arguments += args;
-    else if (isFields(args)) call.arguments = JSON.stringify(args);
-    this.#roomChars -= charsOf(call) - before + (isNew ? callChars : 0);
-    if (this.#roomChars < 0)
-      throw new PieceError(`its tool calls are longer than ${this.#limitChars} characters`);
-  }
-}
-
-function charsOf({ id, name, arguments: args }: PartialCall): number {
-  return id.length + name.length + args.length;
 }
 
 function parse(data: string): Fields {
@@ -122,16 +84,6 @@ function parse(data: string): Fields {
 export function textOf(error: unknown): string {
   const text = isFields(error) ? error.message : error;
   return typeof text === 'string' && text !== '' ? text : 'it gave no reason';
-}
-
-/** Models write them, so they need not be JSON, nor may they be deeper than the requests that bring them back. */
-function argumentsOf(text: string): unknown {
-  if (text.trim() === '') return {};
-  try {
-    return parseJson(text);
-  } catch {
-    return text;
-  }
 }
 
 function isFields(value: unknown): value is Fields {

@@ -36,8 +36,8 @@ function messageFor({ role, content, images, toolCalls, toolCallId }: ChatMessag
   });
 }
 
-function toolCallFor({ id, name, arguments: args }: ToolCall): object {
-  return { id, type: 'function', function: { name, arguments: JSON.stringify(args) } };
+function toolCallFor({ id, name, arguments: args, extra }: ToolCall): object {
+  return { ...extra, id, type: 'function', function: { name, arguments: args } };
 }
 
 function formatFor(format: NonNullable<ChatOptions['format']>): object {

@@ -6,6 +6,7 @@ import {
   type ToolCall,
   WaggleError,
 } from '#kernel';
+import { isCall, textual } from './tool-call.js';
 
 /** What is written at a time. */
 export type Batch = readonly (StreamChunk | AgentChosen | AgentQueued)[];
@@ -16,12 +17,17 @@ export function checkedChunks(
   agent: string,
   calls: ToolCall[],
 ): readonly StreamChunk[] {
-  const chunks = chunksOf(pulled);
+  let chunks = chunksOf(pulled);
   const { length } = chunks;
   for (let index = 0; index < length; index++) {
-    const kind = kindOf(chunks[index], calls);
+    const kind = kindOf(chunks[index]);
     if (kind === 'odd')
       throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
+    if (kind === 'call') {
+      chunks = withText(chunks, index);
+      const call = chunks[index] as StreamChunk & { type: 'tool_call' };
+      if (call.executor !== 'server') calls.push(call);
+    }
     if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
   }
   return chunks;
@@ -42,15 +48,21 @@ export function isWhole(batch: Batch): boolean {
   return batch[batch.length - 1]?.type === 'done';
 }
 
-function kindOf(chunk: StreamChunk | null | undefined, calls: ToolCall[]): 'piece' | 'end' | 'odd' {
+function withText(chunks: readonly StreamChunk[], index: number): readonly StreamChunk[] {
+  const call = chunks[index] as StreamChunk & { type: 'tool_call' };
+  const written = textual(call);
+  return written === call ? chunks : chunks.with(index, written);
+}
+
+function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'call' | 'end' | 'odd' {
   switch (chunk?.type) {
     case 'text':
     case 'thinking':
       return typeof chunk.content === 'string' ? 'piece' : 'odd';
     case 'tool_call':
-      if (typeof chunk.name !== 'string') return 'odd';
-      if (chunk.executor !== 'server') calls.push(chunk);
-      return 'piece';
+      return isCall(chunk) ? 'call' : 'odd';
+    case 'tool_call_piece':
+      return isCall(chunk) ? 'piece' : 'odd';
     case 'done':
       return 'end';
     default:

@@ -1,5 +1,5 @@
 import type { Agent, ChatRequest, StreamChunk } from '#kernel';
-import { isUnreachable, needsOf } from './blame.js';
+import { needsOf } from './blame.js';
 
 const notice =
   'This is a demonstration, not a model: no model server could be reached. Start one, or say in the configuration where it runs.';
@@ -11,10 +11,6 @@ export class Demonstration {
   /** An agent is well: from the first model on no failure is covered up. */
   reached(agent: Agent): void {
     if (!agent.demo) this.#isOver = true;
-  }
-
-  failed(agent: Agent, failure: unknown): void {
-    if (!isUnreachable(failure)) this.reached(agent);
   }
 
   mayAnswer(request: ChatRequest): boolean {

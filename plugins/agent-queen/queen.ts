@@ -19,7 +19,7 @@ import {
 import { Answers } from './answers.js';
 import { Asking, type Court, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
-import { isFault, isForTheNext, isRefusal, needsOf } from './blame.js';
+import { isFault, isForTheNext, isRefusal, isUnreachable, needsOf } from './blame.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
 import { Demonstration } from './demonstration.js';
@@ -90,7 +90,7 @@ export class Queen implements Agent, Chat, Court {
     try {
       await this.#ask(asking, request, whom, call);
     } catch (error) {
-      end = isRefusal(error) ? 'refused' : 'failed';
+      if (!WaggleError.is(error, 'AGENT_UNKNOWN')) end = isRefusal(error) ? 'refused' : 'failed';
       throw error;
     } finally {
       // Cancelled or cut off: of the answer only what the client has got was said.
@@ -205,22 +205,22 @@ export class Queen implements Agent, Chat, Court {
 
   async #check(agent: Agent): Promise<AgentHealth> {
     const health = await this.#health.check(agent);
-    if (health.healthy) this.#demonstration.reached(agent);
+    if (health.healthy) this.spoke(agent);
     return health;
   }
 
   async #isHealthy(agent: Agent): Promise<boolean> {
     const isHealthy = await this.#health.isHealthy(agent);
-    if (isHealthy) this.#demonstration.reached(agent);
+    if (isHealthy) this.spoke(agent);
     return isHealthy;
   }
 
   spoke(agent: Agent): void {
-    this.#demonstration.reached(agent);
+    if (this.#candidates().includes(agent)) this.#demonstration.reached(agent);
   }
 
   failed(agent: Agent, failure: unknown): void {
-    this.#demonstration.failed(agent, failure);
+    if (!isUnreachable(failure)) this.spoke(agent);
     if (isFault(failure)) this.#health.doubt(agent);
   }
 

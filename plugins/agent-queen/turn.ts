@@ -29,7 +29,10 @@ export function remembered(
   { text, toolCalls, end }: Said,
 ): readonly ChatMessage[] {
   const said = turn.filter(({ role }) => role !== 'system').map(kept);
-  const calls = toolCalls.map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
+  const calls = toolCalls.map(({ id, name, arguments: args, extra }) => ({
+    ...{ id, name, arguments: args },
+    ...(extra && { extra }),
+  }));
   const called = calls.length > 0 && { toolCalls: calls };
   if (text.trim() !== '' || called) said.push({ role: 'assistant', content: text, ...called });
   const last = said.pop();

@@ -1,4 +1,3 @@
-import { parseJson, WaggleError } from '#kernel';
 import { z } from '#zod';
 
 // Each list has a limit, which is looked at before what is in it: a mistake costs more than what is right.
@@ -19,15 +18,13 @@ const imagePart = z.object({
   }),
 });
 
-const toolCall = z.object({
+// What else it has goes back to the model server that gave it.
+const toolCall = z.looseObject({
   id: z.string().min(1),
   type: z.literal('function').nullish(),
   function: z.object({
     name: z.string().min(1),
-    arguments: z.string().superRefine((text, context) => {
-      const mistake = mistakeIn(text);
-      if (mistake) context.addIssue({ code: 'custom', message: mistake });
-    }),
+    arguments: z.string().describe('As the model wrote them, be they JSON or not'),
   }),
 });
 
@@ -129,15 +126,3 @@ export type ChatBody = z.output<typeof chatBody>;
 export type TextBody = z.output<typeof textBody>;
 /** What both have. */
 export type CommonBody = Common;
-
-/** What is wrong with arguments, which are JSON within JSON: as deep as that may be, and no deeper. */
-function mistakeIn(text: string): string | undefined {
-  if (text.trim() === '') return undefined;
-  try {
-    const value = parseJson(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return undefined;
-  } catch (error) {
-    if (WaggleError.is(error, 'TOO_DEEP')) return error.message;
-  }
-  return 'expected a JSON object as text';
-}

@@ -13,7 +13,8 @@ export const errorObject = z.object({
 
 /** What pages of other hosts may read. */
 export const exposed: Headers = {
-  'access-control-expose-headers': 'x-request-id, x-stream-id, retry-after, retry-after-ms, x-should-retry',
+  'access-control-expose-headers':
+    'x-request-id, x-stream-id, x-waggle-agent, retry-after, retry-after-ms, x-should-retry',
 };
 
 /** Status and code where they are not those of everywhere else in lower case. */

@@ -33,6 +33,13 @@ function contentOf({ content }: Message): { readonly text: string; readonly imag
   };
 }
 
-function toolCallOf({ id, function: called }: NonNullable<Message['tool_calls']>[number]): ToolCall {
-  return { id, name: called.name, arguments: JSON.parse(called.arguments.trim() || '{}') };
+function toolCallOf(call: NonNullable<Message['tool_calls']>[number]): ToolCall {
+  const { id, type: _, function: called, index: __, ...extra } = call;
+  const hasExtra = Object.keys(extra).length > 0;
+  return {
+    id,
+    name: called.name,
+    arguments: called.arguments.trim() ? called.arguments : '{}',
+    ...(hasExtra && { extra }),
+  };
 }

@@ -8,6 +8,7 @@ export interface Answer {
   readonly thinking: string;
   readonly toolCalls: readonly ToolCall[];
   readonly reason: string;
+  readonly agent: string;
   readonly usage: Usage | undefined;
 }
 
@@ -19,6 +20,8 @@ export interface Wording {
   thinking(content: string): string;
   /** `index` counts the calls of one answer. */
   toolCall(index: number, call: ToolCall): string;
+  /** More of the arguments of the call at `index`. */
+  toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string;
   finish(reason: string): string;
   usage(usage: Usage | undefined): string;
   whole(answer: Answer): object;
@@ -62,6 +65,10 @@ export class ChatWording implements Wording {
 
   toolCall(index: number, call: ToolCall): string {
     return this.#event({ tool_calls: [{ index, ...toolCall(call) }] }, null);
+  }
+
+  toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string {
+    return this.#event({ tool_calls: [{ ...extra, index, function: { arguments: text } }] }, null);
   }
 
   finish(reason: string): string {
@@ -116,6 +123,10 @@ export class TextWording implements Wording {
     return '';
   }
 
+  toolCallPart(): string {
+    return '';
+  }
+
   finish(reason: string): string {
     return event(this.#piece('', finishReason(reason)));
   }
@@ -146,9 +157,8 @@ function headOf(prefix: string, object: string, streamId: string, model: string)
   return { id, object, created: Math.floor(Date.now() / 1000), model };
 }
 
-function toolCall({ id, name, arguments: args }: ToolCall): object {
-  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
-  return { id, type: 'function', function: { name, arguments: text } };
+function toolCall({ id, name, arguments: args, extra }: ToolCall): object {
+  return { ...extra, id, type: 'function', function: { name, arguments: args } };
 }
 
 /** Clients know four; what else a model may say is an end. */

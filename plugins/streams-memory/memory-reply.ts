@@ -5,7 +5,9 @@ import {
   type Chat,
   type ChatSink,
   type ClientErrorCode,
+  type LogEntry,
   type Logger,
+  type PieceEntry,
   type Reply,
   type ReplyReader,
   type StreamChunk,
@@ -176,6 +178,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
 
   read(position?: number): ReplyReader {
     return this.#log.read(position);
+  }
+
+  readPieces(): ReplyReader<LogEntry | PieceEntry> {
+    return this.#log.readPieces();
   }
 
   async whole(signal?: AbortSignal): Promise<WholeReply> {

@@ -238,7 +238,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams } = streamsOver([
           new ScriptedAgent('a', [
             { type: 'thinking', content: 'hm' },
-            { type: 'tool_call', id: 't1', name: 'weather', arguments: { city: 'Rome' } },
+            { type: 'tool_call', id: 't1', name: 'weather', arguments: '{"city":"Rome"}' },
             done,
           ]),
         ]);
@@ -308,7 +308,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       });
 
       it('keeps the tool calls of an agent that took over', async () => {
-        const call = { type: 'tool_call', id: 't1', name: 'weather', arguments: {} } as const;
+        const call = { type: 'tool_call', id: 't1', name: 'weather', arguments: '{}' } as const;
         const { streams } = streamsOver([
           new ScriptedAgent('a', [new Error('boom')]),
           new ScriptedAgent('b', [call, done]),
@@ -515,7 +515,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       const script: readonly Step[] = [
         { type: 'thinking', content: 'hm 🤔' },
         text('one '),
-        { type: 'tool_call', id: 't1', name: 'weather', arguments: {} },
+        { type: 'tool_call', id: 't1', name: 'weather', arguments: '{}' },
         text('two 🐝'),
         done,
       ];

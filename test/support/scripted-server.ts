@@ -25,6 +25,7 @@ export interface Seen {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   /** Parsed where it is JSON. */
+  readonly text: string;
   // biome-ignore lint/suspicious/noExplicitAny: a test looks into bodies freely
   readonly body: any;
 }
@@ -67,7 +68,8 @@ export async function startScriptedServer(
     response.on('error', () => {});
     await once(request, 'end');
     const { method = '', url: path = '', headers } = request;
-    const seen = { method, path, headers, body: parsed(Buffer.concat(pieces).toString()) };
+    const text = Buffer.concat(pieces).toString();
+    const seen = { method, path, headers, text, body: parsed(text) };
     requests.push(seen);
     await perform(method === 'GET' ? nextGet(seen, got++) : next(seen, chats++), response);
   });

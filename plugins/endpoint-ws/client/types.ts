@@ -93,6 +93,8 @@ export interface ToolCall {
   readonly id: string;
   readonly name: string;
   readonly arguments: unknown;
+  /** What the model wrote, where that is not JSON. */
+  readonly argumentsText?: string | undefined;
 }
 
 /** A piece of a reply. Text that comes faster than it is pulled is merged; no character is ever cut in two. */

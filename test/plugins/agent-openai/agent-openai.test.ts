@@ -84,7 +84,7 @@ describe('agent-openai', () => {
       tools: [tool],
       toolChoice: { name: 'look' },
     };
-    const call = { id: 'call_1', name: 'look', arguments: { closer: true } };
+    const call = { id: 'call_1', name: 'look', arguments: '{"closer":true}' };
     await wholeAnswer(agent, {
       id: 'q',
       model: 'llama3.2',
@@ -169,7 +169,7 @@ describe('agent-openai', () => {
   ])('ends an answer whose tool calls have no end: %s', async (_, body) => {
     const { error, chunks } = await answered(`${body}data: [DONE]\n\n`);
     expect(error).toMatchObject({ code: 'AGENT_PROTOCOL', message: expect.stringContaining('tool calls') });
-    expect(chunks).toEqual([]);
+    expect(chunks.filter(({ type }) => type !== 'tool_call_piece')).toEqual([]);
   });
 
   it('takes what servers make of that API', async () => {
@@ -192,7 +192,7 @@ describe('agent-openai', () => {
     });
     const call = { index: 0, id: 'a', function: { name: 'x', arguments: 'no JSON' } };
     const called = event({ delta: { tool_calls: [call] }, finish_reason: 'tool_calls' });
-    expect((await answered(called)).chunks[0]).toMatchObject({ type: 'tool_call', arguments: 'no JSON' });
+    expect((await answered(called)).chunks.at(-2)).toMatchObject({ type: 'tool_call', arguments: 'no JSON' });
   });
 
   it.each([

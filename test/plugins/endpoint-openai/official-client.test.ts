@@ -193,7 +193,7 @@ describe('the official client', () => {
 });
 
 describe('the end of an answer', () => {
-  const call = { type: 'tool_call', id: 'c1', name: 'get_weather', arguments: {} } as const;
+  const call = { type: 'tool_call', id: 'c1', name: 'get_weather', arguments: '{}' } as const;
   const used = { inputTokens: 11, outputTokens: 7 };
   const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
   const failing = new ScriptedAgent('failing', [new Error('no')]);

@@ -46,7 +46,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
           {
             role: 'assistant',
             content: '',
-            toolCalls: [{ id: '1', name: 'look', arguments: { at: [long] } }],
+            toolCalls: [{ id: '1', name: 'look', arguments: JSON.stringify({ at: [long] }) }],
           },
         ],
       },
@@ -126,7 +126,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
 
 describe('what an answer brings counts', () => {
   const call = (more: object) =>
-    ({ type: 'tool_call', id: '1', name: 'look', arguments: {}, ...more }) as const;
+    ({ type: 'tool_call', id: '1', name: 'look', arguments: '{}', ...more }) as const;
 
   it.each<[what: string, Step]>([
     ['text', text(long)],
