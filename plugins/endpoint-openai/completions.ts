@@ -4,6 +4,7 @@ import type { Config } from './config.js';
 import { errorAnswer, exposed } from './errors.js';
 import { EventStream } from './event-stream.js';
 import type { Models } from './models.js';
+import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
 import { ChatWording, TextWording, type Wording } from './wording.js';
 
@@ -34,7 +35,7 @@ export class Completions {
 
   /** `POST /v1/chat/completions` */
   async chat(request: HttpRequest, response: HttpReply): Promise<void> {
-    const order = await readChat(request);
+    const order = await readChat(request, this.#agentOf);
     const { reasoningField } = this.#config;
     await this.#answer(
       order,
@@ -50,8 +51,10 @@ export class Completions {
     await this.#answer(order, (streamId) => new TextWording(streamId, order.model), request, response);
   }
 
+  readonly #agentOf = (model: string) => this.#models.agentOf(model);
+
   async #answer(
-    { command, model, streamed, includeUsage }: Order,
+    { command, model, streamed, includeUsage, leftOut }: Order,
     wordingFor: (streamId: string) => Wording,
     request: HttpRequest,
     response: HttpReply,
@@ -63,7 +66,8 @@ export class Completions {
     });
     this.#runs.set(request, reply);
     const wording = wordingFor(reply.streamId);
-    const headers = { ...exposed, 'x-stream-id': reply.streamId };
+    const warning = warningOf(command.options ?? {}, leftOut, this.#agentOf(model));
+    const headers = { ...exposed, ...warning, 'x-stream-id': reply.streamId };
     if (streamed) {
       const parts = new EventStream(reply, wording, includeUsage, this.#config);
       return response.stream(200, { ...eventStream, ...headers }, parts);

@@ -48,6 +48,11 @@ export class Models {
     throw this.#unknown(id);
   }
 
+  /** The agent behind a model's name. @throws AGENT_UNKNOWN */
+  agentOf(id: string): Agent | undefined {
+    return this.#agents.find(this.resolve(id).agent);
+  }
+
   #model(id: string): Model {
     return { id, object: 'model', created: this.#created, owned_by: 'waggle' };
   }
