@@ -16,6 +16,8 @@ export const config = z.strictObject({
     .default(''),
   /** The model that answers when a request names none; the first that the server lists when empty. */
   model: z.string().default(''),
+  /** `pass`: images by their http(s) URL go to the model server, which fetches them. This server fetches none. */
+  imageUrls: z.enum(['refuse', 'pass']).default('refuse'),
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token. */
   firstTokenTimeoutMs: milliseconds.default(120_000),

@@ -1,4 +1,4 @@
-import { type Capability, type ChatRequest, httpStatus, WaggleError } from '#kernel';
+import { type Capability, type ChatMessage, type ChatRequest, httpStatus, WaggleError } from '#kernel';
 
 /** Limits of this server that have a status of the server. */
 const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
@@ -45,8 +45,12 @@ export function needsOf({ messages, options = {} }: ChatRequest): readonly Capab
   const needs: Capability[] = [];
   if (options.tools?.length) needs.push('tools');
   if (options.format) needs.push('format');
-  if (messages.some(({ images }) => images?.length)) needs.push('images');
+  if (messages.some(showsImage)) needs.push('images');
   return needs;
+}
+
+function showsImage({ images = [], parts = [] }: ChatMessage): boolean {
+  return images.length > 0 || parts.some(({ type }) => type === 'image');
 }
 
 function statusOf(failure: unknown): number {

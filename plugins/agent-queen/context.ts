@@ -1,4 +1,4 @@
-import type { ChatMessage } from '#kernel';
+import type { ChatMessage, ContentPart } from '#kernel';
 
 /**
  * What an agent reads: the latest of a conversation and its new turn, which is left whole. Model servers are strict, so
@@ -68,14 +68,22 @@ function alternating(messages: readonly ChatMessage[]): readonly ChatMessage[] {
   return result;
 }
 
-function joined(before: ChatMessage, { content, images = [], ...rest }: ChatMessage): ChatMessage {
-  const all = [...(before.images ?? []), ...images];
+function joined(before: ChatMessage, message: ChatMessage): ChatMessage {
+  const images = [...(before.images ?? []), ...(message.images ?? [])];
+  const parts = before.parts || message.parts ? [...partsOf(before), ...partsOf(message)] : [];
   return {
     ...before,
-    ...rest,
-    content: [before.content, content].filter((text) => text !== '').join('\n\n'),
-    ...(all.length > 0 && { images: all }),
+    ...message,
+    content: [before.content, message.content].filter((text) => text !== '').join('\n\n'),
+    ...(images.length > 0 && { images }),
+    ...(parts.length > 0 && { parts }),
   };
+}
+
+function partsOf({ content, images = [], parts }: ChatMessage): readonly ContentPart[] {
+  if (parts) return parts;
+  const said = content === '' ? [] : [{ type: 'text' as const, text: content }];
+  return [...said, ...images.map((url) => ({ type: 'image' as const, url }))];
 }
 
 /** The last so many from a question on, or what is new with its question if that is more. */

@@ -4,8 +4,10 @@ import {
   type AgentCall,
   type AgentHealth,
   type AgentStatus,
+  type AgentTakes,
   type Chat,
   type ChatCommand,
+  type ChatOptions,
   type ChatRequest,
   type ChatSink,
   type Contributions,
@@ -125,6 +127,18 @@ export class Queen implements Agent, Chat, Court {
   async health(): Promise<AgentHealth> {
     for (const agent of this.#candidates()) if (await this.#isHealthy(agent)) return { healthy: true };
     return { healthy: false, detail: 'none of her candidates is healthy' };
+  }
+
+  /** Those of any candidate: who answers is not known yet, and refuses for itself. */
+  get takes(): AgentTakes {
+    const all = this.#candidates().map(({ takes }) => takes);
+    return { imageUrls: all.some((each) => each?.imageUrls), parts: all.some((each) => each?.parts) };
+  }
+
+  /** What the first of her candidates does not pass on. */
+  ignores(options: ChatOptions): readonly string[] {
+    const [first] = this.#candidates();
+    return first?.ignores?.(options) ?? Object.keys(options.more ?? {});
   }
 
   statuses(): Promise<readonly AgentStatus[]> {

@@ -40,15 +40,21 @@ export function remembered(
 }
 
 function kept(message: ChatMessage): ChatMessage {
-  const { role, content, images = [], toolCalls, toolCallId, toolName } = message;
-  const text = content.trim() === '' && images.length > 0 ? images.map(() => '[image]').join(' ') : content;
+  const { role, content, toolCalls, toolCallId, toolName, name } = message;
   return {
     role,
-    content: text,
+    content: content.trim() === '' ? shown(message) : content,
+    ...(name && { name }),
     ...(toolCalls && { toolCalls }),
     ...(toolCallId && { toolCallId }),
     ...(toolName && { toolName }),
   };
+}
+
+/** What stands for all that is no text. */
+function shown({ images = [], parts = images.map(() => ({ type: 'image' })) }: ChatMessage): string {
+  const words = { image: '[image]', other: '[attachment]' };
+  return parts.flatMap(({ type }) => words[type as keyof typeof words] ?? []).join(' ');
 }
 
 /** Takes a turn back that was appended, also where the store cannot do so by itself. */

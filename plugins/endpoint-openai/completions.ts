@@ -12,6 +12,7 @@ import type { Config } from './config.js';
 import { errorAnswer, exposed } from './errors.js';
 import { EventStream } from './event-stream.js';
 import type { Models } from './models.js';
+import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
 import { ChatWording, TextWording, type Wording } from './wording.js';
 
@@ -42,7 +43,7 @@ export class Completions {
 
   /** `POST /v1/chat/completions` */
   async chat(request: HttpRequest, response: HttpReply): Promise<void> {
-    const order = await readChat(request);
+    const order = await readChat(request, this.#agentOf);
     const { reasoningField } = this.#config;
     await this.#answer(
       order,
@@ -58,8 +59,10 @@ export class Completions {
     await this.#answer(order, (streamId, model) => new TextWording(streamId, model), request, response);
   }
 
+  readonly #agentOf = (model: string) => this.#models.agentOf(model);
+
   async #answer(
-    { command, model, streamed, includeUsage }: Order,
+    { command, model, streamed, includeUsage, leftOut }: Order,
     wordingFor: (streamId: string, model: string) => Wording,
     request: HttpRequest,
     response: HttpReply,
@@ -74,7 +77,8 @@ export class Completions {
     });
     this.#runs.set(request, reply);
     const wordedFor = (agent: string) => wordingFor(reply.streamId, modelOf(model, asked.agent, agent));
-    const headers = { ...exposed, 'x-stream-id': reply.streamId };
+    const warning = warningOf(command.options ?? {}, leftOut, this.#agentOf(model));
+    const headers = { ...exposed, ...warning, 'x-stream-id': reply.streamId };
     if (streamed) {
       const parts = new EventStream(reply, wordedFor, includeUsage, this.#config);
       return response.stream(200, { ...eventStream, ...headers }, parts);

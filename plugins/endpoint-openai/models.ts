@@ -57,6 +57,11 @@ export class Models {
     return undefined;
   }
 
+  /** The agent behind a model's name. @throws AGENT_UNKNOWN */
+  agentOf(id: string): Agent | undefined {
+    return this.#agents.find(this.resolve(id).agent);
+  }
+
   #model(id: string): Model {
     return { id, object: 'model', created: this.#created, owned_by: 'waggle' };
   }

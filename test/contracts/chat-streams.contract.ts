@@ -8,6 +8,7 @@ import {
   type EventBus,
   type EventName,
   type LogEntry,
+  type PieceEntry,
   Registry,
   type Reply,
   type ReplyReader,
@@ -250,6 +251,47 @@ export function chatStreamsContract(name: string, create: Create): void {
           'streaming_end',
         ]);
         expect(frames[2]).toMatchObject({ id: 't1', name: 'weather', arguments: { city: 'Rome' } });
+      });
+
+      it('gives the pieces of a tool call to those who ask for them, and the whole to all', async () => {
+        const piece = (args: string, from: number) =>
+          ({ type: 'tool_call_piece', id: 't1', name: 'weather', arguments: args, from }) as const;
+        const whole = { id: 't1', name: 'weather', arguments: '{"city":"Rome"}' };
+        const agent = new ScriptedAgent('a', [
+          text('Hm'),
+          piece('{"city"', 0),
+          'wait',
+          [piece(':"Rome"}', 7), { type: 'tool_call', ...whole }, text('!')],
+          done,
+        ]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const seen: (LogEntry | PieceEntry)[] = [];
+        const usual = framesOf(reply);
+        for await (const entries of reply.readPieces()) {
+          seen.push(...entries);
+          if (entries.some(({ type }) => type === 'tool_call_piece')) agent.release();
+        }
+        const types = seen.map((entry) => entry.type);
+        expect(types).toEqual([
+          'streaming_start',
+          'streaming_token',
+          'tool_call_piece',
+          'tool_call_piece',
+          'streaming_tool_call',
+          'streaming_token',
+          'streaming_end',
+        ]);
+        expect(seen.flatMap((entry) => ('toolCall' in entry ? [entry.toolCall] : []))).toEqual([whole]);
+        const expected = types.filter((type) => type !== 'tool_call_piece');
+        expect((await usual).map(({ type }) => type)).toEqual(expected);
+        expect((await framesOf(reply)).map(({ type }) => type)).toEqual(expected);
+        for (const position of [0, 1, 2, 3]) {
+          const calls: unknown[] = [];
+          for await (const entries of reply.read(position))
+            for (const { type } of entries) if (type === 'streaming_tool_call') calls.push(type);
+          expect(calls).toHaveLength(position < 3 ? 1 : 0);
+        }
       });
 
       it('gives every reader the same, early or late, and asks the agent once', async () => {

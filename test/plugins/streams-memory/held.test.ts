@@ -135,6 +135,11 @@ describe('what an answer brings counts', () => {
     ['its name', call({ name: long })],
     ['its arguments', call({ arguments: { at: long } })],
     ['arguments that are no object', call({ arguments: long })],
+    ['pieces of a tool call', { type: 'tool_call_piece', id: '1', name: 'look', arguments: long, from: 0 }],
+    [
+      'many pieces without text',
+      Array.from({ length: 999 }, () => ({ ...call({}), type: 'tool_call_piece', from: 0 }) as const),
+    ],
     ['many tool calls', Array.from({ length: 100 }, () => call({}))],
   ])('%s', async (_, step) => {
     const overReply = streamsOver([step, 'wait'], { replyLimitChars: 999 });
