@@ -16,7 +16,18 @@ const position = count
 const errorCode = z.enum(Object.keys(httpStatus) as [ClientErrorCode]);
 
 /** What an answer has cost. */
-export const usage = z.object({ inputTokens: z.number(), outputTokens: z.number() });
+export const usage = z.object({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  cachedTokens: z
+    .number()
+    .describe('Of the input, those that it knew already; where it says so')
+    .exactOptional(),
+  reasoningTokens: z
+    .number()
+    .describe('Of the output, those of its thinking; where it says so')
+    .exactOptional(),
+});
 
 /** Milliseconds since the request was accepted. */
 export const timings = z.object({

@@ -52,9 +52,13 @@ function kept(message: ChatMessage): ChatMessage {
 }
 
 /** What stands for all that is no text. */
-function shown({ images = [], parts = images.map(() => ({ type: 'image' })) }: ChatMessage): string {
-  const words = { image: '[image]', other: '[attachment]' };
-  return parts.flatMap(({ type }) => words[type as keyof typeof words] ?? []).join(' ');
+function shown({ images = [], parts }: ChatMessage): string {
+  if (!parts) return images.map(() => '[image]').join(' ');
+  const words = { text: '', image: '[image]', other: '[attachment]' };
+  return parts
+    .map(({ type }) => words[type])
+    .join(' ')
+    .trim();
 }
 
 /** Takes a turn back that was appended, also where the store cannot do so by itself. */

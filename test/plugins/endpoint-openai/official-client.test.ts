@@ -486,6 +486,13 @@ describe('the official client gets typed errors', () => {
     expect(error.headers?.get('retry-after')).toBeTruthy();
   });
 
+  it('400 for what a model server does not take, with its text', async () => {
+    const error = await ask({ model: 'ollama/http-400' });
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error).toMatchObject({ code: 'invalid_request', type: 'invalid_request_error' });
+    expect(error.message).toContain('does not support thinking');
+  });
+
   it('a failure of a stream before its first token has a status as well', async () => {
     const error = await ask({ model: 'ollama/error-first', stream: true });
     expect(error).toMatchObject({ status: 500, code: 'agent_failed' });
