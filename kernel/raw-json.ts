@@ -54,3 +54,15 @@ function opens(code: number): boolean {
 function closes(code: number): boolean {
   return code === 0x7d || code === 0x5d;
 }
+
+/** How deep plain data is; it is not looked at below `limit`, which is then passed. */
+export function depthOf(value: unknown, limit: number): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (limit <= 0) return 1;
+  let deepest = 0;
+  for (const each of Object.values(value)) {
+    deepest = Math.max(deepest, depthOf(each, limit - 1));
+    if (deepest >= limit) break;
+  }
+  return deepest + 1;
+}

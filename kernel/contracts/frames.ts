@@ -123,6 +123,10 @@ export const streamFrame = z.discriminatedUnion('type', [
         .string()
         .describe('In its place, where what the model wrote is not JSON')
         .exactOptional(),
+      executor: z
+        .enum(['server', 'client'])
+        .describe('Who runs it: the agent itself, or whoever asked')
+        .exactOptional(),
     })
     .describe('A tool that the model wants to be called'),
   ...terminalFrame.options,

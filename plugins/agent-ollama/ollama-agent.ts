@@ -3,6 +3,7 @@ import {
   type AgentCall,
   type AgentHealth,
   BodyPieces,
+  type ChatOptions,
   type ChatRequest,
   type Exchange,
   type PieceReader,
@@ -16,6 +17,7 @@ import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
 import { OllamaFetch } from './fetch.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
+import { ignoredBy } from './options.js';
 import { bodyOf, chat } from './request.js';
 import type { Verbatim } from './verbatim.js';
 
@@ -35,6 +37,10 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     };
     super(server, config);
     this.#config = config;
+  }
+
+  ignores(options: ChatOptions): readonly string[] {
+    return ignoredBy(options);
   }
 
   protected async ask(
@@ -86,8 +92,8 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     const { think, keepAlive, reasoningTags } = this.#config;
     return {
       ...(think !== undefined && { think }),
-      ...bodyOf(withoutThinking(request, reasoningTags), model, verbatim),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
+      ...bodyOf(withoutThinking(request, reasoningTags), model, verbatim),
     };
   }
 }

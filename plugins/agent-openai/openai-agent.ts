@@ -1,6 +1,7 @@
 import {
   type AgentCall,
   type AgentHealth,
+  type AgentTakes,
   BodyPieces,
   type ChatRequest,
   type Exchange,
@@ -21,6 +22,7 @@ import { bodyOf } from './request.js';
 export class OpenAiAgent extends UpstreamAgent<string> {
   readonly description = "Models on a server that speaks OpenAI's API";
   readonly provider = 'openai';
+  readonly takes: AgentTakes;
   readonly #config: Config;
 
   constructor(name: string, config: Config) {
@@ -35,6 +37,12 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     };
     super(server, config);
     this.#config = config;
+    this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
+  }
+
+  /** Nothing: its model server may know what we do not. */
+  ignores(): readonly string[] {
+    return [];
   }
 
   /** Its pieces are the data of events; an answer that is not streamed is a single one. */

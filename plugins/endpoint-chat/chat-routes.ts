@@ -1,4 +1,5 @@
 import {
+  agentHeader,
   type ChatStreams,
   type HttpReply,
   type HttpRequest,
@@ -24,12 +25,13 @@ export async function answerWhole(
   const traceparent = request.header('traceparent');
   const reply = streams.start({ ...command, endpoint: 'POST /chat', onDisconnect, traceparent });
   const { content, agent, usage } = await reply.whole(request.signal);
-  response.json(200, {
+  const answer = {
     response: content,
     agent,
     conversation_id: reply.conversationId,
     ...(usage && { usage }),
-  } satisfies z.infer<typeof wholeAnswer>);
+  } satisfies z.infer<typeof wholeAnswer>;
+  response.json(200, answer, agentHeader(agent));
 }
 
 /** `POST /chat/stream`: frames as they come. What fails before the first one is answered as plain JSON. */

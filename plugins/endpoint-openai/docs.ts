@@ -25,10 +25,21 @@ const reasoning = z
   .string()
   .describe('What the model thinks; `reasoning` where it is so configured')
   .exactOptional();
-const toolCall = z.object({
-  id: z.string(),
-  type: z.literal('function'),
-  function: z.object({ name: z.string(), arguments: z.string().describe('JSON') }),
+const toolCall = z
+  .looseObject({
+    id: z.string(),
+    type: z.literal('function'),
+    function: z.object({ name: z.string(), arguments: z.string().describe('JSON as the model wrote it') }),
+  })
+  .describe('What the model server gave with it besides, such as `extra_content`, comes along: send it back');
+const toolCallPart = z.looseObject({
+  index: z.int(),
+  id: z.string().describe('Where the call begins').exactOptional(),
+  type: z.literal('function').exactOptional(),
+  function: z.object({
+    name: z.string().exactOptional(),
+    arguments: z.string().describe('What follows of the JSON'),
+  }),
 });
 const head = { id: z.string(), created: z.int().describe('Unix seconds'), model: z.string() };
 
@@ -62,7 +73,7 @@ const chatChunk = z.object({
         content: z.string().exactOptional(),
         reasoning_content: reasoning,
         reasoning,
-        tool_calls: z.array(toolCall.extend({ index: z.int() })).exactOptional(),
+        tool_calls: z.array(toolCallPart).exactOptional(),
       }),
       finish_reason: finishReason.nullable(),
     }),

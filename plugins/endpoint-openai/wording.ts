@@ -8,6 +8,7 @@ export interface Answer {
   readonly thinking: string;
   readonly toolCalls: readonly ToolCall[];
   readonly reason: string;
+  readonly agent: string;
   readonly usage: Usage | undefined;
 }
 

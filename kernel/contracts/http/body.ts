@@ -51,7 +51,7 @@ export class Body {
   }
 
   /** @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON */
-  async json(contentType: string | undefined): Promise<unknown> {
+  async json(contentType: string | undefined, depthLimit?: number): Promise<unknown> {
     const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
     if (type && !readable.test(type)) throw new WaggleError('UNSUPPORTED_MEDIA_TYPE', { type });
     if (this.#state === 'arriving')
@@ -60,7 +60,7 @@ export class Body {
       });
     await this.#settled;
     if (typeof this.#state === 'object') throw this.#state.error;
-    return parseJson(decode(this.#bytes.subarray(0, this.#sizeBytes)));
+    return parseJson(decode(this.#bytes.subarray(0, this.#sizeBytes)), depthLimit);
   }
 
   #settle(state: 'whole' | { readonly error: unknown }): void {

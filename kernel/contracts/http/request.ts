@@ -67,8 +67,8 @@ export class Request implements HttpRequest {
     return this.#head.headers.get(name.toLowerCase());
   }
 
-  json(): Promise<unknown> {
-    return this.body.json(this.header('content-type'));
+  json(depthLimit?: number): Promise<unknown> {
+    return this.body.json(this.header('content-type'), depthLimit);
   }
 
   /** The answer is no longer wanted. */

@@ -1,14 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type Agent,
-  type AgentCall,
-  type AgentChosen,
-  Bus,
-  type ChatSink,
-  Registry,
-  type StreamChunk,
-  WaggleError,
-} from '#kernel';
+import { type Agent, type AgentCall, Bus, type ChatSink, Registry, WaggleError } from '#kernel';
 import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
@@ -34,7 +25,7 @@ function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) 
 const command = { id: 'r1', userId: 'ann', conversationId: 'c1', content: 'Hi' };
 const key = { userId: 'ann', conversationId: 'c1' };
 
-type Batch = readonly (StreamChunk | AgentChosen)[];
+type Batch = Parameters<ChatSink['write']>[0];
 
 function sinkOf(write: (batch: Batch) => void): ChatSink {
   let text = '';
@@ -56,7 +47,7 @@ const asking =
     queen.reply(command, agentCall, sinkOf(write));
 
 async function collect(answer: (write: (batch: Batch) => void) => Promise<void>) {
-  const chunks: (StreamChunk | AgentChosen)[] = [];
+  const chunks: Batch[number][] = [];
   let error: unknown;
   try {
     await answer((batch) => void chunks.push(...batch));
@@ -137,12 +128,26 @@ describe('the Queen', () => {
     expect(error).toMatchObject({ code: 'AGENT_UNKNOWN', message: expect.stringContaining('known: a') });
   });
 
-  it('says so when nobody is healthy', async () => {
-    const a = new ScriptedAgent('a');
+  it('asks in order when nobody says to be healthy, and tells what came of it', async () => {
+    const down = (agent: string) => new WaggleError('AGENT_UNAVAILABLE', { agent, why: 'start it' });
+    const [a, b] = [new ScriptedAgent('a', [down('a')]), new ScriptedAgent('b')];
     a.healthy = { healthy: false };
-    const { queen } = court([a]);
+    b.healthy = { healthy: false };
+    const { queen } = court([a, b]);
+    expect((await collect(asking(queen, command, call()))).words).toBe('Hello there');
+    b.script = [down('b')];
     const { error } = await collect(asking(queen, command, call()));
-    expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE', retryAfterMs: expect.any(Number) });
+    expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE', message: expect.stringContaining('start it') });
+  });
+
+  it('says what to do when there is nobody to ask', async () => {
+    const { queen } = court([], { candidates: ['a'] });
+    const { error } = await collect(asking(queen, command, call()));
+    expect(error).toMatchObject({
+      code: 'AGENT_UNAVAILABLE',
+      message: expect.stringContaining('start a model server'),
+      retryAfterMs: expect.any(Number),
+    });
   });
 
   it.each<[string, readonly Step[]]>([
@@ -177,7 +182,10 @@ describe('the Queen', () => {
     expect(error).toMatchObject({ code });
     expect(String(error)).not.toContain('boom');
     expect(b.requests).toHaveLength(0);
-    expect(await store.read(key)).toEqual([]);
+    expect(await store.read(key)).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hel', end: 'failed' },
+    ]);
   });
 
   it('ignores what an agent says after done', async () => {
@@ -204,7 +212,8 @@ describe('the Queen', () => {
     const a = new ScriptedAgent('a');
     const { queen } = court([a], { contextMessages });
     for (let turn = 0; turn < 4; turn++) await collect(asking(queen, command, call()));
-    expect(a.requests.at(-1)?.messages).toHaveLength(contextMessages);
+    // A window does not begin with an answer.
+    expect(a.requests.at(-1)?.messages).toHaveLength(contextMessages === 2 ? 1 : contextMessages);
     expect(a.requests.at(-1)?.messages.at(-1)).toEqual({ role: 'user', content: 'Hi' });
   });
 
@@ -216,7 +225,7 @@ describe('the Queen', () => {
     expect(a.requests[1]?.messages).toEqual([{ role: 'user', content: 'Hi' }]);
   });
 
-  it('remembers nothing of an answer that was cancelled', async () => {
+  it('keeps a question that was cancelled, and what its client has got of the answer', async () => {
     const a = new ScriptedAgent('a', [text('Hel'), 'wait', text('lo'), done]);
     const { queen, store } = court([a]);
     const abort = new AbortController();
@@ -231,7 +240,10 @@ describe('the Queen', () => {
       ),
     );
     expect(error).toBeDefined();
-    expect(await store.read(key)).toEqual([]);
+    expect(await store.read(key)).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hel', end: 'cancelled' },
+    ]);
     expect(a.running).toBe(0);
   });
 
@@ -317,7 +329,7 @@ describe('the Queen', () => {
   it.each<[when: string, abortAt: 'text' | 'done']>([
     ['while it is being stored', 'text'],
     ['by its last piece', 'done'],
-  ])('remembers nothing of an answer that is cut off %s', async (_, abortAt) => {
+  ])('keeps of an answer that is cut off %s only what the client has got', async (_, abortAt) => {
     const { queen, store } = court([new ScriptedAgent('a', [text('Hello'), done])]);
     const abort = new AbortController();
     if (abortAt === 'text') {
@@ -339,8 +351,10 @@ describe('the Queen', () => {
       ),
     );
     expect(Boolean(error)).toBe(abortAt === 'text');
-    expect(await store.read(key)).toEqual([]);
-    expect(await store.list('ann', { limit: 1 })).toEqual([]);
+    expect(await store.read(key)).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello', end: 'cancelled' },
+    ]);
   });
 
   it('does not ask the next candidate after a cancel', async () => {

@@ -401,9 +401,6 @@ describe('the official client gets typed errors', () => {
   const image = (url: string) => ({
     messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }],
   });
-  const toolMessage = (args: string) => ({
-    messages: [{ role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'x', arguments: args } }] }],
-  });
 
   it.each([
     ['no messages', { messages: [] }, 'messages'],
@@ -415,11 +412,10 @@ describe('the official client gets typed errors', () => {
     ['no content', { messages: [{ role: 'user', content: null }] }, 'messages[0].content'],
     ['an unknown role', { messages: [{ role: 'robot', content: 'x' }] }, 'messages[0].role'],
     ['an image to be fetched', image('https://example.com/x.png'), 'messages[0].content[0].image_url.url'],
-    ['arguments that are no JSON', toolMessage('{'), 'messages[0].tool_calls[0].function.arguments'],
     ['two answers at once', { n: 2 }, 'n'],
     ['a temperature in words', { temperature: 'hot' }, 'temperature'],
     ['no model', { model: undefined }, 'model'],
-    ['tools that are no functions', { tools: [{ type: 'web' }] }, 'tools[0].type'],
+    ['tools that are none', { tools: [{}] }, 'tools[0]'],
     ['an unknown effort', { reasoning_effort: 'some' }, 'reasoning_effort'],
     ['an unknown response format', { response_format: { type: 'xml' } }, 'response_format.type'],
   ])('400 for %s', async (_, more, param) => {
@@ -470,7 +466,6 @@ describe('the official client gets typed errors', () => {
     ['ollama/html-200', 502, 'upstream_error'],
     ['ollama/error-first', 500, 'agent_failed'],
     ['broken', 500, 'agent_failed'],
-    ['ollama/http-503', 503, 'agent_unavailable'],
   ])('%s is %d %s, and is not asked a second time', async (model, status, code) => {
     const asked = () => fake.requests.length + broken.requests.length;
     const before = asked();
@@ -482,6 +477,13 @@ describe('the official client gets typed errors', () => {
     expect(error.headers?.get('x-stream-id')).toBeTruthy();
     expect(error.message).not.toMatch(/secret|127\.0\.0\.1/);
     expect(asked()).toBe(before + 1);
+  });
+
+  it('503 of a model that is busy, which may be asked again', async () => {
+    const error = await ask({ model: 'ollama/http-503' }, { maxRetries: 0 });
+    expect(error).toMatchObject({ status: 503, code: 'agent_unavailable' });
+    expect(error.headers?.get('x-should-retry')).toBeNull();
+    expect(error.headers?.get('retry-after')).toBeTruthy();
   });
 
   it('400 for what a model server does not take, with its text', async () => {
