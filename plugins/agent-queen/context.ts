@@ -20,9 +20,7 @@ export function inContext(
 /** What no model took is not sent again, and what says nothing never. */
 function isHeard({ role, content, toolCalls = [], end }: ChatMessage): boolean {
   return (
-    role !== 'system' &&
-    end !== 'refused' &&
-    (role === 'tool' || content.trim() !== '' || toolCalls.length > 0)
+    role !== 'system' && end !== 'refused' && (role === 'tool' || content !== '' || toolCalls.length > 0)
   );
 }
 
@@ -46,7 +44,7 @@ function paired(history: readonly ChatMessage[], turn: readonly ChatMessage[]): 
     const calls = toolCalls?.filter(({ id }) => results?.has(id)) ?? [];
     open = new Set(calls.map(({ id }) => id));
     if (calls.length > 0) return [{ ...message, toolCalls: calls }];
-    return message.content.trim() === '' ? [] : [message];
+    return message.content === '' ? [] : [message];
   });
 }
 
