@@ -24,14 +24,12 @@ function isHeard({ role, content, toolCalls = [], end }: ChatMessage): boolean {
   );
 }
 
-/** Without the questions at its end that got no answer and are asked again now. */
+/** Without the questions that got no answer and were asked again right away. */
 function unrepeated(history: readonly ChatMessage[], turn: readonly ChatMessage[]): readonly ChatMessage[] {
-  let end = history.length;
-  const [first] = turn;
-  const isSame = (message: ChatMessage | undefined) =>
-    message?.role === 'user' && first?.role === 'user' && message.content === first.content;
-  while (isSame(history[end - 1])) end--;
-  return history.slice(0, end);
+  return history.filter(({ role, content }, at) => {
+    const next = history[at + 1] ?? turn[0];
+    return role !== 'user' || next?.role !== 'user' || next.content !== content;
+  });
 }
 
 /** Only calls with a result right behind them, and only results with such a call. */
