@@ -215,6 +215,16 @@ describe.each(dialects)('over %s, where a model server', (way) => {
     expect(said).toEqual([['a'], ['a'], ['a\n\nb'], ['a\n\nb', 'one', 'c']]);
   });
 
+  it('is strict, the 51st question of a conversation is answered, and so are all after it', async () => {
+    const isStrict = (messages: readonly { role: string; content: string }[]) =>
+      messages.every(({ role, content }, at) => role === (at % 2 ? 'assistant' : 'user') && content !== '');
+    await start(({ body }) =>
+      isStrict(body.messages) ? saying('one') : failing(400, 'roles must alternate'),
+    );
+    for (let turn = 1; turn < 54; turn++) expect((await ask(way, `${turn}`)).said).toBe('one');
+    expect(servers[0]?.chats.at(-1)?.body.messages).toHaveLength(99);
+  });
+
   it.each<[tells: boolean]>([[true], [false]])(
     'is at fault: its text goes to the client %s',
     async (tellFaults) => {
