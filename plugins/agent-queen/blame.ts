@@ -16,7 +16,9 @@ export function isUnreachable(failure: unknown): boolean {
 /** Whether it is the request that cannot be answered so, by this agent or by any: the client's mistake. */
 export function isRefusal(failure: unknown): boolean {
   if (WaggleError.is(failure, 'AGENT_FAILED')) return Boolean(failure.details?.refused);
-  return WaggleError.is(failure, 'CONTEXT_TOO_LONG') || statusOf(failure) < 409;
+  const status = statusOf(failure);
+  // A conflict is one with others who ask now.
+  return status < 500 && status !== 409;
 }
 
 /** What another agent may have that this one lacks, where the request failed for that. */

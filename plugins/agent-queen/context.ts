@@ -20,20 +20,16 @@ export function inContext(
 /** What no model took is not sent again, and what says nothing never. */
 function isHeard({ role, content, toolCalls = [], end }: ChatMessage): boolean {
   return (
-    role !== 'system' &&
-    end !== 'refused' &&
-    (role === 'tool' || content.trim() !== '' || toolCalls.length > 0)
+    role !== 'system' && end !== 'refused' && (role === 'tool' || content !== '' || toolCalls.length > 0)
   );
 }
 
-/** Without the questions at its end that got no answer and are asked again now. */
+/** Without the questions that got no answer and were asked again right away. */
 function unrepeated(history: readonly ChatMessage[], turn: readonly ChatMessage[]): readonly ChatMessage[] {
-  let end = history.length;
-  const [first] = turn;
-  const isSame = (message: ChatMessage | undefined) =>
-    message?.role === 'user' && first?.role === 'user' && message.content === first.content;
-  while (isSame(history[end - 1])) end--;
-  return history.slice(0, end);
+  return history.filter(({ role, content }, at) => {
+    const next = history[at + 1] ?? turn[0];
+    return role !== 'user' || next?.role !== 'user' || next.content !== content;
+  });
 }
 
 /** Only calls with a result right behind them, and only results with such a call. */
@@ -46,7 +42,7 @@ function paired(history: readonly ChatMessage[], turn: readonly ChatMessage[]): 
     const calls = toolCalls?.filter(({ id }) => results?.has(id)) ?? [];
     open = new Set(calls.map(({ id }) => id));
     if (calls.length > 0) return [{ ...message, toolCalls: calls }];
-    return message.content.trim() === '' ? [] : [message];
+    return message.content === '' ? [] : [message];
   });
 }
 

@@ -6,15 +6,16 @@ const notice =
 
 /** When agents may answer that only show how answers come. */
 export class Demonstration {
-  #isOver = false;
+  /** A model server was there. */
+  isOver = false;
 
   /** An agent is well: from the first model on no failure is covered up. */
   reached(agent: Agent): void {
-    if (!agent.demo) this.#isOver = true;
+    if (!agent.demo) this.isOver = true;
   }
 
   mayAnswer(request: ChatRequest): boolean {
-    return !this.#isOver && needsOf(request).length === 0;
+    return !this.isOver && needsOf(request).length === 0;
   }
 }
 

@@ -125,7 +125,9 @@ export class Queen implements Agent, Chat, Court {
   }
 
   async health(): Promise<AgentHealth> {
-    for (const agent of this.#candidates()) if (await this.#isHealthy(agent)) return { healthy: true };
+    for (const agent of this.#candidates())
+      if (!(agent.demo && this.#demonstration.isOver) && (await this.#isHealthy(agent)))
+        return { healthy: true };
     return { healthy: false, detail: 'none of her candidates is healthy' };
   }
 

@@ -34,7 +34,7 @@ export function remembered(
     ...(extra && { extra }),
   }));
   const called = calls.length > 0 && { toolCalls: calls };
-  if (text.trim() !== '' || called) said.push({ role: 'assistant', content: text, ...called });
+  if (text !== '' || called) said.push({ role: 'assistant', content: text, ...called });
   const last = said.pop();
   return last ? [...said, { ...last, ...(end && { end }) }] : [];
 }
@@ -43,7 +43,7 @@ function kept(message: ChatMessage): ChatMessage {
   const { role, content, toolCalls, toolCallId, toolName, name } = message;
   return {
     role,
-    content: content.trim() === '' ? shown(message) : content,
+    content: content.trim() === '' ? shown(message) || content : content,
     ...(name && { name }),
     ...(toolCalls && { toolCalls }),
     ...(toolCallId && { toolCallId }),

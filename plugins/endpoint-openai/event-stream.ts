@@ -65,10 +65,12 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
         case 'message':
           this.#answeredBy(frame.agent);
           part += this.#start() + this.#wording.text(frame.content);
-          part += this.#finish(endOf('stop', this.#calls.count > 0), frame.usage);
+          part += this.#finish(endOf('stop', this.#calls.count, this.#calls.count > 0), frame.usage);
           break;
         case 'streaming_end':
-          part += this.#start() + this.#finish(endOf(frame.reason, this.#calledAt === position), frame.usage);
+          part +=
+            this.#start() +
+            this.#finish(endOf(frame.reason, this.#calls.count, this.#calledAt === position), frame.usage);
           break;
         case 'error':
         case 'cancelled': {

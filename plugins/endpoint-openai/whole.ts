@@ -47,11 +47,12 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
 
 /** An agent that went on after a call has run that by itself: its client is not to. */
 function calledFor(why: string, toolCalls: readonly ToolCall[], isCallLast: boolean) {
-  const reason = endOf(why, isCallLast);
+  const reason = endOf(why, toolCalls.length, isCallLast);
   return { reason, toolCalls: reason === 'tool_calls' || reason === 'length' ? toolCalls : [] };
 }
 
 /** Why an answer ended: who asked for tools last stopped for them, whatever the model calls it. */
-export function endOf(reason: string, isCallLast: boolean): string {
+export function endOf(reason: string, toolCalls: number, isCallLast: boolean): string {
+  if (toolCalls === 0) return reason === 'tool_calls' ? 'stop' : reason;
   return isCallLast && reason !== 'length' ? 'tool_calls' : reason;
 }

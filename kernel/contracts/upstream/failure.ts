@@ -1,6 +1,6 @@
 import { WaggleError } from '../../errors.js';
 import { ExchangeError } from './exchange.js';
-import { faultKind } from './fault-kind.js';
+import { faultKind, lackIn } from './fault-kind.js';
 import { oneLine } from './one-line.js';
 import { IncompleteError, ModelError, PieceError } from './pieces.js';
 import { tlsReason } from './tls.js';
@@ -74,7 +74,11 @@ function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
     case 'model':
       return new WaggleError('AGENT_FAILED', { agent, why, model }, options);
     case 'refused':
-      return new WaggleError('AGENT_FAILED', { agent, why, refused: refusalStatus(status) }, options);
+      return new WaggleError(
+        'AGENT_FAILED',
+        { agent, why, refused: refusalStatus(status), lacks: lackIn(cause.message) },
+        options,
+      );
     case 'access': {
       // Their texts quote a part of the key.
       const refusal = `${server} refuses us (status ${status}); ${keyAdvice}`;

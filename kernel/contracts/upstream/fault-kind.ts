@@ -58,6 +58,14 @@ const rules: readonly Rule[] = [
   },
 ];
 
+const lacking =
+  /does not support (tools?|functions?|images?|vision|thinking|chat|multimodal|audio|video)\b|\b(image|audio|video|tools?|multimodal)(?: input| data)? (?:is|are) not supported|(tools?) param requires/i;
+
+/** What a model server says that its model cannot do: another one may. */
+export function lackIn(message: string): string | undefined {
+  return lacking.exec(message)?.slice(1).find(Boolean);
+}
+
 /** `status` is that of the answer, or the one that the error itself names. */
 export function faultKind(status: number | undefined, code: string, message: string): FaultKind {
   const rule = rules.find(

@@ -357,6 +357,113 @@ describe('the Queen', () => {
     ]);
   });
 
+  const busy = () =>
+    new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x', busy: true, retryAfterMs: 1 });
+
+  it('asks a full agent again, and says before the start how many are before', async () => {
+    const a = new ScriptedAgent('a', [busy()]);
+    const { queen, told } = court([a]);
+    const [first, second] = ['c1', 'c2'].map((conversationId) =>
+      collect(asking(queen, { ...command, conversationId }, call())),
+    );
+    await expect.poll(() => a.requests.length).toBeGreaterThan(4);
+    a.script = [text('Hi'), done];
+    const aheads = (chunks: readonly Batch[number][] = []) =>
+      chunks.flatMap((chunk) => (chunk.type === 'queued' ? chunk.ahead : []));
+    const [one, two] = [await first, await second];
+    expect([one?.words, two?.words]).toEqual(['Hi', 'Hi']);
+    expect([aheads(one?.chunks)[0], aheads(two?.chunks)[0]]).toEqual([1, 2]);
+    expect(one?.chunks.findIndex(({ type }) => type === 'agent')).toBe(aheads(one?.chunks).length);
+    expect(told.filter((each) => each === 'answered a')).toHaveLength(2);
+    expect(queen.waiting.size).toBe(0);
+  });
+
+  it('stops asking a full agent with the client, and keeps the question', async () => {
+    const a = new ScriptedAgent('a', [busy()]);
+    const { queen, store } = court([a]);
+    const abort = new AbortController();
+    const collected = collect(asking(queen, command, call(abort.signal)));
+    await expect.poll(() => a.requests.length).toBeGreaterThan(1);
+    abort.abort();
+    expect((await collected).error).toBeDefined();
+    expect(await store.read(key)).toEqual([{ role: 'user', content: 'Hi', end: 'cancelled' }]);
+    expect(queen.waiting.size).toBe(0);
+  });
+
+  it('gives up on a full agent when its own time is over, and lets the next one answer', async () => {
+    const { queen } = court([new ScriptedAgent('a', [busy()]), new ScriptedAgent('b')]);
+    const { words, agents } = await collect(asking(queen, command, { ...call(), timeoutMs: 40 }));
+    expect(words).toBe('Hello there');
+    // The first one had not begun.
+    expect(agents).toEqual([{ type: 'agent', agent: 'b', fallback: false }]);
+  });
+
+  it.each<[what: string, script: readonly Step[]]>([
+    ['a lone end', [done]],
+    ['empty pieces', [text(''), { type: 'thinking', content: '' }, done]],
+    ['an end at its limit', [[{ type: 'done', reason: 'length' }]]],
+  ])('takes an answer of nothing for none: %s', async (_, script) => {
+    const { queen, store } = court([new ScriptedAgent('a', script), new ScriptedAgent('b')]);
+    expect((await collect(asking(queen, command, call()))).words).toBe('Hello there');
+    const { error } = await collect(asking(queen, { ...command, conversationId: 'd', agent: 'a' }, call()));
+    expect(error).toMatchObject({ code: 'AGENT_FAILED' });
+    const kept = await store.read({ ...key, conversationId: 'd' });
+    expect(kept).toEqual([{ role: 'user', content: 'Hi', end: 'failed' }]);
+  });
+
+  const tools = [{ name: 'look' }];
+  const images = [{ role: 'user' as const, content: 'Hi', images: ['data:image/png;base64,AA=='] }];
+  it.each<[what: string, more: object, able: readonly ('tools' | 'images' | 'format')[], expected: string]>([
+    ['tools', { options: { tools } }, ['tools'], 'b'],
+    ['a format', { options: { format: 'json' } }, ['format'], 'b'],
+    ['images', { messages: images }, ['images'], 'b'],
+    ['words alone', {}, [], 'a'],
+    ['tools that nobody has', { options: { tools } }, ['images'], 'it takes no tools'],
+  ])('asks who has what a request needs: %s', async (_, more, able, expected) => {
+    const agents = [new ScriptedAgent('a'), new ScriptedAgent('b')];
+    for (const [agent, capabilities] of [
+      [agents[0], []],
+      [agents[1], able],
+    ] as const)
+      Object.assign(agent as object, { capabilities });
+    const { queen } = court(agents);
+    const { chunks, error } = await collect(asking(queen, { ...command, ...more }, call()));
+    const chosen = chunks.flatMap((chunk) => (chunk.type === 'agent' ? chunk.agent : []));
+    if (expected.length === 1) expect(chosen).toEqual([expected]);
+    else
+      expect(error).toMatchObject({ details: { refused: 400 }, message: expect.stringContaining(expected) });
+  });
+
+  it.each<[what: string, more: object, answers: boolean]>([
+    ['words alone', {}, true],
+    ['tools', { options: { tools } }, false],
+    ['a format', { options: { format: { type: 'object' } } }, false],
+    ['images', { messages: images }, false],
+    ['a model', { demo: false }, false],
+  ])(
+    'lets a demonstration answer where no model was reached, and %s asked for: %s',
+    async (_, more, answers) => {
+      const down = new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'start it' });
+      const a = new ScriptedAgent('a', [down]);
+      a.healthy = { healthy: false };
+      const demo = Object.assign(new ScriptedAgent('demo'), { demo: true });
+      const { queen } = court([a, demo]);
+      const { words, error } = await collect(asking(queen, { ...command, ...more }, call()));
+      if (answers) expect(words).toMatch(/^This is a demonstration.*\n\nHello there$/);
+      else expect([words, error]).toMatchObject(['', { code: 'AGENT_UNAVAILABLE' }]);
+      // By its name it answers as ever.
+      const named = await collect(asking(queen, { ...command, ...more, agent: 'demo' }, call()));
+      expect(named.words).toBe('Hello there');
+      a.script = [text('Hi'), done];
+      a.healthy = { healthy: true };
+      expect((await collect(asking(queen, command, call()))).words).toBe('Hi');
+      a.script = [down];
+      expect((await collect(asking(queen, command, call()))).error).toMatchObject({
+        code: 'AGENT_UNAVAILABLE',
+      });
+    },
+  );
+
   it('does not ask the next candidate after a cancel', async () => {
     const b = new ScriptedAgent('b');
     const { queen } = court([new ScriptedAgent('a', ['wait', done]), b]);
