@@ -173,7 +173,11 @@ export class Exchange {
           reject(
             cause instanceof ExchangeError
               ? cause
-              : new ExchangeError(codeOf(cause), cause.message, { cause }),
+              : new ExchangeError(
+                  this.#response || url.protocol === 'https:' ? codeOf(cause) : codeOf(cause, 'UNANSWERED'),
+                  cause.message,
+                  { cause },
+                ),
           );
       });
       request.setNoDelay(true);
@@ -182,9 +186,13 @@ export class Exchange {
   }
 }
 
-/** Servers that speak TLS answer what does not with an alert, which no parser of HTTP takes for an answer. */
-function codeOf({ code = '', ...about }: NodeJS.ErrnoException): string {
+/**
+ * Servers that speak TLS answer what does not with an alert, which no parser of HTTP takes for an answer, or with the end of
+ * the connection, which is `unanswered`.
+ */
+function codeOf({ code = '', ...about }: NodeJS.ErrnoException, unanswered = code): string {
   const { rawPacket } = about as { readonly rawPacket?: Uint8Array };
+  if (code === 'ECONNRESET') return unanswered;
   return code.startsWith('HPE_') && rawPacket?.[0] === tlsAlert ? 'SECURED' : code;
 }
 

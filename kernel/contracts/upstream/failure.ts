@@ -48,7 +48,11 @@ export function upstreamFailure(upstream: Upstream, cause: unknown): WaggleError
     return new WaggleError('AGENT_PROTOCOL', { agent, why: 'it is not HTTP' }, options);
   if (code === 'Z_DATA_ERROR' || code.startsWith('ERR_BROTLI') || code.startsWith('ERR__ERROR_FORMAT'))
     return new WaggleError('AGENT_PROTOCOL', { agent, why: 'its answer cannot be decompressed' }, options);
-  return new WaggleError('AGENT_DISCONNECTED', { agent, why: 'the connection was lost' }, options);
+  const why =
+    code === 'UNANSWERED'
+      ? 'the connection was closed without an answer; if it speaks TLS, use https:// in its URL'
+      : 'the connection was lost';
+  return new WaggleError('AGENT_DISCONNECTED', { agent, why }, options);
 }
 
 /** The same for what the server itself has reported. */
