@@ -6,7 +6,7 @@ import { checkContent } from './content.js';
 import { Exchange } from './exchange.js';
 import { type Upstream, upstreamFailure } from './failure.js';
 import { ModelList } from './model-list.js';
-import type { PieceReader, PieceSource } from './pieces.js';
+import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
 import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
@@ -88,7 +88,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     this.#connections.destroy();
   }
 
-  /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED */
+  /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED, CONTEXT_TOO_LONG */
   async *generateResponseStream(
     request: ChatRequest,
     { signal, logger, headers }: AgentCall,
@@ -133,6 +133,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       yield rest;
     } catch (error) {
       signal.throwIfAborted();
+      const rest = lateEnd(reader, error);
+      if (rest) return void (yield rest);
       const { expired } = watchdog;
       if (expired) throw new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error });
       const failure = this.failureOf(error);
@@ -161,4 +163,18 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     if (model) return model;
     throw new WaggleError('AGENT_UNAVAILABLE', { agent: this.name, why: this.server.noModel });
   }
+}
+
+/** The end of an answer whose reason was given before the connection was lost, or fell silent: all of it was said. */
+function lateEnd(reader: PieceReader<never>, error: unknown): readonly StreamChunk[] | undefined {
+  const isTold =
+    error instanceof ModelError || error instanceof PieceError || error instanceof IncompleteError;
+  if (isTold || error instanceof WaggleError) return undefined;
+  const rest: StreamChunk[] = [];
+  try {
+    reader.end?.(rest);
+  } catch {
+    return undefined; // Then the loss is what is told.
+  }
+  return reader.over ? rest : undefined;
 }

@@ -121,6 +121,30 @@ describe('whole means whole', () => {
   ]);
 });
 
+describe('after the reason for its end', () => {
+  const ended = events(text('Hi'), end('stop'));
+  quirks(
+    create,
+    [
+      ['a closed connection loses nothing', { body: ended, end: 'close' }, { text: 'Hi' }],
+      ['silence loses nothing', { body: ended, end: 'open' }, { text: 'Hi' }],
+      [
+        'a closed connection after a bad one',
+        { body: events(text('Hi'), end('error')), end: 'close' },
+        { text: 'Hi', code: lost },
+      ],
+      ['a closed connection after nothing', { body: events(end('stop')), end: 'close' }, { code: lost }],
+      [
+        'a closed connection before it',
+        { body: events(text('Hi')), end: 'close' },
+        { text: 'Hi', code: lost },
+      ],
+      ['silence before it', { body: events(text('Hi')), end: 'open' }, { text: 'Hi', code: 'AGENT_TIMEOUT' }],
+    ],
+    { tokenTimeoutMs: 300 },
+  );
+});
+
 describe('nothing is not an answer', () => {
   const failed = 'AGENT_FAILED';
   quirks(create, [
