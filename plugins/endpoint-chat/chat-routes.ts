@@ -5,6 +5,7 @@ import {
   type HttpRequest,
   type Reply,
   type ReplyReader,
+  traceContextIn,
   WaggleError,
 } from '#kernel';
 import type { z } from '#zod';
@@ -22,8 +23,12 @@ export async function answerWhole(
   const command = await readCommand(await request.json());
   // Without a request_id nobody could come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
-  const traceparent = request.header('traceparent');
-  const reply = streams.start({ ...command, endpoint: 'POST /chat', onDisconnect, traceparent });
+  const reply = streams.start({
+    ...command,
+    endpoint: 'POST /chat',
+    onDisconnect,
+    ...traceContextIn(request),
+  });
   const { content, agent, usage } = await reply.whole(request.signal);
   const answer = {
     response: content,
@@ -42,8 +47,7 @@ export async function answerStream(
   heartbeatMs: number,
 ): Promise<void> {
   const command = await readCommand(await request.json());
-  const traceparent = request.header('traceparent');
-  const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', traceparent });
+  const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', ...traceContextIn(request) });
   await send(reply, reply.read(), request, response, heartbeatMs);
 }
 

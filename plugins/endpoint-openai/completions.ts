@@ -6,6 +6,7 @@ import {
   type HttpReply,
   type HttpRequest,
   type Reply,
+  traceContextIn,
 } from '#kernel';
 import { type Order, readChat, readText } from './command.js';
 import type { Config } from './config.js';
@@ -73,7 +74,7 @@ export class Completions {
       ...asked,
       // Clients of models take for one whatever answers here.
       demo: false,
-      traceparent: request.header('traceparent'),
+      ...traceContextIn(request),
     });
     this.#runs.set(request, reply);
     const wordedFor = (agent: string) => wordingFor(reply.streamId, modelOf(model, asked.agent, agent));

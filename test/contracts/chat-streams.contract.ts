@@ -748,7 +748,11 @@ export function chatStreamsContract(name: string, create: Create): void {
         ['fields without a value', { model: undefined }, { options: undefined }],
         ['another priority', { priority: 'low' }, { priority: 'high' }],
         ['another way to leave', { onDisconnect: 'continue' }, { onDisconnect: 'cancel' }],
-        ['another trace', { traceparent: '00-1' }, { traceparent: '00-2' }],
+        [
+          'another trace',
+          { traceparent: '00-1', baggage: 'a=1' },
+          { traceparent: '00-2', tracestate: 'a=1' },
+        ],
         ['other notes', { metadata: { a: 1 } }, { metadata: { a: 2 } }],
       ])('with %s is the same request', async (_, first, second) => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);

@@ -52,7 +52,8 @@ export class BodyPieces<Piece> implements PieceSource<Piece> {
 
   readonly #onData = (chunk: Uint8Array): void => {
     const pieces = this.#splitter.push(chunk);
-    if (pieces.values.length > 0 || pieces.error) this.#give(pieces);
+    // A read without a whole piece shows whoever waits that the server is at work.
+    if (pieces.values.length > 0 || pieces.error || this.#waiting) this.#give(pieces);
   };
 
   readonly #onEnd = (): void => {

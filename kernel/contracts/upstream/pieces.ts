@@ -10,7 +10,7 @@ export interface Pieces<Piece> {
 
 /** An answer, pulled: each call gives all that one read has brought. `BodyPieces` is one. */
 export interface PieceSource<Piece> {
-  /** Undefined at the end. @throws what has become of the connection */
+  /** Perhaps no piece, for each read: that something comes feeds the watchdog. Undefined at the end. @throws what has become of the connection */
   next(): Promise<Pieces<Piece> | undefined>;
   /** Nobody pulls any more. */
   stop(): void;
