@@ -18,6 +18,10 @@ if (missing.length > 0) {
   console.warn(`There is no ${names} here: the tests behind it are left out.`);
 }
 
+const real = process.env.WAGGLE_REAL;
+if (!real)
+  console.warn('WAGGLE_REAL names no folder of model servers: the tests with real ones are left out.');
+
 export default defineConfig({
   root,
   resolve: { alias: { '#kernel': `${root}kernel/index.ts`, '#zod': `${root}kernel/zod.ts` } },
@@ -26,6 +30,7 @@ export default defineConfig({
     exclude: [
       ...configDefaults.exclude,
       ...(browserPath ? [] : ['test/browser/**']),
+      ...(real ? [] : ['test/real/**']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
     // uWebSockets.js ends a process that shares it between threads.

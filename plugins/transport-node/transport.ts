@@ -53,8 +53,8 @@ export class NodeTransport extends BaseTransport {
   });
   /** Connections that end with an answer that is under way. */
   readonly #leaving = new WeakSet<Duplex>();
-  /** How many requests of a connection have no answer yet. */
-  readonly #unanswered = new WeakMap<Duplex, number>();
+  /** The answers of each connection that are not out yet. */
+  readonly #unanswered = new WeakMap<Duplex, Set<ServerResponse>>();
   #stopProbing: Undo | undefined;
 
   get address(): Transport['address'] {
@@ -67,13 +67,13 @@ export class NodeTransport extends BaseTransport {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
       this.#server.on(event, (req, res) => {
-        this.#countUntilAnswered(req.socket, res);
+        this.#keepUntilAnswered(req.socket, res);
         this.#take(req, res, undefined);
       });
     this.#server.on('connection', (socket) => this.#admit(socket));
     this.#server.on('upgrade', (req, socket, head) => {
       // Its connection is still that of the request before, and stays so until that is answered.
-      if (this.#unanswered.get(socket)) socket.destroy();
+      if (this.#unanswered.get(socket)?.size) socket.destroy();
       else if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
       else serveWithoutUpgrade(this.#server, req, socket, head);
     });
@@ -114,17 +114,21 @@ export class NodeTransport extends BaseTransport {
       return;
     }
     this.#sockets.add(socket);
-    socket.once('close', () => this.#release(socket));
+    socket.once('close', () => {
+      this.#release(socket);
+      // Node.js tells only the answer whose turn it is, and none that waits behind it.
+      for (const res of this.#unanswered.get(socket) ?? []) if (!res.socket) res.emit('close');
+    });
   }
 
   #release(socket: Duplex): void {
     if (this.#sockets.delete(socket)) this.#tcp.leave();
   }
 
-  #countUntilAnswered(socket: Duplex, res: ServerResponse): void {
-    const count = (by: number) => this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 0) + by);
-    count(1);
-    res.once('close', () => count(-1));
+  #keepUntilAnswered(socket: Duplex, res: ServerResponse): void {
+    const unanswered = this.#unanswered.get(socket) ?? new Set();
+    this.#unanswered.set(socket, unanswered.add(res));
+    res.once('close', () => unanswered.delete(res));
   }
 
   #takeUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -24,7 +24,7 @@ const odds = [
 ];
 
 /** What none of the server's answers may hold: stacks, paths, and errors that it had no word for. */
-const leak = /\n\s+at .+:\d+:\d+|node_modules|\/dist\/|"code":"INTERNAL"|HTTP\/1\.1 500/;
+const leak = /\n\s+at .+:\d+:\d+|node_modules|\/dist\/|"code":"INTERNAL"|HTTP\/1\.1 500(?!.*"code":"TASK_FAILED")/s;
 
 /** Some good requests in a row as bytes, changed anywhere, and written in pieces. Any answer will do, or none. */
 async function attackBytes(port, random, sent) {
@@ -100,7 +100,7 @@ export const attacks = { attackBytes, attackFrameBytes, attackContent, attackFra
 
 function complaintOf(text) {
   const [found] = leak.exec(text) ?? [];
-  return found && `an answer with ${JSON.stringify(found)}`;
+  return found && `an answer with ${JSON.stringify(found)}: ${JSON.stringify(text.slice(-300))}`;
 }
 
 function oddPath(path, random) {

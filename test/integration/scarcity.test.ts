@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
-import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { freePort } from '../support/free-port.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { call } from '../support/transport.js';
 
@@ -48,14 +48,6 @@ function keepAlive(port: number) {
       return { status: response.statusCode, text };
     },
   };
-}
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await once(server.close(), 'close');
-  return String(port);
 }
 
 describe('with 96 descriptors', () => {
@@ -109,7 +101,7 @@ describe('a log that cannot be written', () => {
     ['on a full disk', '/dev/full', /^waggle: the log cannot be written: ENOSPC.*\n$/],
     ['closed', '&-', /^/],
   ])('%s ends nothing', async (_, target, said) => {
-    const port = await freePort();
+    const port = String(await freePort());
     const run = await runWaggle('start', {
       config: on('transport-uws'),
       env: { PORT: port, OLLAMA_HOST: 'http://127.0.0.1:9' },
