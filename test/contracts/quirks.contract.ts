@@ -593,6 +593,26 @@ export function quirksContract(
     quirks(create, carried);
   });
 
+  it(`${name} asks for the list again when a model of it was removed`, async () => {
+    const listing = (model: string) => ({ body: json({ models: [{ name: model }], data: [{ id: model }] }) });
+    const server = await startScriptedServer(
+      ({ body: asked }) =>
+        asked.model === 'old' ? { status: 404, body: json({ error: "model 'old' not found" }) } : { body },
+      { gets: [listing('old'), listing('new')] },
+    );
+    const agent = create(server.url);
+    const models = () => server.chats.map(({ body: asked }) => asked.model);
+    expect((await wholeAnswer(agent, hello())).error).toMatchObject({ details: { model: 'old' } });
+    expect(await wholeAnswer(agent, hello())).toMatchObject({ text: 'Hello' });
+    // That is no model of the list.
+    await wholeAnswer(agent, hello('old'));
+    expect(await wholeAnswer(agent, hello())).toMatchObject({ text: 'Hello' });
+    expect(models()).toEqual(['old', 'new', 'old', 'new']);
+    expect(server.requests.length - server.chats.length).toBe(2);
+    agent.close();
+    await server.close();
+  });
+
   describe(`${name}: a compressed answer`, () => {
     let server: ScriptedServer | undefined;
     afterEach(() => server?.close());

@@ -137,6 +137,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       if (expired) throw new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error });
       const failure = this.failureOf(error);
       logger.debug({ err: failure }, 'the model server failed');
+      if (WaggleError.is(failure, 'AGENT_FAILED') && failure.details.model)
+        this.models.missing(failure.details.model);
       throw failure;
     } finally {
       watchdog.stop();
