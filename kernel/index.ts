@@ -14,6 +14,7 @@ export * from './contracts/http/address.js';
 export * from './contracts/http/base-transport.js';
 export * from './contracts/http/config.js';
 export * from './contracts/http/connection.js';
+export * from './contracts/http/query.js';
 export * from './contracts/http/reply.js';
 export * from './contracts/http/reply-body.js';
 export * from './contracts/http/request.js';

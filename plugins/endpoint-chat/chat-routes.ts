@@ -59,9 +59,9 @@ export async function resumeStream(
   heartbeatMs: number,
 ): Promise<void> {
   const streamId = request.params.stream_id as string;
+  const position = await readPosition(request.query.get('position'), request.header('last-event-id'));
   const reply = streams.find(streamId);
   if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
-  const position = await readPosition(request.query.get('position'), request.header('last-event-id'));
   await send(reply, reply.read(position), request, response, heartbeatMs);
 }
 

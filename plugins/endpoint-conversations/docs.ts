@@ -1,4 +1,4 @@
-import { clientChosenId, type RouteDocs } from '#kernel';
+import { clientChosenId, integerText, type RouteDocs } from '#kernel';
 import { z } from '#zod';
 
 const maxListed = 100;
@@ -16,16 +16,8 @@ export const userQuery = z.object({ user_id: userId });
 /** The query of `GET /conversations`. */
 export const listQuery = z.object({
   user_id: userId,
-  limit: z
-    .string()
-    .refine((text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= maxListed, {
-      message: `expected an integer 1-${maxListed}`,
-    })
-    .describe(`How many to list, 1-${maxListed}`)
-    .default('50'),
-  before: z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected an integer >= 0')
+  limit: integerText(1, maxListed).describe(`How many to list, 1-${maxListed}`).default('50'),
+  before: integerText(0)
     .describe('Only those with a lower `updated_at`; that of the last one listed gives the next page')
     .optional(),
 });

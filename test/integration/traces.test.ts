@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BaseAgent, definePlugin, type EventBus } from '#kernel';
 import agentOpenai from '../../plugins/agent-openai/index.js';
 import traceOtel from '../../plugins/trace-otel/index.js';
+import { ScriptedAgent } from '../support/agents.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { startFakeOpenAi } from '../support/fake-openai.js';
 import { type Hive, startHive } from '../support/hive.js';
@@ -221,7 +222,13 @@ describe('a trace', () => {
   });
 
   it('shows both agents where the second one took over', async () => {
-    const hive = await start();
+    const spare = definePlugin({
+      name: 'agent-spare',
+      apiVersion: 1,
+      setup: (ctx) => void ctx.addAgent(new ScriptedAgent('spare')),
+    });
+    const config = { 'agent-queen': { candidates: ['ollama', 'spare'] } };
+    const hive = await startHive({ fake, plugins: [traceOtel, spare], config });
     await ask(hive, { model: 'http-400' });
     await hive.close();
     expect(spans.trees).toEqual([
@@ -230,12 +237,12 @@ describe('a trace', () => {
         '  waggle.queue',
         '  invoke_agent ollama',
         '    chat http-400',
-        '  invoke_agent eliza',
+        '  invoke_agent spare',
       ].join('\n'),
     ]);
     expect(spans.span('invoke_agent ollama').status.code).toBe(SpanStatusCode.ERROR);
     expect(spans.span('waggle.request').status.code).toBe(SpanStatusCode.UNSET);
-    expect(spans.span('invoke_agent eliza').attributes).toMatchObject({
+    expect(spans.span('invoke_agent spare').attributes).toMatchObject({
       'waggle.fallback': true,
       'gen_ai.response.finish_reasons': ['stop'],
     });

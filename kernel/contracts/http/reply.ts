@@ -114,7 +114,7 @@ export abstract class BaseReply implements HttpReply {
     }
     const { status, body, headers } =
       this.format?.format(shown, this.request) ?? plainError(shown, this.request);
-    const all = { 'content-type': 'application/json; charset=utf-8', ...headers };
+    const all = { 'content-type': 'application/json; charset=utf-8', ...headers, ...readable(shown) };
     this.#answer(status, JSON.stringify(body), all);
     // Last, because whoever hears of it may try to answer.
     this.request.abort(shown);
@@ -263,4 +263,10 @@ function plainError(error: WaggleError<ClientErrorCode>, { id: requestId }: Requ
   const { code, message, retryAfterMs } = error;
   const headers = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
   return { status: statusOf(error), body: { error: { code, message, requestId } }, headers };
+}
+
+/** What a body may be compressed with, where it was not with that. */
+function readable(error: WaggleError<ClientErrorCode>): Headers {
+  const codings = WaggleError.is(error, 'UNSUPPORTED_MEDIA_TYPE') ? error.details.codings : undefined;
+  return codings ? { 'accept-encoding': codings } : {};
 }

@@ -68,7 +68,8 @@ export class Request implements HttpRequest {
   }
 
   json(depthLimit?: number): Promise<unknown> {
-    return this.body.json(this.header('content-type'), depthLimit);
+    const [contentType, contentEncoding] = [this.header('content-type'), this.header('content-encoding')];
+    return this.body.json({ contentType, contentEncoding, depthLimit });
   }
 
   /** The answer is no longer wanted. */

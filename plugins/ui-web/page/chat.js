@@ -149,16 +149,17 @@ async function remove(id) {
   const run = runs.get(id)?.run;
   run?.stop();
   // To ask for what it has not is an error in the browser's console.
-  const isWhole = (/** @type {Message} */ { role, pending, stopped, error }) =>
-    role === 'assistant' && !pending && !stopped && !error;
-  const isKept = conversations.find(id)?.known || conversations.messages(id).some(isWhole);
+  const wasAsked = (/** @type {Message} */ { role, pending, agent, error }) =>
+    role === 'assistant' && !pending && (agent !== undefined || !error);
+  const isKnown = conversations.find(id)?.known;
+  const all = runs.get(id)?.messages ?? conversations.messages(id);
   conversations.remove(id);
   if (id === current) startNew();
   showFrame();
   composer.focus();
   announce('Deleted.');
   await run?.over;
-  if (!isKept) return;
+  if (!isKnown && !all.some(wasAsked)) return;
   await server?.remove(id).catch((error) => {
     if (error.code !== 'CONVERSATION_UNKNOWN')
       notice.say('The server still has this conversation: it could not be reached.');
