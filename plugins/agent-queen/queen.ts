@@ -14,6 +14,7 @@ import {
   type Contributions,
   type ConversationKey,
   ConversationStore,
+  checkContent,
   createToken,
   type EventBus,
   messageOf,
@@ -172,6 +173,7 @@ export class Queen implements Agent, Chat {
       if (this.#agents.find(name) !== agent) answer.stop();
       try {
         await answer.given(async () => {
+          checkContent(agent, prompted);
           for await (const pulled of agent.generateResponseStream(prompted, { ...call, signal, headers })) {
             const chunks = checkedChunks(pulled, agent.name);
             if (answer.isOver) return;
