@@ -89,13 +89,14 @@ const clientErrors = {
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
   /**
    * `model` where it failed because it has none of that name; `refused`, a status of HTTP, where it is well and does not
-   * take this request, which is then the client's mistake.
+   * take this request, which is then the client's mistake; with `lacks` where another agent could take it.
    */
   AGENT_FAILED: (d: {
     agent: string;
     why: string;
     model?: string | undefined;
     refused?: number | undefined;
+    lacks?: string | undefined;
   }) => `agent "${d.agent}" failed: ${d.why}`,
   CONTEXT_TOO_LONG: (d: { agent: string; why: string }) =>
     `this is more than the model of agent "${d.agent}" can read: ${d.why}`,

@@ -12,6 +12,8 @@ export interface ToolCall {
   readonly arguments: string;
   /** What a model server gave with it and wants to have back, such as the signature of a thought. Nobody else reads it. */
   readonly extra?: Readonly<Record<string, unknown>>;
+  /** Who runs it: the agent itself (`server`), or whoever asked, which is so when absent. */
+  readonly executor?: 'server' | 'client';
 }
 
 /** A part of the arguments of a tool call that is still being written. */
@@ -21,7 +23,17 @@ export interface ToolCallPiece {
   readonly arguments: string;
   /** How many characters of the arguments came before. */
   readonly from: number;
+  readonly executor?: ToolCall['executor'];
 }
+
+/**
+ * How a turn ended that did not end well: it was stopped, it failed, or it was refused because of what it asked, so that no
+ * model is told of it again.
+ */
+export type TurnEnd = 'cancelled' | 'failed' | 'refused';
+
+/** What a request may need of an agent beside words. */
+export type Capability = 'tools' | 'images' | 'format';
 
 /** One message of a conversation, as agents read it. */
 export interface ChatMessage {
@@ -41,6 +53,8 @@ export interface ChatMessage {
   /** Whose result the message of a tool is. */
   readonly toolCallId?: string;
   readonly toolName?: string;
+  /** On the last message of a turn that is kept and did not end well; agents never read it. */
+  readonly end?: TurnEnd;
   /** What a client has added for the model server. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
@@ -127,6 +141,8 @@ export interface AgentCall {
   readonly logger: Logger;
   /** To be sent along with the request to its upstream, such as `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** How long the whole answer may take. */
+  readonly timeoutMs?: number;
 }
 
 /** Whether an agent can answer. */
@@ -151,6 +167,15 @@ export interface Agent {
   readonly description?: string;
   /** What kind of model server it asks, as OpenTelemetry names it: `openai`, `ollama`. Absent where it answers by itself. */
   readonly provider?: string;
+  /**
+   * It is no model and only shows how answers come: without being named it is asked only where no model server could be
+   * reached since the start, and a first line says so.
+   */
+  readonly demo?: boolean;
+  /** That line, where it is not to be the usual one in English. */
+  demoNotice?(request: ChatRequest): string;
+  /** What it can do beside words; requests that need more are not put to it. Unknown when absent, and tried. */
+  readonly capabilities?: readonly Capability[];
   /**
    * Yields chunks as they come, or arrays of all that came together, and exactly one `done` last. Pulling is the
    * back-pressure. When it returns or throws after an abort, its upstream connection is closed.

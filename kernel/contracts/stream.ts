@@ -3,6 +3,7 @@ import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { ToolCall, ToolCallPiece, Usage } from './agent.js';
 import type { ChatCommand } from './chat.js';
+import type { TraceContext } from './chat-fields.js';
 import type { cancelReason, serverFrame, streamFrame, terminalFrame, timings } from './frames.js';
 import type { TaskPriority } from './task.js';
 
@@ -52,7 +53,7 @@ export interface WholeReply {
 export type CancelReason = z.infer<typeof cancelReason>;
 
 /** What a user wants to be answered, and how the reply is to be kept. */
-export interface StartCommand extends ChatCommand {
+export interface StartCommand extends ChatCommand, TraceContext {
   /** The same id of the same user for the same request gives the same reply again, as long as its log is kept and it has not failed. */
   readonly requestId?: string | undefined;
   /** Where the request came in, as `POST /chat`: part of the request that a `requestId` stands for. */
@@ -61,8 +62,6 @@ export interface StartCommand extends ChatCommand {
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Who is served first where replies have to wait. */
   readonly priority?: TaskPriority | undefined;
-  /** The client's place in a trace, as W3C Trace Context has it. */
-  readonly traceparent?: string | undefined;
   /** The client's own notes, kept as long as the reply. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -141,7 +140,9 @@ declare module '../bus.js' {
     'chat:accepted': {
       readonly streamId: string;
       readonly conversationId: string;
-      readonly traceparent?: string;
+      readonly traceparent?: string | undefined;
+      readonly tracestate?: string | undefined;
+      readonly baggage?: string | undefined;
     };
     /** A reply began; `agent` answers. */
     'chat:started': { readonly streamId: string; readonly agent: string };

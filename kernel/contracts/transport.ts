@@ -32,6 +32,8 @@ export interface BodyParts {
   take(): string | undefined;
   /** Calls back when there is something to take. */
   onReadable(listener: ReadableListener): void;
+  /** More headers, asked for once when the first part is there. */
+  headers?(): Headers;
   /** Nobody takes any more. */
   return(): Promise<unknown>;
 }

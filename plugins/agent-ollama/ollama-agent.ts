@@ -8,13 +8,13 @@ import {
   type Exchange,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
-  type WaggleError,
+  withoutThinking,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { failureOf } from './failure.js';
 import { OllamaFetch } from './fetch.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
 import { ignoredBy } from './options.js';
@@ -49,14 +49,14 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
-    const fetched = new OllamaFetch(exchange, headers);
+    const fetched = new OllamaFetch(exchange, headers, model);
     const body = this.#requestFor(request, model, fetched.verbatim);
     await chat(this.#client(fetched), body, request.options?.reasoningEffort);
     return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
   }
 
   protected reader(): PieceReader<Line> {
-    return new ChunkReader();
+    return new ChunkReader(ReasoningTags.of(this.#config.reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
@@ -80,10 +80,6 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  protected override failureOf(cause: unknown): WaggleError {
-    return failureOf(this.server, cause);
-  }
-
   #client({ fetch }: OllamaFetch): Ollama {
     return new Ollama({ host: this.server.url.href, fetch });
   }
@@ -93,11 +89,11 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     verbatim: Verbatim,
   ): OllamaRequest & { readonly stream: true } {
-    const { think, keepAlive } = this.#config;
+    const { think, keepAlive, reasoningTags } = this.#config;
     return {
       ...(think !== undefined && { think }),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
-      ...bodyOf(request, model, verbatim),
+      ...bodyOf(withoutThinking(request, reasoningTags), model, verbatim),
     };
   }
 }

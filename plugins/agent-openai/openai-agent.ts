@@ -9,14 +9,14 @@ import {
   isOk,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
+  withoutThinking,
 } from '#kernel';
+import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { EventSplitter } from './events.js';
-import { refusalOf } from './failure.js';
 import { bodyOf } from './request.js';
-import { WholeAnswer } from './whole-answer.js';
 
 /** Models behind any server that speaks OpenAI's API. */
 export class OpenAiAgent extends UpstreamAgent<string> {
@@ -31,6 +31,8 @@ export class OpenAiAgent extends UpstreamAgent<string> {
       server: 'the model server',
       url: new URL(config.baseUrl.replace(/\/*$/, '/')),
       advice: 'start it or set baseUrl',
+      keyAdvice: 'set apiKey',
+      secrets: [config.apiKey],
       noModel: 'the model server lists no model; set model',
     };
     super(server, config);
@@ -60,24 +62,22 @@ export class OpenAiAgent extends UpstreamAgent<string> {
         accept: 'text/event-stream',
         'content-type': 'application/json',
       },
-      body: JSON.stringify(bodyOf(request, model, field)),
+      body: JSON.stringify(bodyOf(withoutThinking(request, this.#config.reasoningTags), model, field)),
     });
-    if (!isOk(response)) throw refusalOf(this.server, response, await exchange.text(response), model);
-    if (/^application\/json\b/.test(response.headers['content-type'] ?? ''))
-      return new WholeAnswer(await exchange.text(response));
-    return new BodyPieces(response, new EventSplitter(this.#config.eventLimitBytes));
+    if (!isOk(response)) throw await exchange.refusal(response, model);
+    return new BodyPieces(await exchange.body(response), new BodySplitter(this.#config.eventLimitBytes));
   }
 
   protected reader(): PieceReader<string> {
-    return new ChunkReader(this.#config.eventLimitBytes);
+    const { eventLimitBytes, reasoningTags } = this.#config;
+    return new ChunkReader(eventLimitBytes, ReasoningTags.of(reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
     const exchange = this.exchange(signal);
     const response = await exchange.send(new URL('models', this.server.url), { headers: this.#headers });
-    const text = await exchange.text(response);
-    if (!isOk(response)) throw refusalOf(this.server, response, text, '');
-    return idsIn(text);
+    if (!isOk(response)) throw await exchange.refusal(response);
+    return idsIn(await exchange.text(response));
   }
 
   /** The configured model, else the first that the server lists. */

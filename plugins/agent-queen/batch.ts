@@ -1,13 +1,21 @@
-import { type AgentChosen, chunksOf, type StreamChunk, WaggleError } from '#kernel';
+import {
+  type AgentChosen,
+  type AgentQueued,
+  chunksOf,
+  type StreamChunk,
+  type ToolCall,
+  WaggleError,
+} from '#kernel';
 import { isCall, textual } from './tool-call.js';
 
 /** What is written at a time. */
-export type Batch = readonly (StreamChunk | AgentChosen)[];
+export type Batch = readonly (StreamChunk | AgentChosen | AgentQueued)[];
 
-/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. */
+/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. `calls` gets the client's. */
 export function checkedChunks(
   pulled: StreamChunk | readonly StreamChunk[],
   agent: string,
+  calls: ToolCall[],
 ): readonly StreamChunk[] {
   let chunks = chunksOf(pulled);
   const { length } = chunks;
@@ -15,7 +23,11 @@ export function checkedChunks(
     const kind = kindOf(chunks[index]);
     if (kind === 'odd')
       throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
-    if (kind === 'call') chunks = withText(chunks, index);
+    if (kind === 'call') {
+      chunks = withText(chunks, index);
+      const call = chunks[index] as StreamChunk & { type: 'tool_call' };
+      if (call.executor !== 'server') calls.push(call);
+    }
     if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
   }
   return chunks;
@@ -24,6 +36,16 @@ export function checkedChunks(
 /** All text in it as one piece. */
 export function textIn(batch: Batch): string {
   return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
+}
+
+/** Whether anything is said in it. */
+export function speaks(batch: Batch): boolean {
+  return batch.some(
+    (chunk) =>
+      chunk.type === 'tool_call' ||
+      chunk.type === 'tool_call_piece' ||
+      ('content' in chunk && chunk.content !== ''),
+  );
 }
 
 /** Whether it ends the answer. */

@@ -12,10 +12,13 @@ const model = z.object({
 }) satisfies z.ZodType<Model>;
 const models = z.object({ object: z.literal('list'), data: z.array(model) });
 
+/** Absent where the agent does not say. */
 const usage = z.object({
   prompt_tokens: z.number(),
   completion_tokens: z.number(),
   total_tokens: z.number(),
+  prompt_tokens_details: z.object({ cached_tokens: z.number() }).exactOptional(),
+  completion_tokens_details: z.object({ reasoning_tokens: z.number() }).exactOptional(),
 });
 const finishReason = z.enum(['stop', 'length', 'tool_calls', 'content_filter']);
 const reasoning = z
@@ -56,7 +59,7 @@ const chatCompletion = z.object({
       finish_reason: finishReason,
     }),
   ),
-  usage,
+  usage: usage.exactOptional(),
 });
 
 const chatChunk = z.object({
@@ -151,6 +154,7 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
       'AGENT_DISCONNECTED',
       'AGENT_PROTOCOL',
       'AGENT_UNAVAILABLE',
+      'CONTEXT_TOO_LONG',
       'IDEMPOTENCY_MISMATCH',
       'QUEUE_FULL',
       'SHUTTING_DOWN',

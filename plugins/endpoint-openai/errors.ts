@@ -14,7 +14,7 @@ export const errorObject = z.object({
 /** What pages of other hosts may read. */
 export const exposed: Headers = {
   'access-control-expose-headers':
-    'x-request-id, x-stream-id, x-waggle-warning, retry-after, retry-after-ms, x-should-retry',
+    'x-request-id, x-stream-id, x-waggle-agent, x-waggle-warning, retry-after, retry-after-ms, x-should-retry',
 };
 
 /** Status and code where they are not those of everywhere else in lower case. */

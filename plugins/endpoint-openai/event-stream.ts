@@ -1,4 +1,4 @@
-import { type LogEntry, type PieceEntry, type Reply, ReplyBody } from '#kernel';
+import { agentHeader, type Headers, type LogEntry, type PieceEntry, type Reply, ReplyBody } from '#kernel';
 import type { Config } from './config.js';
 import { errorEvent } from './errors.js';
 import { failureOf } from './failure.js';
@@ -12,14 +12,18 @@ import { doneEvent, type Wording } from './wording.js';
  */
 export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
   readonly #reply: Reply;
-  readonly #wording: Wording;
+  readonly #wordingFor: (agent: string) => Wording;
+  #wording: Wording;
+  #agent: string | undefined;
   readonly #includeUsage: boolean;
   #started = false;
-  readonly #calls: GrowingCalls;
+  #calls: GrowingCalls;
+  /** Where the last call of a tool came. */
+  #calledAt = -1;
 
   constructor(
     reply: Reply,
-    wording: Wording,
+    wordingFor: (agent: string) => Wording,
     includeUsage: boolean,
     { holdHeadersMs, heartbeatMs }: Pick<Config, 'holdHeadersMs' | 'heartbeatMs'>,
   ) {
@@ -29,8 +33,9 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
       firstAfterMs: holdHeadersMs,
     });
     this.#reply = reply;
-    this.#wording = wording;
-    this.#calls = new GrowingCalls(wording);
+    this.#wordingFor = wordingFor;
+    this.#wording = wordingFor('');
+    this.#calls = new GrowingCalls(this.#wording);
     this.#includeUsage = includeUsage;
   }
 
@@ -41,8 +46,11 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
         part += this.#start() + this.#calls.piece(entry.piece);
         continue;
       }
-      const { frame, toolCall } = entry;
+      const { frame, toolCall, position } = entry;
       switch (frame.type) {
+        case 'streaming_start':
+          this.#answeredBy(frame.agent);
+          break;
         case 'streaming_token':
           part += this.#start() + this.#wording.text(frame.content);
           break;
@@ -50,14 +58,19 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
           part += this.#start() + this.#wording.thinking(frame.content);
           break;
         case 'streaming_tool_call':
-          if (toolCall) part += this.#start() + this.#calls.whole(toolCall);
+          if (!toolCall || toolCall.executor === 'server') break;
+          this.#calledAt = position;
+          part += this.#start() + this.#calls.whole(toolCall);
           break;
         case 'message':
+          this.#answeredBy(frame.agent);
           part += this.#start() + this.#wording.text(frame.content);
-          part += this.#finish(endOf('stop', this.#calls.count), frame.usage);
+          part += this.#finish(endOf('stop', this.#calls.count, this.#calls.count > 0), frame.usage);
           break;
         case 'streaming_end':
-          part += this.#start() + this.#finish(endOf(frame.reason, this.#calls.count), frame.usage);
+          part +=
+            this.#start() +
+            this.#finish(endOf(frame.reason, this.#calls.count, this.#calledAt === position), frame.usage);
           break;
         case 'error':
         case 'cancelled': {
@@ -68,6 +81,18 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
       }
     }
     return part;
+  }
+
+  /** Who answers: known with the first token, and mostly before. */
+  headers(): Headers {
+    return this.#agent === undefined ? {} : agentHeader(this.#agent);
+  }
+
+  #answeredBy(agent: string): void {
+    if (this.#started) return;
+    this.#agent = agent;
+    this.#wording = this.#wordingFor(agent);
+    this.#calls = new GrowingCalls(this.#wording);
   }
 
   #start(): string {

@@ -8,6 +8,7 @@ export interface Answer {
   readonly thinking: string;
   readonly toolCalls: readonly ToolCall[];
   readonly reason: string;
+  readonly agent: string;
   readonly usage: Usage | undefined;
 }
 
@@ -22,6 +23,7 @@ export interface Wording {
   /** More of the arguments of the call at `index`. */
   toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string;
   finish(reason: string): string;
+  /** Nothing where it is not known: that is not 0. */
   usage(usage: Usage | undefined): string;
   whole(answer: Answer): object;
 }
@@ -75,7 +77,7 @@ export class ChatWording implements Wording {
   }
 
   usage(usage: Usage | undefined): string {
-    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+    return usage ? event({ ...this.#head, choices: [], ...usageOf(usage) }) : '';
   }
 
   whole({ text, thinking, toolCalls, reason, usage }: Answer): object {
@@ -89,7 +91,7 @@ export class ChatWording implements Wording {
       ...this.#head,
       object: 'chat.completion',
       choices: [{ index: 0, message, finish_reason: finishReason(reason) }],
-      usage: usageOf(usage),
+      ...usageOf(usage),
     };
   }
 
@@ -131,11 +133,11 @@ export class TextWording implements Wording {
   }
 
   usage(usage: Usage | undefined): string {
-    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+    return usage ? event({ ...this.#head, choices: [], ...usageOf(usage) }) : '';
   }
 
   whole({ text, reason, usage }: Answer): object {
-    return { ...this.#piece(text, finishReason(reason)), usage: usageOf(usage) };
+    return { ...this.#piece(text, finishReason(reason)), ...usageOf(usage) };
   }
 
   #piece(text: string, finish_reason: string | null): object {
@@ -162,13 +164,22 @@ function toolCall({ id, name, arguments: args, extra }: ToolCall): object {
 
 /** Clients know four; what else a model may say is an end. */
 function finishReason(reason: string): string {
+  if (reason === 'refusal') return 'content_filter';
   return /^(length|tool_calls|content_filter)$/.test(reason) ? reason : 'stop';
 }
 
-function usageOf({ inputTokens, outputTokens }: Usage = { inputTokens: 0, outputTokens: 0 }): object {
+function usageOf(usage: Usage | undefined): { readonly usage?: object } {
+  if (!usage) return {};
+  const { inputTokens, outputTokens, cachedTokens, reasoningTokens } = usage;
   return {
-    prompt_tokens: inputTokens,
-    completion_tokens: outputTokens,
-    total_tokens: inputTokens + outputTokens,
+    usage: {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens,
+      ...(cachedTokens !== undefined && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+      ...(reasoningTokens !== undefined && {
+        completion_tokens_details: { reasoning_tokens: reasoningTokens },
+      }),
+    },
   };
 }

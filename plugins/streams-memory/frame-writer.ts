@@ -1,5 +1,6 @@
 import type {
   AgentChosen,
+  AgentQueued,
   CancelReason,
   ClientErrorCode,
   StartCommand,
@@ -73,7 +74,7 @@ export class FrameWriter {
   }
 
   /** Gives the end of the answer, once it is in the batch. */
-  write(batch: readonly (StreamChunk | AgentChosen)[]): Done | undefined {
+  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): Done | undefined {
     let done: Done | undefined;
     for (const chunk of batch) {
       switch (chunk.type) {
@@ -91,6 +92,9 @@ export class FrameWriter {
           break;
         case 'tool_call_piece':
           this.#piece(chunk);
+          break;
+        case 'queued':
+          this.#log.add(this.queued(chunk.ahead));
           break;
         case 'agent':
           this.#choose(chunk);
@@ -141,8 +145,8 @@ export class FrameWriter {
     this.#chars += Math.max(0, this.#log.addCall(call) - before);
   }
 
-  #piece({ id, name, arguments: args, from }: ToolCallPiece): void {
-    if (this.#fallbackText !== undefined) return;
+  #piece({ id, name, arguments: args, from, executor }: ToolCallPiece): void {
+    if (this.#fallbackText !== undefined || executor === 'server') return;
     const before = this.#pieceChars.get(id);
     this.#chars += pieceChars + args.length + (before === undefined ? id.length + name.length : 0);
     this.#pieceChars.set(id, (before ?? 0) + args.length);

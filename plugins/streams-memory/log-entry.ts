@@ -110,11 +110,11 @@ export class CallEntry implements LogEntry {
     this.#streamId = streamId;
     this.position = position;
     const { type } = this;
-    const { id, name, arguments: text } = toolCall;
+    const { id, name, arguments: text, executor } = toolCall;
     const json = spliceable(text);
     this.#isJson = json !== undefined;
     const rest = json === undefined ? `"argumentsText":${JSON.stringify(text)}` : `"arguments":${json}`;
-    this.json = `${JSON.stringify({ type, streamId, id, name }).slice(0, -1)},${rest}}`;
+    this.json = `${JSON.stringify({ type, streamId, id, name, executor }).slice(0, -1)},${rest}}`;
   }
 
   get chars(): number {
@@ -124,9 +124,9 @@ export class CallEntry implements LogEntry {
 
   get frame(): StreamFrame {
     const { type } = this;
-    const { id, name, arguments: text } = this.toolCall;
+    const { id, name, arguments: text, executor = 'client' } = this.toolCall;
     const args = this.#isJson ? { arguments: JSON.parse(text) as unknown } : { argumentsText: text };
-    return { type, streamId: this.#streamId, id, name, ...args };
+    return { type, streamId: this.#streamId, id, name, executor, ...args };
   }
 
   get positioned(): string {

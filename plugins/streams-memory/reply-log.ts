@@ -102,9 +102,9 @@ export class ReplyLog {
   }
 
   /** The same for a tool call. */
-  addCall({ id, name, arguments: args, extra }: ToolCall): number {
+  addCall({ id, name, arguments: args, extra, executor = 'client' }: ToolCall): number {
     if (this.#ended) return 0;
-    const call = { id, name, arguments: args, ...(extra && { extra }) };
+    const call = { id, name, arguments: args, ...(extra && { extra }), executor };
     const entry = new CallEntry(call, this.#streamId, this.#position);
     this.#entries.push(entry);
     return entry.chars;

@@ -282,7 +282,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           'streaming_token',
           'streaming_end',
         ]);
-        expect(seen.flatMap((entry) => ('toolCall' in entry ? [entry.toolCall] : []))).toEqual([whole]);
+        expect(seen.flatMap((entry) => ('toolCall' in entry ? [entry.toolCall] : []))).toMatchObject([whole]);
         const expected = types.filter((type) => type !== 'tool_call_piece');
         expect((await usual).map(({ type }) => type)).toEqual(expected);
         expect((await framesOf(reply)).map(({ type }) => type)).toEqual(expected);
@@ -517,7 +517,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
     describe('replies', () => {
       it('refuses more replies than it may run, and takes the next one when one has ended', async () => {
-        const agent = new ScriptedAgent('a', ['wait', done]);
+        const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1, maxWaiting: 0 });
         const first = streams.start(ask());
         expect(() => streams.start(ask())).toThrow(
@@ -748,7 +748,11 @@ export function chatStreamsContract(name: string, create: Create): void {
         ['fields without a value', { model: undefined }, { options: undefined }],
         ['another priority', { priority: 'low' }, { priority: 'high' }],
         ['another way to leave', { onDisconnect: 'continue' }, { onDisconnect: 'cancel' }],
-        ['another trace', { traceparent: '00-1' }, { traceparent: '00-2' }],
+        [
+          'another trace',
+          { traceparent: '00-1', baggage: 'a=1' },
+          { traceparent: '00-2', tracestate: 'a=1' },
+        ],
         ['other notes', { metadata: { a: 1 } }, { metadata: { a: 2 } }],
       ])('with %s is the same request', async (_, first, second) => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);
@@ -904,7 +908,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
     describe('waiting for a turn', () => {
       it('is in order, tells how many are before, and is part of the timings', async () => {
-        const agent = new ScriptedAgent('a', ['wait', done]);
+        const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
         const replies = Array.from({ length: 4 }, () => streams.start(ask()));
         expect(streams.figures).toMatchObject({ running: 1, waiting: 3 });
@@ -921,13 +925,13 @@ export function chatStreamsContract(name: string, create: Create): void {
         );
         expect(aheads).toEqual([[], [0], [1, 0], [2, 1, 0]]);
         for (const frames of all)
-          expect(types(frames).slice(-2)).toEqual(['streaming_start', 'streaming_end']);
+          expect(types(frames).slice(-3)).toEqual(['streaming_start', 'streaming_token', 'streaming_end']);
         const end = all[3]?.at(-1);
         expect(end?.type === 'streaming_end' && end.timings.queuedMs).toBeGreaterThan(0);
       });
 
       it('can be cancelled, and the line closes up', async () => {
-        const agent = new ScriptedAgent('a', ['wait', done]);
+        const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
         const [first, second, third] = [streams.start(ask()), streams.start(ask()), streams.start(ask())];
         expect(await second.cancel('client')).toEqual({ upstreamClosedMs: expect.any(Number) });

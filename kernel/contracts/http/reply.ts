@@ -74,9 +74,9 @@ export abstract class BaseReply implements HttpReply {
     const parts = 'take' in body ? body : new IteratedParts(body);
     try {
       if (this.#state !== 'waiting') return;
-      const all = this.#headers(headers);
+      this.#headers(headers);
       this.#state = 'claimed';
-      await this.#send(status, all, parts);
+      await this.#send(status, headers, parts);
     } catch (error) {
       if (this.#state === 'claimed') this.#state = 'waiting';
       throw error;
@@ -207,14 +207,20 @@ export abstract class BaseReply implements HttpReply {
       this.#state = 'done';
       clearTimeout(this.#deadline);
       // As a GET would be answered: without it, some clients wait for the end of the connection.
-      return this.end(status, { ...headers, 'transfer-encoding': 'chunked' }, undefined, this.#closes);
+      return this.end(
+        status,
+        { ...this.#headers(headers), 'transfer-encoding': 'chunked' },
+        undefined,
+        this.#closes,
+      );
     }
     let closes = false;
     const begin = (part: string): boolean => {
       closes = this.#closes;
       this.#state = 'begun';
       clearTimeout(this.#deadline);
-      return this.begin(status, headers, part, closes);
+      const all = this.#headers({ ...headers, ...parts.headers?.() });
+      return this.begin(status, all, part, closes);
     };
     const sink = {
       write: (part: string) => (this.#state === 'begun' ? this.write(part) : begin(part)),

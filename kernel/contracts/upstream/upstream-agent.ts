@@ -20,9 +20,9 @@ export interface ModelServer extends Upstream {
 /** How long an agent waits for its model server. */
 export interface UpstreamTimeouts {
   readonly connectTimeoutMs: number;
-  /** Until the first token. */
+  /** Until the first token, and between two reads before it. */
   readonly firstTokenTimeoutMs: number;
-  /** Between two tokens. */
+  /** Between two reads after it. */
   readonly tokenTimeoutMs: number;
 }
 
@@ -98,7 +98,9 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     const reader = this.reader();
     let source: PieceSource<Piece> | undefined;
     try {
-      watchdog.watch(firstTokenTimeoutMs, 'until the first token');
+      let timeoutMs = firstTokenTimeoutMs;
+      let phase = 'until the first token';
+      watchdog.watch(timeoutMs, phase);
       const model = request.model ?? (await this.#preferred(watchdog.signal));
       source = await this.ask(exchange, request, model, headers);
       for (let read = await source.next(); read; read = await source.next()) {
@@ -114,10 +116,13 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
           // What came before a broken piece is good.
           watchdog.pause();
           yield batch;
-          watchdog.watch(tokenTimeoutMs, 'between two tokens');
+          timeoutMs = tokenTimeoutMs;
+          phase = 'between two tokens';
         }
         if (reader.over) return;
         if (failure) throw failure;
+        // Whatever comes feeds it: a long tool call yields nothing for a while, and is no silence.
+        watchdog.watch(timeoutMs, phase);
       }
       const rest: StreamChunk[] = [];
       reader.end?.(rest);
@@ -130,6 +135,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       if (expired) throw new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error });
       const failure = this.failureOf(error);
       logger.debug({ err: failure }, 'the model server failed');
+      if (WaggleError.is(failure, 'AGENT_FAILED') && failure.details.model)
+        this.models.missing(failure.details.model);
       throw failure;
     } finally {
       watchdog.stop();

@@ -120,7 +120,14 @@ export interface Answer {
   readonly streamId: string | undefined;
   readonly agent: string | undefined;
   readonly conversationId: string | undefined;
-  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
+  readonly usage?:
+    | {
+        readonly inputTokens: number;
+        readonly outputTokens: number;
+        readonly cachedTokens?: number | undefined;
+        readonly reasoningTokens?: number | undefined;
+      }
+    | undefined;
   readonly timings?:
     | { readonly queuedMs: number; readonly firstTokenMs?: number; readonly totalMs: number }
     | undefined;

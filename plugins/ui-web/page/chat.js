@@ -118,6 +118,8 @@ async function recover(id, all) {
   if (whole?.role !== 'assistant' || !whole.content.startsWith(answer.content)) return;
   answer.content = whole.content;
   delete answer.error;
+  if (whole.error) answer.error = whole.error;
+  if (whole.stopped) answer.stopped = true;
   conversations.keep(id, all, false);
   if (id === current) show();
 }
@@ -146,7 +148,7 @@ async function remove(id) {
   if (isOver()) return;
   const run = runs.get(id)?.run;
   run?.stop();
-  // Only whole answers are remembered there; to ask for what it has not is an error in the browser's console.
+  // To ask for what it has not is an error in the browser's console.
   const isWhole = (/** @type {Message} */ { role, pending, stopped, error }) =>
     role === 'assistant' && !pending && !stopped && !error;
   const isKept = conversations.find(id)?.known || conversations.messages(id).some(isWhole);

@@ -27,6 +27,7 @@ beforeAll(async () => {
   fake = await startFakeOllama();
   hive = await startHive({
     fake,
+    config: { 'agent-queen': { busyTimeoutMs: 0 } },
     plugins: [definePlugin({ name: 'broken', apiVersion: 1, setup: (ctx) => void ctx.addAgent(broken) })],
   });
   client = new OpenAI({ baseURL: `${hive.url}/v1`, apiKey: 'any' });
@@ -96,11 +97,9 @@ describe('the official client', () => {
   it('streams an answer of the central agent, who falls back before the first token', async () => {
     const chunks = await chunksOf('queen', { messages: [{ role: 'user', content: 'Hello' }] });
     expect(textOf(chunks)).toBe(fake.expectedText('normal'));
-    const lonely = await startHive();
-    const asks = new OpenAI({ baseURL: `${lonely.url}/v1`, apiKey: 'any' });
-    const answer = await asks.chat.completions.create({ model: 'queen', messages });
-    expect(answer.choices[0]?.message.content).toMatch(/\S \S/);
-    await lonely.close();
+    expect(new Set(chunks.map(({ model }) => model))).toEqual(new Set(['queen/ollama']));
+    // What an answer calls itself can be asked for.
+    expect(textOf(await chunksOf('queen/ollama'))).toBe(fake.expectedText('normal'));
   });
 
   it('has .stream(), which puts an answer together', async () => {
@@ -484,6 +483,13 @@ describe('the official client gets typed errors', () => {
     expect(error).toMatchObject({ status: 503, code: 'agent_unavailable' });
     expect(error.headers?.get('x-should-retry')).toBeNull();
     expect(error.headers?.get('retry-after')).toBeTruthy();
+  });
+
+  it('400 for what a model server does not take, with its text', async () => {
+    const error = await ask({ model: 'ollama/http-400' });
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error).toMatchObject({ code: 'invalid_request', type: 'invalid_request_error' });
+    expect(error.message).toContain('does not support chat');
   });
 
   it('a failure of a stream before its first token has a status as well', async () => {

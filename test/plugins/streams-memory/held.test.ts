@@ -57,7 +57,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     ['metadata', { metadata: { note: long } }],
     ['the name of a model', { model: long }],
   ])('%s', async (_, command) => {
-    const { streams, agent } = streamsOver(['wait', done], { totalLimitChars: 1800 });
+    const { streams, agent } = streamsOver(['wait', text('.'), done], { totalLimitChars: 1800 });
     const reply = streams.start({ userId: 'ann', content: 'Hi', ...command });
     expect(streams.figures.chars).toBeGreaterThan(1000);
     const refused = () => streams.start({ userId: 'ben', content: 'Hi', ...command });
@@ -65,8 +65,9 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     expect(streams.figures).toMatchObject({ running: 1, waiting: 0 });
     await expect.poll(() => agent.running).toBe(1);
     agent.release();
-    await reply.whole();
-    expect(streams.figures.chars).toBe(0);
+    // All that is left is the answer.
+    expect((await reply.whole()).content).toBe('.');
+    expect(streams.figures.chars).toBe(1);
     await streams.close();
   });
 
@@ -77,6 +78,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
       await new Promise<void>((resolve) => {
         release = resolve;
       });
+      yield text('.');
       yield done;
     };
     const reply = streams.start({ userId: 'ann', content: long });
@@ -89,17 +91,17 @@ describe('what a request brings counts while it waits or runs, and no longer', (
   });
 
   it.each<[end: string, script: readonly Step[], Partial<StartCommand>]>([
-    ['answered', [done], {}],
+    ['answered', [text('.'), done], {}],
     ['failed', [new Error('no')], {}],
     ['failed, as there is no such agent', [done], { agent: 'nobody' }],
-  ])('one that was %s leaves nothing, neither here nor with its task', async (_, script, more) => {
+  ])('one that was %s leaves nothing, neither here nor with its task', async (end, script, more) => {
     const { streams, engine } = streamsOver(script, { totalLimitChars: 1800 });
     for (let round = 0; round < 20; round++) {
       const reply = streams.start({ userId: 'ann', content: long, ...more });
       await reply.whole().catch(() => {});
       expect(streams.find(reply.streamId)).toBe(reply);
     }
-    expect(streams.figures).toMatchObject({ chars: 0, kept: 20 });
+    expect(streams.figures).toMatchObject({ chars: end === 'answered' ? 20 : 0, kept: 20 });
     expect(engine.figures.running).toBe(0);
   });
 
@@ -172,7 +174,7 @@ describe('what an answer brings counts', () => {
   });
 
   it('of its place in the line only the newest is kept', async () => {
-    const { streams, agent } = streamsOver(['wait', done], { maxRunning: 1 });
+    const { streams, agent } = streamsOver(['wait', text('.'), done], { maxRunning: 1 });
     const first = streams.start({ userId: 'ann', content: 'Hi' });
     await new Promise(setImmediate);
     const last = streams.start({ userId: 'ann', content: 'Hi' });
@@ -191,7 +193,7 @@ describe('what an answer brings counts', () => {
 });
 
 it('a request that alone is more than all may have is refused, and says so', () => {
-  const { streams } = streamsOver([done], { totalLimitChars: 500 });
+  const { streams } = streamsOver([text('.'), done], { totalLimitChars: 500 });
   const start = () => streams.start({ userId: 'ann', content: long });
   expect(start).toThrow(WaggleError);
   expect(start).toThrow('500 characters of replies');
