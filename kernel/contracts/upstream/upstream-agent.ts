@@ -2,7 +2,6 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { messageOf, WaggleError } from '../../errors.js';
 import { type AgentCall, type AgentHealth, BaseAgent, type ChatRequest, type StreamChunk } from '../agent.js';
-import { checkContent } from './content.js';
 import { Exchange } from './exchange.js';
 import { type Upstream, upstreamFailure } from './failure.js';
 import { ModelList } from './model-list.js';
@@ -94,7 +93,6 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     { signal, logger, headers }: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
-    checkContent(this, request);
     const watchdog = new Watchdog(signal);
     const exchange = this.exchange(watchdog.signal);
     const reader = this.reader();
