@@ -9,6 +9,7 @@ export * from './config/schema.js';
 export * from './contracts/agent.js';
 export * from './contracts/chat.js';
 export * from './contracts/chat-fields.js';
+export * from './contracts/content.js';
 export * from './contracts/frames.js';
 export * from './contracts/http/address.js';
 export * from './contracts/http/base-transport.js';

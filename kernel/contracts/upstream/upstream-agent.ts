@@ -6,13 +6,8 @@ import { hasAnswered } from './answered.js';
 import { checkContent } from './content.js';
 import { Exchange, ExchangeError } from './exchange.js';
 import { type Upstream, upstreamFailure } from './failure.js';
-import { ModelList } from './model-list.js';
-import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
-
-=======
-
 import { late, ModelList } from './model-list.js';
-import type { PieceReader, PieceSource } from './pieces.js';
+import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
 import { TrackRecord } from './track-record.js';
 import { Watchdog } from './watchdog.js';
 
