@@ -31,7 +31,7 @@ export const config = z.strictObject({
   /** The context window in tokens. */
   numCtx: z.int().min(1).optional(),
   /** Ollama's other options of a model, by its names: `{ num_gpu: 20, top_k: 40 }`. What a client asks for comes first. */
-  options: z.record(z.string().min(1), z.json()).default({}),
+  options: z.record(z.string().min(1), z.unknown()).default({}),
   /** More headers for each request, for a proxy in front of Ollama. */
   headers: extraHeaders.default({}),
   connectTimeoutMs: milliseconds.default(3000),

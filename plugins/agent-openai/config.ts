@@ -24,7 +24,7 @@ export const config = z.strictObject({
   headers: extraHeaders.default({}),
   /** More fields for the body of each chat; what a client asks for comes first. */
   body: z
-    .record(z.string().min(1), z.json())
+    .record(z.string().min(1), z.unknown())
     .refine((body) => own.every((name) => !(name in body)), `expected none of ${own.join(', ')}`)
     .default({}),
   /** `false`: answers come in one piece, all of it within `firstTokenTimeoutMs`. */

@@ -17,11 +17,11 @@ export function inContext(
   return [...orders, ...window(said, limit - orders.length, alternating(latest).length)];
 }
 
-/** What no model took is not sent again, and what says nothing never. */
+/** What no model took is not sent again, half of an answer that broke off is none, and what says nothing is never sent. */
 function isHeard({ role, content, toolCalls = [], end }: ChatMessage): boolean {
-  return (
-    role !== 'system' && end !== 'refused' && (role === 'tool' || content !== '' || toolCalls.length > 0)
-  );
+  if (role === 'system' || end === 'refused') return false;
+  const isHalf = role === 'assistant' && end === 'failed';
+  return role === 'tool' || (content !== '' && !isHalf) || toolCalls.length > 0;
 }
 
 /** Without the questions that got no answer and were asked again right away. */

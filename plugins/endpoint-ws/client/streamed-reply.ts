@@ -89,18 +89,17 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
   }
 
   protected take(frame: ServerFrame): void {
-    const { type, content = '', reason = 'stop' } = frame;
+    const { type, content = '', reason = 'stop', upstreamClosedMs = 0 } = frame;
     if (type === 'streaming_start') this.#name(frame);
     else if (type === 'streaming_token') this.#append('text', content, frame.position);
     else if (type === 'streaming_thinking') this.#append('thinking', content, frame.position);
-    else if (type === 'streaming_tool_call') this.#call(callIn(frame));
+    else if (type === 'streaming_tool_call') this.#call(frame);
     else if (type === 'streaming_end') this.#finish(reason, frame);
     else if (type === 'message') {
       this.#name(frame);
       this.#append('text', content, content.length);
       this.#finish(reason, frame);
     } else if (type === 'cancelled') {
-      const { upstreamClosedMs = 0 } = frame;
       if (this.cancelling) this.#finish('cancelled', { cancelled: { reason, upstreamClosedMs } });
       else this.fail(this.error('CANCELLED', `cancelled by the server: ${reason}`));
     }
@@ -127,9 +126,10 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     this.#wake();
   }
 
-  #call(call: ToolCall): void {
-    if (this.#toolCalls.has(call.id)) return;
-    this.#toolCalls.set(call.id, call);
+  #call({ id = '', name = '', arguments: input, argumentsText }: ServerFrame): void {
+    if (this.#toolCalls.has(id)) return;
+    const call = { type: 'tool_call', id, name, arguments: input, argumentsText } as const;
+    this.#toolCalls.set(id, call);
     this.#queue.push(call);
     this.#wake();
   }
@@ -161,9 +161,4 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     for (const go of this.#waiting) go();
     this.#waiting.clear();
   }
-}
-
-function callIn({ id = '', name = '', arguments: input, argumentsText }: ServerFrame): ToolCall {
-  const text = argumentsText === undefined ? {} : { argumentsText };
-  return { type: 'tool_call', id, name, arguments: input, ...text };
 }

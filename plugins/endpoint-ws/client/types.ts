@@ -97,6 +97,10 @@ export interface ToolCall {
   readonly argumentsText?: string | undefined;
 }
 
+/** What an answer has cost, in tokens; the details where the model server gave them. */
+export type Usage = Readonly<Record<'inputTokens' | 'outputTokens', number>> &
+  Readonly<Partial<Record<'cachedTokens' | 'reasoningTokens', number | undefined>>>;
+
 /** A piece of a reply. Text that comes faster than it is pulled is merged; no character is ever cut in two. */
 export type Chunk =
   | { readonly type: 'text'; readonly content: string }
@@ -120,14 +124,7 @@ export interface Answer {
   readonly streamId: string | undefined;
   readonly agent: string | undefined;
   readonly conversationId: string | undefined;
-  readonly usage?:
-    | {
-        readonly inputTokens: number;
-        readonly outputTokens: number;
-        readonly cachedTokens?: number | undefined;
-        readonly reasoningTokens?: number | undefined;
-      }
-    | undefined;
+  readonly usage?: Usage | undefined;
   readonly timings?:
     | { readonly queuedMs: number; readonly firstTokenMs?: number; readonly totalMs: number }
     | undefined;
