@@ -25,6 +25,8 @@ export interface LogEvents {
 
 /** What happened in one reply, in order, for any number of readers at their own pace. A reader is a place in the list. */
 export class ReplyLog {
+  /** True once a reader has had all of it, the terminal frame included. */
+  wasRead = false;
   readonly #entries: Entry[] = [];
   #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
@@ -195,6 +197,7 @@ class Reader implements ReplyReader {
     if (this.#left) return undefined;
     const batch = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
     if (batch.length > 0 || !this.#log.ended) return batch;
+    this.#log.wasRead = true;
     void this.return();
     return undefined;
   }
