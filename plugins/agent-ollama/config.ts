@@ -1,4 +1,4 @@
-import { milliseconds } from '#kernel';
+import { milliseconds, reasoningTags } from '#kernel';
 import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 
@@ -14,6 +14,8 @@ export const config = z.strictObject({
   model: z.string().default(''),
   /** Whether models that can reason do so; Ollama decides when absent. */
   think: z.boolean().optional(),
+  /** Whether its models write what they think into their answer, between `<think>` and `</think>`; or the names of such tags. */
+  reasoningTags: reasoningTags.default(false),
   /** How long a model stays loaded after its last request, as Ollama reads it: `10m`, `-1`. */
   keepAlive: z.string().optional(),
   connectTimeoutMs: milliseconds.default(3000),

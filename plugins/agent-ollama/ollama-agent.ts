@@ -3,20 +3,23 @@ import {
   type AgentCall,
   type AgentHealth,
   BodyPieces,
+  type ChatOptions,
   type ChatRequest,
   type Exchange,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
-  type WaggleError,
+  withoutThinking,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { failureOf } from './failure.js';
 import { OllamaFetch } from './fetch.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
+import { ignoredBy } from './options.js';
 import { bodyOf, chat } from './request.js';
+import type { Verbatim } from './verbatim.js';
 
 /** Chat models behind an Ollama server. One client for each request, so that each can be stopped by itself. */
 export class OllamaAgent extends UpstreamAgent<Line> {
@@ -36,19 +39,24 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     this.#config = config;
   }
 
+  ignores(options: ChatOptions): readonly string[] {
+    return ignoredBy(options);
+  }
+
   protected async ask(
     exchange: Exchange,
     request: ChatRequest,
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
-    const fetched = new OllamaFetch(exchange, headers);
-    await chat(this.#client(fetched), this.#requestFor(request, model), request.options?.reasoningEffort);
+    const fetched = new OllamaFetch(exchange, headers, model);
+    const body = this.#requestFor(request, model, fetched.verbatim);
+    await chat(this.#client(fetched), body, request.options?.reasoningEffort);
     return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
   }
 
   protected reader(): PieceReader<Line> {
-    return new ChunkReader();
+    return new ChunkReader(ReasoningTags.of(this.#config.reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
@@ -72,20 +80,20 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  protected override failureOf(cause: unknown): WaggleError {
-    return failureOf(this.server, cause);
-  }
-
   #client({ fetch }: OllamaFetch): Ollama {
     return new Ollama({ host: this.server.url.href, fetch });
   }
 
-  #requestFor(request: ChatRequest, model: string): OllamaRequest & { readonly stream: true } {
-    const { think, keepAlive } = this.#config;
+  #requestFor(
+    request: ChatRequest,
+    model: string,
+    verbatim: Verbatim,
+  ): OllamaRequest & { readonly stream: true } {
+    const { think, keepAlive, reasoningTags } = this.#config;
     return {
       ...(think !== undefined && { think }),
-      ...bodyOf(request, model),
       ...(keepAlive !== undefined && { keep_alive: keepAlive }),
+      ...bodyOf(withoutThinking(request, reasoningTags), model, verbatim),
     };
   }
 }

@@ -1,4 +1,4 @@
-import { milliseconds } from '#kernel';
+import { milliseconds, reasoningTags } from '#kernel';
 import { z } from '#zod';
 
 export const config = z.strictObject({
@@ -16,6 +16,10 @@ export const config = z.strictObject({
     .default(''),
   /** The model that answers when a request names none; the first that the server lists when empty. */
   model: z.string().default(''),
+  /** `pass`: images by their http(s) URL go to the model server, which fetches them. This server fetches none. */
+  imageUrls: z.enum(['refuse', 'pass']).default('refuse'),
+  /** Whether its models write what they think into their answer, between `<think>` and `</think>`; or the names of such tags. */
+  reasoningTags: reasoningTags.default(false),
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token. */
   firstTokenTimeoutMs: milliseconds.default(120_000),

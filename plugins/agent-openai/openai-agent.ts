@@ -1,6 +1,7 @@
 import {
   type AgentCall,
   type AgentHealth,
+  type AgentTakes,
   BodyPieces,
   type ChatRequest,
   type Exchange,
@@ -8,19 +9,20 @@ import {
   isOk,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
+  withoutThinking,
 } from '#kernel';
+import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { EventSplitter } from './events.js';
-import { refusalOf } from './failure.js';
 import { bodyOf } from './request.js';
-import { WholeAnswer } from './whole-answer.js';
 
 /** Models behind any server that speaks OpenAI's API. */
 export class OpenAiAgent extends UpstreamAgent<string> {
   readonly description = "Models on a server that speaks OpenAI's API";
   readonly provider = 'openai';
+  readonly takes: AgentTakes;
   readonly #config: Config;
 
   constructor(name: string, config: Config) {
@@ -29,10 +31,18 @@ export class OpenAiAgent extends UpstreamAgent<string> {
       server: 'the model server',
       url: new URL(config.baseUrl.replace(/\/*$/, '/')),
       advice: 'start it or set baseUrl',
+      keyAdvice: 'set apiKey',
+      secrets: [config.apiKey],
       noModel: 'the model server lists no model; set model',
     };
     super(server, config);
     this.#config = config;
+    this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
+  }
+
+  /** Nothing: its model server may know what we do not. */
+  ignores(): readonly string[] {
+    return [];
   }
 
   /** Its pieces are the data of events; an answer that is not streamed is a single one. */
@@ -52,24 +62,22 @@ export class OpenAiAgent extends UpstreamAgent<string> {
         accept: 'text/event-stream',
         'content-type': 'application/json',
       },
-      body: JSON.stringify(bodyOf(request, model, field)),
+      body: JSON.stringify(bodyOf(withoutThinking(request, this.#config.reasoningTags), model, field)),
     });
-    if (!isOk(response)) throw refusalOf(this.server, response, await exchange.text(response), model);
-    if (/^application\/json\b/.test(response.headers['content-type'] ?? ''))
-      return new WholeAnswer(await exchange.text(response));
-    return new BodyPieces(response, new EventSplitter(this.#config.eventLimitBytes));
+    if (!isOk(response)) throw await exchange.refusal(response, model);
+    return new BodyPieces(await exchange.body(response), new BodySplitter(this.#config.eventLimitBytes));
   }
 
   protected reader(): PieceReader<string> {
-    return new ChunkReader(this.#config.eventLimitBytes);
+    const { eventLimitBytes, reasoningTags } = this.#config;
+    return new ChunkReader(eventLimitBytes, ReasoningTags.of(reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
     const exchange = this.exchange(signal);
     const response = await exchange.send(new URL('models', this.server.url), { headers: this.#headers });
-    const text = await exchange.text(response);
-    if (!isOk(response)) throw refusalOf(this.server, response, text, '');
-    return idsIn(text);
+    if (!isOk(response)) throw await exchange.refusal(response);
+    return idsIn(await exchange.text(response));
   }
 
   /** The configured model, else the first that the server lists. */

@@ -1,4 +1,5 @@
-import type { ChatMessage, ChatOptions, ChatRequest, ToolCall } from '#kernel';
+import type { ChatOptions, ChatRequest } from '#kernel';
+import { messageFor } from './messages.js';
 
 /** The body of `/chat/completions`: what is absent stays unset, so that the server's own defaults hold. */
 export function bodyOf(
@@ -7,7 +8,9 @@ export function bodyOf(
   maxTokensField: 'max_tokens' | 'max_completion_tokens',
 ): object {
   const { tools = [], toolChoice, format } = options;
+  const hasTools = tools.length > 0;
   return defined({
+    ...options.more,
     model,
     messages: messages.map(messageFor),
     stream: true,
@@ -20,29 +23,19 @@ export function bodyOf(
     presence_penalty: options.presencePenalty,
     frequency_penalty: options.frequencyPenalty,
     reasoning_effort: options.reasoningEffort,
-    response_format: format && formatFor(format),
-    tools: tools.length > 0 ? tools.map((tool) => ({ type: 'function', function: tool })) : undefined,
-    tool_choice: tools.length > 0 ? toolChoiceFor(toolChoice) : undefined,
+    response_format: format && formatFor(format, options.formatDetails),
+    tools: hasTools ? tools.map((tool) => ({ type: 'function', function: tool })) : undefined,
+    tool_choice: hasTools ? toolChoiceFor(toolChoice) : undefined,
+    parallel_tool_calls: hasTools ? options.parallelToolCalls : undefined,
   });
 }
 
-function messageFor({ role, content, images, toolCalls, toolCallId }: ChatMessage): object {
-  const pictures = images?.map((url) => ({ type: 'image_url', image_url: { url } }));
-  return defined({
-    role,
-    content: pictures ? [{ type: 'text', text: content }, ...pictures] : content,
-    tool_calls: toolCalls?.map(toolCallFor),
-    tool_call_id: role === 'tool' ? (toolCallId ?? '') : undefined,
-  });
-}
-
-function toolCallFor({ id, name, arguments: args }: ToolCall): object {
-  return { id, type: 'function', function: { name, arguments: JSON.stringify(args) } };
-}
-
-function formatFor(format: NonNullable<ChatOptions['format']>): object {
+function formatFor(
+  format: NonNullable<ChatOptions['format']>,
+  details: ChatOptions['formatDetails'] = {},
+): object {
   if (format === 'json') return { type: 'json_object' };
-  return { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
+  return { type: 'json_schema', json_schema: { name: 'answer', ...details, schema: format } };
 }
 
 function toolChoiceFor(choice: ChatOptions['toolChoice']): unknown {

@@ -148,7 +148,7 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
             type: 'tool_call',
             id: expect.stringMatching(/^call_/),
             name: 'get_weather',
-            arguments: { city: 'Rome' },
+            arguments: '{"city":"Rome"}',
           });
         expect(last).toMatchObject({ type: 'done', reason: 'tool_calls' });
       },

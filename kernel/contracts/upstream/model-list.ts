@@ -36,6 +36,13 @@ export class ModelList {
     return this.#names;
   }
 
+  /** The server says that it has no model `name`: a list that has it is wrong, so the next one who wants to know asks. */
+  missing(name: string): void {
+    if (!this.#names.includes(name) && !this.#names.includes(`${name}:latest`)) return;
+    this.#names = [];
+    this.#at = Number.NEGATIVE_INFINITY;
+  }
+
   /** Stops what runs in the background. */
   close(): void {
     this.#closing.abort();

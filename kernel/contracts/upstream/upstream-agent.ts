@@ -2,10 +2,11 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { messageOf, WaggleError } from '../../errors.js';
 import { type AgentCall, type AgentHealth, BaseAgent, type ChatRequest, type StreamChunk } from '../agent.js';
+import { checkContent } from './content.js';
 import { Exchange } from './exchange.js';
 import { type Upstream, upstreamFailure } from './failure.js';
 import { ModelList } from './model-list.js';
-import type { PieceReader, PieceSource } from './pieces.js';
+import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
 import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
@@ -20,9 +21,9 @@ export interface ModelServer extends Upstream {
 /** How long an agent waits for its model server. */
 export interface UpstreamTimeouts {
   readonly connectTimeoutMs: number;
-  /** Until the first token. */
+  /** Until the first token, and between two reads before it. */
   readonly firstTokenTimeoutMs: number;
-  /** Between two tokens. */
+  /** Between two reads after it. */
   readonly tokenTimeoutMs: number;
 }
 
@@ -87,18 +88,21 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     this.#connections.destroy();
   }
 
-  /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED */
+  /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED, CONTEXT_TOO_LONG */
   async *generateResponseStream(
     request: ChatRequest,
     { signal, logger, headers }: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
+    checkContent(this, request);
     const watchdog = new Watchdog(signal);
     const exchange = this.exchange(watchdog.signal);
     const reader = this.reader();
     let source: PieceSource<Piece> | undefined;
     try {
-      watchdog.watch(firstTokenTimeoutMs, 'until the first token');
+      let timeoutMs = firstTokenTimeoutMs;
+      let phase = 'until the first token';
+      watchdog.watch(timeoutMs, phase);
       const model = request.model ?? (await this.#preferred(watchdog.signal));
       source = await this.ask(exchange, request, model, headers);
       for (let read = await source.next(); read; read = await source.next()) {
@@ -114,10 +118,13 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
           // What came before a broken piece is good.
           watchdog.pause();
           yield batch;
-          watchdog.watch(tokenTimeoutMs, 'between two tokens');
+          timeoutMs = tokenTimeoutMs;
+          phase = 'between two tokens';
         }
         if (reader.over) return;
         if (failure) throw failure;
+        // Whatever comes feeds it: a long tool call yields nothing for a while, and is no silence.
+        watchdog.watch(timeoutMs, phase);
       }
       const rest: StreamChunk[] = [];
       reader.end?.(rest);
@@ -126,10 +133,14 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       yield rest;
     } catch (error) {
       signal.throwIfAborted();
+      const rest = lateEnd(reader, error);
+      if (rest) return void (yield rest);
       const { expired } = watchdog;
       if (expired) throw new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error });
       const failure = this.failureOf(error);
       logger.debug({ err: failure }, 'the model server failed');
+      if (WaggleError.is(failure, 'AGENT_FAILED') && failure.details.model)
+        this.models.missing(failure.details.model);
       throw failure;
     } finally {
       watchdog.stop();
@@ -152,4 +163,18 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     if (model) return model;
     throw new WaggleError('AGENT_UNAVAILABLE', { agent: this.name, why: this.server.noModel });
   }
+}
+
+/** The end of an answer whose reason was given before the connection was lost, or fell silent: all of it was said. */
+function lateEnd(reader: PieceReader<never>, error: unknown): readonly StreamChunk[] | undefined {
+  const isTold =
+    error instanceof ModelError || error instanceof PieceError || error instanceof IncompleteError;
+  if (isTold || error instanceof WaggleError) return undefined;
+  const rest: StreamChunk[] = [];
+  try {
+    reader.end?.(rest);
+  } catch {
+    return undefined; // Then the loss is what is told.
+  }
+  return reader.over ? rest : undefined;
 }
