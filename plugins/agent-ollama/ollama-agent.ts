@@ -10,14 +10,17 @@ import {
   type PieceSource,
   ReasoningTags,
   UpstreamAgent,
+  withExtra,
   withoutThinking,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
 import { OllamaFetch } from './fetch.js';
+import { canChat } from './models.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
 import { ignoredBy } from './options.js';
+import { withOwnOptions } from './own-options.js';
 import { bodyOf, chat } from './request.js';
 import type { Verbatim } from './verbatim.js';
 
@@ -33,7 +36,9 @@ export class OllamaAgent extends UpstreamAgent<Line> {
       server: 'Ollama',
       url: baseUrlOf(config.baseUrl),
       advice: 'start it or set OLLAMA_HOST',
-      noModel: 'Ollama has no model; run "ollama pull llama3.2"',
+      noModel: 'Ollama has no model that can chat; run "ollama pull llama3.2"',
+      model: config.model,
+      secrets: Object.values(config.headers),
     };
     super(server, config);
     this.#config = config;
@@ -49,7 +54,7 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
-    const fetched = new OllamaFetch(exchange, headers, model);
+    const fetched = new OllamaFetch(exchange, withExtra(headers ?? {}, this.#config.headers), model);
     const body = this.#requestFor(request, model, fetched.verbatim);
     await chat(this.#client(fetched), body, request.options?.reasoningEffort);
     return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
@@ -60,8 +65,8 @@ export class OllamaAgent extends UpstreamAgent<Line> {
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
-    const { models } = await this.#client(new OllamaFetch(this.exchange(signal))).list();
-    return models.map(({ name }) => name);
+    const { models } = await this.#inquire(signal).list();
+    return models.filter((each) => this.#isWanted(each.name) || canChat(each)).map(({ name }) => name);
   }
 
   /** The configured model if it is installed or nothing is known, else the first installed one. */
@@ -69,15 +74,31 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     const { model } = this.#config;
     // Where the list cannot be had, the chat itself will say why.
     const names = await this.models.known(signal).catch((): readonly string[] => []);
-    const isInstalled = names.includes(model) || names.includes(`${model}:latest`);
-    return isInstalled || names.length === 0 ? model : names[0];
+    return names.some((name) => this.#isWanted(name)) ? model : (names[0] ?? (model || undefined));
   }
 
   protected async check(signal: AbortSignal): Promise<AgentHealth> {
-    const { version } = await this.#client(new OllamaFetch(this.exchange(signal))).version();
-    const models = await this.models.ask(signal);
-    if (models.length > 0) return { healthy: true, detail: `Ollama ${version}`, models };
+    const [models, version] = await Promise.all([this.models.ask(signal), this.#version(signal)]);
+    if (models.length > 0) return { healthy: true, detail: `Ollama ${version}`.trim(), models };
     return { healthy: false, detail: this.server.noModel, models };
+  }
+
+  /** Whatever speaks its API in its place need not have one. */
+  async #version(signal: AbortSignal): Promise<string> {
+    try {
+      return (await this.#inquire(signal).version()).version;
+    } catch {
+      return '';
+    }
+  }
+
+  #isWanted(name: string): boolean {
+    const { model } = this.#config;
+    return model !== '' && (name === model || name === `${model}:latest`);
+  }
+
+  #inquire(signal: AbortSignal): Ollama {
+    return this.#client(new OllamaFetch(this.exchange(signal), withExtra({}, this.#config.headers)));
   }
 
   #client({ fetch }: OllamaFetch): Ollama {
@@ -89,11 +110,7 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     verbatim: Verbatim,
   ): OllamaRequest & { readonly stream: true } {
-    const { think, keepAlive, reasoningTags } = this.#config;
-    return {
-      ...(think !== undefined && { think }),
-      ...(keepAlive !== undefined && { keep_alive: keepAlive }),
-      ...bodyOf(withoutThinking(request, reasoningTags), model, verbatim),
-    };
+    const asked = withoutThinking(request, this.#config.reasoningTags);
+    return withOwnOptions(bodyOf(asked, model, verbatim), this.#config);
   }
 }

@@ -5,17 +5,21 @@ import {
   BodyPieces,
   type ChatRequest,
   type Exchange,
-  ExchangeError,
+  hasAnswered,
   isOk,
   type PieceReader,
   type PieceSource,
   ReasoningTags,
   UpstreamAgent,
+  withExtra,
   withoutThinking,
 } from '#kernel';
+import { otherWords, type Words } from './adaptation.js';
+import { baseUrlOf, limitFieldOf, secretsIn, urlOf } from './base-url.js';
 import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
+import { modelsIn } from './models.js';
 import { bodyOf } from './request.js';
 
 /** Models behind any server that speaks OpenAI's API. */
@@ -24,19 +28,25 @@ export class OpenAiAgent extends UpstreamAgent<string> {
   readonly provider = 'openai';
   readonly takes: AgentTakes;
   readonly #config: Config;
+  /** What the server has not refused. */
+  #words: Words;
 
   constructor(name: string, config: Config) {
+    const url = baseUrlOf(config.baseUrl);
+    const { maxTokensField: field, streamOptions } = config;
     const server = {
       agent: name,
       server: 'the model server',
-      url: new URL(config.baseUrl.replace(/\/*$/, '/')),
+      url,
       advice: 'start it or set baseUrl',
       keyAdvice: 'set apiKey',
-      secrets: [config.apiKey],
-      noModel: 'the model server lists no model; set model',
+      secrets: [config.apiKey, ...Object.values(config.headers), ...secretsIn(url)],
+      noModel: 'the model server lists no model that can chat; set model',
+      model: config.model,
     };
     super(server, config);
     this.#config = config;
+    this.#words = { maxTokensField: field === 'auto' ? limitFieldOf(url) : field, streamOptions };
     this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
   }
 
@@ -52,20 +62,36 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<string>> {
-    const { url } = this.server;
-    const field = url.hostname === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
-    const response = await exchange.send(new URL('chat/completions', url), {
+    // A server may have two wishes.
+    return this.#askIn(exchange, request, model, headers, 2);
+  }
+
+  async #askIn(
+    exchange: Exchange,
+    request: ChatRequest,
+    model: string,
+    headers: AgentCall['headers'],
+    hops: number,
+  ): Promise<PieceSource<string>> {
+    const { stream, body, reasoningTags, eventLimitBytes } = this.#config;
+    const asked = withoutThinking(request, reasoningTags);
+    const words = this.#words;
+    const response = await exchange.send(urlOf(this.server.url, 'chat/completions'), {
       method: 'POST',
       headers: {
-        ...headers,
-        ...this.#headers,
-        accept: 'text/event-stream',
+        ...this.#headers({ ...headers, accept: stream ? 'text/event-stream' : 'application/json' }),
         'content-type': 'application/json',
       },
-      body: JSON.stringify(bodyOf(withoutThinking(request, this.#config.reasoningTags), model, field)),
+      body: JSON.stringify(bodyOf(asked, model, { ...words, stream, body })),
     });
-    if (!isOk(response)) throw await exchange.refusal(response, model);
-    return new BodyPieces(await exchange.body(response), new BodySplitter(this.#config.eventLimitBytes));
+    if (!isOk(response)) {
+      const refusal = await exchange.refusal(response, model);
+      const others = otherWords(words, refusal);
+      if (!others || hops === 0) throw refusal;
+      this.#words = others;
+      return this.#askIn(exchange, request, model, headers, hops - 1);
+    }
+    return new BodyPieces(await exchange.body(response), new BodySplitter(eventLimitBytes));
   }
 
   protected reader(): PieceReader<string> {
@@ -75,14 +101,26 @@ export class OpenAiAgent extends UpstreamAgent<string> {
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
     const exchange = this.exchange(signal);
-    const response = await exchange.send(new URL('models', this.server.url), { headers: this.#headers });
+    const response = await exchange.send(urlOf(this.server.url, 'models'), {
+      headers: this.#headers({ accept: 'application/json' }),
+    });
     if (!isOk(response)) throw await exchange.refusal(response);
-    return idsIn(await exchange.text(response));
+    return modelsIn(await exchange.text(response), this.#config.model);
   }
 
-  /** The configured model, else the first that the server lists. */
+  /** The configured model, else the first that the server lists; none by name where there is no list to be had. */
   protected async preferredModel(signal: AbortSignal): Promise<string | undefined> {
-    return this.#config.model || (await this.models.known(signal))[0];
+    if (this.#config.model) return this.#config.model;
+    try {
+      return (await this.models.known(signal))[0];
+    } catch (error) {
+      if (!signal.aborted && hasAnswered(error)) return '';
+      throw error;
+    }
+  }
+
+  protected override get canAskUnlisted(): boolean {
+    return true;
   }
 
   protected async check(signal: AbortSignal): Promise<AgentHealth> {
@@ -91,17 +129,8 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  get #headers(): Readonly<Record<string, string>> {
-    const { apiKey } = this.#config;
-    return apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
-  }
-}
-
-function idsIn(text: string): readonly string[] {
-  try {
-    const { data } = JSON.parse(text) as { readonly data: readonly { readonly id: unknown }[] };
-    return data.map(({ id }) => id).filter((id): id is string => typeof id === 'string');
-  } catch (cause) {
-    throw new ExchangeError('CONTENT_TYPE', 'its list of models cannot be read', { cause });
+  #headers(given: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    const { apiKey, headers } = this.#config;
+    return withExtra({ ...given, ...(apiKey !== '' && { authorization: `Bearer ${apiKey}` }) }, headers);
   }
 }

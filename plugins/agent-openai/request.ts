@@ -1,20 +1,22 @@
 import type { ChatOptions, ChatRequest } from '#kernel';
+import type { Words } from './adaptation.js';
+import type { Config } from './config.js';
 import { messageFor } from './messages.js';
 
 /** The body of `/chat/completions`: what is absent stays unset, so that the server's own defaults hold. */
 export function bodyOf(
   { messages, options = {} }: ChatRequest,
   model: string,
-  maxTokensField: 'max_tokens' | 'max_completion_tokens',
+  { maxTokensField, streamOptions, stream, body }: Words & Pick<Config, 'stream' | 'body'>,
 ): object {
   const { tools = [], toolChoice, format } = options;
   const hasTools = tools.length > 0;
-  return defined({
-    ...options.more,
-    model,
+  const asked = defined({
+    // Where there is no list, the server has but one, or its address says which.
+    model: model || undefined,
     messages: messages.map(messageFor),
-    stream: true,
-    stream_options: { include_usage: true },
+    stream,
+    stream_options: stream && streamOptions ? { include_usage: true } : undefined,
     temperature: options.temperature,
     top_p: options.topP,
     [maxTokensField]: options.maxTokens,
@@ -28,6 +30,11 @@ export function bodyOf(
     tool_choice: hasTools ? toolChoiceFor(toolChoice) : undefined,
     parallel_tool_calls: hasTools ? options.parallelToolCalls : undefined,
   });
+  return {
+    ...without(body, options.maxTokens === undefined ? [] : ['max_tokens', 'max_completion_tokens']),
+    ...options.more,
+    ...asked,
+  };
 }
 
 function formatFor(
@@ -44,4 +51,8 @@ function toolChoiceFor(choice: ChatOptions['toolChoice']): unknown {
 
 function defined(fields: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function without(fields: Readonly<Record<string, unknown>>, names: readonly string[]): object {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 }

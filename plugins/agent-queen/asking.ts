@@ -4,6 +4,7 @@ import {
   type AgentCall,
   type ChatRequest,
   type Contributions,
+  checkContent,
   type EventBus,
   messageOf,
   type ToolCall,
@@ -103,6 +104,7 @@ export class Asking {
     const timer = setTimeout(() => void this.#announce(agent).catch(() => {}), startAfterMs);
     try {
       await answer.given(async () => {
+        checkContent(agent, this.#request);
         for await (const pulled of agent.generateResponseStream(this.#request, {
           ...this.#call,
           signal,

@@ -40,7 +40,12 @@ export function textIn(batch: Batch): string {
 
 /** Whether anything is said in it. */
 export function speaks(batch: Batch): boolean {
-  return batch.some((chunk) => chunk.type === 'tool_call' || ('content' in chunk && chunk.content !== ''));
+  return batch.some(
+    (chunk) =>
+      chunk.type === 'tool_call' ||
+      chunk.type === 'tool_call_piece' ||
+      ('content' in chunk && chunk.content !== ''),
+  );
 }
 
 /** Whether it ends the answer. */

@@ -65,7 +65,7 @@ export class Queen implements Agent, Chat, Court {
     this.bus = bus;
     this.busyTimeoutMs = config.busyTimeoutMs;
     this.#health = new HealthBoard(config.healthTtlMs, config.healthTimeoutMs);
-    this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.doubt(agent));
+    this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.forget(agent));
   }
 
   /** @throws AGENT_UNKNOWN, and what the agent throws when there is nobody left to ask */
@@ -221,22 +221,27 @@ export class Queen implements Agent, Chat, Court {
 
   async #check(agent: Agent): Promise<AgentHealth> {
     const health = await this.#health.check(agent);
-    if (health.healthy) this.spoke(agent);
+    if (health.healthy) this.#reached(agent);
     return health;
   }
 
   async #isHealthy(agent: Agent): Promise<boolean> {
     const isHealthy = await this.#health.isHealthy(agent);
-    if (isHealthy) this.spoke(agent);
+    if (isHealthy) this.#reached(agent);
     return isHealthy;
   }
 
   spoke(agent: Agent): void {
+    this.#health.confirm(agent);
+    this.#reached(agent);
+  }
+
+  #reached(agent: Agent): void {
     if (this.#candidates().includes(agent)) this.#demonstration.reached(agent);
   }
 
   failed(agent: Agent, failure: unknown): void {
-    if (!isUnreachable(failure)) this.spoke(agent);
+    if (!isUnreachable(failure)) this.#reached(agent);
     if (isFault(failure)) this.#health.doubt(agent);
   }
 

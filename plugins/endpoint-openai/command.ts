@@ -11,7 +11,7 @@ import {
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
 import { checkDepths } from './depths.js';
 import { messagesOf } from './messages.js';
-import { checkShape } from './shape.js';
+import { checkShape, checkTextShape } from './shape.js';
 import { checkContent } from './takes.js';
 import { toolsOf } from './tools.js';
 
@@ -51,7 +51,9 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readText(request: HttpRequest): Promise<Order> {
-  const body: TextBody = await checked(textBody, await request.json());
+  const input = await request.json();
+  checkTextShape(input);
+  const body: TextBody = await checked(textBody, input);
   const { prompt } = body;
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
   const options = { ...optionsOf(body), more: moreOf(body, textFields) };
@@ -125,12 +127,17 @@ function optionsOf(body: CommonBody): ChatOptions {
   return {
     temperature: body.temperature ?? undefined,
     topP: body.top_p ?? undefined,
-    seed: body.seed ?? undefined,
+    seed: typeof body.seed === 'number' ? seedOf(body.seed) : undefined,
     maxTokens: body.max_tokens ?? undefined,
     presencePenalty: body.presence_penalty ?? undefined,
     frequencyPenalty: body.frequency_penalty ?? undefined,
     stop: stops.length > 0 ? stops : undefined,
   };
+}
+
+/** Seeds of 64 bits come with and without a sign, servers take them with one. */
+function seedOf(seed: number): number {
+  return Math.abs(seed) < 2 ** 63 ? seed : Number(BigInt.asIntN(64, BigInt(seed)));
 }
 
 function chatOptionsOf(body: ChatBody): ChatOptions {

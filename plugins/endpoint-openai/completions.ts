@@ -13,6 +13,7 @@ import type { Config } from './config.js';
 import { errorAnswer, exposed } from './errors.js';
 import { EventStream } from './event-stream.js';
 import type { Models } from './models.js';
+import { sentence } from './shape.js';
 import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
 import { ChatWording, TextWording, type Wording } from './wording.js';
@@ -39,8 +40,10 @@ export class Completions {
   }
 
   /** Everything that fails below `/v1`. */
-  readonly format: ErrorFormat['format'] = (error, request) =>
-    errorAnswer(error, this.#runs.get(request)?.streamId);
+  readonly format: ErrorFormat['format'] = (error, request) => {
+    const isOtherApi = error.code === 'NOT_FOUND' && request.path.startsWith('/v1/responses');
+    return errorAnswer(error, this.#runs.get(request)?.streamId, isOtherApi ? sentence : undefined);
+  };
 
   /** `POST /v1/chat/completions` */
   async chat(request: HttpRequest, response: HttpReply): Promise<void> {

@@ -282,7 +282,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           'streaming_token',
           'streaming_end',
         ]);
-        expect(seen.flatMap((entry) => ('toolCall' in entry ? [entry.toolCall] : []))).toEqual([whole]);
+        expect(seen.flatMap((entry) => ('toolCall' in entry ? [entry.toolCall] : []))).toMatchObject([whole]);
         const expected = types.filter((type) => type !== 'tool_call_piece');
         expect((await usual).map(({ type }) => type)).toEqual(expected);
         expect((await framesOf(reply)).map(({ type }) => type)).toEqual(expected);

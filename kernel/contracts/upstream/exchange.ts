@@ -17,6 +17,8 @@ export interface ExchangeLimits {
   readonly connectTimeoutMs: number;
   /** A body that is not streamed. */
   readonly bodyLimitBytes: number;
+  /** Told of each connection, once it is there. */
+  readonly onConnected?: () => void;
 }
 
 /** The connection could not be made, or made no sense. `code` is Node's where there is one. */
@@ -150,12 +152,13 @@ export class Exchange {
       );
       const abort = () => request.destroy(new ExchangeError('ABORTED', 'aborted'));
       this.#signal.addEventListener('abort', abort, { once: true });
+      const connected = () => {
+        clearTimeout(connecting);
+        this.#limits.onConnected?.();
+      };
       request.once('socket', (socket) => {
-        if (!socket.connecting) clearTimeout(connecting);
-        else
-          socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () =>
-            clearTimeout(connecting),
-          );
+        if (!socket.connecting) connected();
+        else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
       });
       request.once('close', () => {
         clearTimeout(connecting);

@@ -59,8 +59,9 @@ export function upstreamFailure(upstream: Upstream, cause: unknown): WaggleError
 function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
   const { agent, server, keyAdvice = 'look at its key', secrets } = upstream;
   const { status, code = '', model, retryAfterMs } = cause.info;
-  const options = { cause };
   const why = oneLine(cause.message, secrets);
+  // The log has it, too, without our keys.
+  const options = { cause: new ModelError(why, cause.info) };
   switch (faultKind(status, code, cause.message)) {
     case 'busy': {
       // No wait brings that back.

@@ -1,4 +1,5 @@
 const lineChars = 500;
+const secretChars = 4;
 
 const secretLike: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer|basic)\s+[\w.~+/=*-]{6,}/gi, '$1 …'],
@@ -14,7 +15,8 @@ export function oneLine(text: string, secrets: readonly string[] = []): string {
     .slice(0, 10 * lineChars)
     .replace(/\p{Cc}+/gu, ' ')
     .trim();
-  for (const secret of secrets) if (secret !== '') line = line.replaceAll(secret, '…');
+  // Shorter ones are words that any text has.
+  for (const secret of secrets) if (secret.length >= secretChars) line = line.replaceAll(secret, '…');
   for (const [pattern, instead] of secretLike) line = line.replace(pattern, instead);
   // A copy: a part of a text keeps the whole of it in memory.
   return Buffer.from(line.slice(0, lineChars), 'utf16le').toString('utf16le');

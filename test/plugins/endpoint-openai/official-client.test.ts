@@ -606,7 +606,6 @@ describe('who leaves', () => {
     }
     const record = await closed(model);
     expect(record.endedBy).toBe('peer');
-    expect(record.linesAfterClose).toBe(0);
     await hive.settled();
   });
 

@@ -241,6 +241,7 @@ describe('what clients send is read as others read it', () => {
       { temperature: 0.5, top_p: 1, max_tokens: 10, seed: 7 },
     ],
     ['a seed of 53 bits', { seed: 9007199254740991 }, { seed: 9007199254740991 }],
+    ['a seed of 64 bits without a sign', { seed: 2 ** 64 - 2048 }, { seed: -2048 }],
     ['a seed of 64 bits', { seed: 2 ** 63 - 1024 }, { seed: 2 ** 63 - 1024 }],
     ['an empty stop', { stop: '' }, {}, 'stop'],
     ['empty stops', { stop: ['', 'x', ''] }, { stop: ['x'] }],
@@ -300,6 +301,7 @@ describe('what clients send is read as others read it', () => {
     ['a temperature in words', { temperature: 'hot' }, 'temperature', 'number'],
     ['no tokens', { max_tokens: 0 }, 'max_tokens', '1'],
     ['the Responses API', { messages: undefined, input: 'Hallo' }, 'input', 'Responses API'],
+    ['a prompt', { messages: undefined, prompt: 'Hallo' }, 'prompt', '/v1/completions'],
     [
       'flat tools',
       { tools: [{ type: 'function', name: 'look', parameters: {} }] },
@@ -356,6 +358,7 @@ describe('what clients send is read as others read it', () => {
     ['two prompts', { prompt: ['a', 'b'] }, 'prompt', 'expected one text'],
     ['no text', { prompt: '' }, 'prompt', 'string >= 1'],
     ['tokens', { prompt: [1, 2] }, 'prompt', 'tokens are not taken'],
+    ['messages', { prompt: undefined }, 'messages', '/v1/chat/completions'],
     ['an echo', { prompt: 'a', echo: true }, 'echo', 'false'],
     ['a suffix', { prompt: 'a', suffix: 'z' }, 'suffix', '""'],
     ['several answers', { prompt: 'a', best_of: 2 }, 'best_of', '1'],
@@ -363,6 +366,12 @@ describe('what clients send is read as others read it', () => {
     const { status, error } = await post(body, '/v1/completions');
     expect({ status, param: error?.param }).toEqual({ status: 400, param });
     expect(error.message).toContain(says);
+  });
+
+  it.each(['/v1/responses', '/v1/responses/x'])('404 at %s says which API this is', async (path) => {
+    const { status, error } = await post({ input: 'Hallo' }, path);
+    expect({ status, code: error.code }).toEqual({ status: 404, code: 'unknown_route' });
+    expect(error.message).toContain('the Responses API is not spoken here');
   });
 
   it('an image by its URL goes to a model server that fetches for itself', async () => {

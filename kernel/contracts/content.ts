@@ -1,5 +1,5 @@
-import { WaggleError } from '../../errors.js';
-import type { Agent, ChatRequest } from '../agent.js';
+import { WaggleError } from '../errors.js';
+import type { Agent, ChatRequest } from './agent.js';
 
 /** What a request says has to be what its agent can pass on. @throws AGENT_FAILED, as a mistake of the request */
 export function checkContent({ name: agent, takes }: Agent, { messages }: ChatRequest): void {
