@@ -41,7 +41,7 @@ function addressOf(
 ): string {
   const address = new URL(withScheme(url));
   if (!/\/ws\/[^/]+$/.test(address.pathname))
-    address.pathname = `${address.pathname.replace(/\/$/, '')}/ws/${encodeURIComponent(user)}`;
+    address.pathname = `${address.pathname.replace(/\/+$/, '')}/ws/${encodeURIComponent(user)}`;
   return address.href;
 }
 
@@ -51,7 +51,7 @@ function withScheme(url: string): string {
   if (scheme && !/^(ws|http)s?$/i.test(scheme))
     throw new Error('expected the address of a server, as localhost:9797');
   const host = /^:?\d+(\/|$)/.test(rest) ? `localhost:${rest.replace(':', '')}` : rest;
-  return `${/^(wss|https)$/i.test(scheme ?? '') ? 'wss' : 'ws'}://${host.replace(/\/ui\/?$/, '')}`;
+  return `${/^(wss|https)$/i.test(scheme ?? '') ? 'wss' : 'ws'}://${host.replace(/#.*$/, '').replace(/\/ui(\/inspector)?\/?$/, '')}`;
 }
 
 /** Questions from standard input, answers to standard output, everything else to standard error. */

@@ -65,7 +65,7 @@ const clientErrors = {
   UNKNOWN_TYPE: (d: { type: string; known: readonly string[] }) =>
     `unknown frame type "${d.type}" (known: ${list(d.known)})`,
   HOST_NOT_ALLOWED: (d: { host: string }) =>
-    `this server is not called "${d.host}"; if it is, list that name in "allowedHosts" of the transport's config`,
+    `this server is not called "${d.host}"; if it is, list that name in "allowedHosts" of the transport's config; a proxy in front has to pass "Host" on as it came`,
   FORBIDDEN: (d: { why: string }) => `refused: ${d.why}`,
   NOT_FOUND: (d: { path: string }) => `nothing is at ${d.path}`,
   METHOD_NOT_ALLOWED: (d: { method: string; allow: readonly string[] }) =>

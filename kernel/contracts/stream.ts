@@ -92,6 +92,10 @@ export interface Reply {
   readonly conversationId: string;
   /** True once the terminal frame is in the log. */
   readonly ended: boolean;
+  /** The UTF-16 code units of all `content` so far. */
+  readonly position: number;
+  /** True once a reader has had all of it, the terminal frame included. */
+  readonly wasRead: boolean;
   /** Why it failed, once its log ends with `error`. */
   readonly failure: WaggleError<ClientErrorCode> | undefined;
   /**

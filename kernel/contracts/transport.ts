@@ -14,7 +14,11 @@ export interface HttpRequest {
   /** The parts of the path that the route names, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
-  /** The peer's address; an IPv4 address never comes in its IPv6 form. */
+  /** `https://chat.example.com`: scheme and host as the client has called them, as far as trusted proxies tell. */
+  readonly origin: string;
+  /** Stands before every path that goes back to the client: `/waggle` where this server is reached below that, else `''`. */
+  readonly basePath: string;
+  /** The client's address, as far as trusted proxies tell; an IPv4 address never comes in its IPv6 form. */
   readonly remoteAddress: string;
   /** Aborts when the client is gone or the deadline has passed. */
   readonly signal: AbortSignal;
@@ -151,6 +155,8 @@ export interface WebSocketEndpoint {
   /** As a route's path: `/ws/{client_id}`. */
   readonly path: string;
   readonly docs?: EndpointDocs;
+  /** The sub-protocol that is chosen where a client offers it; any other offer is left unanswered. */
+  readonly protocol?: string;
   /** Refuses an upgrade by throwing a client error; it is answered over HTTP. At once: a promise refuses as well. */
   accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void;
   open(socket: Socket): SocketHandler;
@@ -169,6 +175,8 @@ export interface Transport {
   readonly endpoints: readonly WebSocketEndpoint[];
   /** Where it listens; undefined while it does not. */
   readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** The path below which it is reached from outside: `/waggle`, or `''`. */
+  readonly basePath: string;
   readonly connections: { readonly open: number; readonly limit: number };
   /** How many WebSockets are open at one of `endpoints`. Counts them, so it is for those who ask now and then. */
   openAt(endpoint: WebSocketEndpoint): number;

@@ -43,8 +43,8 @@ export const resumeQuery = z.object({
 });
 
 /** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
-export async function readPosition(query: string | null, lastEventId: string | undefined): Promise<number> {
-  const { value, mistakes } = await check(resumeQuery, { position: query ?? lastEventId }, fromClient);
+export async function readPosition(position: string | undefined): Promise<number> {
+  const { value, mistakes } = await check(resumeQuery, { position }, fromClient);
   if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
   return Number(value.position);
 }

@@ -59,10 +59,16 @@ export async function resumeStream(
   heartbeatMs: number,
 ): Promise<void> {
   const streamId = request.params.stream_id as string;
-  const position = await readPosition(request.query.get('position'), request.header('last-event-id'));
+  const lastEventId = request.header('last-event-id') || undefined;
+  // It comes first: a browser's EventSource sends it from its second try on, and cannot change its address.
+  const position = await readPosition(lastEventId ?? request.query.get('position') ?? undefined);
   const reply = streams.find(streamId);
   if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
-  await send(reply, reply.read(position), request, response, heartbeatMs);
+  const isEventSource = lastEventId !== undefined && encodingFor(request.header('accept')).isEventStream;
+  // It comes back after the end, too, and nothing else stops it.
+  if (isEventSource && reply.wasRead && position === reply.position)
+    response.send(204, '', { 'x-stream-id': streamId });
+  else await send(reply, reply.read(position), request, response, heartbeatMs);
 }
 
 /** `DELETE /chat/stream/{stream_id}`: answers when the model's socket is closed. @throws STREAM_UNKNOWN */

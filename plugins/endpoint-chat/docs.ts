@@ -57,10 +57,13 @@ export const resumeDocs: RouteDocs = {
   query: resumeQuery,
   headers: z.object({
     'Last-Event-ID': resumeQuery.shape.position.describe(
-      'What EventSource sends; `position` comes before it',
+      'What EventSource sends from its second try on; it comes before `position`',
     ),
   }),
-  answers: { 200: frames },
+  answers: {
+    200: frames,
+    204: { description: 'Nothing follows `Last-Event-ID`: EventSource stops', content: {} },
+  },
   errors: [...beforeTheStart, 'INVALID_REQUEST', 'STREAM_GONE', 'DEADLINE_EXCEEDED'],
 };
 

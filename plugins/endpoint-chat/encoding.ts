@@ -3,6 +3,7 @@ import type { Headers, LogEntry } from '#kernel';
 /** How the frames of a reply are written into an HTTP body. */
 export interface Encoding {
   readonly headers: Headers;
+  readonly isEventStream: boolean;
   encode(entry: LogEntry): string;
   /** Something that readers ignore; undefined where the format has no such thing. */
   readonly heartbeat: string | undefined;
@@ -14,6 +15,7 @@ const unbuffered = { 'cache-control': 'no-cache, no-transform', 'x-accel-bufferi
 /** Server-Sent Events (html.spec.whatwg.org/multipage/server-sent-events.html); `id` is the position. */
 const sse: Encoding = {
   headers: { 'content-type': 'text/event-stream; charset=utf-8', ...unbuffered },
+  isEventStream: true,
   encode: ({ type, position, json }) => `id: ${position}\nevent: ${type}\ndata: ${json}\n\n`,
   heartbeat: ': keep-alive\n\n',
 };
@@ -21,6 +23,7 @@ const sse: Encoding = {
 /** One JSON object a line. */
 const ndjson: Encoding = {
   headers: { 'content-type': 'application/x-ndjson; charset=utf-8', ...unbuffered },
+  isEventStream: false,
   encode: ({ json }) => `${json}\n`,
   heartbeat: undefined,
 };

@@ -16,6 +16,7 @@ const files = {
   'page.js': ours,
   'frames.js': ours,
   'console.js': ours,
+  'root.js': ours,
 };
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',

@@ -1,19 +1,29 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { WebSocketEndpoint } from '#kernel';
+import type { HttpRequest, WebSocketEndpoint } from '#kernel';
 import { embedded, namesIn } from './json-schema.js';
 
 type Frames = Readonly<Record<string, StandardSchemaV1>>;
 
 /** An AsyncAPI 3 document of the frames that WebSockets take and send. `receive` is what this server receives. */
-export function asyncApi(endpoints: readonly WebSocketEndpoint[], version: string): object {
+export function asyncApi(
+  endpoints: readonly WebSocketEndpoint[],
+  version: string,
+  called?: Pick<HttpRequest, 'origin' | 'basePath'>,
+): object {
   const sorted = [...endpoints].sort((a, b) => (a.path < b.path ? -1 : 1));
   return {
     asyncapi: '3.0.0',
     info: { title: 'Waggle', version, description: 'The frames of the WebSockets of this moment.' },
     defaultContentType: 'application/json',
+    ...(called && { servers: { here: serverOf(called) } }),
     channels: Object.fromEntries(sorted.map((endpoint) => [endpoint.path, channelOf(endpoint)])),
     operations: Object.fromEntries(sorted.flatMap(operationsOf)),
   };
+}
+
+function serverOf({ origin, basePath }: Pick<HttpRequest, 'origin' | 'basePath'>): object {
+  const { protocol, host } = new URL(origin);
+  return { host, protocol: protocol === 'https:' ? 'wss' : 'ws', pathname: basePath || '/' };
 }
 
 function channelOf({ path, docs }: WebSocketEndpoint): object {

@@ -12,13 +12,13 @@ export default definePlugin({
   optional: { overview: Overview },
   async setup(ctx, { transport, overview }) {
     const assets = await Assets.read();
-    const html = page(`/docs/${assets.folder}`, version);
     const routes: readonly Route[] = [
       {
         method: 'GET',
         path: '/docs',
         docs: pageDocs,
-        handler: (_request, reply) => reply.send(200, html, pageHeaders),
+        handler: ({ basePath }, reply) =>
+          reply.send(200, page(basePath, `/docs/${assets.folder}`, version), pageHeaders),
       },
       {
         method: 'GET',
@@ -38,14 +38,14 @@ export default definePlugin({
         method: 'GET',
         path: '/openapi.json',
         docs: openApiDocs,
-        handler: (_request, reply) =>
-          reply.json(200, openApi(transport.routes, transport.endpoints, version)),
+        handler: ({ basePath }, reply) =>
+          reply.json(200, openApi(transport.routes, transport.endpoints, version, basePath)),
       },
       {
         method: 'GET',
         path: '/asyncapi.json',
         docs: asyncApiDocs,
-        handler: (_request, reply) => reply.json(200, asyncApi(transport.endpoints, version)),
+        handler: (request, reply) => reply.json(200, asyncApi(transport.endpoints, version, request)),
       },
     ];
     for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));

@@ -19,11 +19,12 @@ const inBodies: readonly ClientErrorCode[] = [
   'UNSUPPORTED_MEDIA_TYPE',
 ];
 
-/** An OpenAPI 3.1 document of what is registered. */
+/** An OpenAPI 3.1 document of what is registered, below a path where the server is reached there. */
 export function openApi(
   routes: readonly Route[],
   endpoints: readonly WebSocketEndpoint[],
   version: string,
+  basePath = '',
 ): object {
   const paths = new Map<string, Record<string, object>>();
   const add = (method: string, path: string, operation: object) =>
@@ -34,7 +35,7 @@ export function openApi(
   return {
     openapi: '3.1.0',
     info: { title: 'Waggle', version, description },
-    servers: [{ url: '/' }],
+    servers: [{ url: basePath || '/' }],
     paths: Object.fromEntries([...paths].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }

@@ -10,8 +10,8 @@ export const pageHeaders: Headers = {
   'x-content-type-options': 'nosniff',
 };
 
-/** The page; `assets` is the path of what it loads. */
-export function page(assets: string, version: string): string {
+/** The page; `assets` is the path of what it loads, below the one where the server is reached. */
+export function page(basePath: string, assets: string, version: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -19,10 +19,10 @@ export function page(assets: string, version: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Waggle ${version}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="${assets}/swagger-ui.css">
-<link rel="stylesheet" href="${assets}/page.css">
-<script src="${assets}/swagger-ui-bundle.js" defer></script>
-<script src="${assets}/page.js" type="module"></script>
+<link rel="stylesheet" href="${basePath}${assets}/swagger-ui.css">
+<link rel="stylesheet" href="${basePath}${assets}/page.css">
+<script src="${basePath}${assets}/swagger-ui-bundle.js" defer></script>
+<script src="${basePath}${assets}/page.js" type="module"></script>
 </head>
 <body>
 <header>
@@ -31,8 +31,8 @@ export function page(assets: string, version: string): string {
 <a href="#http">HTTP</a>
 <a href="#console">Console</a>
 <a href="#frames">Frames</a>
-<a href="/openapi.json">openapi.json</a>
-<a href="/asyncapi.json">asyncapi.json</a>
+<a href="${basePath}/openapi.json">openapi.json</a>
+<a href="${basePath}/asyncapi.json">asyncapi.json</a>
 </nav>
 </header>
 <main>

@@ -11,7 +11,8 @@ export class EndpointList implements Overview {
     };
   }
 
-  toJSON(): Readonly<Record<string, string>> {
-    return Object.fromEntries(this.#paths);
+  /** All of them as seen from outside. */
+  below(basePath: string): Readonly<Record<string, string>> {
+    return Object.fromEntries([...this.#paths].map(([name, path]) => [name, basePath + path]));
   }
 }

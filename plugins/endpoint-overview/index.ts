@@ -15,8 +15,8 @@ export default definePlugin({
         method: 'GET',
         path: '/',
         docs: overviewDocs,
-        handler: (_request, reply) =>
-          reply.json(200, { message: 'Chat Backend API', version, endpoints: endpoints.toJSON() }),
+        handler: ({ basePath }, reply) =>
+          reply.json(200, { message: 'Chat Backend API', version, endpoints: endpoints.below(basePath) }),
       }),
     );
     ctx.effect('GET /agents', () =>

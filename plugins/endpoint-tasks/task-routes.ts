@@ -58,7 +58,7 @@ export async function submitTask(
     idempotencyKey: request_id,
   });
   await endOf(run, Math.min(Number(wait), maxWaitMs), request.signal);
-  if (!run.ended) response.json(202, reportOf(run), { location: `/tasks/${run.id}` });
+  if (!run.ended) response.json(202, reportOf(run), { location: `${request.basePath}/tasks/${run.id}` });
   else if (run.error) throw run.error;
   else response.json(200, reportOf(run));
 }

@@ -18,6 +18,7 @@ export type SessionSettings = Pick<SessionHost, 'streams' | 'engine' | 'tasks' |
 /** All connections by client id; a client has one, and the newest wins. */
 export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly path = '/ws/{client_id}';
+  readonly protocol = 'waggle.v1';
   readonly streams: SessionHost['streams'];
   readonly engine: SessionHost['engine'];
   readonly tasks: SessionHost['tasks'];

@@ -93,6 +93,14 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return this.#log.ended;
   }
 
+  get position(): number {
+    return this.#log.position;
+  }
+
+  get wasRead(): boolean {
+    return this.#log.wasRead;
+  }
+
   get failure(): WaggleError<ClientErrorCode> | undefined {
     return this.#failure;
   }

@@ -38,6 +38,8 @@ export interface LogEvents {
 
 /** What happened in one reply, in order, for any number of readers at their own pace. A reader is a place in the list. */
 export class ReplyLog {
+  /** True once a reader has had all of it, the terminal frame included. */
+  wasRead = false;
   readonly #entries: Entry[] = [];
   #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
@@ -246,6 +248,7 @@ class Reader implements ReplyReader<Entry> {
     // All of it was left out.
     if (batch.length < all.length && batch.length === 0) return this.take();
     if (batch.length > 0 || !this.#log.ended) return batch;
+    this.#log.wasRead = true;
     void this.return();
     return undefined;
   }

@@ -12,7 +12,6 @@ import {
   messageOf,
   type Opening,
   plainAddress,
-  Request,
   type RequestHead,
   TcpLimit,
   type Transport,
@@ -41,9 +40,11 @@ export class NodeTransport extends BaseTransport {
     ...{ closeTimeout: 4000 },
     // Ours comes first and is the same everywhere.
     maxPayload: frameHardLimitBytes(this.config),
-    // None: the first one offered is often a token, and it would be sent back.
-    handleProtocols: () => false,
+    // Never simply the first one: that is often a token, and it would be sent back.
+    handleProtocols: () => this.#protocol ?? false,
   });
+  /** The one of the upgrade under way. */
+  #protocol: string | undefined;
   readonly #connections = new Set<NodeConnection>();
   /** Connections that are no WebSockets. */
   readonly #sockets = new Set<Duplex>();
@@ -142,6 +143,7 @@ export class NodeTransport extends BaseTransport {
     this.#take(req, res, (opening) => {
       res.detachSocket(socket as never);
       socket.off('error', ignore);
+      this.#protocol = opening.protocol;
       this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
         const connection = new NodeConnection(ws, socket, opening);
         this.#release(socket);
@@ -160,7 +162,7 @@ export class NodeTransport extends BaseTransport {
       linger(socket);
     };
     try {
-      const request = new Request(headOf(req), this.config.bodyLimitBytes);
+      const request = this.requestOf(headOf(req));
       req.headers['x-request-id'] = request.id;
       this.serve(request, new NodeReply(req, res, request, this.replyHost, closing, upgrade));
     } catch (err) {

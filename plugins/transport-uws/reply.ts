@@ -104,11 +104,11 @@ export class UwsReply extends BaseReply {
     const key = this.request.header('sec-websocket-key') as string;
     res.cork(() => {
       res.writeStatus('101 Switching Protocols').writeHeader('x-request-id', this.request.id);
-      // No subprotocol: the first one offered is often a token, and it would be sent back.
+      // Never simply the first one offered: that is often a token, and it would be sent back.
       res.upgrade(
         { connection: new UwsConnection(opening) },
         key,
-        '',
+        opening.protocol ?? '',
         '',
         this.#context as uWS.us_socket_context_t,
       );

@@ -5,7 +5,6 @@ import {
   BaseTransport,
   frameHardLimitBytes,
   plainAddress,
-  Request,
   type RequestHead,
   TcpLimit,
   type Transport,
@@ -112,7 +111,7 @@ export class UwsTransport extends BaseTransport {
       reply?.aborted();
     });
     try {
-      const request = new Request(headOf(res, req), this.config.bodyLimitBytes);
+      const request = this.requestOf(headOf(res, req));
       if (this.#glued.has(request)) {
         // Closed at once it would take the answer to the one before with it.
         setImmediate(() => aborted || res.close());

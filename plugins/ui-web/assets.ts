@@ -85,10 +85,11 @@ export class Assets {
     return new Assets(bodies);
   }
 
-  /** The text of a page, which names the files that it loads. */
-  page(file: string): { readonly html: string; readonly etag: string } {
+  /** The text of a page, which names the files that it loads, below the path where the server is reached. */
+  page(file: string, basePath: string): { readonly html: string; readonly etag: string } {
     const text = String(this.#bodies.get(`page/${file}`));
-    return { html: text.replaceAll('{assets}', `/ui/${this.version}`), etag: this.#etag };
+    const html = text.replaceAll('{assets}', `{base}/ui/${this.version}`).replaceAll('{base}', basePath);
+    return { html, etag: `"${this.version}${basePath}"` };
   }
 
   /** The file at `/ui/{version}/{folder}/{file}`. */

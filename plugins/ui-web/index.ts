@@ -31,7 +31,7 @@ export default definePlugin({
         path,
         docs,
         handler: async (request, reply) => {
-          const { html, etag } = (await assets.all).page(file);
+          const { html, etag } = (await assets.all).page(file, request.basePath);
           sendTagged(request, reply, html, { ...pageHeaders, etag });
         },
       });
@@ -51,7 +51,7 @@ export default definePlugin({
       },
     });
     if (overview) ctx.effect('endpoint ui', () => overview.add('ui', '/ui'));
-    ctx.onReady(() => ctx.logger.info({ url: pageUrl(transport.address) }, 'the chat page'));
+    ctx.onReady(() => ctx.logger.info({ url: pageUrl(transport) }, 'the chat page'));
     if (!ctx.config.inspector) return;
 
     const sampler = new Sampler({ streams, tasks: engine }, (err) =>

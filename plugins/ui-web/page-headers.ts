@@ -47,9 +47,9 @@ export function sendTagged(
 }
 
 /** Where a browser on this machine finds the chat page. */
-export function pageUrl(address: Transport['address']): string {
+export function pageUrl({ address, basePath }: Pick<Transport, 'address' | 'basePath'>): string {
   const { host = 'localhost', port = 80 } = address ?? {};
   const isAny = host === '0.0.0.0' || host === '::';
   const name = isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return `http://${name}:${port}/ui`;
+  return `http://${name}:${port}${basePath}/ui`;
 }

@@ -61,7 +61,7 @@ describe('waggle chat, in a pipe,', () => {
   let server: RunningServer;
   let url: string;
   beforeAll(async () => {
-    server = await startServer();
+    server = await startServer({ config: 'plugins: { transport-uws: { config: { basePath: /waggle } } }' });
     url = server.url.replace('http', 'ws');
   });
   afterAll(() => server.stop());
@@ -81,6 +81,12 @@ describe('waggle chat, in a pipe,', () => {
     ['over http', (port: number) => `http://127.0.0.1:${port}`],
     ['over HTTP', (port: number) => `HTTP://127.0.0.1:${port}/`],
     ['of the page', (port: number) => `http://127.0.0.1:${port}/ui`],
+    ['of a conversation on the page', (port: number) => `http://127.0.0.1:${port}/ui#c/abc`],
+    ['below a path', (port: number) => `http://127.0.0.1:${port}/waggle`],
+    ['below a path, with a slash', (port: number) => `127.0.0.1:${port}/waggle/`],
+    ['of the page below a path', (port: number) => `http://127.0.0.1:${port}/waggle/ui/#c/abc`],
+    ['of the inspector below a path', (port: number) => `http://127.0.0.1:${port}/waggle/ui/inspector`],
+    ['with a client id below a path', (port: number) => `ws://127.0.0.1:${port}/waggle/ws/me`],
     ['whole, without a scheme', (port: number) => `127.0.0.1:${port}/ws/me`],
   ])('finds a server by its address %s', async (_, addressOf) => {
     const chat = new ChatProcess(addressOf(server.port));

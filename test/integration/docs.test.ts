@@ -402,6 +402,14 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ['GET /chat/stream/{stream_id} 200', () => resumed('application/x-ndjson')],
   ['GET /chat/stream/{stream_id} 200', () => resumed('text/event-stream')],
   [
+    'GET /chat/stream/{stream_id} 204',
+    async () => {
+      const reply = running(usual, 'normal?n=3');
+      for await (const _ of reply.read());
+      return ask(usual, get(`/chat/stream/${reply.streamId}`, { 'last-event-id': String(reply.position) }));
+    },
+  ],
+  [
     'GET /chat/stream/{stream_id} 400',
     async () => {
       const { streamId } = running(usual, 'normal');

@@ -1,3 +1,5 @@
 import { behindProxy } from './contract.js';
+import { recipeContract } from './recipe.contract.js';
 
 behindProxy('caddy');
+recipeContract('caddy');

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,12 @@ interface Recipe {
   args(file: string, folder: string): readonly string[];
 }
 
+/** Where nginx may write. */
+export function temporaryFolders(folder: string): string {
+  const names = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return names.map((each) => `${each}_temp_path ${folder}/${each};`).join(' ');
+}
+
 /** As they are usually set up, with connections that are kept. */
 export const recipes = {
   nginx: {
@@ -28,7 +34,7 @@ export const recipes = {
       events {}
       http {
         access_log off;
-        ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${folder}/${each};`).join(' ')}
+        ${temporaryFolders(folder)}
         upstream waggle { server 127.0.0.1:${port}; keepalive 1; }
         server {
           listen unix:${folder}/socket;
@@ -66,12 +72,21 @@ export const recipes = {
   },
 } satisfies Record<string, Recipe>;
 
-/** Starts one, which ends with `close`. */
-export async function startProxy(name: keyof typeof recipes, port: number): Promise<RunningProxy> {
+/** Starts one as it is usually set up, which ends with `close`. */
+export function startProxy(name: keyof typeof recipes, port: number): Promise<RunningProxy> {
+  return runProxy(name, (folder) => recipes[name].config(folder, port));
+}
+
+/** Starts one with a config of its own, which listens on `listenPort` or else on `socket` in its folder. */
+export async function runProxy(
+  name: keyof typeof recipes,
+  config: (folder: string) => string,
+  listenPort?: number,
+): Promise<RunningProxy> {
   const folder = await mkdtemp(join(tmpdir(), 'proxy-'));
   const file = join(folder, 'config');
   const recipe: Recipe = recipes[name];
-  await writeFile(file, recipe.config(folder, port));
+  await writeFile(file, config(folder));
   const child = spawn(programPath(name) as string, recipe.args(file, folder), {
     env: { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -91,7 +106,7 @@ export async function startProxy(name: keyof typeof recipes, port: number): Prom
     process.off('exit', kill);
     await rm(folder, { recursive: true, force: true });
   };
-  while (!(await accepts(socketPath))) {
+  while (!(await accepts(listenPort === undefined ? { path: socketPath } : { port: listenPort }))) {
     if (child.exitCode !== null || performance.now() > untilMs) {
       await close();
       throw new Error(`${name} did not start: ${errors}`);
@@ -101,8 +116,8 @@ export async function startProxy(name: keyof typeof recipes, port: number): Prom
   return { socketPath, close };
 }
 
-async function accepts(socketPath: string): Promise<boolean> {
-  const socket = connect(socketPath);
+async function accepts(at: NetConnectOpts): Promise<boolean> {
+  const socket = connect(at);
   try {
     await once(socket, 'connect');
     return true;

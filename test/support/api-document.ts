@@ -45,7 +45,7 @@ export class ApiDocument {
     }
     const response = operation.responses[status];
     if (!response) throw new Error(`${name}: not documented: ${text.slice(0, 300)}`);
-    if (method === 'HEAD' || status === 101 || status === 304) return name;
+    if (method === 'HEAD' || status === 101 || status === 204 || status === 304) return name;
     const type = String(headers['content-type']).split(';')[0] as string;
     const described = response.content?.[type]?.schema as Json;
     const schema = type === 'text/event-stream' ? described?.properties?.data?.contentSchema : described;
@@ -57,9 +57,12 @@ export class ApiDocument {
   #templateOf(path: string): string | undefined {
     const [bare] = path.split('?', 1);
     const templates = Object.keys(this.#paths).sort((a, b) => (a < b ? -1 : 1));
-    return templates.find((each) =>
-      new RegExp(`^${each.replace(/[.]/g, '\\.').replace(/\{\w+\}/g, '[^/]+')}$`).test(bare as string),
-    );
+    const find = (spelled: string) =>
+      templates.find((each) =>
+        new RegExp(`^${each.replace(/[.]/g, '\\.').replace(/\{\w+\}/g, '[^/]+')}$`).test(spelled),
+      );
+    // A slash too many leads to the same route.
+    return find(bare as string) ?? find((bare as string).replace(/\/+/g, '/').replace(/(?<=.)\/$/, ''));
   }
 
   #check(name: string, schema: AnySchema, value: unknown): void {

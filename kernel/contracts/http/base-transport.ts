@@ -5,20 +5,34 @@ import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
 import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../transport.js';
 import { AllowedHosts } from './allowed-hosts.js';
+import { basePathOf } from './base-path.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
 import { checkFraming } from './framing.js';
 import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
-import type { Request } from './request.js';
+import { Request, type RequestHead } from './request.js';
 import { type Match, RouteTable } from './route-table.js';
 import { SlowReaders } from './slow-readers.js';
+import { belowBase, readingsOf } from './target.js';
+import { type Forwarded, TrustedProxies } from './trusted-proxies.js';
+
+/** What a path leads to; neither where it leads nowhere. */
+interface Found {
+  /** As routes spell it. */
+  readonly path: string;
+  readonly routes: Match<Route> | undefined;
+  readonly endpoints: Match<WebSocketEndpoint> | undefined;
+}
 
 /** Everything of a transport that does not depend on the library below it. */
 export abstract class BaseTransport implements Transport {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
   readonly #hosts: AllowedHosts;
+  readonly #proxies: TrustedProxies;
+  /** What is known of requests that no proxy tells of. */
+  readonly #direct: Forwarded & { readonly basePath: string };
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #formats = new Set<ErrorFormat>();
@@ -30,6 +44,8 @@ export abstract class BaseTransport implements Transport {
     const { stallTimeoutMs } = config;
     this.config = config;
     this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
+    this.#proxies = new TrustedProxies(config.trustedProxies);
+    this.#direct = { basePath: basePathOf(config.basePath) as string };
     this.logger = logger;
     const slow = new SlowReaders(stallTimeoutMs, (err) =>
       logger.error({ err }, 'looking for slow readers failed'),
@@ -40,12 +56,16 @@ export abstract class BaseTransport implements Transport {
 
   abstract readonly address: Transport['address'];
 
+  get basePath(): string {
+    return this.#direct.basePath;
+  }
+
   get connections(): Transport['connections'] {
     return { open: this.#connecting.connections.size, limit: this.config.maxConnections };
   }
 
   openAt(endpoint: WebSocketEndpoint): number {
-    return this.#at(endpoint).length;
+    return this.#openAt(endpoint).length;
   }
 
   get routes(): readonly Route[] {
@@ -66,7 +86,7 @@ export abstract class BaseTransport implements Transport {
     const remove = this.#endpoints.add('GET', endpoint.path, endpoint);
     return async () => {
       await remove();
-      await this.#leave(this.#at(endpoint));
+      await this.#leave(this.#openAt(endpoint));
     };
   }
 
@@ -103,6 +123,14 @@ export abstract class BaseTransport implements Transport {
     for (const reply of replies) reply.cut();
   }
 
+  /** A request whose headers have arrived, with what proxies tell of it. */
+  protected requestOf(head: RequestHead): Request {
+    const { basePath } = this.#direct;
+    const told = this.#proxies.read(head);
+    const forwarded = told ? { ...told, basePath: told.basePath ?? basePath } : this.#direct;
+    return new Request(head, this.config.bodyLimitBytes, forwarded);
+  }
+
   /** Takes a request whose headers have arrived. Never throws: whatever goes wrong is answered and logged. */
   protected serve(request: Request, reply: BaseReply): void {
     try {
@@ -113,21 +141,21 @@ export abstract class BaseTransport implements Transport {
   }
 
   #dispatch(request: Request, reply: BaseReply): void {
-    const { method, path } = request;
+    const { method, host } = request;
     const origin = request.header('origin');
-    const verdict = judgeOrigin(origin, request.header('host'), this.config.allowedOrigins);
+    const verdict = judgeOrigin(origin, host, this.config.allowedOrigins);
     if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
+    const { path, routes, endpoints } = this.#find(request);
     const format = this.#formatFor(path);
     if (format) reply.format = format;
     checkFraming(request);
-    const refusal = this.#hosts.refusal(request.header('host'));
+    const refusal = this.#hosts.refusal(host);
     if (refusal) {
       reply.closeAfter();
       throw refusal;
     }
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
-    const endpoints = this.#endpoints.match(path);
     const upgrades = method === 'GET' && request.header('upgrade')?.toLowerCase() === 'websocket';
     // Its client may speak WebSocket already.
     if (upgrades) reply.closeAfter();
@@ -136,14 +164,13 @@ export abstract class BaseTransport implements Transport {
       this.#upgrade(request, reply, endpoints);
       return;
     }
-    const routes = this.#routes.match(path);
     if (!routes && !endpoints) {
       // A page would not learn more than that something went wrong.
       if (format && method === 'OPTIONS') {
         this.#preflight(request, reply, verdict, 'GET, POST, OPTIONS');
         return;
       }
-      throw new WaggleError('NOT_FOUND', { path: path.slice(0, 200) });
+      throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
     }
 
     const methods = routes?.values ?? endpoints?.values ?? new Map();
@@ -157,7 +184,7 @@ export abstract class BaseTransport implements Transport {
     if (!allow.includes(method)) throw new WaggleError('METHOD_NOT_ALLOWED', { method, allow });
     if (!routes || !route) {
       reply.add({ upgrade: 'websocket' });
-      throw new WaggleError('UPGRADE_REQUIRED', { path });
+      throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
     }
     if (verdict === 'refused' && method !== 'GET' && method !== 'HEAD') throw refused();
     this.#checkLength(request);
@@ -167,6 +194,18 @@ export abstract class BaseTransport implements Transport {
     const result = route.handler(request, reply);
     if (result instanceof Promise)
       result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
+  }
+
+  /** Paths as they come: most are those of a route, and the others cost a second look. */
+  #find({ path: sent, basePath }: Request): Found {
+    const found = this.#at(belowBase(sent, basePath));
+    if (found.routes || found.endpoints) return found;
+    const readings = readingsOf(sent, basePath).map((each) => this.#at(each));
+    return readings.find(({ routes, endpoints }) => routes || endpoints) ?? (readings[0] as Found);
+  }
+
+  #at(path: string): Found {
+    return { path, routes: this.#routes.match(path), endpoints: this.#endpoints.match(path) };
   }
 
   #formatFor(path: string): ErrorFormat | undefined {
@@ -193,6 +232,10 @@ export abstract class BaseTransport implements Transport {
       });
     request.params = params;
     const { remoteAddress } = request;
+    const offered = request.header('sec-websocket-protocol')?.split(',') ?? [];
+    const protocol = offered.some((each) => each.trim() === endpoint.protocol)
+      ? endpoint.protocol
+      : undefined;
     const accepted: unknown = endpoint.accept?.(request);
     // An async function passes for one that returns nothing; what it would refuse later must not be open until then.
     if (accepted instanceof Promise) {
@@ -200,7 +243,7 @@ export abstract class BaseTransport implements Transport {
       throw new TypeError(`accept() of ${endpoint.path} returned a promise; it must decide at once`);
     }
     // At once, because uWebSockets closes some of the connections that are upgraded outside the call that brought them.
-    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress });
+    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress, protocol });
   }
 
   #checkLength(request: Request): void {
@@ -220,7 +263,7 @@ export abstract class BaseTransport implements Transport {
     reply.fail(err);
   }
 
-  #at(endpoint: WebSocketEndpoint): readonly Connection[] {
+  #openAt(endpoint: WebSocketEndpoint): readonly Connection[] {
     return [...this.#connecting.connections].filter((each) => each.endpoint === endpoint);
   }
 
@@ -240,6 +283,8 @@ export abstract class BaseTransport implements Transport {
 }
 
 function refused(): WaggleError {
-  const why = 'pages of this origin may not call; the config key "allowedOrigins" lists those that may';
+  const why =
+    'pages of this origin may not call; the config key "allowedOrigins" lists those that may, and a proxy in front of ' +
+    'this server has to pass "Host" on as it came';
   return new WaggleError('FORBIDDEN', { why });
 }

@@ -2,6 +2,8 @@ import { z } from '#zod';
 import { milliseconds, seconds } from '../../milliseconds.js';
 import { nameOf } from './allowed-hosts.js';
 import { whyNoOrigin } from './allowed-origin.js';
+import { basePathOf } from './base-path.js';
+import { whyNoNetwork } from './trusted-proxies.js';
 
 const bytes = z.int().min(1);
 
@@ -14,7 +16,7 @@ export const transportConfig = z.strictObject({
   maxConnections: z.int().min(1).default(1000),
   /** TCP connections at once that are no WebSockets, idle ones included; the next one is answered 503. Fewer where descriptors are few. */
   maxHttpConnections: z.int().min(1).default(10_000),
-  /** The same from one address, which may be that of a proxy; of IPv6 from one /64. */
+  /** The same from one address, of IPv6 from one /64; those of trusted proxies are not counted. */
   maxHttpConnectionsPerAddress: z.int().min(1).default(5000),
   bodyLimitBytes: bytes.default(1024 * 1024),
   frameLimitBytes: bytes.default(64 * 1024),
@@ -50,6 +52,22 @@ export const transportConfig = z.strictObject({
         }),
     )
     .default([]),
+  /** Proxies that tell who asks and what was called, in `X-Forwarded-*` or `Forwarded`, as addresses or networks: `10.0.0.0/8`. */
+  trustedProxies: z
+    .array(
+      z.string().superRefine((network, { addIssue }) => {
+        const message = whyNoNetwork(network);
+        if (message) addIssue({ code: 'custom', message });
+      }),
+    )
+    .default([]),
+  /** The path below which this server is reached, `/waggle`; a proxy may cut it off or not. */
+  basePath: z
+    .string()
+    .refine((path) => basePathOf(path) !== undefined, {
+      error: 'expected a path of letters, digits, "-", "_", "." and "~", like "/waggle"',
+    })
+    .default(''),
 });
 
 /** The config of a transport with its defaults filled in. */

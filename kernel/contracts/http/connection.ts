@@ -25,6 +25,8 @@ export interface Opening {
   readonly endpoint: WebSocketEndpoint;
   readonly params: Readonly<Record<string, string>>;
   readonly remoteAddress: string;
+  /** The sub-protocol that was chosen. */
+  readonly protocol?: string | undefined;
 }
 
 interface Waiting {

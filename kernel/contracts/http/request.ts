@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { HttpRequest } from '../transport.js';
 import { plainAddress } from './address.js';
 import { Body } from './body.js';
+import { targetOf } from './target.js';
+import type { Forwarded } from './trusted-proxies.js';
 
 /** What a native layer knows of a request when its headers have arrived. */
 export interface RequestHead {
   readonly method: string;
+  /** Or the whole target, as `http://host/path`. */
   readonly path: string;
   /** Without the question mark. */
   readonly query: string;
@@ -20,23 +23,35 @@ export class Request implements HttpRequest {
   readonly method: string;
   readonly path: string;
   readonly remoteAddress: string;
+  readonly basePath: string;
+  /** The name that the client has called, with its port. */
+  readonly host: string | undefined;
   readonly body: Body;
   /** Set once a route is found. */
   params: Readonly<Record<string, string>> = {};
   readonly #head: RequestHead;
+  readonly #protocol: 'http' | 'https';
   #query: URLSearchParams | undefined;
   #abort: AbortController | undefined;
   #reason: unknown;
 
-  constructor(head: RequestHead, bodyLimitBytes: number) {
+  constructor(head: RequestHead, bodyLimitBytes: number, forwarded: Forwarded = {}) {
     const id = head.headers.get('x-request-id');
     this.id = id && /^[\w.~-]{1,128}$/.test(id) ? id : randomUUID();
     this.method = head.method;
-    this.path = head.path;
-    this.remoteAddress = plainAddress(head.remoteAddress);
+    const { path, host = head.headers.get('host') } = targetOf(head.path);
+    this.path = path;
+    this.host = forwarded.host ?? host;
+    this.basePath = forwarded.basePath ?? '';
+    this.remoteAddress = forwarded.remoteAddress ?? plainAddress(head.remoteAddress);
+    this.#protocol = forwarded.protocol ?? 'http';
     this.body = new Body(bodyLimitBytes);
     this.#head = head;
     if (!this.hasBody) this.body.end();
+  }
+
+  get origin(): string {
+    return `${this.#protocol}://${this.host}`;
   }
 
   get query(): URLSearchParams {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Logger } from '../../logger.js';
 import { networkOf } from './address.js';
 import type { TransportConfig } from './config.js';
+import { TrustedProxies } from './trusted-proxies.js';
 
 const censusMs = 1000;
 const logMs = 10_000;
@@ -26,6 +27,7 @@ export class TcpLimit {
   readonly #config: TransportConfig;
   readonly #logger: Logger;
   readonly #counts: TcpCounts;
+  readonly #proxies: TrustedProxies;
   #descriptors = Number.POSITIVE_INFINITY;
   #open = 0;
   #byNetwork = new Map<string, number>();
@@ -37,6 +39,7 @@ export class TcpLimit {
     this.#config = config;
     this.#logger = logger;
     this.#counts = counts;
+    this.#proxies = new TrustedProxies(config.trustedProxies);
   }
 
   /** Looks how many descriptors are left. A quarter of them is for others, because accepting without one would spin. */
@@ -67,6 +70,8 @@ export class TcpLimit {
   }
 
   #enterFrom(remoteAddress: string, limit: number): boolean {
+    // Its connections are those of all its clients.
+    if (this.#proxies.has(remoteAddress)) return true;
     if (performance.now() - this.#countedAtMs >= censusMs) this.#count();
     const network = networkOf(remoteAddress);
     const open = this.#byNetwork.get(network) ?? 0;

@@ -1,4 +1,5 @@
 import { element } from './frames.js';
+import { root } from './root.js';
 
 const linesKept = 500;
 
@@ -21,7 +22,7 @@ export function startConsole(channels) {
     send.disabled = !open;
   };
   const open = () => {
-    const url = new URL(address.value, location.href);
+    const url = new URL(address.value, root);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     const opened = new WebSocket(url);
     socket = opened;
@@ -52,7 +53,10 @@ export function startConsole(channels) {
     const payload = frames.get(type.value) ?? {};
     frame.value = JSON.stringify(exampleOf(payload, streamId));
   };
-  address.value = (channels[0]?.address ?? '/').replace(/\{\w+\}/g, () => `docs-${Date.now().toString(36)}`);
+  address.value = (root.pathname.slice(0, -1) + (channels[0]?.address ?? '/')).replace(
+    /\{\w+\}/g,
+    () => `docs-${Date.now().toString(36)}`,
+  );
   fill();
 
   type.addEventListener('change', fill);

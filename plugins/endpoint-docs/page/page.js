@@ -1,8 +1,9 @@
 import { startConsole } from './console.js';
 import { showChannel } from './frames.js';
+import { root } from './root.js';
 
 globalThis.SwaggerUIBundle({
-  url: '/openapi.json',
+  url: new URL('openapi.json', root).href,
   dom_id: '#swagger',
   docExpansion: 'list',
   defaultModelsExpandDepth: -1,
@@ -10,7 +11,7 @@ globalThis.SwaggerUIBundle({
   validatorUrl: 'none',
 });
 
-const answer = await fetch('/asyncapi.json');
+const answer = await fetch(new URL('asyncapi.json', root));
 const channels = Object.values((await answer.json()).channels);
 const section = document.querySelector('#frames');
 for (const channel of channels) section.append(...showChannel(channel));

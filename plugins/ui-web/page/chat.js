@@ -167,7 +167,7 @@ async function remove(id) {
 }
 
 function startNew() {
-  history.pushState(null, '', location.pathname);
+  history.pushState(null, '', location.href.replace(/#.*/, ''));
   open();
   composer.focus();
 }
@@ -189,7 +189,7 @@ async function fetchMessages(id) {
   const found = isKnown ? await server?.messages(id).catch(() => undefined) : undefined;
   if (current !== id || messages.length > 0) return;
   if (!found?.length) {
-    history.replaceState(null, '', location.pathname);
+    history.replaceState(null, '', location.href.replace(/#.*/, ''));
     return open();
   }
   messages = found;
@@ -237,7 +237,7 @@ async function lookAtServer() {
   const offered = await endpoints().catch(() => ({}));
   byId('inspector', HTMLElement).hidden = !('inspector' in offered);
   // A server that has none is not asked: that would be an error in the browser's console.
-  if (!Object.values(offered).some((path) => path.startsWith('/conversations'))) return;
+  if (!('conversations' in offered)) return;
   server = new ServerConversations(userId);
   conversations.merge(await server.list().catch(() => []));
   showFrame();

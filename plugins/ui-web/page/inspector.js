@@ -215,7 +215,7 @@ function whileSeen(ms, act) {
 startThemeButton(byId('theme', HTMLButtonElement));
 whileSeen(everyMs, async () => {
   try {
-    show(await ask('/ui/state'));
+    show(await ask('ui/state'));
     showFreshness('live');
   } catch {
     showFreshness('lost');

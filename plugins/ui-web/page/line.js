@@ -1,4 +1,5 @@
 import { connect } from 'waggle-server/client';
+import { root } from './server.js';
 
 /**
  * `elsewhere`: another tab has taken over. `refused`: another try would not help.
@@ -21,8 +22,9 @@ export class Line {
 
   /** @param {string} userId @param {(state: LineState) => void} onState */
   constructor(userId, onState) {
-    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-    this.#url = `${scheme}://${location.host}/ws/${userId}`;
+    const url = new URL(`ws/${userId}`, root);
+    url.protocol = root.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#url = url.href;
     this.userId = userId;
     this.#onState = onState;
     this.client = this.#connect();

@@ -1,3 +1,5 @@
+import { root } from './server.js';
+
 /**
  * Starts an answer over HTTP, where there is more room for a question than in a frame. It can be resumed by the id of its
  * stream; until `leave` is called somebody reads it.
@@ -7,7 +9,7 @@
 export async function postChat({ userId, conversationId, requestId, ...asked }) {
   const ids = { user_id: userId, conversation_id: conversationId, request_id: requestId };
   const abort = new AbortController();
-  const response = await fetch('/chat/stream', {
+  const response = await fetch(new URL('chat/stream', root), {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
     body: JSON.stringify({ ...asked, ...ids }),

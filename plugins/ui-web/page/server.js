@@ -1,3 +1,6 @@
+/** Where this server begins: a proxy may have put it below a path. */
+export const root = new URL('../../../', import.meta.url);
+
 /**
  * @typedef {object} AgentStatus
  * @property {string} name
@@ -7,9 +10,9 @@
  * @property {readonly string[]} [models]
  */
 
-/** Asks for JSON. @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
+/** Asks for JSON. @param {string} path from the root on, @param {RequestInit} [options] @returns {Promise<any>} */
 export async function ask(path, options = {}) {
-  const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(15_000) });
+  const answer = await fetch(new URL(path, root), { ...options, signal: AbortSignal.timeout(15_000) });
   const body = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
   if (!answer.ok)
     throw Object.assign(new Error(body?.error?.message ?? `status ${answer.status}`), body?.error);
@@ -18,12 +21,12 @@ export async function ask(path, options = {}) {
 
 /** What this server offers, by name. @returns {Promise<Readonly<Record<string, string>>>} */
 export async function endpoints() {
-  return (await ask('/')).endpoints ?? {};
+  return (await ask('.')).endpoints ?? {};
 }
 
 /** @returns {Promise<readonly AgentStatus[]>} */
 export async function agents() {
-  return (await ask('/agents')).agents;
+  return (await ask('agents')).agents;
 }
 
 /** The conversations that the server keeps for one user. A server without them is asked nothing. */
@@ -36,7 +39,7 @@ export class ServerConversations {
   }
 
   async list() {
-    const { conversations } = await ask(`/conversations?${this.#user}&limit=100`);
+    const { conversations } = await ask(`conversations?${this.#user}&limit=100`);
     return conversations.map((/** @type {any} */ each) => ({
       id: String(each.conversation_id),
       title: String(each.title ?? ''),
@@ -47,7 +50,7 @@ export class ServerConversations {
 
   /** @param {string} id @returns {Promise<import('./conversations.js').Message[]>} */
   async messages(id) {
-    const { messages } = await ask(`/conversations/${encodeURIComponent(id)}/messages?${this.#user}`);
+    const { messages } = await ask(`conversations/${encodeURIComponent(id)}/messages?${this.#user}`);
     return messages
       .filter((/** @type {any} */ { role }) => role === 'user' || role === 'assistant')
       .flatMap((/** @type {any} */ { role, content, end }) => {
@@ -61,6 +64,6 @@ export class ServerConversations {
 
   /** @param {string} id */
   async remove(id) {
-    await ask(`/conversations/${encodeURIComponent(id)}?${this.#user}`, { method: 'DELETE' });
+    await ask(`conversations/${encodeURIComponent(id)}?${this.#user}`, { method: 'DELETE' });
   }
 }
