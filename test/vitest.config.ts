@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
@@ -35,6 +36,8 @@ export default defineConfig({
     ],
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
+    // Many tests wait for a process or a clock: one more than there are processors to spare.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     setupFiles: ['reflect-metadata'],
     // Plugins in folders of tests are loaded by Node, as in a server, and not by vitest.
     server: { deps: { external: [/\/waggle-\w{6}\//] } },

@@ -6,6 +6,7 @@ const words = {
   AGENT_DISCONNECTED: 'The connection to the model broke off before the answer was complete.',
   AGENT_PROTOCOL: 'The model sent something that cannot be read.',
   AGENT_FAILED: 'The model reported a mistake.',
+  CONTEXT_TOO_LONG: 'This conversation is longer than the model can read. Start a new one, or ask for less.',
   QUEUE_FULL: 'Too much is being asked at the moment.',
   SHUTTING_DOWN: 'The server is being restarted.',
   STREAM_GONE: 'The rest of this answer is no longer there.',
@@ -23,6 +24,8 @@ const words = {
 export function inPlainWords({ code = '', message = '', retryAfterMs }) {
   const [, limit] = (code === 'TOO_LARGE' && /(\d+) bytes/.exec(message)) || [];
   if (limit) return `This is too long: at most ${kilobytes(limit)} KB can be sent at once.`;
+  const [, why] = (code === 'AGENT_FAILED' && /failed: (.+)/s.exec(message)) || [];
+  if (why) return `The model reported a mistake: ${why}`;
   const what = words[code] ?? (message ? `It did not work: ${message}.` : 'It did not work.');
   if (!retryAfterMs) return what;
   const seconds = Math.ceil(retryAfterMs / 1000);
