@@ -126,10 +126,10 @@ describe('a text that runs from right to left', () => {
     expect(await directions(page, '#message')).toEqual([direction]);
     await page.keyboard.press('Enter');
     await answered(page);
-    const blocks = 'p, h3, ul, ol, li, blockquote, table, th:first-child, td:last-child';
+    const blocks = 'p, h3, ul, ol, li, blockquote, table, th, td';
     const all = `.bubble, #title, #list .title, .markdown :is(${blocks})`;
     expect(new Set(await directions(page, all))).toEqual(new Set([direction]));
-    expect(await directions(page, all)).toHaveLength(18);
+    expect(await directions(page, all)).toHaveLength(20);
     expect(await directions(page, '.code pre')).toEqual(['ltr']);
     await page.getByRole('button', { name: `Delete “${words}”` }).click();
     await untilText(page.getByRole('dialog').locator('bdi'), words);
