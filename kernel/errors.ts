@@ -71,7 +71,11 @@ const clientErrors = {
   METHOD_NOT_ALLOWED: (d: { method: string; allow: readonly string[] }) =>
     `${d.method} is not allowed here (allowed: ${list(d.allow)})`,
   UPGRADE_REQUIRED: (d: { path: string }) => `${d.path} speaks WebSocket (version 13) only`,
-  UNSUPPORTED_MEDIA_TYPE: (d: { type: string }) => `cannot read "${d.type}"; send application/json`,
+  /** `codings`: what is read where the type is that of a compression. */
+  UNSUPPORTED_MEDIA_TYPE: (d: { type: string; codings?: string }) =>
+    d.codings
+      ? `cannot read the Content-Encoding "${d.type}"; send ${d.codings} or none`
+      : `cannot read "${d.type}"; send application/json`,
   AGENT_UNKNOWN: (d: { agent: string; known: readonly string[] }) =>
     `no agent is called "${d.agent}" (known: ${list(d.known)})`,
   /** `busy` where it is well and has no room now: asked again after `retryAfterMs` it may answer. */
@@ -85,13 +89,14 @@ const clientErrors = {
     `agent "${d.agent}" ended before its answer was complete: ${d.why}`,
   /**
    * `model` where it failed because it has none of that name; `refused`, a status of HTTP, where it is well and does not
-   * take this request, which is then the client's mistake.
+   * take this request, which is then the client's mistake; with `lacks` where another agent could take it.
    */
   AGENT_FAILED: (d: {
     agent: string;
     why: string;
     model?: string | undefined;
     refused?: number | undefined;
+    lacks?: string | undefined;
   }) => `agent "${d.agent}" failed: ${d.why}`,
   CONTEXT_TOO_LONG: (d: { agent: string; why: string }) =>
     `this is more than the model of agent "${d.agent}" can read: ${d.why}`,

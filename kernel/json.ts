@@ -35,7 +35,7 @@ export function outerText(json: string, key: string, limitChars: number): string
 }
 
 /** The place behind the text that begins at `from`. */
-function endOfText(json: string, from: number): number {
+export function endOfText(json: string, from: number): number {
   for (let at = from + 1; at < json.length; at++) {
     const code = json.charCodeAt(at);
     if (code === 0x5c) at++;

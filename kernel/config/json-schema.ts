@@ -46,9 +46,9 @@ export function nodeAt(node: Node, path: readonly (string | number)[]): Node | u
 /** The description of one item of a list or one key of a map. */
 export function childOf(node: Node, key: string | number): Node | undefined {
   const own = typeof key === 'number' ? node.items : propertyOf(node, key);
-  return (
-    own ?? waysOf(node)?.reduce<Node | undefined>((found, each) => found ?? childOf(each, key), undefined)
-  );
+  if (own) return own;
+  const ways = (waysOf(node) ?? []).flatMap((each) => childOf(each, key) ?? []);
+  return ways.length > 1 ? { anyOf: ways } : ways[0];
 }
 
 function propertyOf({ properties, additionalProperties: rest }: Node, key: string): Node | undefined {

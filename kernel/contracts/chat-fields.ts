@@ -1,4 +1,5 @@
 import { z } from '#zod';
+import type { HttpRequest } from './transport.js';
 
 const name = z.string().min(1).max(128);
 
@@ -21,7 +22,30 @@ export const chatFields = {
 /** Ids that clients choose: requests, conversations, users. */
 export const clientChosenId = name;
 
-/** The header that puts a request for an answer into a trace of its client. */
+/** The headers that put a request for an answer into a trace of its client. */
 export const traceHeaders = z.object({
   traceparent: z.string().describe('W3C Trace Context: the trace goes on here').optional(),
+  tracestate: z.string().describe('W3C Trace Context: what tracing systems say of it').optional(),
+  baggage: z.string().describe('W3C Baggage: what goes along with the request').optional(),
 });
+
+/** The client's place in a trace, in the words of its headers. */
+export type TraceContext = Readonly<z.infer<typeof traceHeaders>>;
+
+/** What of `source` it is; no field where there is none. */
+export function traceContextOf(source: TraceContext): TraceContext {
+  const { traceparent, tracestate, baggage } = source;
+  return {
+    ...(traceparent && { traceparent }),
+    ...(tracestate && { tracestate }),
+    ...(baggage && { baggage }),
+  };
+}
+
+/** What comes with a request. */
+export function traceContextIn(request: Pick<HttpRequest, 'header'>): TraceContext {
+  const [traceparent, tracestate, baggage] = ['traceparent', 'tracestate', 'baggage'].map((name) =>
+    request.header(name),
+  );
+  return traceContextOf({ traceparent, tracestate, baggage });
+}

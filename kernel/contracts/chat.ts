@@ -17,6 +17,8 @@ export interface ChatCommand {
   readonly agent?: string | undefined;
   readonly model?: string | undefined;
   readonly options?: ChatOptions | undefined;
+  /** False where a demonstration may not answer unless it is named. */
+  readonly demo?: boolean | undefined;
 }
 
 /** Who answers from here on. `fallback` marks the agent that took over from one that failed before its first token. */
@@ -26,16 +28,30 @@ export interface AgentChosen {
   readonly fallback: boolean;
 }
 
+/** Before the first `agent`: its model server is full and will be asked again, after so many others. */
+export interface AgentQueued {
+  readonly type: 'queued';
+  readonly ahead: number;
+}
+
+/** Says in the head of an answer who gave it. */
+export function agentHeader(agent: string): Readonly<Record<string, string>> {
+  const name = agent.replace(/\p{Cs}/gu, '?').replace(/[^ -~]/gu, encodeURIComponent);
+  return { 'x-waggle-agent': name };
+}
+
 /** A registered agent and its health. */
 export interface AgentStatus extends AgentHealth {
   readonly name: string;
   readonly description?: string;
+  readonly demo?: boolean;
 }
 
 /** An agent's status, as clients see it. */
 export const agentStatus = z.object({
   name: z.string(),
   description: z.string().exactOptional(),
+  demo: z.boolean().describe('It is no model and only shows how answers come').exactOptional(),
   healthy: z.boolean(),
   detail: z.string().describe('For people: why it is not healthy, and what to do').exactOptional(),
   models: z.array(z.string()).exactOptional(),
@@ -44,7 +60,7 @@ export const agentStatus = z.object({
 /** Where an answer goes. */
 export interface ChatSink {
   /** Takes a batch: `agent` comes first, then chunks, `done` last. Once it throws nothing more is asked of the agent. */
-  write(batch: readonly (StreamChunk | AgentChosen)[]): void;
+  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): void;
   /** All text of the answer that was written so far, as one piece. */
   readonly text: string;
 }

@@ -16,7 +16,18 @@ const position = count
 const errorCode = z.enum(Object.keys(httpStatus) as [ClientErrorCode]);
 
 /** What an answer has cost. */
-export const usage = z.object({ inputTokens: z.number(), outputTokens: z.number() });
+export const usage = z.object({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  cachedTokens: z
+    .number()
+    .describe('Of the input, those that it knew already; where it says so')
+    .exactOptional(),
+  reasoningTokens: z
+    .number()
+    .describe('Of the output, those of its thinking; where it says so')
+    .exactOptional(),
+});
 
 /** Milliseconds since the request was accepted. */
 export const timings = z.object({
@@ -107,7 +118,15 @@ export const streamFrame = z.discriminatedUnion('type', [
       streamId,
       id: z.string(),
       name: z.string(),
-      arguments: z.unknown(),
+      arguments: z.unknown().describe('JSON as the model wrote it, to the digit').exactOptional(),
+      argumentsText: z
+        .string()
+        .describe('In its place, where what the model wrote is not JSON')
+        .exactOptional(),
+      executor: z
+        .enum(['server', 'client'])
+        .describe('Who runs it: the agent itself, or whoever asked')
+        .exactOptional(),
     })
     .describe('A tool that the model wants to be called'),
   ...terminalFrame.options,

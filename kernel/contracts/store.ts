@@ -25,7 +25,10 @@ export interface ListOptions {
   readonly before?: number | undefined;
 }
 
-/** Keeps conversations within bounds; the oldest go first. */
+/**
+ * Keeps conversations within bounds; the oldest messages go first, and with a question all that was said to it, so that what
+ * is left can be sent to any model.
+ */
 export interface ConversationStore {
   /** Why nothing can be kept, while that is so: `GET /ready` shows it to everybody, so without paths. */
   readonly trouble?: string | undefined;
@@ -42,6 +45,11 @@ export interface ConversationStore {
   delete(key: ConversationKey): Promise<boolean>;
   /** The user's conversations, the latest first. */
   list(userId: string, options: ListOptions): Promise<readonly ConversationSummary[]>;
+}
+
+/** How much a message takes of the limits of a store. */
+export function charsOf({ content, toolCalls }: ChatMessage): number {
+  return toolCalls ? content.length + JSON.stringify(toolCalls).length : content.length;
 }
 
 /** Provided by the plugin that remembers. */

@@ -1,8 +1,9 @@
 import type { z } from '#zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
-import type { Usage } from './agent.js';
+import type { ToolCall, ToolCallPiece, Usage } from './agent.js';
 import type { ChatCommand } from './chat.js';
+import type { TraceContext } from './chat-fields.js';
 import type { cancelReason, serverFrame, streamFrame, terminalFrame, timings } from './frames.js';
 import type { TaskPriority } from './task.js';
 
@@ -31,6 +32,14 @@ export interface LogEntry {
   readonly json: string;
   /** The same with `position` where it is a piece of content. */
   readonly positioned: string;
+  /** What a frame of a tool call says, its arguments as text. */
+  readonly toolCall?: ToolCall;
+}
+
+/** A part of a tool call that is still being written. The whole call is an entry of its own. */
+export interface PieceEntry {
+  readonly type: 'tool_call_piece';
+  readonly piece: ToolCallPiece;
 }
 
 /** A reply as one piece. */
@@ -44,7 +53,7 @@ export interface WholeReply {
 export type CancelReason = z.infer<typeof cancelReason>;
 
 /** What a user wants to be answered, and how the reply is to be kept. */
-export interface StartCommand extends ChatCommand {
+export interface StartCommand extends ChatCommand, TraceContext {
   /** The same id of the same user for the same request gives the same reply again, as long as its log is kept and it has not failed. */
   readonly requestId?: string | undefined;
   /** Where the request came in, as `POST /chat`: part of the request that a `requestId` stands for. */
@@ -53,8 +62,6 @@ export interface StartCommand extends ChatCommand {
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Who is served first where replies have to wait. */
   readonly priority?: TaskPriority | undefined;
-  /** The client's place in a trace, as W3C Trace Context has it. */
-  readonly traceparent?: string | undefined;
   /** The client's own notes, kept as long as the reply. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -69,12 +76,12 @@ export interface ReadableListener {
  * One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. Whoever serves many
  * readers takes instead of pulling: that costs no promise.
  */
-export interface ReplyReader extends AsyncIterableIterator<readonly LogEntry[]> {
+export interface ReplyReader<Entry = LogEntry> extends AsyncIterableIterator<readonly Entry[]> {
   /** What is new now, perhaps nothing; undefined once all of it was taken and the reply has ended, or the reader has left. */
-  take(): readonly LogEntry[] | undefined;
+  take(): readonly Entry[] | undefined;
   /** Calls back, at most once a turn of the event loop, when there is something to take. */
   onReadable(listener: ReadableListener): void;
-  return(): Promise<IteratorResult<readonly LogEntry[]>>;
+  return(): Promise<IteratorResult<readonly Entry[]>>;
   /** The consumer was held up: the next pull gives its backlog merged into few frames. */
   merge(): void;
 }
@@ -92,6 +99,8 @@ export interface Reply {
    * everything after that position. @throws INVALID_REQUEST for a position beyond what was sent
    */
   read(position?: number): ReplyReader;
+  /** The same from the first frame on, with the pieces of tool calls as they come. Who comes late misses those of calls that are whole. */
+  readPieces(): ReplyReader<LogEntry | PieceEntry>;
   /** The answer as one piece, when it has ended. @throws why it failed, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel or when `signal` aborts */
   whole(signal?: AbortSignal): Promise<WholeReply>;
   /** Stops the agent. Resolves when its upstream is closed and `cancelled` is in the log; with undefined when somebody else has ended or cancelled it. */
@@ -131,7 +140,9 @@ declare module '../bus.js' {
     'chat:accepted': {
       readonly streamId: string;
       readonly conversationId: string;
-      readonly traceparent?: string;
+      readonly traceparent?: string | undefined;
+      readonly tracestate?: string | undefined;
+      readonly baggage?: string | undefined;
     };
     /** A reply began; `agent` answers. */
     'chat:started': { readonly streamId: string; readonly agent: string };

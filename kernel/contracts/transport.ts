@@ -19,8 +19,8 @@ export interface HttpRequest {
   /** Aborts when the client is gone or the deadline has passed. */
   readonly signal: AbortSignal;
   header(name: string): string | undefined;
-  /** The body as JSON. @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON */
-  json(): Promise<unknown>;
+  /** The body as JSON, 32 levels deep unless its reader takes more. @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON */
+  json(depthLimit?: number): Promise<unknown>;
 }
 
 /** Header values by name. */
@@ -32,6 +32,8 @@ export interface BodyParts {
   take(): string | undefined;
   /** Calls back when there is something to take. */
   onReadable(listener: ReadableListener): void;
+  /** More headers, asked for once when the first part is there. */
+  headers?(): Headers;
   /** Nobody takes any more. */
   return(): Promise<unknown>;
 }

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AgentCall, BaseAgent, type ChatRequest, type StreamChunk } from '#kernel';
 import type { Config } from './config.js';
-import { respond } from './respond.js';
+import { demoNotice, respond } from './respond.js';
 
 /** A small pattern responder: the server answers without any model installed. German and English. */
 export class Eliza extends BaseAgent {
   readonly description = 'Embedded pattern responder; answers when no model is reachable';
+  readonly demo = true;
   readonly name: string;
   readonly #config: Config;
 
@@ -13,6 +14,10 @@ export class Eliza extends BaseAgent {
     super();
     this.name = config.name;
     this.#config = config;
+  }
+
+  demoNotice({ messages }: ChatRequest): string {
+    return demoNotice(messages.findLast(({ role }) => role === 'user')?.content ?? '');
   }
 
   async *generateResponseStream(

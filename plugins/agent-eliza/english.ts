@@ -7,6 +7,8 @@ export const english: Script = {
       ' ',
     ),
   ),
+  demoNotice:
+    'A demonstration, not a model: none could be reached. To let one answer, start Ollama (`ollama serve`, `ollama pull llama3.2`) or say with OLLAMA_HOST where it runs.',
   reflections: {
     i: 'you',
     me: 'you',

@@ -7,6 +7,8 @@ export const german: Script = {
       ' ',
     ),
   ),
+  demoNotice:
+    'Eine Vorführung, kein Modell: Es war keines erreichbar. Damit eines antwortet, Ollama starten (`ollama serve`, `ollama pull llama3.2`) oder mit OLLAMA_HOST sagen, wo es läuft.',
   reflections: {
     ich: 'Sie',
     mich: 'Sie',

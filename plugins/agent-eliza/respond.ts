@@ -14,6 +14,11 @@ export function respond(text: string, turn: number, seed: number): string {
   return '…';
 }
 
+/** Says in the language of `text` that no model answers, and what to do about that. */
+export function demoNotice(text: string): string {
+  return languageOf(text).demoNotice;
+}
+
 function languageOf(text: string): Script {
   const words = text.toLowerCase().match(/[\p{L}']+/gu) ?? [];
   const score = ({ marks }: Script) => words.filter((word) => marks.has(word)).length;

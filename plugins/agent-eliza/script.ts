@@ -2,6 +2,8 @@
 export interface Script {
   /** Words that give the language away. */
   readonly marks: ReadonlySet<string>;
+  /** That no model answers, and what to do about that. */
+  readonly demoNotice: string;
   /** How a phrase turns round when it is said back: "my" becomes "your". */
   readonly reflections: Readonly<Record<string, string>>;
   /** Tried in order; `$1` stands for what the pattern caught, said back. */

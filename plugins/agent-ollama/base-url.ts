@@ -1,20 +1,28 @@
-const defaultPort = 11434;
+import { isIPv6 } from 'node:net';
+import { canBeAsked, toClientHost, unquoted } from '#kernel';
 
-/** The URL that a host setting means: `gpu-box` is `http://gpu-box:11434`, and the address to listen on is one to ask. */
-export function baseUrlOf(host: string): URL {
-  const explicit = host.includes('://');
-  const url = new URL(explicit ? host : `http://${host.startsWith(':') ? '127.0.0.1' : ''}${host}`);
-  if (!explicit && !/:\d+(\/|$)/.test(host)) url.port = String(defaultPort);
-  if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
-  if (url.hostname === '[::]') url.hostname = '[::1]';
-  return url;
+const defaultPort = 11434;
+const cloud = 'ollama.com';
+
+/** The URL that a host setting means, as Ollama's own client takes `OLLAMA_HOST`: `gpu-box` is `http://gpu-box:11434`. */
+export function baseUrlOf(setting: string): URL {
+  const text = unquoted(setting);
+  if (text.includes('://')) return toClientHost(new URL(text));
+  if (text === cloud) return new URL(`https://${cloud}`);
+  const [, host = '', path = ''] = /^([^/]*)(.*)$/s.exec(text) ?? [];
+  // A number would be an address: `11434` is 0.0.44.170.
+  if (/^\d+$/.test(host)) throw new TypeError('a port without a colon');
+  const named = isIPv6(host) ? `[${host}]` : host === '' || host.startsWith(':') ? `127.0.0.1${host}` : host;
+  const url = new URL(`http://${named}${path}`);
+  if (!/:\d+$/.test(named)) url.port = String(defaultPort);
+  return toClientHost(url);
 }
 
-/** Whether it is one. A URL with a password is refused: error texts would show it. */
-export function isBaseUrl(host: string): boolean {
+/** Whether it is one that can be asked. */
+export function isBaseUrl(setting: string): boolean {
   try {
-    const { protocol, username, password } = baseUrlOf(host);
-    return /^https?:$/.test(protocol) && username === '' && password === '';
+    const url = baseUrlOf(setting);
+    return canBeAsked(url) && url.search === '' && url.hash === '';
   } catch {
     return false;
   }

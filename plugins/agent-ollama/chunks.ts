@@ -1,5 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { ModelError, PieceError, type PieceReader, type StreamChunk } from '#kernel';
+import {
+  faultIn,
+  modelError,
+  PieceError,
+  type PieceReader,
+  type ReasoningTags,
+  Said,
+  type StreamChunk,
+} from '#kernel';
+import { ToolCalls } from './tool-calls.js';
 
 /** The fields of a line of `/api/chat` that matter here (github.com/ollama/ollama/blob/main/docs/api.md). */
 interface ChatLine {
@@ -7,7 +15,7 @@ interface ChatLine {
     readonly content?: unknown;
     readonly thinking?: unknown;
     readonly tool_calls?: unknown;
-  };
+  } | null;
   readonly model?: unknown;
   readonly done?: unknown;
   readonly done_reason?: unknown;
@@ -18,52 +26,52 @@ interface ChatLine {
 
 /** Turns the lines of one answer into chunks. A line may carry thinking, text, tool calls and the end at once. */
 export class ChunkReader implements PieceReader<ChatLine> {
-  #toolCalls = 0;
+  readonly #said: Said;
+  readonly #calls = new ToolCalls();
   #over = false;
+
+  constructor(tags?: ReasoningTags) {
+    this.#said = new Said(tags);
+  }
 
   /** Whether `done` was given. */
   get over(): boolean {
     return this.#over;
   }
 
-  /** Adds the chunks of `line` to `chunks`. @throws PieceError, ModelError */
+  /** Adds the chunks of `line` to `chunks`. @throws PieceError, ModelError, IncompleteError */
   read(line: ChatLine, chunks: StreamChunk[]): void {
-    if (line.error !== undefined)
-      throw new ModelError(typeof line.error === 'string' ? line.error : 'it gave no reason');
-    const { content = '', thinking = '', tool_calls: calls = [] } = line.message ?? {};
-    if (typeof content !== 'string' || typeof thinking !== 'string' || !Array.isArray(calls))
-      throw new PieceError('a field of a line has the wrong type');
-    if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
-    if (content !== '') chunks.push({ type: 'text', content });
-    for (const call of calls) chunks.push(this.#toolCall(call));
-    if (line.done !== true) return;
-    const reason = typeof line.done_reason === 'string' ? line.done_reason : 'stop';
+    const { message } = line;
+    if (line.error || typeof message !== 'object') {
+      const fault = faultIn(line);
+      if (fault) throw modelError(fault);
+    }
+    if (message) {
+      const calls = message.tool_calls ?? [];
+      if (!Array.isArray(calls)) throw new PieceError('a field of a line has the wrong type');
+      if (message.thinking) this.#said.add('thinking', message.thinking, chunks);
+      if (message.content !== undefined) this.#said.add('text', message.content, chunks);
+      if (calls.length > 0) this.#calls.read(calls, chunks);
+    }
+    if (line.done === true) this.#end(line, chunks);
+  }
+
+  #end({ done_reason: word, model, ...line }: ChatLine, chunks: StreamChunk[]): void {
+    // Old versions give no reason.
+    const reason = this.#said.end(typeof word === 'string' ? word : 'stop', this.#calls.any, chunks);
+    const [input, output] = [count(line.prompt_eval_count), count(line.eval_count)];
+    const isKnown = input !== undefined || output !== undefined;
     chunks.push({
       type: 'done',
-      reason: reason === 'stop' && this.#toolCalls > 0 ? 'tool_calls' : reason,
-      usage: { inputTokens: count(line.prompt_eval_count), outputTokens: count(line.eval_count) },
-      ...(typeof line.model === 'string' && { model: line.model }),
+      reason,
+      // It leaves out what is 0.
+      ...(isKnown && { usage: { inputTokens: input ?? 0, outputTokens: output ?? 0 } }),
+      ...(typeof model === 'string' && { model }),
     });
     this.#over = true;
   }
-
-  #toolCall(call: unknown): StreamChunk {
-    const { id, function: called } = (call ?? {}) as {
-      readonly id?: unknown;
-      readonly function?: { readonly name?: unknown; readonly arguments?: unknown };
-    };
-    if (typeof called?.name !== 'string') throw new PieceError('a tool call has no name');
-    this.#toolCalls++;
-    return {
-      type: 'tool_call',
-      // Some runners give none.
-      id: typeof id === 'string' && id !== '' ? id : `call_${randomBytes(6).toString('hex')}`,
-      name: called.name,
-      arguments: called.arguments ?? {},
-    };
-  }
 }
 
-function count(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }

@@ -1,4 +1,4 @@
-import { milliseconds } from '#kernel';
+import { extraHeaders, milliseconds, reasoningTags } from '#kernel';
 import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 
@@ -12,10 +12,28 @@ export const config = z.strictObject({
     .default('http://127.0.0.1:11434'),
   /** Preferred model. Where it is not installed, the first installed one answers. */
   model: z.string().default(''),
-  /** Whether models that can reason do so; Ollama decides when absent. */
-  think: z.boolean().optional(),
-  /** How long a model stays loaded after its last request, as Ollama reads it: `10m`, `-1`. */
-  keepAlive: z.string().optional(),
+  /** Whether models that can reason do so, or how much; Ollama decides when absent. */
+  think: z.union([z.boolean(), z.enum(['low', 'medium', 'high', 'max', 'true', 'false'])]).optional(),
+  /** Whether its models write what they think into their answer, between `<think>` and `</think>`; or the names of such tags. */
+  reasoningTags: reasoningTags.default(false),
+  /** How long a model stays loaded after its last request: `10m`, seconds as a number, `-1` for ever, `0` not at all. */
+  keepAlive: z
+    .union([
+      z.number(),
+      z
+        .string()
+        .regex(
+          /^(-?\d+|-?((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+)?$/,
+          'expected seconds, or a duration such as 10m',
+        ),
+    ])
+    .optional(),
+  /** The context window in tokens. */
+  numCtx: z.int().min(1).optional(),
+  /** Ollama's other options of a model, by its names: `{ num_gpu: 20, top_k: 40 }`. What a client asks for comes first. */
+  options: z.record(z.string().min(1), z.json()).default({}),
+  /** More headers for each request, for a proxy in front of Ollama. */
+  headers: extraHeaders.default({}),
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token, model load included. */
   firstTokenTimeoutMs: milliseconds.default(120_000),

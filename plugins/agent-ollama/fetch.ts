@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { type Exchange, ExchangeError, isOk } from '#kernel';
+import { Verbatim } from './verbatim.js';
 
 /**
  * What the client of the `ollama` package sends one request with. The answer to a chat is kept back from the client, whose
@@ -8,49 +9,49 @@ import { type Exchange, ExchangeError, isOk } from '#kernel';
 export class OllamaFetch {
   readonly #exchange: Exchange;
   readonly #headers: Readonly<Record<string, string>>;
-  #streamed: IncomingMessage | undefined;
+  readonly #model: string | undefined;
+  /** What the client's JSON is to have as it is. */
+  readonly verbatim = new Verbatim();
+  #body: Readable | undefined;
 
-  /** `headers` go along with the client's own. */
-  constructor(exchange: Exchange, headers: Readonly<Record<string, string>> = {}) {
+  /** `headers` go along with the client's own; `model` is asked for. */
+  constructor(exchange: Exchange, headers: Readonly<Record<string, string>> = {}, model?: string) {
+    this.#model = model;
     this.#exchange = exchange;
     this.#headers = headers;
   }
 
-  /** For `new Ollama({ fetch })`. @throws ExchangeError */
+  /** For `new Ollama({ fetch })`. @throws ExchangeError, ModelError: of errors the client would keep the text only */
   readonly fetch = async (input: unknown, init: RequestInit = {}): Promise<Response> => {
     const response = await this.#exchange.send(new URL(String(input)), {
       method: init.method ?? 'GET',
       headers: { ...this.#headers, ...(init.headers as Record<string, string>) },
-      ...(typeof init.body === 'string' && { body: init.body }),
+      ...(typeof init.body === 'string' && { body: this.verbatim.splice(init.body) }),
     });
-    const { statusCode: status = 0 } = response;
-    const ok = isOk(response);
+    if (!isOk(response)) throw await this.#exchange.refusal(response, this.#model);
     // One object or many: both are lines. What says it is JSON is taken for it, whatever its type is called.
-    if (ok && init.method === 'POST') {
-      this.#streamed = response;
+    if (init.method === 'POST') {
+      this.#body = await this.#exchange.body(response);
       return new Response('');
     }
     const text = await this.#exchange.text(response);
-    const json = parse(text);
-    if (ok && json === undefined) throw new ExchangeError('CONTENT_TYPE', 'its answer is not JSON');
-    // The client prints what it cannot read, and pages of proxies are nobody's business.
-    const error = typeof json?.error === 'string' ? json.error : `status ${status}`;
-    const body = ok ? text : JSON.stringify({ error });
-    return new Response(body, { status, headers: { 'content-type': 'application/json' } });
+    // The client prints what it cannot read.
+    if (!isObject(text)) throw new ExchangeError('CONTENT_TYPE', 'its answer is not JSON');
+    return new Response(text, { headers: { 'content-type': 'application/json' } });
   };
 
   /** The answer to a chat. */
-  get body(): IncomingMessage {
-    if (!this.#streamed) throw new ExchangeError('', 'nothing was asked');
-    return this.#streamed;
+  get body(): Readable {
+    if (!this.#body) throw new ExchangeError('', 'nothing was asked');
+    return this.#body;
   }
 }
 
-function parse(text: string): { readonly error?: unknown } | undefined {
+function isObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
+    return typeof value === 'object' && value !== null;
   } catch {
-    return undefined; // The caller says what it means that this is not JSON.
+    return false; // The caller says what it means that this is not JSON.
   }
 }

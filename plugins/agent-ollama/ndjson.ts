@@ -1,4 +1,5 @@
 import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
+import { withRawArguments } from './tool-calls.js';
 
 /** One JSON object. */
 export type Line = Readonly<Record<string, unknown>>;
@@ -9,12 +10,18 @@ const lineFeed = 10;
 const tokenLine =
   /^\{"model":"[^"\\\p{Cc}]*","created_at":"[^"\\\p{Cc}]*","message":\{"role":"assistant","content":"([^"\\\p{Cc}]*)"\},"done":false\}$/u;
 
+/** What there is in a stream of events besides data. */
+const eventField = /^(:|event:|id:|retry:|data: ?\[DONE\])/;
+
 /** Splits the bytes of NDJSON into objects. Whole lines are decoded, so a character that two reads share stays whole. */
 export class NdjsonSplitter implements PieceSplitter<Line> {
   readonly #limitBytes: number;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  #isBegun = false;
+  /** It is one object on several lines. */
+  #isWhole = false;
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
@@ -23,7 +30,7 @@ export class NdjsonSplitter implements PieceSplitter<Line> {
   /** All lines that `chunk` completes. */
   push(chunk: Uint8Array): Pieces<Line> {
     const end = chunk.lastIndexOf(lineFeed) + 1;
-    if (end === 0) return this.#hold(chunk);
+    if (end === 0 || this.#isWhole) return this.#hold(chunk);
     const whole =
       this.#heldBytes > 0 ? Buffer.concat([...this.#held, chunk.subarray(0, end)]) : chunk.subarray(0, end);
     this.#held = [];
@@ -65,14 +72,39 @@ export class NdjsonSplitter implements PieceSplitter<Line> {
       let value: unknown;
       try {
         const content = tokenLine.exec(line)?.[1];
-        value = content === undefined ? JSON.parse(line) : { message: { content } };
+        value = content === undefined ? withRawArguments(JSON.parse(line), line) : { message: { content } };
       } catch (cause) {
-        return { values, error: new PieceError('a line is not valid JSON', { cause }) };
+        if (eventField.test(line)) continue;
+        if (!this.#isBegun && line.trim() === '{') return this.#whole(text, bytes);
+        // Some proxies make events of lines.
+        value = parsed(/^data: ?(.*)/s.exec(line)?.[1] ?? '');
+        const why = line.trim().startsWith('<')
+          ? 'its answer is a page, not JSON'
+          : 'a line is not valid JSON';
+        if (value === undefined) return { values, error: new PieceError(why, { cause }) };
       }
       if (typeof value !== 'object' || value === null || Array.isArray(value))
         return { values, error: new PieceError('a line is not a JSON object') };
       values.push(value as Line);
+      this.#isBegun = true;
     }
     return { values };
+  }
+
+  /** A single answer that is laid out on several lines. */
+  #whole(text: string, bytes: Uint8Array): Pieces<Line> {
+    const value = parsed(text);
+    if (value !== undefined) return { values: [value as Line] };
+    if (this.#isWhole) return { values: [], error: new PieceError('its answer is not valid JSON') };
+    this.#isWhole = true;
+    return this.#hold(bytes);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // The caller says what it means that this is not JSON.
   }
 }

@@ -3,20 +3,26 @@ import {
   type AgentCall,
   type AgentHealth,
   BodyPieces,
+  type ChatOptions,
   type ChatRequest,
   type Exchange,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
-  type WaggleError,
+  withExtra,
+  withoutThinking,
 } from '#kernel';
 import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { failureOf } from './failure.js';
 import { OllamaFetch } from './fetch.js';
+import { canChat } from './models.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
+import { ignoredBy } from './options.js';
+import { withOwnOptions } from './own-options.js';
 import { bodyOf, chat } from './request.js';
+import type { Verbatim } from './verbatim.js';
 
 /** Chat models behind an Ollama server. One client for each request, so that each can be stopped by itself. */
 export class OllamaAgent extends UpstreamAgent<Line> {
@@ -30,10 +36,16 @@ export class OllamaAgent extends UpstreamAgent<Line> {
       server: 'Ollama',
       url: baseUrlOf(config.baseUrl),
       advice: 'start it or set OLLAMA_HOST',
-      noModel: 'Ollama has no model; run "ollama pull llama3.2"',
+      noModel: 'Ollama has no model that can chat; run "ollama pull llama3.2"',
+      model: config.model,
+      secrets: Object.values(config.headers),
     };
     super(server, config);
     this.#config = config;
+  }
+
+  ignores(options: ChatOptions): readonly string[] {
+    return ignoredBy(options);
   }
 
   protected async ask(
@@ -42,18 +54,19 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
-    const fetched = new OllamaFetch(exchange, headers);
-    await chat(this.#client(fetched), this.#requestFor(request, model), request.options?.reasoningEffort);
+    const fetched = new OllamaFetch(exchange, withExtra(headers ?? {}, this.#config.headers), model);
+    const body = this.#requestFor(request, model, fetched.verbatim);
+    await chat(this.#client(fetched), body, request.options?.reasoningEffort);
     return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
   }
 
   protected reader(): PieceReader<Line> {
-    return new ChunkReader();
+    return new ChunkReader(ReasoningTags.of(this.#config.reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
-    const { models } = await this.#client(new OllamaFetch(this.exchange(signal))).list();
-    return models.map(({ name }) => name);
+    const { models } = await this.#inquire(signal).list();
+    return models.filter((each) => this.#isWanted(each.name) || canChat(each)).map(({ name }) => name);
   }
 
   /** The configured model if it is installed or nothing is known, else the first installed one. */
@@ -61,31 +74,43 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     const { model } = this.#config;
     // Where the list cannot be had, the chat itself will say why.
     const names = await this.models.known(signal).catch((): readonly string[] => []);
-    const isInstalled = names.includes(model) || names.includes(`${model}:latest`);
-    return isInstalled || names.length === 0 ? model : names[0];
+    return names.some((name) => this.#isWanted(name)) ? model : (names[0] ?? (model || undefined));
   }
 
   protected async check(signal: AbortSignal): Promise<AgentHealth> {
-    const { version } = await this.#client(new OllamaFetch(this.exchange(signal))).version();
-    const models = await this.models.ask(signal);
-    if (models.length > 0) return { healthy: true, detail: `Ollama ${version}`, models };
+    const [models, version] = await Promise.all([this.models.ask(signal), this.#version(signal)]);
+    if (models.length > 0) return { healthy: true, detail: `Ollama ${version}`.trim(), models };
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  protected override failureOf(cause: unknown): WaggleError {
-    return failureOf(this.server, cause);
+  /** Whatever speaks its API in its place need not have one. */
+  async #version(signal: AbortSignal): Promise<string> {
+    try {
+      return (await this.#inquire(signal).version()).version;
+    } catch {
+      return '';
+    }
+  }
+
+  #isWanted(name: string): boolean {
+    const { model } = this.#config;
+    return model !== '' && (name === model || name === `${model}:latest`);
+  }
+
+  #inquire(signal: AbortSignal): Ollama {
+    return this.#client(new OllamaFetch(this.exchange(signal), withExtra({}, this.#config.headers)));
   }
 
   #client({ fetch }: OllamaFetch): Ollama {
     return new Ollama({ host: this.server.url.href, fetch });
   }
 
-  #requestFor(request: ChatRequest, model: string): OllamaRequest & { readonly stream: true } {
-    const { think, keepAlive } = this.#config;
-    return {
-      ...(think !== undefined && { think }),
-      ...bodyOf(request, model),
-      ...(keepAlive !== undefined && { keep_alive: keepAlive }),
-    };
+  #requestFor(
+    request: ChatRequest,
+    model: string,
+    verbatim: Verbatim,
+  ): OllamaRequest & { readonly stream: true } {
+    const asked = withoutThinking(request, this.#config.reasoningTags);
+    return withOwnOptions(bodyOf(asked, model, verbatim), this.#config);
   }
 }

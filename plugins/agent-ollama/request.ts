@@ -1,21 +1,26 @@
 import type { Message, Ollama, ChatRequest as OllamaRequest, Tool } from 'ollama/browser';
 import { type ChatMessage, type ChatOptions, type ChatRequest, messageOf } from '#kernel';
+import { moreOptions, thinkIn } from './options.js';
+import type { Verbatim } from './verbatim.js';
 
 type Streamed = OllamaRequest & { readonly stream: true };
 
 /** The body of `/api/chat`: what is absent stays unset, so that the model's own defaults hold. */
-export function bodyOf({ messages, options = {} }: ChatRequest, model: string): Streamed {
+export function bodyOf({ messages, options = {} }: ChatRequest, model: string, verbatim: Verbatim): Streamed {
   const { temperature, topP, maxTokens, seed, stop, presencePenalty, frequencyPenalty, format } = options;
-  const { reasoningEffort, tools = [], toolChoice } = options;
+  const { reasoningEffort, tools = [], toolChoice, more = {} } = options;
+  const think = reasoningEffort ? thinkFor(reasoningEffort) : thinkIn(more);
   return {
     model,
-    messages: messages.map(messageFor),
+    messages: messages.map((message) => messageFor(message, verbatim)),
     stream: true,
-    ...(reasoningEffort && { think: thinkFor(reasoningEffort) }),
+    ...(think !== undefined && { think: think as boolean }),
+    ...(more.keep_alive !== undefined && { keep_alive: more.keep_alive as string }),
     ...(format && { format }),
     // It knows no choice: no tools is none, and everything else is up to the model.
     ...(tools.length > 0 && toolChoice !== 'none' && { tools: tools.map(toolFor) }),
     options: {
+      ...moreOptions(more),
       ...(temperature !== undefined && { temperature }),
       ...(topP !== undefined && { top_p: topP }),
       ...(maxTokens !== undefined && { num_predict: maxTokens }),
@@ -42,16 +47,20 @@ export async function chat(
   }
 }
 
-function messageFor({ role, content, images, toolCalls, toolName }: ChatMessage): Message {
+function messageFor(
+  { role, content, images, toolCalls, toolName, thinking }: ChatMessage,
+  verbatim: Verbatim,
+): Message {
   return {
     role,
     content,
     ...(images && { images: images.map((url) => url.slice(url.indexOf(',') + 1)) }),
     ...(toolCalls && {
       tool_calls: toolCalls.map(({ name, arguments: args }) => ({
-        function: { name, arguments: args as Record<string, unknown> },
+        function: { name, arguments: verbatim.object(args) },
       })),
     }),
+    ...(thinking && { thinking }),
     ...(toolName && { tool_name: toolName }),
   };
 }

@@ -1,32 +1,33 @@
-import { randomBytes } from 'node:crypto';
-import { ModelError, PieceError, type PieceReader, parseJson, type StreamChunk, type Usage } from '#kernel';
+import {
+  faultIn,
+  faultOf,
+  IncompleteError,
+  modelError,
+  PieceError,
+  type PieceReader,
+  type ReasoningTags,
+  Said,
+  type StreamChunk,
+  type Usage,
+} from '#kernel';
+import { ToolCalls } from './tool-calls.js';
+import { usageIn } from './usage.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a call takes before it says anything. */
-const callChars = 64;
-
-interface PartialCall {
-  id: string;
-  name: string;
-  arguments: string;
-}
-
 /** Turns the events of one answer into chunks. Tool calls come in pieces and leave whole. */
 export class ChunkReader implements PieceReader<string> {
-  readonly #calls = new Map<number, PartialCall>();
-  readonly #limitChars: number;
-  /** What the calls may still bring. */
-  #roomChars: number;
+  readonly #said: Said;
+  readonly #calls: ToolCalls;
   #reason: string | undefined;
   #usage: Usage | undefined;
   #model: string | undefined;
   #over = false;
 
   /** All tool calls together may have `limitChars`. */
-  constructor(limitChars: number) {
-    this.#limitChars = limitChars;
-    this.#roomChars = limitChars;
+  constructor(limitChars: number, tags?: ReasoningTags) {
+    this.#said = new Said(tags);
+    this.#calls = new ToolCalls(limitChars);
   }
 
   /** Whether `done` was given. */
@@ -34,39 +35,32 @@ export class ChunkReader implements PieceReader<string> {
     return this.#over;
   }
 
-  /** Adds the chunks of one event's data, or of a whole answer, to `chunks`. @throws PieceError, ModelError */
+  /** Adds the chunks of one event's data, or of a whole answer, to `chunks`. @throws PieceError, ModelError, IncompleteError */
   read(data: string, chunks: StreamChunk[]): void {
-    if (data === '[DONE]') {
-      this.#reason ??= 'stop';
+    const event = parse(data);
+    if (event === undefined) return;
+    if (event === done) {
       this.end(chunks);
+      if (!this.#over) throw new IncompleteError('its answer has no end');
       return;
     }
-    const { error, choices, usage, model } = parse(data);
-    if (error !== undefined && error !== null) throw new ModelError(textOf(error));
-    if (isFields(usage))
-      this.#usage = {
-        inputTokens: count(usage.prompt_tokens),
-        outputTokens: count(usage.completion_tokens),
-      };
+    const { error, choices, usage, model } = event;
+    if (error || !Array.isArray(choices)) {
+      const fault = faultIn(event);
+      if (fault) throw modelError(fault);
+    }
+    if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof model === 'string' && model !== '') this.#model = model;
     const [choice] = Array.isArray(choices) ? choices : [];
-    if (!isFields(choice)) return;
-    const delta = choice.delta ?? choice.message;
-    if (isFields(delta)) this.#delta(delta, chunks);
-    if (typeof choice.finish_reason === 'string') this.#reason = choice.finish_reason;
+    if (isFields(choice)) this.#choice(choice, data, chunks);
   }
 
-  /** Nothing more will come: ends the answer if the server has said why. */
+  /** Nothing more will come: ends the answer if the server has said why. @throws PieceError, ModelError, IncompleteError */
   end(chunks: StreamChunk[]): void {
     if (this.#over || this.#reason === undefined) return;
-    for (const [, { id, name, arguments: args }] of [...this.#calls].sort(([a], [b]) => a - b)) {
-      if (name === '') throw new PieceError('a tool call has no name');
-      // Some servers give none.
-      const given = id || `call_${randomBytes(6).toString('hex')}`;
-      chunks.push({ type: 'tool_call', id: given, name, arguments: argumentsOf(args) });
-    }
+    const reason = this.#said.end(this.#reason, this.#calls.any, chunks);
+    this.#calls.end(chunks);
     this.#over = true;
-    const reason = this.#reason === 'stop' && this.#calls.size > 0 ? 'tool_calls' : this.#reason;
     chunks.push({
       type: 'done',
       reason,
@@ -75,69 +69,48 @@ export class ChunkReader implements PieceReader<string> {
     });
   }
 
+  #choice(choice: Fields, data: string, chunks: StreamChunk[]): void {
+    const { error, delta, message, text, usage, finish_reason: reason } = choice;
+    if (error) throw modelError(faultOf(error));
+    const said = delta ?? message;
+    if (isFields(said)) this.#delta(said, chunks);
+    else if (text) this.#said.add('text', text, chunks);
+    if (isFields(delta)) this.#calls.read('delta', delta, data, chunks);
+    if (isFields(message)) this.#calls.read('message', message, data, chunks);
+    if (usage) this.#usage = usageIn(usage) ?? this.#usage;
+    if (typeof reason === 'string' && reason !== '') this.#reason = reason;
+  }
+
   #delta(delta: Fields, chunks: StreamChunk[]): void {
-    const content = delta.content ?? '';
-    const thinking = delta.reasoning_content ?? delta.reasoning ?? '';
-    const calls = delta.tool_calls ?? [];
-    if (typeof content !== 'string' || typeof thinking !== 'string' || !Array.isArray(calls))
-      throw new PieceError('a field of an event has the wrong type');
-    if (thinking !== '') chunks.push({ type: 'thinking', content: thinking });
-    if (content !== '') chunks.push({ type: 'text', content });
-    for (const [place, piece] of calls.entries()) if (isFields(piece)) this.#piece(piece, place);
-  }
-
-  #piece({ index, id, function: called }: Fields, place: number): void {
-    const key = typeof index === 'number' ? index : place;
-    const isNew = !this.#calls.has(key);
-    const call = this.#calls.get(key) ?? { id: '', name: '', arguments: '' };
-    this.#calls.set(key, call);
-    const { name, arguments: args } = isFields(called) ? called : {};
-    const before = charsOf(call);
-    if (typeof id === 'string' && id !== '') call.id = id;
-    if (typeof name === 'string' && name !== '') call.name = name;
-    if (typeof args === 'string') call.arguments += args;
-    else if (isFields(args)) call.arguments = JSON.stringify(args);
-    this.#roomChars -= charsOf(call) - before + (isNew ? callChars : 0);
-    if (this.#roomChars < 0)
-      throw new PieceError(`its tool calls are longer than ${this.#limitChars} characters`);
+    const { content, refusal } = delta;
+    // Some have the same under two names.
+    const thinking = delta.reasoning_content || delta.reasoning || delta.thinking || delta.reasoning_details;
+    if (thinking) this.#said.add('thinking', thinking, chunks);
+    if (content !== undefined) this.#said.add('text', content, chunks);
+    if (refusal) this.#said.add('refusal', refusal, chunks);
   }
 }
 
-function charsOf({ id, name, arguments: args }: PartialCall): number {
-  return id.length + name.length + args.length;
-}
+/** The event of a stream that is its end. */
+const done: Fields = {};
 
-function parse(data: string): Fields {
+/** An event, `done`, or nothing for one that says nothing. @throws PieceError, ModelError */
+function parse(data: string): Fields | undefined {
   let value: unknown;
   try {
     value = JSON.parse(data);
   } catch (cause) {
+    const text = data.trim();
+    if (text === '') return undefined;
+    if (/^\[?done\]?$/i.test(text)) return done;
     throw new PieceError('an event is not valid JSON', { cause });
   }
-  if (!isFields(value)) throw new PieceError('an event is not a JSON object');
-  return value;
-}
-
-/** The text of an error, in any of the forms that servers give it. */
-export function textOf(error: unknown): string {
-  const text = isFields(error) ? error.message : error;
-  return typeof text === 'string' && text !== '' ? text : 'it gave no reason';
-}
-
-/** Models write them, so they need not be JSON, nor may they be deeper than the requests that bring them back. */
-function argumentsOf(text: string): unknown {
-  if (text.trim() === '') return {};
-  try {
-    return parseJson(text);
-  } catch {
-    return text;
-  }
+  if (isFields(value)) return value;
+  const fault = faultIn(value);
+  if (fault) throw modelError(fault);
+  throw new PieceError('an event is not a JSON object');
 }
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function count(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }

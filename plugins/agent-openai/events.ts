@@ -1,37 +1,74 @@
-import { createParser } from 'eventsource-parser';
-import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
+import { createParser, type EventSourceMessage, type ParseError } from 'eventsource-parser';
+import { PieceError, type Pieces } from '#kernel';
 
-/** Cuts the data of events out of a body (html.spec.whatwg.org/multipage/server-sent-events.html). */
-export class EventSplitter implements PieceSplitter<string> {
-  readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Events that only keep a connection open. */
+const idle = /^(ping|heartbeat|keep-?alive)$/i;
+
+/**
+ * Cuts the data of events out of the text of a body (html.spec.whatwg.org/multipage/server-sent-events.html). An event named `error` becomes
+ * `{"error": …}`; so does a field of that name, which llama.cpp's server has sent, and JSON without a field is taken for data.
+ */
+export class EventSplitter {
   readonly #parser;
   #data: string[] = [];
   #error: PieceError | undefined;
+  #isEmpty = true;
+  #isOdd = false;
 
   constructor(limitBytes: number) {
     this.#parser = createParser({
       maxBufferSize: limitBytes,
-      onEvent: ({ data }) => this.#data.push(data),
-      onError: ({ type }) => {
-        if (type === 'max-buffer-size-exceeded')
-          this.#error = new PieceError(`an event is longer than ${limitBytes} bytes`);
+      onEvent: (event) => this.#onEvent(event),
+      onError: (error) => {
+        if (error.type === 'max-buffer-size-exceeded')
+          this.#error ??= new PieceError(`an event is longer than ${limitBytes} bytes`);
+        else if (error.type === 'unknown-field') this.#onOddLine(error);
       },
     });
   }
 
-  push(bytes: Uint8Array): Pieces<string> {
-    try {
-      this.#parser.feed(this.#utf8.decode(bytes, { stream: true }));
-    } catch (cause) {
-      this.#error ??= new PieceError('an event is not valid UTF-8', { cause });
-    }
+  push(text: string): Pieces<string> {
+    // The parser takes nothing more after an event that was too long.
+    if (!this.#error) this.#parser.feed(text);
     const values = this.#data;
     this.#data = [];
     return this.#error ? { values, error: this.#error } : { values };
   }
 
-  /** By the rules of event streams what has no end does not count. */
+  /** Many servers leave out the empty line behind the last event. What is no JSON there was cut off. */
   end(): Pieces<string> {
-    return { values: [] };
+    const { values, error } = this.push('\n\n');
+    const whole = values.filter((data) => data.trim() === '[DONE]' || isJson(data));
+    if (error) return { values: whole, error };
+    if (this.#isEmpty && this.#isOdd)
+      return { values: [], error: new PieceError('its answer is neither valid JSON nor a stream of events') };
+    return { values: whole };
+  }
+
+  #onEvent({ event, data }: EventSourceMessage): void {
+    this.#isEmpty = false;
+    if (event === undefined || event === 'message') this.#data.push(data);
+    else if (event === 'error') this.#data.push(asError(data));
+    else if (!idle.test(event)) this.#data.push(data);
+  }
+
+  #onOddLine({ field, value = '', line = '' }: ParseError): void {
+    if (field === 'error') this.#data.push(asError(value));
+    else if (isJson(line) && line.trimStart().startsWith('{')) this.#data.push(line);
+    else this.#isOdd = true;
+  }
+}
+
+function asError(data: string): string {
+  return `{"error":${isJson(data) ? data : JSON.stringify(data)}}`;
+}
+
+/** Whether a text is JSON in itself. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }

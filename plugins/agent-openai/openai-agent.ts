@@ -1,38 +1,58 @@
 import {
   type AgentCall,
   type AgentHealth,
+  type AgentTakes,
   BodyPieces,
   type ChatRequest,
   type Exchange,
-  ExchangeError,
+  hasAnswered,
   isOk,
   type PieceReader,
   type PieceSource,
+  ReasoningTags,
   UpstreamAgent,
+  withExtra,
+  withoutThinking,
 } from '#kernel';
+import { otherWords, type Words } from './adaptation.js';
+import { baseUrlOf, limitFieldOf, secretsIn, urlOf } from './base-url.js';
+import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { EventSplitter } from './events.js';
-import { refusalOf } from './failure.js';
+import { modelsIn } from './models.js';
 import { bodyOf } from './request.js';
-import { WholeAnswer } from './whole-answer.js';
 
 /** Models behind any server that speaks OpenAI's API. */
 export class OpenAiAgent extends UpstreamAgent<string> {
   readonly description = "Models on a server that speaks OpenAI's API";
   readonly provider = 'openai';
+  readonly takes: AgentTakes;
   readonly #config: Config;
+  /** What the server has not refused. */
+  #words: Words;
 
   constructor(name: string, config: Config) {
+    const url = baseUrlOf(config.baseUrl);
+    const { maxTokensField: field, streamOptions } = config;
     const server = {
       agent: name,
       server: 'the model server',
-      url: new URL(config.baseUrl.replace(/\/*$/, '/')),
+      url,
       advice: 'start it or set baseUrl',
-      noModel: 'the model server lists no model; set model',
+      keyAdvice: 'set apiKey',
+      secrets: [config.apiKey, ...Object.values(config.headers), ...secretsIn(url)],
+      noModel: 'the model server lists no model that can chat; set model',
+      model: config.model,
     };
     super(server, config);
     this.#config = config;
+    this.#words = { maxTokensField: field === 'auto' ? limitFieldOf(url) : field, streamOptions };
+    this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
+  }
+
+  /** Nothing: its model server may know what we do not. */
+  ignores(): readonly string[] {
+    return [];
   }
 
   /** Its pieces are the data of events; an answer that is not streamed is a single one. */
@@ -42,39 +62,65 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<string>> {
-    const { url } = this.server;
-    const field = url.hostname === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
-    const response = await exchange.send(new URL('chat/completions', url), {
+    // A server may have two wishes.
+    return this.#askIn(exchange, request, model, headers, 2);
+  }
+
+  async #askIn(
+    exchange: Exchange,
+    request: ChatRequest,
+    model: string,
+    headers: AgentCall['headers'],
+    hops: number,
+  ): Promise<PieceSource<string>> {
+    const { stream, body, reasoningTags, eventLimitBytes } = this.#config;
+    const asked = withoutThinking(request, reasoningTags);
+    const words = this.#words;
+    const response = await exchange.send(urlOf(this.server.url, 'chat/completions'), {
       method: 'POST',
       headers: {
-        ...headers,
-        ...this.#headers,
-        accept: 'text/event-stream',
+        ...this.#headers({ ...headers, accept: stream ? 'text/event-stream' : 'application/json' }),
         'content-type': 'application/json',
       },
-      body: JSON.stringify(bodyOf(request, model, field)),
+      body: JSON.stringify(bodyOf(asked, model, { ...words, stream, body })),
     });
-    if (!isOk(response)) throw refusalOf(this.server, response, await exchange.text(response), model);
-    if (/^application\/json\b/.test(response.headers['content-type'] ?? ''))
-      return new WholeAnswer(await exchange.text(response));
-    return new BodyPieces(response, new EventSplitter(this.#config.eventLimitBytes));
+    if (!isOk(response)) {
+      const refusal = await exchange.refusal(response, model);
+      const others = otherWords(words, refusal);
+      if (!others || hops === 0) throw refusal;
+      this.#words = others;
+      return this.#askIn(exchange, request, model, headers, hops - 1);
+    }
+    return new BodyPieces(await exchange.body(response), new BodySplitter(eventLimitBytes));
   }
 
   protected reader(): PieceReader<string> {
-    return new ChunkReader(this.#config.eventLimitBytes);
+    const { eventLimitBytes, reasoningTags } = this.#config;
+    return new ChunkReader(eventLimitBytes, ReasoningTags.of(reasoningTags));
   }
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
     const exchange = this.exchange(signal);
-    const response = await exchange.send(new URL('models', this.server.url), { headers: this.#headers });
-    const text = await exchange.text(response);
-    if (!isOk(response)) throw refusalOf(this.server, response, text, '');
-    return idsIn(text);
+    const response = await exchange.send(urlOf(this.server.url, 'models'), {
+      headers: this.#headers({ accept: 'application/json' }),
+    });
+    if (!isOk(response)) throw await exchange.refusal(response);
+    return modelsIn(await exchange.text(response), this.#config.model);
   }
 
-  /** The configured model, else the first that the server lists. */
+  /** The configured model, else the first that the server lists; none by name where there is no list to be had. */
   protected async preferredModel(signal: AbortSignal): Promise<string | undefined> {
-    return this.#config.model || (await this.models.known(signal))[0];
+    if (this.#config.model) return this.#config.model;
+    try {
+      return (await this.models.known(signal))[0];
+    } catch (error) {
+      if (!signal.aborted && hasAnswered(error)) return '';
+      throw error;
+    }
+  }
+
+  protected override get canAskUnlisted(): boolean {
+    return true;
   }
 
   protected async check(signal: AbortSignal): Promise<AgentHealth> {
@@ -83,17 +129,8 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  get #headers(): Readonly<Record<string, string>> {
-    const { apiKey } = this.#config;
-    return apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
-  }
-}
-
-function idsIn(text: string): readonly string[] {
-  try {
-    const { data } = JSON.parse(text) as { readonly data: readonly { readonly id: unknown }[] };
-    return data.map(({ id }) => id).filter((id): id is string => typeof id === 'string');
-  } catch (cause) {
-    throw new ExchangeError('CONTENT_TYPE', 'its list of models cannot be read', { cause });
+  #headers(given: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    const { apiKey, headers } = this.#config;
+    return withExtra({ ...given, ...(apiKey !== '' && { authorization: `Bearer ${apiKey}` }) }, headers);
   }
 }

@@ -1,17 +1,22 @@
-import type { ChatMessage, ChatOptions, ChatRequest, ToolCall } from '#kernel';
+import type { ChatOptions, ChatRequest } from '#kernel';
+import type { Words } from './adaptation.js';
+import type { Config } from './config.js';
+import { messageFor } from './messages.js';
 
 /** The body of `/chat/completions`: what is absent stays unset, so that the server's own defaults hold. */
 export function bodyOf(
   { messages, options = {} }: ChatRequest,
   model: string,
-  maxTokensField: 'max_tokens' | 'max_completion_tokens',
+  { maxTokensField, streamOptions, stream, body }: Words & Pick<Config, 'stream' | 'body'>,
 ): object {
   const { tools = [], toolChoice, format } = options;
-  return defined({
-    model,
+  const hasTools = tools.length > 0;
+  const asked = defined({
+    // Where there is no list, the server has but one, or its address says which.
+    model: model || undefined,
     messages: messages.map(messageFor),
-    stream: true,
-    stream_options: { include_usage: true },
+    stream,
+    stream_options: stream && streamOptions ? { include_usage: true } : undefined,
     temperature: options.temperature,
     top_p: options.topP,
     [maxTokensField]: options.maxTokens,
@@ -20,29 +25,24 @@ export function bodyOf(
     presence_penalty: options.presencePenalty,
     frequency_penalty: options.frequencyPenalty,
     reasoning_effort: options.reasoningEffort,
-    response_format: format && formatFor(format),
-    tools: tools.length > 0 ? tools.map((tool) => ({ type: 'function', function: tool })) : undefined,
-    tool_choice: tools.length > 0 ? toolChoiceFor(toolChoice) : undefined,
+    response_format: format && formatFor(format, options.formatDetails),
+    tools: hasTools ? tools.map((tool) => ({ type: 'function', function: tool })) : undefined,
+    tool_choice: hasTools ? toolChoiceFor(toolChoice) : undefined,
+    parallel_tool_calls: hasTools ? options.parallelToolCalls : undefined,
   });
+  return {
+    ...without(body, options.maxTokens === undefined ? [] : ['max_tokens', 'max_completion_tokens']),
+    ...options.more,
+    ...asked,
+  };
 }
 
-function messageFor({ role, content, images, toolCalls, toolCallId }: ChatMessage): object {
-  const pictures = images?.map((url) => ({ type: 'image_url', image_url: { url } }));
-  return defined({
-    role,
-    content: pictures ? [{ type: 'text', text: content }, ...pictures] : content,
-    tool_calls: toolCalls?.map(toolCallFor),
-    tool_call_id: role === 'tool' ? (toolCallId ?? '') : undefined,
-  });
-}
-
-function toolCallFor({ id, name, arguments: args }: ToolCall): object {
-  return { id, type: 'function', function: { name, arguments: JSON.stringify(args) } };
-}
-
-function formatFor(format: NonNullable<ChatOptions['format']>): object {
+function formatFor(
+  format: NonNullable<ChatOptions['format']>,
+  details: ChatOptions['formatDetails'] = {},
+): object {
   if (format === 'json') return { type: 'json_object' };
-  return { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
+  return { type: 'json_schema', json_schema: { name: 'answer', ...details, schema: format } };
 }
 
 function toolChoiceFor(choice: ChatOptions['toolChoice']): unknown {
@@ -51,4 +51,8 @@ function toolChoiceFor(choice: ChatOptions['toolChoice']): unknown {
 
 function defined(fields: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function without(fields: Readonly<Record<string, unknown>>, names: readonly string[]): object {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 }

@@ -1,19 +1,33 @@
-import { type AgentChosen, chunksOf, type StreamChunk, WaggleError } from '#kernel';
+import {
+  type AgentChosen,
+  type AgentQueued,
+  chunksOf,
+  type StreamChunk,
+  type ToolCall,
+  WaggleError,
+} from '#kernel';
+import { isCall, textual } from './tool-call.js';
 
 /** What is written at a time. */
-export type Batch = readonly (StreamChunk | AgentChosen)[];
+export type Batch = readonly (StreamChunk | AgentChosen | AgentQueued)[];
 
-/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. */
+/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. `calls` gets the client's. */
 export function checkedChunks(
   pulled: StreamChunk | readonly StreamChunk[],
   agent: string,
+  calls: ToolCall[],
 ): readonly StreamChunk[] {
-  const chunks = chunksOf(pulled);
+  let chunks = chunksOf(pulled);
   const { length } = chunks;
   for (let index = 0; index < length; index++) {
     const kind = kindOf(chunks[index]);
     if (kind === 'odd')
       throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
+    if (kind === 'call') {
+      chunks = withText(chunks, index);
+      const call = chunks[index] as StreamChunk & { type: 'tool_call' };
+      if (call.executor !== 'server') calls.push(call);
+    }
     if (kind === 'end') return index === length - 1 ? chunks : chunks.slice(0, index + 1);
   }
   return chunks;
@@ -24,18 +38,36 @@ export function textIn(batch: Batch): string {
   return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
 }
 
+/** Whether anything is said in it. */
+export function speaks(batch: Batch): boolean {
+  return batch.some(
+    (chunk) =>
+      chunk.type === 'tool_call' ||
+      chunk.type === 'tool_call_piece' ||
+      ('content' in chunk && chunk.content !== ''),
+  );
+}
+
 /** Whether it ends the answer. */
 export function isWhole(batch: Batch): boolean {
   return batch[batch.length - 1]?.type === 'done';
 }
 
-function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'end' | 'odd' {
+function withText(chunks: readonly StreamChunk[], index: number): readonly StreamChunk[] {
+  const call = chunks[index] as StreamChunk & { type: 'tool_call' };
+  const written = textual(call);
+  return written === call ? chunks : chunks.with(index, written);
+}
+
+function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'call' | 'end' | 'odd' {
   switch (chunk?.type) {
     case 'text':
     case 'thinking':
       return typeof chunk.content === 'string' ? 'piece' : 'odd';
     case 'tool_call':
-      return typeof chunk.name === 'string' ? 'piece' : 'odd';
+      return isCall(chunk) ? 'call' : 'odd';
+    case 'tool_call_piece':
+      return isCall(chunk) ? 'piece' : 'odd';
     case 'done':
       return 'end';
     default:

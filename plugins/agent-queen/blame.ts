@@ -1,16 +1,61 @@
-import { httpStatus, WaggleError } from '#kernel';
+import { type Capability, type ChatMessage, type ChatRequest, httpStatus, WaggleError } from '#kernel';
 
 /** Limits of this server that have a status of the server. */
 const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
 
+/** Whether an agent is well and only has no room now. */
+export function isBusy(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && failure.details?.busy === true;
+}
+
+/** Whether it shows that nothing answers where the agent asks. */
+export function isUnreachable(failure: unknown): boolean {
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && !isBusy(failure);
+}
+
+/** Whether it is the request that cannot be answered so, by this agent or by any: the client's mistake. */
+export function isRefusal(failure: unknown): boolean {
+  if (WaggleError.is(failure, 'AGENT_FAILED')) return Boolean(failure.details?.refused);
+  const status = statusOf(failure);
+  // A conflict is one with others who ask now.
+  return status < 500 && status !== 409;
+}
+
+/** What another agent may have that this one lacks, where the request failed for that. */
+export function lackOf(failure: unknown): string | undefined {
+  if (!WaggleError.is(failure, 'AGENT_FAILED')) return undefined;
+  return failure.details?.lacks ?? (failure.details?.model && 'model');
+}
+
+/** Whether the next candidate may answer in the place of one that failed before its first token. */
+export function isForTheNext(failure: unknown): boolean {
+  return lackOf(failure) !== undefined || !isRefusal(failure);
+}
+
 /**
  * Whether a failure says that an agent may be ill, so that its health is looked at before the next request. Limits of this
- * server, requests that no agent could answer and models that it does not have say nothing about it.
+ * server, requests that no agent could answer, models that it does not have and a full queue say nothing about it.
  */
 export function isFault(failure: unknown): boolean {
-  if (WaggleError.is(failure, 'AGENT_FAILED')) return !failure.details?.refused && !failure.details?.model;
-  if (WaggleError.is(failure, 'CONTEXT_TOO_LONG')) return false;
+  if (isBusy(failure) || isRefusal(failure) || lackOf(failure)) return false;
   const { code = '' } = failure as { readonly code?: string };
-  const status = Object.hasOwn(httpStatus, code) ? httpStatus[code as keyof typeof httpStatus] : 500;
-  return status >= 500 && !limits.has(code);
+  return statusOf(failure) >= 500 && !limits.has(code);
+}
+
+/** What a request needs of an agent beside words. */
+export function needsOf({ messages, options = {} }: ChatRequest): readonly Capability[] {
+  const needs: Capability[] = [];
+  if (options.tools?.length) needs.push('tools');
+  if (options.format) needs.push('format');
+  if (messages.some(showsImage)) needs.push('images');
+  return needs;
+}
+
+function showsImage({ images = [], parts = [] }: ChatMessage): boolean {
+  return images.length > 0 || parts.some(({ type }) => type === 'image');
+}
+
+function statusOf(failure: unknown): number {
+  const { code = '' } = failure as { readonly code?: string };
+  return Object.hasOwn(httpStatus, code) ? httpStatus[code as keyof typeof httpStatus] : 500;
 }

@@ -12,6 +12,10 @@ export const config = z.strictObject({
   healthTtlMs: millisecondsOrNone.default(5000),
   /** How long a health check may take. */
   healthTimeoutMs: milliseconds.default(800),
+  /** How long an agent whose model server is full is asked again. */
+  busyTimeoutMs: millisecondsOrNone.default(120_000),
+  /** Whether clients read what a model server says of its own faults. The log always has it. */
+  tellFaults: z.boolean().default(true),
   /** How long answers may go on when their agent is unregistered. */
   unregisterGraceMs: milliseconds.default(3000),
 });

@@ -1,4 +1,4 @@
-import { type Agent, type AgentHealth, messageOf } from '#kernel';
+import { type Agent, type AgentHealth, BackOff, messageOf } from '#kernel';
 
 interface Finding {
   readonly health: AgentHealth;
@@ -7,11 +7,12 @@ interface Finding {
 
 /**
  * What is known of the agents' health. A healthy agent is believed for a while and checked again in the background, so
- * that no reply waits; an unhealthy one is checked again each time it is asked for.
+ * that no reply waits; an unhealthy one is left alone for a while, the longer the more often it was. An answer is better than a check.
  */
 export class HealthBoard {
   readonly #findings = new Map<string, Finding>();
   readonly #checks = new Map<string, Promise<AgentHealth>>();
+  readonly #backOffs = new Map<string, BackOff>();
   readonly #ttlMs: number;
   readonly #timeoutMs: number;
 
@@ -23,7 +24,9 @@ export class HealthBoard {
   /** Whether to ask this agent now. */
   async isHealthy(agent: Agent): Promise<boolean> {
     const known = this.#findings.get(agent.name);
-    if (!known?.health.healthy) return (await this.check(agent)).healthy;
+    if (!known) return (await this.check(agent)).healthy;
+    if (!known.health.healthy)
+      return this.#backOff(agent).mayTry() ? (await this.check(agent)).healthy : false;
     if (performance.now() - known.at > this.#ttlMs) void this.check(agent);
     return true;
   }
@@ -34,7 +37,7 @@ export class HealthBoard {
     if (running) return running;
     const check = this.#ask(agent)
       .then((health) => {
-        this.#findings.set(agent.name, { health, at: performance.now() });
+        this.#found(agent, health);
         return health;
       })
       .finally(() => this.#checks.delete(agent.name));
@@ -42,9 +45,33 @@ export class HealthBoard {
     return check;
   }
 
+  /** It has just answered. */
+  confirm(agent: Agent): void {
+    this.#found(agent, { healthy: true });
+  }
+
   /** After a failure the next request does not take the agent's health for granted. */
   doubt(agent: Agent): void {
-    this.#findings.delete(agent.name);
+    if (this.#findings.get(agent.name)?.health.healthy) this.#findings.delete(agent.name);
+  }
+
+  /** It has left. */
+  forget({ name }: Agent): void {
+    this.#findings.delete(name);
+    this.#backOffs.delete(name);
+  }
+
+  #found(agent: Agent, health: AgentHealth): void {
+    this.#findings.set(agent.name, { health, at: performance.now() });
+    if (health.healthy) this.#backOffs.delete(agent.name);
+    else this.#backOff(agent).failed();
+  }
+
+  #backOff({ name }: Agent): BackOff {
+    // Once is no habit.
+    const backOff = this.#backOffs.get(name) ?? new BackOff(1);
+    this.#backOffs.set(name, backOff);
+    return backOff;
   }
 
   async #ask(agent: Agent): Promise<AgentHealth> {
@@ -53,8 +80,11 @@ export class HealthBoard {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<AgentHealth>((resolve) => {
       timer = setTimeout(() => {
-        resolve({ healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` });
         limit.abort();
+        // Whoever is told that there is no time left may still say what is known.
+        setImmediate(() =>
+          resolve({ healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` }),
+        );
       }, this.#timeoutMs);
     });
     try {

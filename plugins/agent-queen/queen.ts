@@ -4,27 +4,31 @@ import {
   type AgentCall,
   type AgentHealth,
   type AgentStatus,
+  type AgentTakes,
   type Chat,
   type ChatCommand,
-  type ChatMessage,
+  type ChatOptions,
   type ChatRequest,
   type ChatSink,
   type Contributions,
-  type ConversationKey,
   ConversationStore,
   createToken,
   type EventBus,
-  messageOf,
   type StreamChunk,
+  type TurnEnd,
   WaggleError,
 } from '#kernel';
 import { Answers } from './answers.js';
-import { Attempt } from './attempt.js';
-import { type Batch, checkedChunks, isWhole, textIn } from './batch.js';
-import { isFault } from './blame.js';
+import { Asking, type Court, type Sink } from './asking.js';
+import { type Batch, textIn } from './batch.js';
+import { isFault, isForTheNext, isRefusal, isUnreachable, needsOf } from './blame.js';
 import type { Config } from './config.js';
+import { inContext } from './context.js';
+import { Demonstration } from './demonstration.js';
+import { discreet } from './discretion.js';
 import { HealthBoard } from './health-board.js';
-import { inContext, remembered, retract, turnOf } from './turn.js';
+import { turnOf } from './turn.js';
+import { TurnMemory } from './turn-memory.js';
 
 /** Her config, for injection. */
 export const QueenConfig = createToken<Config>('queen.config');
@@ -33,23 +37,21 @@ export const Agents = createToken<Contributions<Agent>>('queen.agents');
 /** Where she announces whom she asks, for injection. */
 export const QueenBus = createToken<EventBus>('queen.bus');
 
-interface Sink {
-  /** A promise holds the agent back. */
-  write(batch: Batch): void | Promise<void>;
-}
-
 /** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
 @injectable()
-export class Queen implements Agent, Chat {
+export class Queen implements Agent, Chat, Court {
   readonly name = 'queen';
   readonly description = 'Remembers the conversation and lets the first healthy agent answer';
   readonly #config: Config;
-  readonly #agents: Contributions<Agent>;
   readonly #store: ConversationStore;
-  readonly #bus: EventBus;
   readonly #health: HealthBoard;
+  readonly #demonstration = new Demonstration();
+  readonly agents: Contributions<Agent>;
+  readonly bus: EventBus;
   /** What she pulls from agents now. */
   readonly answers: Answers;
+  readonly busyTimeoutMs: number;
+  readonly waiting = new Map<string, number>();
 
   constructor(
     @inject(QueenConfig) config: Config,
@@ -58,11 +60,12 @@ export class Queen implements Agent, Chat {
     @inject(QueenBus) bus: EventBus,
   ) {
     this.#config = config;
-    this.#agents = agents;
+    this.agents = agents;
     this.#store = store;
-    this.#bus = bus;
+    this.bus = bus;
+    this.busyTimeoutMs = config.busyTimeoutMs;
     this.#health = new HealthBoard(config.healthTtlMs, config.healthTimeoutMs);
-    this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.doubt(agent));
+    this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.forget(agent));
   }
 
   /** @throws AGENT_UNKNOWN, and what the agent throws when there is nobody left to ask */
@@ -71,23 +74,31 @@ export class Queen implements Agent, Chat {
     call: AgentCall,
     sink: ChatSink,
   ): Promise<void> {
-    const { id, userId, conversationId, agent, model, options, stateless } = command;
+    const { id, userId, conversationId, agent, model, options, stateless, demo } = command;
     const key = { userId, conversationId };
     const turn = turnOf(command);
     const { contextMessages } = this.#config;
     const history = stateless ? [] : await this.#store.read(key, contextMessages);
-    const messages = inContext(history, turn, contextMessages);
+    const messages = stateless ? turn : inContext(history, turn, contextMessages);
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
-    if (stateless) return this.#ask(request, agent, call, sink);
-    let kept: readonly ChatMessage[] | undefined;
+    const whom = { agent, demo };
+    if (stateless) return this.#ask(this.#asking(request, call, sink), request, whom, call);
+    const memory = new TurnMemory(this.#store, key, turn, call.logger);
+    // Before the client can ask the next question.
+    const asking = this.#asking(request, call, sink, (last) =>
+      memory.keep({ text: sink.text + textIn(last), toolCalls: asking.calls }),
+    );
+    let end: TurnEnd | undefined;
     try {
-      // Only whole answers are remembered, and before the client can ask the next question.
-      await this.#ask(request, agent, call, sink, async (last) => {
-        kept = await this.#remember(key, remembered(turn, sink.text + textIn(last)), call);
-      });
+      await this.#ask(asking, request, whom, call);
+    } catch (error) {
+      if (!WaggleError.is(error, 'AGENT_UNKNOWN')) end = isRefusal(error) ? 'refused' : 'failed';
+      throw error;
     } finally {
-      // Cancelled or cut off meanwhile: the client did not get it.
-      if (kept && call.signal.aborted) await this.#forget(key, kept, call);
+      // Cancelled or cut off: of the answer only what the client has got was said.
+      if (call.signal.aborted) end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
+      const text = asking.isHeldBack ? '' : sink.text;
+      if (end) await memory.keep({ text, toolCalls: text === '' ? [] : asking.calls, end });
     }
   }
 
@@ -102,7 +113,7 @@ export class Queen implements Agent, Chat {
       call.signal.throwIfAborted();
       return writer.write(batch);
     };
-    this.#ask(request, undefined, call, { write })
+    this.#ask(this.#asking(request, call, { write }), request, {}, call)
       .then(
         () => writer.close(),
         (error: unknown) => writer.abort(error),
@@ -110,148 +121,154 @@ export class Queen implements Agent, Chat {
       // Whoever pulls has left.
       .catch(() => {});
     for await (const batch of readable)
-      yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent');
+      yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent' && chunk.type !== 'queued');
   }
 
   async health(): Promise<AgentHealth> {
-    for (const agent of this.#candidates()) if (await this.#health.isHealthy(agent)) return { healthy: true };
+    for (const agent of this.#candidates())
+      if (!(agent.demo && this.#demonstration.isOver) && (await this.#isHealthy(agent)))
+        return { healthy: true };
     return { healthy: false, detail: 'none of her candidates is healthy' };
+  }
+
+  /** Those of any candidate: who answers is not known yet, and refuses for itself. */
+  get takes(): AgentTakes {
+    const all = this.#candidates().map(({ takes }) => takes);
+    return { imageUrls: all.some((each) => each?.imageUrls), parts: all.some((each) => each?.parts) };
+  }
+
+  /** What the first of her candidates does not pass on. */
+  ignores(options: ChatOptions): readonly string[] {
+    const [first] = this.#candidates();
+    return first?.ignores?.(options) ?? Object.keys(options.more ?? {});
   }
 
   statuses(): Promise<readonly AgentStatus[]> {
     return Promise.all(
-      [...this.#agents].map(async (agent) => ({
+      [...this.agents].map(async (agent) => ({
         name: agent.name,
         ...(agent.description && { description: agent.description }),
-        ...(await this.#health.check(agent)),
+        ...(agent.demo && { demo: true }),
+        ...(await this.#check(agent)),
       })),
     );
   }
 
-  // One loop and no generator: each layer of those costs every token a promise or two.
-  async #ask(
+  #asking(
     request: ChatRequest,
-    named: string | undefined,
     call: AgentCall,
     sink: Sink,
     beforeEnd?: (last: Batch) => Promise<void>,
-  ): Promise<void> {
+  ): Asking {
     const { systemPrompt } = this.#config;
     const prompted = systemPrompt
       ? { ...request, messages: [{ role: 'system' as const, content: systemPrompt }, ...request.messages] }
       : request;
-    const names = await this.#route(named);
-    for (const [index, name] of names.entries()) {
-      const agent = this.#agents.find(name);
-      if (!agent) {
-        // It has left meanwhile.
-        if (index === names.length - 1) throw this.#unknown(name);
-        continue;
-      }
-      await sink.write([{ type: 'agent', agent: agent.name, fallback: index > 0 }]);
-      const attempt = new Attempt(this.#bus, request, agent, index > 0);
-      const { headers } = attempt;
-      let spoken = false;
-      let atSink = false;
-      const answer = this.answers.begin(agent, call.signal);
-      const { signal } = answer;
-      if (this.#agents.find(name) !== agent) answer.stop();
-      try {
-        await answer.given(async () => {
-          for await (const pulled of agent.generateResponseStream(prompted, { ...call, signal, headers })) {
-            const chunks = checkedChunks(pulled, agent.name);
-            if (answer.isOver) return;
-            if (chunks.length === 0) continue;
-            spoken = true;
-            const whole = isWhole(chunks);
-            if (whole) {
-              answer.complete();
-              attempt.answered(chunks);
-              await beforeEnd?.(chunks);
-            }
-            atSink = true;
-            const written = sink.write(chunks);
-            if (written) await written;
-            atSink = false;
-            if (whole) return;
-          }
-          throw new WaggleError('AGENT_DISCONNECTED', { agent: name, why: 'it ended without "done"' });
-        });
-        return;
-      } catch (error) {
-        const failure = answer.failure ?? failureOf(agent, error);
-        // Stopped, or nobody takes it any more.
-        if (call.signal.aborted || atSink) attempt.cancelled();
-        else {
-          attempt.failed(failure);
-          if (isFault(failure)) this.#health.doubt(agent);
-        }
-        if (spoken || call.signal.aborted || index === names.length - 1) throw failure;
-        call.logger.warn(
-          { err: error, agent: agent.name },
-          'failed before its first token; asking the next one',
-        );
-      }
+    return new Asking(this, prompted, call, sink, beforeEnd);
+  }
+
+  /** @throws why there is no answer, as the client may read it */
+  async #ask(asking: Asking, request: ChatRequest, whom: Whom, call: AgentCall): Promise<void> {
+    const { tellFaults } = this.#config;
+    try {
+      await this.#askEach(asking, request, whom, call);
+    } catch (failure) {
+      if (tellFaults || call.signal.aborted) throw failure;
+      const told = discreet(failure, request.id.slice(0, 6));
+      if (told !== failure)
+        call.logger.warn({ err: failure }, 'failed for a reason that the client is not told');
+      throw told;
     }
   }
 
+  async #askEach(asking: Asking, request: ChatRequest, whom: Whom, call: AgentCall): Promise<void> {
+    const isNamed = whom.agent !== undefined && whom.agent !== this.name;
+    const mayDemonstrate = () => whom.demo !== false && this.#demonstration.mayAnswer(request);
+    let failure: unknown;
+    for (const name of await this.#route(whom.agent, mayDemonstrate())) {
+      const agent = this.agents.find(name);
+      const isDemonstration = !isNamed && agent?.demo === true;
+      if (isDemonstration && !mayDemonstrate()) continue;
+      if (failure !== undefined && agent)
+        call.logger.warn({ err: failure, next: name }, 'failed before its first token; asking the next one');
+      try {
+        // One may have left meanwhile.
+        if (!agent) throw this.#unknown(name);
+        refuse(agent, request);
+        return await asking.put(agent, isDemonstration);
+      } catch (error) {
+        if (asking.spoken || call.signal.aborted || !(isForTheNext(error) || !agent)) throw error;
+        // Whom nobody knows any more says less than the one before.
+        if (agent || failure === undefined) failure = error;
+      }
+    }
+    throw failure ?? this.#nobody();
+  }
+
   /** The names of the agents to ask, in order. Who is asked for by name is asked alone. */
-  async #route(named: string | undefined): Promise<readonly string[]> {
+  async #route(named: string | undefined, mayDemonstrate: boolean): Promise<readonly string[]> {
     if (named !== undefined && named !== this.name) {
-      if (this.#agents.find(named)) return [named];
+      if (this.agents.find(named)) return [named];
       throw this.#unknown(named);
     }
-    const candidates = this.#candidates();
+    const candidates = this.#candidates().filter(({ demo }) => !demo || mayDemonstrate);
+    const names = candidates.map(({ name }) => name);
     for (const [index, agent] of candidates.entries())
-      if (await this.#health.isHealthy(agent)) return candidates.slice(index).map(({ name }) => name);
-    throw new WaggleError('AGENT_UNAVAILABLE', {
+      if (await this.#isHealthy(agent)) return names.slice(index);
+    // The health of an agent says less than its answer.
+    return names;
+  }
+
+  async #check(agent: Agent): Promise<AgentHealth> {
+    const health = await this.#health.check(agent);
+    if (health.healthy) this.#reached(agent);
+    return health;
+  }
+
+  async #isHealthy(agent: Agent): Promise<boolean> {
+    const isHealthy = await this.#health.isHealthy(agent);
+    if (isHealthy) this.#reached(agent);
+    return isHealthy;
+  }
+
+  spoke(agent: Agent): void {
+    this.#health.confirm(agent);
+    this.#reached(agent);
+  }
+
+  #reached(agent: Agent): void {
+    if (this.#candidates().includes(agent)) this.#demonstration.reached(agent);
+  }
+
+  failed(agent: Agent, failure: unknown): void {
+    if (!isUnreachable(failure)) this.#reached(agent);
+    if (isFault(failure)) this.#health.doubt(agent);
+  }
+
+  #nobody(): WaggleError {
+    return new WaggleError('AGENT_UNAVAILABLE', {
       agent: this.name,
-      why: `none of ${this.#config.candidates.join(', ')} is registered and healthy`,
+      why: `none of ${this.#config.candidates.join(', ')} may answer this; start a model server, or name an agent`,
       retryAfterMs: this.#config.healthTtlMs,
     });
   }
 
   #unknown(agent: string): WaggleError {
-    return new WaggleError('AGENT_UNKNOWN', { agent, known: [...this.#agents].map((each) => each.name) });
+    return new WaggleError('AGENT_UNKNOWN', { agent, known: [...this.agents].map((each) => each.name) });
   }
 
   #candidates(): readonly Agent[] {
     const others = this.#config.candidates.filter((name) => name !== this.name);
-    return others.flatMap((name) => this.#agents.find(name) ?? []);
-  }
-
-  async #remember(
-    key: ConversationKey,
-    messages: readonly ChatMessage[],
-    call: AgentCall,
-  ): Promise<readonly ChatMessage[] | undefined> {
-    try {
-      await this.#store.append(key, messages);
-      return messages;
-    } catch (err) {
-      // The answer is whole and the client shall have it.
-      call.logger.error({ err }, 'the conversation could not be stored');
-      return undefined;
-    }
-  }
-
-  async #forget(key: ConversationKey, messages: readonly ChatMessage[], call: AgentCall): Promise<void> {
-    try {
-      await retract(this.#store, key, messages);
-    } catch (err) {
-      call.logger.error({ err }, 'an answer that was stopped could not be taken back');
-    }
+    return others.flatMap((name) => this.agents.find(name) ?? []);
   }
 }
 
-/** What a third party's agent throws may hold anything; only errors of the catalogue go to the client as they are. */
-function failureOf(agent: Agent, error: unknown): unknown {
-  if (error instanceof Error && error.name === 'WaggleError') return error;
-  return new WaggleError(
-    'AGENT_FAILED',
-    { agent: agent.name, why: 'it threw an error' },
-    {
-      cause: error instanceof Error ? error : new Error(messageOf(error)),
-    },
-  );
+/** Who is to answer. */
+type Whom = Pick<ChatCommand, 'agent' | 'demo'>;
+
+/** What an agent cannot do is not dropped without a word. @throws AGENT_FAILED */
+function refuse({ name: agent, capabilities }: Agent, request: ChatRequest): void {
+  const lacks = capabilities && needsOf(request).find((need) => !capabilities.includes(need));
+  if (lacks)
+    throw new WaggleError('AGENT_FAILED', { agent, why: `it takes no ${lacks}`, refused: 400, lacks });
 }

@@ -1,26 +1,64 @@
-import type { ChatCommand, ChatMessage, ConversationKey, ConversationStore } from '#kernel';
+import type {
+  ChatCommand,
+  ChatMessage,
+  ConversationKey,
+  ConversationStore,
+  ToolCall,
+  TurnEnd,
+} from '#kernel';
+
+/** What came of a turn, as far as its client has got it. */
+export interface Said {
+  readonly text: string;
+  readonly toolCalls: readonly ToolCall[];
+  /** Where it did not end well. */
+  readonly end?: TurnEnd;
+}
 
 /** The messages that one request adds to a conversation. */
 export function turnOf({ content, messages }: ChatCommand): readonly ChatMessage[] {
   return messages ?? [{ role: 'user', content }];
 }
 
-/** The latest of a conversation with its new turn, which is left whole. What the system says comes before everything. */
-export function inContext(
-  history: readonly ChatMessage[],
+/**
+ * What is kept of a turn and its answer, in order: all but what the system says and the images, which would be read anew
+ * with each later question. How it ended is on its last message.
+ */
+export function remembered(
   turn: readonly ChatMessage[],
-  limit: number,
+  { text, toolCalls, end }: Said,
 ): readonly ChatMessage[] {
-  const latest = history.slice(Math.max(0, history.length + turn.length - limit));
-  const spoken = turn.findIndex(({ role }) => role !== 'system');
-  const lead = spoken < 0 ? turn.length : spoken;
-  return [...turn.slice(0, lead), ...latest, ...turn.slice(lead)];
+  const said = turn.filter(({ role }) => role !== 'system').map(kept);
+  const calls = toolCalls.map(({ id, name, arguments: args, extra }) => ({
+    ...{ id, name, arguments: args },
+    ...(extra && { extra }),
+  }));
+  const called = calls.length > 0 && { toolCalls: calls };
+  if (text !== '' || called) said.push({ role: 'assistant', content: text, ...called });
+  const last = said.pop();
+  return last ? [...said, { ...last, ...(end && { end }) }] : [];
 }
 
-/** What is kept of a turn and its answer: what the user and the assistant said. */
-export function remembered(turn: readonly ChatMessage[], answer: string): readonly ChatMessage[] {
-  const said = turn.filter(({ role }) => role === 'user');
-  return [...said.map(({ role, content }) => ({ role, content })), { role: 'assistant', content: answer }];
+function kept(message: ChatMessage): ChatMessage {
+  const { role, content, toolCalls, toolCallId, toolName, name } = message;
+  return {
+    role,
+    content: content.trim() === '' ? shown(message) || content : content,
+    ...(name && { name }),
+    ...(toolCalls && { toolCalls }),
+    ...(toolCallId && { toolCallId }),
+    ...(toolName && { toolName }),
+  };
+}
+
+/** What stands for all that is no text. */
+function shown({ images = [], parts }: ChatMessage): string {
+  if (!parts) return images.map(() => '[image]').join(' ');
+  const words = { text: '', image: '[image]', other: '[attachment]' };
+  return parts
+    .map(({ type }) => words[type])
+    .join(' ')
+    .trim();
 }
 
 /** Takes a turn back that was appended, also where the store cannot do so by itself. */

@@ -1,4 +1,12 @@
-import { chatFields, check, clientChosenId, fromClient, type StartCommand, WaggleError } from '#kernel';
+import {
+  chatFields,
+  check,
+  clientChosenId,
+  fromClient,
+  integerText,
+  type StartCommand,
+  WaggleError,
+} from '#kernel';
 import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */
@@ -31,11 +39,7 @@ export async function readCommand(body: unknown): Promise<StartCommand> {
 
 /** The query of `GET /chat/stream/{stream_id}`. */
 export const resumeQuery = z.object({
-  position: z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected an integer >= 0')
-    .describe('How much is here already, in UTF-16 code units of content')
-    .default('0'),
+  position: integerText(0).describe('How much is here already, in UTF-16 code units of content').default('0'),
 });
 
 /** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */

@@ -1,9 +1,11 @@
 import {
+  agentHeader,
   type ChatStreams,
   type HttpReply,
   type HttpRequest,
   type Reply,
   type ReplyReader,
+  traceContextIn,
   WaggleError,
 } from '#kernel';
 import type { z } from '#zod';
@@ -21,15 +23,20 @@ export async function answerWhole(
   const command = await readCommand(await request.json());
   // Without a request_id nobody could come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
-  const traceparent = request.header('traceparent');
-  const reply = streams.start({ ...command, endpoint: 'POST /chat', onDisconnect, traceparent });
+  const reply = streams.start({
+    ...command,
+    endpoint: 'POST /chat',
+    onDisconnect,
+    ...traceContextIn(request),
+  });
   const { content, agent, usage } = await reply.whole(request.signal);
-  response.json(200, {
+  const answer = {
     response: content,
     agent,
     conversation_id: reply.conversationId,
     ...(usage && { usage }),
-  } satisfies z.infer<typeof wholeAnswer>);
+  } satisfies z.infer<typeof wholeAnswer>;
+  response.json(200, answer, agentHeader(agent));
 }
 
 /** `POST /chat/stream`: frames as they come. What fails before the first one is answered as plain JSON. */
@@ -40,8 +47,7 @@ export async function answerStream(
   heartbeatMs: number,
 ): Promise<void> {
   const command = await readCommand(await request.json());
-  const traceparent = request.header('traceparent');
-  const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', traceparent });
+  const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', ...traceContextIn(request) });
   await send(reply, reply.read(), request, response, heartbeatMs);
 }
 
@@ -53,9 +59,9 @@ export async function resumeStream(
   heartbeatMs: number,
 ): Promise<void> {
   const streamId = request.params.stream_id as string;
+  const position = await readPosition(request.query.get('position'), request.header('last-event-id'));
   const reply = streams.find(streamId);
   if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
-  const position = await readPosition(request.query.get('position'), request.header('last-event-id'));
   await send(reply, reply.read(position), request, response, heartbeatMs);
 }
 

@@ -36,6 +36,7 @@ export const wholeDocs: RouteDocs = {
     'AGENT_DISCONNECTED',
     'AGENT_FAILED',
     'AGENT_PROTOCOL',
+    'CONTEXT_TOO_LONG',
     ...refusals,
     'DEADLINE_EXCEEDED',
   ],

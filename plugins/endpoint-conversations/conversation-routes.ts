@@ -42,7 +42,7 @@ export async function listMessages(
   response: HttpReply,
 ): Promise<void> {
   const { messages: found } = await conversationOf(store, request);
-  const messages = found.map(({ role, content }) => ({ role, content }));
+  const messages = found.map(({ role, content, end }) => ({ role, content, ...(end && { end }) }));
   response.json(200, { messages } satisfies z.infer<typeof messageList>, privately);
 }
 

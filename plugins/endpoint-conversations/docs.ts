@@ -1,10 +1,14 @@
-import { clientChosenId, type RouteDocs } from '#kernel';
+import { clientChosenId, integerText, type RouteDocs } from '#kernel';
 import { z } from '#zod';
 
 const maxListed = 100;
 const userId = clientChosenId.describe('Whose; over a WebSocket that is the `client_id`');
 const role = z.enum(['system', 'user', 'assistant', 'tool']);
 const conversationId = z.string();
+const end = z
+  .enum(['cancelled', 'failed', 'refused'])
+  .describe('On the last message of a turn that was stopped, failed, or was refused because of what it asked')
+  .exactOptional();
 
 /** The query of every route of one conversation, or of all. */
 export const userQuery = z.object({ user_id: userId });
@@ -12,16 +16,8 @@ export const userQuery = z.object({ user_id: userId });
 /** The query of `GET /conversations`. */
 export const listQuery = z.object({
   user_id: userId,
-  limit: z
-    .string()
-    .refine((text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= maxListed, {
-      message: `expected an integer 1-${maxListed}`,
-    })
-    .describe(`How many to list, 1-${maxListed}`)
-    .default('50'),
-  before: z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected an integer >= 0')
+  limit: integerText(1, maxListed).describe(`How many to list, 1-${maxListed}`).default('50'),
+  before: integerText(0)
     .describe('Only those with a lower `updated_at`; that of the last one listed gives the next page')
     .optional(),
 });
@@ -45,14 +41,16 @@ export const conversationList = z.object({
 
 /** What `GET /conversations/{conversation_id}/messages` answers. */
 export const messageList = z.object({
-  messages: z.array(z.object({ role, content: z.string() })).describe('Those that are kept, oldest first'),
+  messages: z
+    .array(z.object({ role, content: z.string(), end }))
+    .describe('Those that are kept, oldest first'),
 });
 
 /** What a delete answers. */
 export const deletion = z.object({ deleted: z.literal(true) });
 
 /** One line of an export. */
-export const exportLine = z.object({ conversation_id: conversationId, role, content: z.string() });
+export const exportLine = z.object({ conversation_id: conversationId, role, content: z.string(), end });
 
 const exported = {
   description: 'One message a line, oldest first within a conversation',

@@ -8,8 +8,11 @@ const pageSize = 1000;
 /** One message a line, in parts of a size that can be sent at once. */
 export function* linesOf(conversationId: string, messages: readonly ChatMessage[]): Iterable<string> {
   let part = '';
-  for (const { role, content } of messages) {
-    const line = { conversation_id: conversationId, role, content } satisfies z.infer<typeof exportLine>;
+  for (const { role, content, end } of messages) {
+    const ended = end && { end };
+    const line = { conversation_id: conversationId, role, content, ...ended } satisfies z.infer<
+      typeof exportLine
+    >;
     part += `${JSON.stringify(line)}\n`;
     if (part.length < partChars) continue;
     yield part;

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, Route, WebSocketEndpoint } from '#kernel';
 import { embedded, type JsonSchema, namesIn } from './json-schema.js';
-import { responsesOf, unexpected } from './responses.js';
+import { responsesOf } from './responses.js';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const json = 'application/json';
@@ -53,7 +53,8 @@ function operationOf(route: Route): object {
     }),
     responses: {
       ...responsesOf(docs?.answers ?? {}, errorsOf(route), docs?.error),
-      default: docs ? unexpected(docs.error) : { description: 'Not described' },
+      // What a route answers that says nothing of itself is anything.
+      ...(!docs && { default: { description: 'Not described' } }),
     },
   };
 }
@@ -72,7 +73,6 @@ function upgradeOf({ path, docs }: WebSocketEndpoint): object {
     responses: {
       101: { description: 'The connection speaks WebSocket; `/asyncapi.json` has its frames' },
       ...responsesOf({}, errors),
-      default: unexpected(),
     },
   };
 }
@@ -107,7 +107,13 @@ function parametersOf(place: string, schema: StandardSchemaV1 | undefined): read
 
 function parameter(place: string, name: string, field: JsonSchema, required: boolean): object {
   const { description, ...schema } = field;
-  return { name, in: place, required, ...(description && { description }), schema };
+  return { name, in: place, required, ...(description && { description }), schema: asRead(schema) };
+}
+
+/** Numbers in queries and headers are text, which their readers turn into what the document says. */
+function asRead({ integer, default: value, ...schema }: JsonSchema): JsonSchema {
+  const usual = value === undefined ? {} : { default: integer ? Number(value) : value };
+  return integer ? { type: 'integer', ...integer, ...usual } : { ...schema, ...usual };
 }
 
 /** OpenAPI has no name for all that is left of a path. */

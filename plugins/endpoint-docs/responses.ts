@@ -26,7 +26,7 @@ function responseOf(
   error?: StandardSchemaV1,
 ): object {
   const schemas = new Map<string, JsonSchema>();
-  for (const [type, schema] of Object.entries(answer?.content ?? {})) schemas.set(type, embedded(schema));
+  for (const [type, schema] of Object.entries(answer?.content ?? {})) schemas.set(type, partOf(type, schema));
   if (errors.length > 0) {
     const own = schemas.get(json);
     const theirs = error ? embedded(error) : errorSchema(errors);
@@ -48,7 +48,10 @@ function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
   return { type: 'object', properties: { error }, required: ['error'] };
 }
 
-/** What nobody has foreseen. */
-export function unexpected(error?: StandardSchemaV1): object {
-  return responseOf(500, undefined, ['INTERNAL'], error);
+/** A stream of events is described by one of them; what a route says of it is the data. */
+function partOf(type: string, schema: StandardSchemaV1): JsonSchema {
+  if (type !== 'text/event-stream') return embedded(schema);
+  const text = { type: 'string' };
+  const data = { ...text, contentMediaType: json, contentSchema: embedded(schema) };
+  return { type: 'object', properties: { id: text, event: text, data }, required: ['data'] };
 }

@@ -1,103 +1,151 @@
-import { parseJson, WaggleError } from '#kernel';
 import { z } from '#zod';
+import { integer, most, number, textOr } from './lenient.js';
+import { part } from './parts.js';
 
 // Each list has a limit, which is looked at before what is in it: a mistake costs more than what is right.
-const most = { messages: 2048, parts: 1024, toolCalls: 128, tools: 256, stops: 16 } as const;
+const limits = { messages: 2048, parts: 1024, toolCalls: 128, tools: 256, stops: 16 } as const;
 
-// Fields that are not named here are ignored: newer clients send more with each release.
+// What is not named here goes to the model server as it is: newer clients send more with each release.
 
-const textPart = z.object({ type: z.literal('text'), text: z.string() });
-const imagePart = z.object({
-  type: z.literal('image_url'),
-  image_url: z.object({
-    url: z
-      .string()
-      .regex(
-        /^data:image\/[\w.+-]+;base64,[\w+/=]+$/,
-        'expected an image as a base64 data URL; none is fetched',
-      ),
-  }),
+const fields = z.record(z.string(), z.unknown());
+const called = z.looseObject({
+  name: z.string().min(1),
+  arguments: z.string().describe('As the model wrote them, be they JSON or not'),
 });
-
-const toolCall = z.object({
+// What else it has goes back to the model server that gave it.
+const toolCall = z.looseObject({
   id: z.string().min(1),
   type: z.literal('function').nullish(),
-  function: z.object({
-    name: z.string().min(1),
-    arguments: z.string().superRefine((text, context) => {
-      const mistake = mistakeIn(text);
-      if (mistake) context.addIssue({ code: 'custom', message: mistake });
-    }),
-  }),
+  function: called,
 });
 
-const message = z
-  .object({
-    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-    content: z
-      .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart])).max(most.parts)])
-      .nullish(),
-    name: z.string().nullish(),
-    tool_calls: z.array(toolCall).max(most.toolCalls).nullish(),
+const anyone = {
+  content: textOr(part, limits.parts),
+  name: z.string().nullish(),
+};
+const nothing = anyone.content.nullish();
+
+const message = z.discriminatedUnion('role', [
+  z.looseObject({ role: z.enum(['system', 'developer', 'user']), ...anyone }),
+  z.looseObject({
+    ...anyone,
+    role: z.literal('assistant'),
+    content: nothing,
+    tool_calls: z.array(toolCall).max(limits.toolCalls).nullish(),
+    function_call: called.nullish().describe('As `tool_calls`, of former times'),
+    reasoning_content: z.string().nullish().describe('What the model thought, for servers that want it back'),
+    reasoning: z.unknown().optional().describe('The same as text'),
+    refusal: z.string().nullish(),
+  }),
+  z.looseObject({
+    ...anyone,
+    role: z.enum(['tool', 'function']),
+    content: nothing,
     tool_call_id: z.string().nullish(),
-  })
-  .refine(({ content, tool_calls: calls }) => content != null || (calls?.length ?? 0) > 0, {
-    path: ['content'],
-    message: 'expected text or a list of parts; only beside tool_calls there may be none',
-  });
-
-const tool = z.object({
-  type: z.literal('function'),
-  function: z.object({
-    name: z.string().min(1),
-    description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish(),
   }),
-});
+]);
 
-const effort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish();
+const definition = z.looseObject({
+  name: z.string().min(1),
+  description: z.string().nullish(),
+  parameters: fields.nullish(),
+  strict: z.boolean().nullish(),
+});
+const tool = z.union([
+  z.looseObject({ type: z.literal('function').nullish(), function: definition }),
+  z
+    .looseObject({ type: z.string().regex(/^(?!function$)/) })
+    .describe('Of another kind: it is left out, which `x-waggle-warning` says'),
+]);
+
+const effort = z
+  .enum(['', 'none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
+  .nullish()
+  .transform((value) => value || undefined);
 
 const common = {
   model: z.string().min(1).max(256).describe('An agent, or `agent/model`; `GET /v1/models` lists them'),
   stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  temperature: z.number().nullish(),
-  top_p: z.number().nullish(),
-  seed: z.int().nullish(),
-  presence_penalty: z.number().nullish(),
-  frequency_penalty: z.number().nullish(),
-  max_tokens: z.int().min(1).nullish(),
-  stop: z.union([z.string(), z.array(z.string()).max(most.stops)]).nullish(),
-  n: z.literal(1).nullish(),
-  user: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
-  metadata: z.record(z.string(), z.unknown()).nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  temperature: number.nullish(),
+  top_p: number.nullish(),
+  seed: integer.nullish(),
+  presence_penalty: number.nullish(),
+  frequency_penalty: number.nullish(),
+  max_tokens: most.nullish(),
+  stop: z.union([z.string(), z.array(z.string()).max(limits.stops)]).nullish(),
+  n: z.union([z.literal(1), z.literal('1')]).nullish(),
+  user: z.union([z.string(), fields]).nullish(),
+  metadata: fields.nullish(),
 };
 
+const namedTool = z.looseObject({
+  type: z.enum(['function', 'tool']).nullish(),
+  function: z.looseObject({ name: z.string().min(1) }),
+});
+const flatTool = z.looseObject({ type: z.enum(['function', 'tool']).nullish(), name: z.string().min(1) });
+const allowedTools = z.looseObject({
+  type: z.literal('allowed_tools'),
+  allowed_tools: z.looseObject({
+    mode: z.enum(['auto', 'required']),
+    tools: z.array(fields).max(limits.tools),
+  }),
+});
+const toolChoice = z.union(
+  [
+    z.enum(['', 'none', 'auto', 'required', 'any']),
+    z.union([namedTool, flatTool, allowedTools], 'expected none, auto, required, or a tool by its name'),
+  ],
+  'expected none, auto, required, or a tool by its name',
+);
+
 /** The body of `POST /v1/chat/completions`. */
-export const chatBody = z.object({
+export const chatBody = z.looseObject({
   ...common,
-  messages: z.array(message).min(1).max(most.messages),
-  max_completion_tokens: z.int().min(1).nullish(),
+  messages: z.array(message).min(1).max(limits.messages),
+  max_completion_tokens: most.nullish(),
   response_format: z
     .discriminatedUnion('type', [
-      z.object({ type: z.literal('text') }),
-      z.object({ type: z.literal('json_object') }),
-      z.object({
+      z.looseObject({ type: z.literal('text') }),
+      z.looseObject({ type: z.literal('json_object'), schema: fields.nullish() }),
+      z.looseObject({
         type: z.literal('json_schema'),
-        json_schema: z.object({ schema: z.record(z.string(), z.unknown()).nullish() }),
+        json_schema: z.looseObject({
+          name: z.string().nullish(),
+          description: z.string().nullish(),
+          schema: fields.nullish(),
+          strict: z.boolean().nullish(),
+        }),
       }),
     ])
     .nullish(),
-  tools: z.array(tool).max(most.tools).nullish(),
-  tool_choice: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
+  tools: z.array(tool).max(limits.tools).nullish(),
+  tool_choice: toolChoice.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  functions: z.array(definition).max(limits.tools).nullish().describe('As `tools`, of former times'),
+  function_call: z
+    .union([z.enum(['none', 'auto']), z.looseObject({ name: z.string().min(1) })])
+    .nullish()
+    .describe('As `tool_choice`, of former times'),
   reasoning_effort: effort,
-  reasoning: z.object({ effort }).nullish(),
+  reasoning: z.looseObject({ effort }).nullish(),
+  logprobs: z.boolean().nullish().describe('Passed on; what the model server says of them is not returned'),
+  top_logprobs: integer.nullish(),
 });
 
+const onePrompt = 'expected one text, or a list with one text: several prompts and tokens are not taken';
+
 /** The body of `POST /v1/completions`. */
-export const textBody = z.object({
+export const textBody = z.looseObject({
   ...common,
-  prompt: z.union([z.string().min(1), z.array(z.string().min(1)).length(1)]),
+  prompt: z.union(
+    [z.string().min(1, onePrompt), z.array(z.string().min(1, onePrompt)).length(1, onePrompt)],
+    onePrompt,
+  ),
+  echo: z.literal(false).nullish(),
+  best_of: z.literal(1).nullish(),
+  suffix: z.literal('').nullish(),
+  logprobs: z.literal(0).nullish(),
 });
 
 /** What a request asks of the endpoint beside its body. */
@@ -129,15 +177,3 @@ export type ChatBody = z.output<typeof chatBody>;
 export type TextBody = z.output<typeof textBody>;
 /** What both have. */
 export type CommonBody = Common;
-
-/** What is wrong with arguments, which are JSON within JSON: as deep as that may be, and no deeper. */
-function mistakeIn(text: string): string | undefined {
-  if (text.trim() === '') return undefined;
-  try {
-    const value = parseJson(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return undefined;
-  } catch (error) {
-    if (WaggleError.is(error, 'TOO_DEEP')) return error.message;
-  }
-  return 'expected a JSON object as text';
-}

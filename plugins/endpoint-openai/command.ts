@@ -1,4 +1,5 @@
 import {
+  type Agent,
   type ChatOptions,
   check,
   clientChosenId,
@@ -8,7 +9,11 @@ import {
   WaggleError,
 } from '#kernel';
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
+import { checkDepths } from './depths.js';
 import { messagesOf } from './messages.js';
+import { checkShape, checkTextShape } from './shape.js';
+import { checkContent } from './takes.js';
+import { toolsOf } from './tools.js';
 
 /** A request that was read. */
 export interface Order {
@@ -18,30 +23,42 @@ export interface Order {
   readonly includeUsage: boolean;
   /** All but who answers. */
   readonly command: StartCommand;
+  /** What is not passed on, whoever answers. */
+  readonly leftOut: readonly string[];
 }
+
+/** Who is meant by a model; what a request may have depends on it. @throws AGENT_UNKNOWN */
+export type AgentOf = (model: string) => Agent | undefined;
+
+const chatFields = new Set(Object.keys(chatBody.shape));
+const textFields = new Set(Object.keys(textBody.shape));
 
 const anonymous = 'openai';
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
-export async function readChat(request: HttpRequest): Promise<Order> {
-  const body: ChatBody = await checked(chatBody, await request.json());
-  return order(body, await readHeaders(request), {
-    endpoint: 'POST /v1/chat/completions',
-    messages: messagesOf(body.messages),
-    options: { ...optionsOf(body), ...chatOptionsOf(body) },
-  });
+export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<Order> {
+  const input = await request.json(Number.POSITIVE_INFINITY);
+  checkDepths(input);
+  checkShape(input);
+  const body: ChatBody = await checked(chatBody, input);
+  const headers = await readHeaders(request);
+  checkContent(body.messages, agentOf(body.model));
+  const { leftOut, ...tools } = toolsOf(body);
+  const options = { ...optionsOf(body), ...chatOptionsOf(body), ...tools, more: moreOf(body, chatFields) };
+  const asked = { endpoint: 'POST /v1/chat/completions', messages: messagesOf(body.messages), options };
+  return order(body, headers, asked, leftOut);
 }
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readText(request: HttpRequest): Promise<Order> {
-  const body: TextBody = await checked(textBody, await request.json());
+  const input = await request.json();
+  checkTextShape(input);
+  const body: TextBody = await checked(textBody, input);
   const { prompt } = body;
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
-  return order(body, await readHeaders(request), {
-    endpoint: 'POST /v1/completions',
-    messages: [{ role: 'user', content }],
-    options: optionsOf(body),
-  });
+  const options = { ...optionsOf(body), more: moreOf(body, textFields) };
+  const asked = { endpoint: 'POST /v1/completions', messages: [{ role: 'user' as const, content }], options };
+  return order(body, await readHeaders(request), asked, []);
 }
 
 type RunHeaders = Awaited<ReturnType<typeof readHeaders>>;
@@ -49,7 +66,8 @@ type RunHeaders = Awaited<ReturnType<typeof readHeaders>>;
 function order(
   body: CommonBody,
   headers: RunHeaders,
-  asked: Pick<Required<StartCommand>, 'endpoint' | 'messages' | 'options'>,
+  asked: Pick<Required<StartCommand>, 'endpoint' | 'messages'> & { readonly options: ChatOptions },
+  leftOut: readonly string[],
 ): Order {
   const { 'X-Conversation-Id': conversationId, 'Idempotency-Key': key } = headers;
   const user = userOf(body.user);
@@ -57,6 +75,7 @@ function order(
     model: body.model,
     streamed: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
+    leftOut,
     command: {
       ...asked,
       content: '',
@@ -104,41 +123,57 @@ function nameOf(user: CommonBody['user']): readonly [string, unknown] {
 
 function optionsOf(body: CommonBody): ChatOptions {
   const { stop } = body;
+  const stops = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((each) => each !== '');
   return {
     temperature: body.temperature ?? undefined,
     topP: body.top_p ?? undefined,
-    seed: body.seed ?? undefined,
+    seed: typeof body.seed === 'number' ? seedOf(body.seed) : undefined,
     maxTokens: body.max_tokens ?? undefined,
     presencePenalty: body.presence_penalty ?? undefined,
     frequencyPenalty: body.frequency_penalty ?? undefined,
-    stop: typeof stop === 'string' ? [stop] : (stop ?? undefined),
+    stop: stops.length > 0 ? stops : undefined,
   };
+}
+
+/** Seeds of 64 bits come with and without a sign, servers take them with one. */
+function seedOf(seed: number): number {
+  return Math.abs(seed) < 2 ** 63 ? seed : Number(BigInt.asIntN(64, BigInt(seed)));
 }
 
 function chatOptionsOf(body: ChatBody): ChatOptions {
-  const { response_format: format, tools } = body;
+  const { response_format: format } = body;
+  const { name, description, strict } = (format?.type === 'json_schema' && format.json_schema) || {};
+  const details = {
+    ...(name && { name }),
+    ...(description && { description }),
+    ...(strict != null && { strict }),
+  };
   return {
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
     reasoningEffort: body.reasoning_effort ?? body.reasoning?.effort ?? undefined,
-    format:
-      format?.type === 'json_schema'
-        ? (format.json_schema.schema ?? 'json')
-        : format?.type === 'json_object'
-          ? 'json'
-          : undefined,
-    tools: tools?.map(({ function: { name, description, parameters } }) => ({
-      name,
-      description: description ?? undefined,
-      parameters: parameters ?? undefined,
-    })),
-    toolChoice: toolChoiceOf(body.tool_choice),
+    format: formatOf(format),
+    formatDetails: Object.keys(details).length > 0 ? details : undefined,
+    parallelToolCalls: body.parallel_tool_calls ?? undefined,
   };
 }
 
-function toolChoiceOf(choice: ChatBody['tool_choice']): ChatOptions['toolChoice'] {
-  if (choice === 'none' || choice === 'required') return choice;
-  const { function: called } = (typeof choice === 'object' && choice ? choice : {}) as {
-    readonly function?: { readonly name?: unknown };
+function formatOf(format: ChatBody['response_format']): ChatOptions['format'] {
+  if (format?.type === 'json_schema') return format.json_schema.schema ?? 'json';
+  return format?.type === 'json_object' ? (format.schema ?? 'json') : undefined;
+}
+
+/** What has no name of our own: the model server may know it. */
+function moreOf(body: CommonBody, known: ReadonlySet<string>): ChatOptions['more'] {
+  const { user, metadata, reasoning, logprobs, top_logprobs } = body as ChatBody;
+  const isMore = reasoning && Object.keys(reasoning).some((key) => key !== 'effort');
+  const rest = Object.entries(body).filter(([key]) => !known.has(key));
+  const passed = {
+    user: user && typeof user === 'string' ? user : undefined,
+    metadata,
+    logprobs,
+    top_logprobs,
   };
-  return typeof called?.name === 'string' ? { name: called.name } : undefined;
+  const more = [...rest, ...Object.entries({ ...passed, reasoning: isMore ? reasoning : undefined })];
+  const given = more.filter(([, value]) => value !== undefined && value !== null);
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
 }

@@ -1,9 +1,20 @@
-import type { ChatStreams, ErrorFormat, Headers, HttpReply, HttpRequest, Reply } from '#kernel';
+import {
+  agentHeader,
+  type ChatStreams,
+  type ErrorFormat,
+  type Headers,
+  type HttpReply,
+  type HttpRequest,
+  type Reply,
+  traceContextIn,
+} from '#kernel';
 import { type Order, readChat, readText } from './command.js';
 import type { Config } from './config.js';
 import { errorAnswer, exposed } from './errors.js';
 import { EventStream } from './event-stream.js';
 import type { Models } from './models.js';
+import { sentence } from './shape.js';
+import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
 import { ChatWording, TextWording, type Wording } from './wording.js';
 
@@ -29,16 +40,18 @@ export class Completions {
   }
 
   /** Everything that fails below `/v1`. */
-  readonly format: ErrorFormat['format'] = (error, request) =>
-    errorAnswer(error, this.#runs.get(request)?.streamId);
+  readonly format: ErrorFormat['format'] = (error, request) => {
+    const isOtherApi = error.code === 'NOT_FOUND' && request.path.startsWith('/v1/responses');
+    return errorAnswer(error, this.#runs.get(request)?.streamId, isOtherApi ? sentence : undefined);
+  };
 
   /** `POST /v1/chat/completions` */
   async chat(request: HttpRequest, response: HttpReply): Promise<void> {
-    const order = await readChat(request);
+    const order = await readChat(request, this.#agentOf);
     const { reasoningField } = this.#config;
     await this.#answer(
       order,
-      (streamId) => new ChatWording(streamId, order.model, reasoningField),
+      (streamId, model) => new ChatWording(streamId, model, reasoningField),
       request,
       response,
     );
@@ -47,28 +60,42 @@ export class Completions {
   /** `POST /v1/completions` */
   async text(request: HttpRequest, response: HttpReply): Promise<void> {
     const order = await readText(request);
-    await this.#answer(order, (streamId) => new TextWording(streamId, order.model), request, response);
+    await this.#answer(order, (streamId, model) => new TextWording(streamId, model), request, response);
   }
 
+  readonly #agentOf = (model: string) => this.#models.agentOf(model);
+
   async #answer(
-    { command, model, streamed, includeUsage }: Order,
-    wordingFor: (streamId: string) => Wording,
+    { command, model, streamed, includeUsage, leftOut }: Order,
+    wordingFor: (streamId: string, model: string) => Wording,
     request: HttpRequest,
     response: HttpReply,
   ): Promise<void> {
+    const asked = this.#models.resolve(model);
     const reply = this.#streams.start({
       ...command,
-      ...this.#models.resolve(model),
-      traceparent: request.header('traceparent'),
+      ...asked,
+      // Clients of models take for one whatever answers here.
+      demo: false,
+      ...traceContextIn(request),
     });
     this.#runs.set(request, reply);
-    const wording = wordingFor(reply.streamId);
-    const headers = { ...exposed, 'x-stream-id': reply.streamId };
+    const wordedFor = (agent: string) => wordingFor(reply.streamId, modelOf(model, asked.agent, agent));
+    const warning = warningOf(command.options ?? {}, leftOut, this.#agentOf(model));
+    const headers = { ...exposed, ...warning, 'x-stream-id': reply.streamId };
     if (streamed) {
-      const parts = new EventStream(reply, wording, includeUsage, this.#config);
+      const parts = new EventStream(reply, wordedFor, includeUsage, this.#config);
       return response.stream(200, { ...eventStream, ...headers }, parts);
     }
     const answer = await readWhole(reply, request.signal);
-    if (answer) response.json(200, wording.whole(answer), headers);
+    if (!answer) return;
+    const { agent } = answer;
+    response.json(200, wordedFor(agent).whole(answer), { ...headers, ...agentHeader(agent) });
   }
+}
+
+/** The model as it was asked for, with the agent that answers in its name behind it. */
+function modelOf(model: string, asked: string, agent: string): string {
+  if (agent === '' || agent === asked) return model;
+  return `${asked}/${agent}${model.slice(asked.length)}`;
 }

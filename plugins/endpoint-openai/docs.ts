@@ -12,20 +12,34 @@ const model = z.object({
 }) satisfies z.ZodType<Model>;
 const models = z.object({ object: z.literal('list'), data: z.array(model) });
 
+/** Absent where the agent does not say. */
 const usage = z.object({
   prompt_tokens: z.number(),
   completion_tokens: z.number(),
   total_tokens: z.number(),
+  prompt_tokens_details: z.object({ cached_tokens: z.number() }).exactOptional(),
+  completion_tokens_details: z.object({ reasoning_tokens: z.number() }).exactOptional(),
 });
 const finishReason = z.enum(['stop', 'length', 'tool_calls', 'content_filter']);
 const reasoning = z
   .string()
   .describe('What the model thinks; `reasoning` where it is so configured')
   .exactOptional();
-const toolCall = z.object({
-  id: z.string(),
-  type: z.literal('function'),
-  function: z.object({ name: z.string(), arguments: z.string().describe('JSON') }),
+const toolCall = z
+  .looseObject({
+    id: z.string(),
+    type: z.literal('function'),
+    function: z.object({ name: z.string(), arguments: z.string().describe('JSON as the model wrote it') }),
+  })
+  .describe('What the model server gave with it besides, such as `extra_content`, comes along: send it back');
+const toolCallPart = z.looseObject({
+  index: z.int(),
+  id: z.string().describe('Where the call begins').exactOptional(),
+  type: z.literal('function').exactOptional(),
+  function: z.object({
+    name: z.string().exactOptional(),
+    arguments: z.string().describe('What follows of the JSON'),
+  }),
 });
 const head = { id: z.string(), created: z.int().describe('Unix seconds'), model: z.string() };
 
@@ -45,7 +59,7 @@ const chatCompletion = z.object({
       finish_reason: finishReason,
     }),
   ),
-  usage,
+  usage: usage.exactOptional(),
 });
 
 const chatChunk = z.object({
@@ -59,7 +73,7 @@ const chatChunk = z.object({
         content: z.string().exactOptional(),
         reasoning_content: reasoning,
         reasoning,
-        tool_calls: z.array(toolCall.extend({ index: z.int() })).exactOptional(),
+        tool_calls: z.array(toolCallPart).exactOptional(),
       }),
       finish_reason: finishReason.nullable(),
     }),
@@ -140,6 +154,7 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
       'AGENT_DISCONNECTED',
       'AGENT_PROTOCOL',
       'AGENT_UNAVAILABLE',
+      'CONTEXT_TOO_LONG',
       'IDEMPOTENCY_MISMATCH',
       'QUEUE_FULL',
       'SHUTTING_DOWN',

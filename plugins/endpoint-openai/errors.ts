@@ -13,7 +13,8 @@ export const errorObject = z.object({
 
 /** What pages of other hosts may read. */
 export const exposed: Headers = {
-  'access-control-expose-headers': 'x-request-id, x-stream-id, retry-after, retry-after-ms, x-should-retry',
+  'access-control-expose-headers':
+    'x-request-id, x-stream-id, x-waggle-agent, x-waggle-warning, retry-after, retry-after-ms, x-should-retry',
 };
 
 /** Status and code where they are not those of everywhere else in lower case. */
@@ -38,17 +39,25 @@ const wordings: Partial<Record<ClientErrorCode, readonly [number, string]>> = {
 const retryLimitMs = 30_000;
 const retryDefaultMs = 1000;
 
-/** How an error is answered. With a run behind it the client must not ask again: that would be a second one. */
-export function errorAnswer(error: WaggleError<ClientErrorCode>, streamId: string | undefined): ErrorAnswer {
-  const [status, body] = worded(error);
+/**
+ * How an error is answered. With a run behind it the client must not ask again, which would be a second one; where nothing
+ * ran, because all were busy, it may.
+ */
+export function errorAnswer(
+  error: WaggleError<ClientErrorCode>,
+  streamId: string | undefined,
+  advice?: string,
+): ErrorAnswer {
+  const [status, body] = worded(error, advice);
+  const isBusy = status === 429 || status === 503;
   return {
     status,
     body,
     headers: {
       ...exposed,
       ...(streamId !== undefined && { 'x-stream-id': streamId }),
-      ...((streamId !== undefined || status === 409) && { 'x-should-retry': 'false' }),
-      ...(status === 503 && retryHeaders(error.retryAfterMs)),
+      ...((status === 409 || (streamId !== undefined && !isBusy)) && { 'x-should-retry': 'false' }),
+      ...(isBusy && retryHeaders(error.retryAfterMs)),
     },
   };
 }
@@ -58,7 +67,10 @@ export function errorEvent(error: WaggleError<ClientErrorCode>): string {
   return `data: ${JSON.stringify(worded(error)[1])}\n\n`;
 }
 
-function worded(error: WaggleError<ClientErrorCode>): readonly [number, z.infer<typeof errorObject>] {
+function worded(
+  error: WaggleError<ClientErrorCode>,
+  advice?: string,
+): readonly [number, z.infer<typeof errorObject>] {
   const model = unknownModel(error);
   const [status, code] =
     model !== undefined
@@ -68,7 +80,10 @@ function worded(error: WaggleError<ClientErrorCode>): readonly [number, z.infer<
   const message =
     model !== undefined ? `model '${model}' not found; GET /v1/models lists those there are` : error.message;
   const param = model !== undefined ? 'model' : (mistake?.param ?? null);
-  return [status, { error: { message: mistake?.text ?? message, type: typeOf(status), param, code } }];
+  return [
+    status,
+    { error: { message: advice ?? mistake?.text ?? message, type: typeOf(status), param, code } },
+  ];
 }
 
 function wordingOf(error: WaggleError<ClientErrorCode>): readonly [number, string] | undefined {

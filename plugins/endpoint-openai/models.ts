@@ -40,12 +40,26 @@ export class Models {
 
   /** Who is meant; whether an agent has the model shows when it is asked. @throws AGENT_UNKNOWN */
   resolve(id: string): { readonly agent: string; readonly model: string | undefined } {
+    const asked = this.#named(id);
+    if (!asked) throw this.#unknown(id);
+    // `queen/ollama` is what an answer says of itself.
+    const isChat = this.#agents.find(asked.agent) === (this.#chat as unknown);
+    const behind = isChat && asked.model !== undefined ? this.#named(asked.model) : undefined;
+    return behind ?? asked;
+  }
+
+  #named(id: string): { readonly agent: string; readonly model: string | undefined } | undefined {
     if (this.#agents.find(id)) return { agent: id, model: undefined };
     for (let at = id.indexOf('/'); at > 0; at = id.indexOf('/', at + 1)) {
       const agent = id.slice(0, at);
       if (this.#agents.find(agent) && at + 1 < id.length) return { agent, model: id.slice(at + 1) };
     }
-    throw this.#unknown(id);
+    return undefined;
+  }
+
+  /** The agent behind a model's name. @throws AGENT_UNKNOWN */
+  agentOf(id: string): Agent | undefined {
+    return this.#agents.find(this.resolve(id).agent);
   }
 
   #model(id: string): Model {

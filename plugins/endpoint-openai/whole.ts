@@ -1,4 +1,4 @@
-import type { Reply, StreamFrame, ToolCall } from '#kernel';
+import type { Reply, ToolCall } from '#kernel';
 import { failureOf } from './failure.js';
 import type { Answer } from './wording.js';
 
@@ -11,26 +11,30 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
   let text = '';
   let thinking = '';
   const toolCalls: ToolCall[] = [];
+  let calledAt = -1;
   try {
     for await (const entries of reader)
-      for (const { frame } of entries) {
+      for (const { frame, toolCall, position } of entries) {
         if (frame.type === 'streaming_token') text += frame.content;
         else if (frame.type === 'streaming_thinking') thinking += frame.content;
-        else if (frame.type === 'streaming_tool_call') toolCalls.push(toolCallOf(frame));
-        else if (frame.type === 'streaming_end')
+        else if (toolCall) {
+          if (toolCall.executor === 'server') continue;
+          toolCalls.push(toolCall);
+          calledAt = position;
+        } else if (frame.type === 'streaming_end')
           return {
             text,
             thinking,
-            toolCalls,
-            reason: endOf(frame.reason, toolCalls.length),
+            agent: frame.agent,
+            ...calledFor(frame.reason, toolCalls, calledAt === position),
             usage: frame.usage,
           };
         else if (frame.type === 'message')
           return {
             text: frame.content,
             thinking,
-            toolCalls,
-            reason: endOf('stop', toolCalls.length),
+            agent: frame.agent,
+            ...calledFor('stop', toolCalls, toolCalls.length > 0),
             usage: frame.usage,
           };
         else if (frame.type === 'error' || frame.type === 'cancelled') throw failureOf(frame, reply);
@@ -41,16 +45,14 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
   return undefined;
 }
 
-/** The tool call that a frame carries. */
-export function toolCallOf({
-  id,
-  name,
-  arguments: args,
-}: StreamFrame & { type: 'streaming_tool_call' }): ToolCall {
-  return { id, name, arguments: args };
+/** An agent that went on after a call has run that by itself: its client is not to. */
+function calledFor(why: string, toolCalls: readonly ToolCall[], isCallLast: boolean) {
+  const reason = endOf(why, toolCalls.length, isCallLast);
+  return { reason, toolCalls: reason === 'tool_calls' || reason === 'length' ? toolCalls : [] };
 }
 
-/** Why an answer ended: who asked for tools stopped for them, whatever the model calls it. */
-export function endOf(reason: string, toolCalls: number): string {
-  return toolCalls > 0 && reason !== 'length' ? 'tool_calls' : reason;
+/** Why an answer ended: who asked for tools last stopped for them, whatever the model calls it. */
+export function endOf(reason: string, toolCalls: number, isCallLast: boolean): string {
+  if (toolCalls === 0) return reason === 'tool_calls' ? 'stop' : reason;
+  return isCallLast && reason !== 'length' ? 'tool_calls' : reason;
 }

@@ -8,6 +8,7 @@ export interface Answer {
   readonly thinking: string;
   readonly toolCalls: readonly ToolCall[];
   readonly reason: string;
+  readonly agent: string;
   readonly usage: Usage | undefined;
 }
 
@@ -19,7 +20,10 @@ export interface Wording {
   thinking(content: string): string;
   /** `index` counts the calls of one answer. */
   toolCall(index: number, call: ToolCall): string;
+  /** More of the arguments of the call at `index`. */
+  toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string;
   finish(reason: string): string;
+  /** Nothing where it is not known: that is not 0. */
   usage(usage: Usage | undefined): string;
   whole(answer: Answer): object;
 }
@@ -64,12 +68,16 @@ export class ChatWording implements Wording {
     return this.#event({ tool_calls: [{ index, ...toolCall(call) }] }, null);
   }
 
+  toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string {
+    return this.#event({ tool_calls: [{ ...extra, index, function: { arguments: text } }] }, null);
+  }
+
   finish(reason: string): string {
     return this.#event({}, finishReason(reason));
   }
 
   usage(usage: Usage | undefined): string {
-    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+    return usage ? event({ ...this.#head, choices: [], ...usageOf(usage) }) : '';
   }
 
   whole({ text, thinking, toolCalls, reason, usage }: Answer): object {
@@ -83,7 +91,7 @@ export class ChatWording implements Wording {
       ...this.#head,
       object: 'chat.completion',
       choices: [{ index: 0, message, finish_reason: finishReason(reason) }],
-      usage: usageOf(usage),
+      ...usageOf(usage),
     };
   }
 
@@ -116,16 +124,20 @@ export class TextWording implements Wording {
     return '';
   }
 
+  toolCallPart(): string {
+    return '';
+  }
+
   finish(reason: string): string {
     return event(this.#piece('', finishReason(reason)));
   }
 
   usage(usage: Usage | undefined): string {
-    return event({ ...this.#head, choices: [], usage: usageOf(usage) });
+    return usage ? event({ ...this.#head, choices: [], ...usageOf(usage) }) : '';
   }
 
   whole({ text, reason, usage }: Answer): object {
-    return { ...this.#piece(text, finishReason(reason)), usage: usageOf(usage) };
+    return { ...this.#piece(text, finishReason(reason)), ...usageOf(usage) };
   }
 
   #piece(text: string, finish_reason: string | null): object {
@@ -146,20 +158,28 @@ function headOf(prefix: string, object: string, streamId: string, model: string)
   return { id, object, created: Math.floor(Date.now() / 1000), model };
 }
 
-function toolCall({ id, name, arguments: args }: ToolCall): object {
-  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
-  return { id, type: 'function', function: { name, arguments: text } };
+function toolCall({ id, name, arguments: args, extra }: ToolCall): object {
+  return { ...extra, id, type: 'function', function: { name, arguments: args } };
 }
 
 /** Clients know four; what else a model may say is an end. */
 function finishReason(reason: string): string {
+  if (reason === 'refusal') return 'content_filter';
   return /^(length|tool_calls|content_filter)$/.test(reason) ? reason : 'stop';
 }
 
-function usageOf({ inputTokens, outputTokens }: Usage = { inputTokens: 0, outputTokens: 0 }): object {
+function usageOf(usage: Usage | undefined): { readonly usage?: object } {
+  if (!usage) return {};
+  const { inputTokens, outputTokens, cachedTokens, reasoningTokens } = usage;
   return {
-    prompt_tokens: inputTokens,
-    completion_tokens: outputTokens,
-    total_tokens: inputTokens + outputTokens,
+    usage: {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens,
+      ...(cachedTokens !== undefined && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+      ...(reasoningTokens !== undefined && {
+        completion_tokens_details: { reasoning_tokens: reasoningTokens },
+      }),
+    },
   };
 }

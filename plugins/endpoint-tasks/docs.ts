@@ -1,6 +1,7 @@
 import {
   type ClientErrorCode,
   clientChosenId,
+  integerText,
   longestMs,
   milliseconds,
   millisecondsOrNone,
@@ -13,7 +14,6 @@ import { z } from '#zod';
 
 const count = z.int().min(0);
 const measured = z.number().min(0);
-const expectedWait = `expected an integer 0-${longestMs}`;
 const priority = z.enum(taskPriorities);
 const jsonSchema = z.record(z.string(), z.unknown()).describe('A JSON Schema');
 
@@ -33,10 +33,7 @@ export const submission = z.strictObject({
 
 /** The query of `POST /tasks/{task}`. */
 export const waitQuery = z.object({
-  wait: z
-    .string()
-    .regex(/^\d{1,10}$/, expectedWait)
-    .refine((text) => Number(text) <= longestMs, expectedWait)
+  wait: integerText(0, longestMs)
     .describe('How long to wait for the end, in milliseconds; then 200 with the result')
     .default('0'),
 });

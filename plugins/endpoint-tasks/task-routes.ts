@@ -46,8 +46,8 @@ export async function submitTask(
   response: HttpReply,
 ): Promise<void> {
   const name = request.params.task as string;
-  if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
   const { wait } = await checked(waitQuery, { wait: request.query.get('wait') ?? undefined });
+  if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
   const body = await checked(submission, await request.json());
   const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id: owner, request_id } = body;
   const run = engine.submit(name, input, {

@@ -3,6 +3,7 @@ import {
   type ConversationKey,
   type ConversationStore,
   type ConversationSummary,
+  charsOf,
   type ListOptions,
   titleOf,
   WaggleError,
@@ -47,8 +48,8 @@ export class MemoryStore implements ConversationStore {
   }
 
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
-    const { conversationLimitChars, maxMessages } = this.#limits;
-    if (messages.some((message) => message.content.length > conversationLimitChars))
+    const { conversationLimitChars } = this.#limits;
+    if (messages.some((message) => charsOf(message) > conversationLimitChars))
       throw new WaggleError('TOO_LARGE', { limitBytes: conversationLimitChars });
     if (messages.length === 0) return;
     this.#expire();
@@ -67,10 +68,10 @@ export class MemoryStore implements ConversationStore {
     conversation.title ||= titleOf(messages);
     for (const message of messages) {
       conversation.messages.push(message);
-      this.#count(conversation, message.content.length);
+      this.#count(conversation, charsOf(message));
     }
-    while (conversation.messages.length > maxMessages || conversation.chars > conversationLimitChars)
-      this.#count(conversation, -(conversation.messages.shift()?.content.length ?? 0));
+    this.#trim(conversation);
+    if (conversation.messages.length === 0) this.#remove(id);
     this.#evict();
   }
 
@@ -81,7 +82,7 @@ export class MemoryStore implements ConversationStore {
       const at = conversation.messages.lastIndexOf(message);
       if (at < 0) continue;
       conversation.messages.splice(at, 1);
-      this.#count(conversation, -message.content.length);
+      this.#count(conversation, -charsOf(message));
     }
     if (conversation.messages.length === 0) this.#remove(idOf(key));
   }
@@ -112,6 +113,17 @@ export class MemoryStore implements ConversationStore {
     conversation.usedAt = this.#now();
     this.#conversations.delete(id);
     this.#conversations.set(id, conversation);
+  }
+
+  /** What is left begins with a question, where anything had to go. */
+  #trim(conversation: Conversation): void {
+    const { maxMessages, conversationLimitChars } = this.#limits;
+    const { messages } = conversation;
+    const isOver = () => messages.length > maxMessages || conversation.chars > conversationLimitChars;
+    for (let cut = isOver(); cut && messages[0]; cut = isOver() || messages[0]?.role !== 'user') {
+      this.#count(conversation, -charsOf(messages[0]));
+      messages.shift();
+    }
   }
 
   #count(conversation: Conversation, chars: number): void {

@@ -1,4 +1,10 @@
-import type { ChatMessage, ConversationKey, ConversationSummary, ListOptions } from '#kernel';
+import {
+  type ChatMessage,
+  type ConversationKey,
+  type ConversationSummary,
+  charsOf,
+  type ListOptions,
+} from '#kernel';
 import { FileState } from './file-state.js';
 import { closeFile, codeOf, lockFile, madeFile, openFile, type SqliteFile, wordingOf } from './open-file.js';
 import { prepareStatements } from './statements.js';
@@ -117,10 +123,12 @@ export class ConversationFile {
     if (count === 0) this.#count++;
     const conversation = { id, count, chars };
     for (const message of messages) {
-      insert.run(id, message.content.length, JSON.stringify(message));
-      this.#add(conversation, 1, message.content.length);
+      const messageChars = charsOf(message);
+      insert.run(id, messageChars, JSON.stringify(message));
+      this.#add(conversation, 1, messageChars);
     }
     this.#trim(conversation);
+    if (conversation.count === 0) this.#remove(id);
     this.#evict();
   }
 
@@ -240,13 +248,17 @@ export class ConversationFile {
     this.#chars += chars;
   }
 
+  /** What is left begins with a question, where anything had to go. */
   #trim(conversation: { readonly id: number; count: number; chars: number }): void {
     const { maxMessages, conversationLimitChars } = this.#limits;
     const { first, drop, size } = this.#statements;
-    while (conversation.count > maxMessages || conversation.chars > conversationLimitChars) {
-      const [message, chars] = first.get(conversation.id) as readonly [number, number];
-      drop.run(message);
-      this.#add(conversation, -1, -chars);
+    const isOver = () => conversation.count > maxMessages || conversation.chars > conversationLimitChars;
+    for (let cut = isOver(); cut; ) {
+      const oldest = first.get(conversation.id) as readonly [number, number, string] | undefined;
+      cut = oldest !== undefined && (isOver() || oldest[2] !== 'user');
+      if (!oldest || !cut) break;
+      drop.run(oldest[0]);
+      this.#add(conversation, -1, -oldest[1]);
     }
     size.run(conversation.count, conversation.chars, conversation.id);
   }

@@ -3,6 +3,7 @@ import {
   type ConversationKey,
   type ConversationStore,
   type ConversationSummary,
+  charsOf,
   type ListOptions,
   titleOf,
   WaggleError,
@@ -36,10 +37,10 @@ export class SqliteStore implements ConversationStore {
 
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
     const limitBytes = this.#conversationLimitChars;
-    if (messages.some(({ content }) => content.length > limitBytes))
+    if (messages.some((message) => charsOf(message) > limitBytes))
       throw new WaggleError('TOO_LARGE', { limitBytes });
     if (messages.length === 0) return;
-    const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
+    const chars = messages.reduce((sum, message) => sum + charsOf(message), 0);
     await this.#thread.ask('append', chars, { key, title: titleOf(messages), messages });
   }
 

@@ -45,7 +45,9 @@ export function prepareStatements(file: SqliteFile): Readonly<Record<Question, S
       WHERE user = ? AND updated_at < ? AND used_at > ? ORDER BY updated_at DESC LIMIT ?`),
     insert: file.prepare('INSERT INTO messages (conversation, chars, message) VALUES (?, ?, ?)'),
     latest: rows('SELECT message FROM messages WHERE conversation = ? ORDER BY id DESC LIMIT ?'),
-    first: rows('SELECT id, chars FROM messages WHERE conversation = ? ORDER BY id LIMIT 1'),
+    first: rows(
+      "SELECT id, chars, message ->> 'role' FROM messages WHERE conversation = ? ORDER BY id LIMIT 1",
+    ),
     drop: file.prepare('DELETE FROM messages WHERE id = ?'),
   };
 }

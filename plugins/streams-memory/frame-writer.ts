@@ -1,5 +1,6 @@
 import type {
   AgentChosen,
+  AgentQueued,
   CancelReason,
   ClientErrorCode,
   StartCommand,
@@ -7,6 +8,8 @@ import type {
   StreamFrame,
   TerminalFrame,
   Timings,
+  ToolCall,
+  ToolCallPiece,
   WaggleError,
 } from '#kernel';
 import type { ReplyLog } from './reply-log.js';
@@ -20,6 +23,9 @@ export interface ReplyRequest extends StartCommand {
 /** What its frames say of a request: all that is kept of it. */
 export type ReplyIds = Pick<ReplyRequest, 'streamId' | 'conversationId' | 'requestId' | 'userId' | 'agent'>;
 
+/** What a piece takes besides its text. */
+const pieceChars = 4;
+
 type Done = Extract<StreamChunk, { type: 'done' }>;
 
 /** Writes what the chat agent yields into the log of one stream, and words its other frames. */
@@ -30,6 +36,8 @@ export class FrameWriter {
   /** The text of an agent that took over: it goes out in one piece. */
   #fallbackText: string | undefined;
   #chars = 0;
+  /** What came in pieces of calls that are not whole yet: it counts once. */
+  readonly #pieceChars = new Map<string, number>();
   #tokens = 0;
 
   constructor(request: ReplyIds, log: ReplyLog) {
@@ -66,7 +74,7 @@ export class FrameWriter {
   }
 
   /** Gives the end of the answer, once it is in the batch. */
-  write(batch: readonly (StreamChunk | AgentChosen)[]): Done | undefined {
+  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): Done | undefined {
     let done: Done | undefined;
     for (const chunk of batch) {
       switch (chunk.type) {
@@ -80,7 +88,13 @@ export class FrameWriter {
           else if (chunk.type === 'text') this.#fallbackText += chunk.content;
           break;
         case 'tool_call':
-          this.#chars += this.#log.add(this.#toolCall(chunk));
+          this.#call(chunk);
+          break;
+        case 'tool_call_piece':
+          this.#piece(chunk);
+          break;
+        case 'queued':
+          this.#log.add(this.queued(chunk.ahead));
           break;
         case 'agent':
           this.#choose(chunk);
@@ -125,8 +139,17 @@ export class FrameWriter {
     else this.#log.add({ type: 'streaming_start', streamId, agent, conversationId, ...this.#requestId });
   }
 
-  #toolCall({ id, name, arguments: args }: Extract<StreamChunk, { type: 'tool_call' }>): StreamFrame {
-    const { streamId } = this.#request;
-    return { type: 'streaming_tool_call', streamId, id, name, arguments: args };
+  #call(call: ToolCall): void {
+    const before = this.#pieceChars.get(call.id) ?? 0;
+    this.#pieceChars.delete(call.id);
+    this.#chars += Math.max(0, this.#log.addCall(call) - before);
+  }
+
+  #piece({ id, name, arguments: args, from, executor }: ToolCallPiece): void {
+    if (this.#fallbackText !== undefined || executor === 'server') return;
+    const before = this.#pieceChars.get(id);
+    this.#chars += pieceChars + args.length + (before === undefined ? id.length + name.length : 0);
+    this.#pieceChars.set(id, (before ?? 0) + args.length);
+    this.#log.addPiece({ id, name, arguments: args, from });
   }
 }

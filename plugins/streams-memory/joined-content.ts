@@ -1,5 +1,4 @@
-import type { LogEntry } from '#kernel';
-import { ContentEntry, type ContentKind, mergedChars } from './log-entry.js';
+import { ContentEntry, type ContentKind, type Entry, mergedChars } from './log-entry.js';
 
 const firstCapacity = 128;
 /** Longer pieces stay by themselves: to copy them would cost more than to keep them. */
@@ -21,12 +20,12 @@ export class JoinedContent {
   }
 
   /** Whether it is a piece of content that is worth joining. */
-  static suits(entry: LogEntry): entry is ContentEntry {
+  static suits(entry: Entry): entry is ContentEntry {
     return entry instanceof ContentEntry && entry.content.length <= pieceLimitChars;
   }
 
   /** Puts the next piece to the others; false when it does not belong to them, or there are enough. */
-  add(next: LogEntry): boolean {
+  add(next: Entry): boolean {
     if (!JoinedContent.suits(next) || next.kind !== this.#kind || this.#length >= mergedChars) return false;
     this.#add(next);
     return true;

@@ -1,4 +1,12 @@
-import type { LogEntry, StreamFrame } from '#kernel';
+import {
+  charsIn,
+  type LogEntry,
+  type PieceEntry as Piece,
+  type StreamFrame,
+  spliceable,
+  type ToolCall,
+  type ToolCallPiece,
+} from '#kernel';
 
 /** Pieces are put together until they are this long. */
 export const mergedChars = 8 * 1024;
@@ -75,8 +83,7 @@ export class FrameEntry implements LogEntry {
 
   /** Only what an agent writes can be long. */
   get chars(): number {
-    if (this.frame.type === 'message') return this.frame.content.length;
-    return this.frame.type === 'streaming_tool_call' ? this.json.length : 0;
+    return this.frame.type === 'message' ? this.frame.content.length : 0;
   }
 
   get json(): string {
@@ -89,11 +96,65 @@ export class FrameEntry implements LogEntry {
   }
 }
 
+/** A tool call at its place in a log. Its arguments stay text: a parsed number may be another one. */
+export class CallEntry implements LogEntry {
+  readonly type = 'streaming_tool_call';
+  readonly toolCall: ToolCall;
+  readonly position: number;
+  readonly json: string;
+  readonly #streamId: string;
+  readonly #isJson: boolean;
+
+  constructor(toolCall: ToolCall, streamId: string, position: number) {
+    this.toolCall = toolCall;
+    this.#streamId = streamId;
+    this.position = position;
+    const { type } = this;
+    const { id, name, arguments: text, executor } = toolCall;
+    const json = spliceable(text);
+    this.#isJson = json !== undefined;
+    const rest = json === undefined ? `"argumentsText":${JSON.stringify(text)}` : `"arguments":${json}`;
+    this.json = `${JSON.stringify({ type, streamId, id, name, executor }).slice(0, -1)},${rest}}`;
+  }
+
+  get chars(): number {
+    const { extra } = this.toolCall;
+    return this.json.length + (extra ? charsIn(extra) : 0);
+  }
+
+  get frame(): StreamFrame {
+    const { type } = this;
+    const { id, name, arguments: text, executor = 'client' } = this.toolCall;
+    const args = this.#isJson ? { arguments: JSON.parse(text) as unknown } : { argumentsText: text };
+    return { type, streamId: this.#streamId, id, name, executor, ...args };
+  }
+
+  get positioned(): string {
+    return this.json;
+  }
+}
+
+/** A part of a tool call, for readers that ask for them; it is kept until it was read. */
+export class PieceEntry implements Piece {
+  readonly type = 'tool_call_piece';
+  readonly piece: ToolCallPiece;
+  readonly position: number;
+
+  constructor(piece: ToolCallPiece, position: number) {
+    this.piece = piece;
+    this.position = position;
+  }
+
+  get chars(): number {
+    return this.piece.arguments.length;
+  }
+}
+
 /** What is in a log. `chars` is what it takes of the limits. */
-export type Entry = ContentEntry | FrameEntry;
+export type Entry = ContentEntry | FrameEntry | CallEntry | PieceEntry;
 
 /** Whether the frame ends its reply. */
-export function isTerminal(type: StreamFrame['type']): boolean {
+export function isTerminal(type: Entry['type']): boolean {
   return type === 'streaming_end' || type === 'message' || type === 'cancelled' || type === 'error';
 }
 

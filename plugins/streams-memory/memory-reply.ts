@@ -1,10 +1,13 @@
 import {
   type AgentChosen,
+  type AgentQueued,
   type CancelReason,
   type Chat,
   type ChatSink,
   type ClientErrorCode,
+  type LogEntry,
   type Logger,
+  type PieceEntry,
   type Reply,
   type ReplyReader,
   type StreamChunk,
@@ -133,7 +136,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   /** Takes what the chat agent says. */
-  write(batch: readonly (StreamChunk | AgentChosen)[]): void {
+  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): void {
     // What comes after a cancel would stand in the log behind what the client has been promised.
     if (this.#cancelling || this.#log.ended) {
       this.#abort.signal.throwIfAborted();
@@ -175,6 +178,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
 
   read(position?: number): ReplyReader {
     return this.#log.read(position);
+  }
+
+  readPieces(): ReplyReader<LogEntry | PieceEntry> {
+    return this.#log.readPieces();
   }
 
   async whole(signal?: AbortSignal): Promise<WholeReply> {
@@ -244,7 +251,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   // By itself, so that nothing of the request is left when it is over.
   #ask(chat: Chat, logger: Logger): Promise<void> {
     const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.#request as ReplyRequest;
-    return chat.reply({ ...command, id }, { signal: this.#abort.signal, logger }, this);
+    const call = { signal: this.#abort.signal, logger, timeoutMs: this.#config.replyTimeoutMs };
+    return chat.reply({ ...command, id }, call, this);
   }
 
   /** Whoever resumes or joins needs nothing of the request. */
@@ -271,7 +279,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     // Without its cause, which may hold anything: the log gets that now.
     if (!this.#log.ended) this.#failure = new WaggleError(error.code, error.details);
     this.#end(this.#writer.error(error), { type: 'failed', error, timings: this.#timings });
-    this.#abort.abort();
+    this.#abort.abort(error);
   }
 
   #endCancelled(): void {

@@ -16,6 +16,7 @@ import {
   type TaskDefinition,
   type TaskEngine,
   timerMs,
+  traceContextOf,
   WaggleError,
 } from '#kernel';
 import type { Config } from './config.js';
@@ -103,7 +104,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#replies.set(reply.streamId, reply);
     this.#keyed.keep(key, reply);
     this.#unended.add(reply);
-    const { priority, traceparent } = command;
+    const { priority } = command;
     const { streamId, conversationId } = reply;
     try {
       const onQueued = (ahead: number) => reply.wait(ahead);
@@ -114,7 +115,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       this.shrank(requestChars);
       throw error;
     }
-    this.#bus.emit('chat:accepted', { streamId, conversationId, ...(traceparent && { traceparent }) });
+    this.#bus.emit('chat:accepted', { streamId, conversationId, ...traceContextOf(command) });
     return reply;
   }
 

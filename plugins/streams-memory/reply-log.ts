@@ -1,12 +1,25 @@
 import {
   type LogEntry,
+  type PieceEntry as Piece,
   type ReadableListener,
   type ReplyReader,
   type StreamFrame,
+  type ToolCall,
+  type ToolCallPiece,
   WaggleError,
 } from '#kernel';
 import { JoinedContent } from './joined-content.js';
-import { after, ContentEntry, ContentKind, type Entry, FrameEntry, isTerminal, merged } from './log-entry.js';
+import {
+  after,
+  CallEntry,
+  ContentEntry,
+  ContentKind,
+  type Entry,
+  FrameEntry,
+  isTerminal,
+  merged,
+  PieceEntry,
+} from './log-entry.js';
 
 /** Whoever is this many frames behind was held up, also if he does not say so. */
 const mergeAboveFrames = 1024;
@@ -37,8 +50,11 @@ export class ReplyLog {
   #joined: JoinedContent | undefined;
   #isAnnounced = false;
   #ended = false;
+  readonly #streamId: string;
+  #hasPieces = false;
 
   constructor(streamId: string, events: LogEvents) {
+    this.#streamId = streamId;
     this.#events = events;
     this.#text = new ContentKind('streaming_token', streamId);
     this.#thinking = new ContentKind('streaming_thinking', streamId);
@@ -85,6 +101,27 @@ export class ReplyLog {
     return chars;
   }
 
+  /** The same for a tool call. */
+  addCall({ id, name, arguments: args, extra, executor = 'client' }: ToolCall): number {
+    if (this.#ended) return 0;
+    const call = { id, name, arguments: args, ...(extra && { extra }), executor };
+    const entry = new CallEntry(call, this.#streamId, this.#position);
+    this.#entries.push(entry);
+    return entry.chars;
+  }
+
+  /** Adds a part of a tool call; it is gone once all readers have taken it. */
+  addPiece(piece: ToolCallPiece): void {
+    if (this.#ended) return;
+    this.#hasPieces = true;
+    this.#entries.push(new PieceEntry(piece, this.#position));
+  }
+
+  /** Whether a reader who wants none has to leave some out. */
+  get hasPieces(): boolean {
+    return this.#hasPieces;
+  }
+
   /** Something was added: the owner hears of it once until it calls `wake`. */
   announce(): void {
     if (this.#isAnnounced) return;
@@ -110,12 +147,21 @@ export class ReplyLog {
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
   read(position?: number): ReplyReader {
+    return this.#read(position, false) as ReplyReader;
+  }
+
+  /** From the first frame on, with the pieces of tool calls. */
+  readPieces(): ReplyReader<LogEntry | Piece> {
+    return this.#read(undefined, true);
+  }
+
+  #read(position: number | undefined, withPieces: boolean): Reader {
     if (position !== undefined && position > this.#position)
       throw new WaggleError('INVALID_REQUEST', {
         mistakes: [`position: only ${this.#position} characters were sent`],
       });
     this.#settle();
-    const reader = new Reader(this, this.#entries, position);
+    const reader = new Reader(this, this.#entries, position, withPieces);
     this.#readers = [...this.#readers, reader];
     this.#readersChanged();
     return reader;
@@ -127,7 +173,7 @@ export class ReplyLog {
     for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
     const taken = this.#entries.slice(this.#foldedTo);
     for (const entry of taken.length > 1 ? merged(taken) : taken) {
-      if (this.#joined?.add(entry)) continue;
+      if (entry instanceof PieceEntry || this.#joined?.add(entry)) continue;
       this.#settle();
       // Only the newest place in the line is of use to those who come later.
       if (entry.type === 'queue_update' && this.#entries[this.#foldedTo - 1]?.type === entry.type)
@@ -159,14 +205,15 @@ export class ReplyLog {
   }
 }
 
-const nothing: readonly LogEntry[] = [];
+const nothing: readonly Entry[] = [];
 const done = { done: true, value: undefined } as const;
 
-class Reader implements ReplyReader {
+class Reader implements ReplyReader<Entry> {
   readonly #log: ReplyLog;
   readonly #entries: readonly Entry[];
   /** What the consumer has already; undefined once that is passed, or when it began at the beginning. */
   #position: number | undefined;
+  readonly #withPieces: boolean;
   #begun: boolean;
   #at = 0;
   #left = false;
@@ -174,10 +221,11 @@ class Reader implements ReplyReader {
   #listener: ReadableListener | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(log: ReplyLog, entries: readonly Entry[], position: number | undefined) {
+  constructor(log: ReplyLog, entries: readonly Entry[], position: number | undefined, withPieces: boolean) {
     this.#log = log;
     this.#entries = entries;
     this.#position = position;
+    this.#withPieces = withPieces;
     this.#begun = position === undefined;
   }
 
@@ -191,9 +239,12 @@ class Reader implements ReplyReader {
     this.#at = index;
   }
 
-  take(): readonly LogEntry[] | undefined {
+  take(): readonly Entry[] | undefined {
     if (this.#left) return undefined;
-    const batch = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
+    const all = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
+    const batch = this.#log.hasPieces && !this.#withPieces ? all.filter(isNoPiece) : all;
+    // All of it was left out.
+    if (batch.length < all.length && batch.length === 0) return this.take();
     if (batch.length > 0 || !this.#log.ended) return batch;
     void this.return();
     return undefined;
@@ -204,7 +255,7 @@ class Reader implements ReplyReader {
   }
 
   // Not a generator: its return() would wait for the next frame.
-  async next(): Promise<IteratorResult<readonly LogEntry[]>> {
+  async next(): Promise<IteratorResult<readonly Entry[]>> {
     for (;;) {
       const batch = this.take();
       if (!batch) return done;
@@ -215,7 +266,7 @@ class Reader implements ReplyReader {
     }
   }
 
-  async return(): Promise<IteratorResult<readonly LogEntry[]>> {
+  async return(): Promise<IteratorResult<readonly Entry[]>> {
     if (this.#left) return done;
     this.#left = true;
     this.#log.leave(this);
@@ -244,7 +295,7 @@ class Reader implements ReplyReader {
     return this;
   }
 
-  #take(): readonly LogEntry[] {
+  #take(): readonly Entry[] {
     const behind = this.#entries.length - this.#at;
     if (behind === 0) return nothing;
     const from = this.#at;
@@ -270,17 +321,21 @@ class Reader implements ReplyReader {
   }
 
   /** `streaming_start` anew; what lies after the position follows, in few frames. */
-  #begin(position: number): readonly LogEntry[] {
+  #begin(position: number): readonly Entry[] {
     const start = this.#entries.find(({ type }) => type === 'streaming_start');
     // An error may end a reply before it has started.
-    if (!start && !this.#log.ended) return nothing;
+    if (!(start instanceof FrameEntry) && !this.#log.ended) return nothing;
     this.#begun = true;
     this.#merge = true;
     this.#at = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
-    return start
+    return start instanceof FrameEntry
       ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)]
       : this.#take();
   }
+}
+
+function isNoPiece(entry: Entry): boolean {
+  return entry.type !== 'tool_call_piece';
 }
 
 function charsAt(entries: readonly Entry[], index: number): number {
@@ -302,5 +357,7 @@ function indexAfter(entries: readonly Entry[], position: number): number {
 }
 
 function isRepeatable({ type, position: at }: Entry, position: number): boolean {
-  return at === position && (type === 'streaming_tool_call' || isTerminal(type));
+  return (
+    at === position && (type === 'streaming_tool_call' || type === 'tool_call_piece' || isTerminal(type))
+  );
 }

@@ -1,5 +1,5 @@
 import type { Attributes, Context, Span, SpanKind, Tracer } from '@opentelemetry/api';
-import { type KernelEvents, version } from '#kernel';
+import { type KernelEvents, type TraceContext, version } from '#kernel';
 import type { Api } from './api.js';
 
 /** How a span ended: well, with a code of the catalogue, or because the answer was no longer wanted. */
@@ -28,14 +28,14 @@ export class RequestTrace {
   readonly #conversation: Attributes;
   #asked: Asked | undefined;
 
-  constructor(api: Api, { streamId, conversationId, traceparent }: KernelEvents['chat:accepted']) {
+  constructor(api: Api, { streamId, conversationId, ...client }: KernelEvents['chat:accepted']) {
     const { trace, SpanKind } = api;
     this.#api = api;
     this.#tracer = trace.getTracer('waggle-server', version);
     this.#conversation = { 'gen_ai.conversation.id': conversationId };
     // As in log lines: the whole id would be a key to the reply.
     const attributes = { ...this.#conversation, 'waggle.stream': streamId.slice(0, 6) };
-    const parent = parentOf(api, traceparent);
+    const parent = parentOf(api, client);
     const startTime = this.#acceptedAt;
     const kind = SpanKind.SERVER;
     this.#span = this.#tracer.startSpan('waggle.request', { kind, attributes, startTime }, parent);
@@ -130,10 +130,9 @@ export class RequestTrace {
 }
 
 /** The span that is active where requests are traced already, else what the client says. */
-function parentOf({ context, trace, propagation }: Api, traceparent: string | undefined): Context {
+function parentOf({ context, trace, propagation }: Api, client: TraceContext): Context {
   const active = context.active();
-  if (trace.getSpan(active) || !traceparent) return active;
-  return propagation.extract(active, { traceparent });
+  return trace.getSpan(active) ? active : propagation.extract(active, client);
 }
 
 function chatName(model: string | undefined): string {

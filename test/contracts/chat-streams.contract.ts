@@ -8,6 +8,7 @@ import {
   type EventBus,
   type EventName,
   type LogEntry,
+  type PieceEntry,
   Registry,
   type Reply,
   type ReplyReader,
@@ -238,7 +239,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams } = streamsOver([
           new ScriptedAgent('a', [
             { type: 'thinking', content: 'hm' },
-            { type: 'tool_call', id: 't1', name: 'weather', arguments: { city: 'Rome' } },
+            { type: 'tool_call', id: 't1', name: 'weather', arguments: '{"city":"Rome"}' },
             done,
           ]),
         ]);
@@ -250,6 +251,47 @@ export function chatStreamsContract(name: string, create: Create): void {
           'streaming_end',
         ]);
         expect(frames[2]).toMatchObject({ id: 't1', name: 'weather', arguments: { city: 'Rome' } });
+      });
+
+      it('gives the pieces of a tool call to those who ask for them, and the whole to all', async () => {
+        const piece = (args: string, from: number) =>
+          ({ type: 'tool_call_piece', id: 't1', name: 'weather', arguments: args, from }) as const;
+        const whole = { id: 't1', name: 'weather', arguments: '{"city":"Rome"}' };
+        const agent = new ScriptedAgent('a', [
+          text('Hm'),
+          piece('{"city"', 0),
+          'wait',
+          [piece(':"Rome"}', 7), { type: 'tool_call', ...whole }, text('!')],
+          done,
+        ]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const seen: (LogEntry | PieceEntry)[] = [];
+        const usual = framesOf(reply);
+        for await (const entries of reply.readPieces()) {
+          seen.push(...entries);
+          if (entries.some(({ type }) => type === 'tool_call_piece')) agent.release();
+        }
+        const types = seen.map((entry) => entry.type);
+        expect(types).toEqual([
+          'streaming_start',
+          'streaming_token',
+          'tool_call_piece',
+          'tool_call_piece',
+          'streaming_tool_call',
+          'streaming_token',
+          'streaming_end',
+        ]);
+        expect(seen.flatMap((entry) => ('toolCall' in entry ? [entry.toolCall] : []))).toMatchObject([whole]);
+        const expected = types.filter((type) => type !== 'tool_call_piece');
+        expect((await usual).map(({ type }) => type)).toEqual(expected);
+        expect((await framesOf(reply)).map(({ type }) => type)).toEqual(expected);
+        for (const position of [0, 1, 2, 3]) {
+          const calls: unknown[] = [];
+          for await (const entries of reply.read(position))
+            for (const { type } of entries) if (type === 'streaming_tool_call') calls.push(type);
+          expect(calls).toHaveLength(position < 3 ? 1 : 0);
+        }
       });
 
       it('gives every reader the same, early or late, and asks the agent once', async () => {
@@ -308,7 +350,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       });
 
       it('keeps the tool calls of an agent that took over', async () => {
-        const call = { type: 'tool_call', id: 't1', name: 'weather', arguments: {} } as const;
+        const call = { type: 'tool_call', id: 't1', name: 'weather', arguments: '{}' } as const;
         const { streams } = streamsOver([
           new ScriptedAgent('a', [new Error('boom')]),
           new ScriptedAgent('b', [call, done]),
@@ -475,7 +517,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
     describe('replies', () => {
       it('refuses more replies than it may run, and takes the next one when one has ended', async () => {
-        const agent = new ScriptedAgent('a', ['wait', done]);
+        const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1, maxWaiting: 0 });
         const first = streams.start(ask());
         expect(() => streams.start(ask())).toThrow(
@@ -515,7 +557,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       const script: readonly Step[] = [
         { type: 'thinking', content: 'hm 🤔' },
         text('one '),
-        { type: 'tool_call', id: 't1', name: 'weather', arguments: {} },
+        { type: 'tool_call', id: 't1', name: 'weather', arguments: '{}' },
         text('two 🐝'),
         done,
       ];
@@ -706,7 +748,11 @@ export function chatStreamsContract(name: string, create: Create): void {
         ['fields without a value', { model: undefined }, { options: undefined }],
         ['another priority', { priority: 'low' }, { priority: 'high' }],
         ['another way to leave', { onDisconnect: 'continue' }, { onDisconnect: 'cancel' }],
-        ['another trace', { traceparent: '00-1' }, { traceparent: '00-2' }],
+        [
+          'another trace',
+          { traceparent: '00-1', baggage: 'a=1' },
+          { traceparent: '00-2', tracestate: 'a=1' },
+        ],
         ['other notes', { metadata: { a: 1 } }, { metadata: { a: 2 } }],
       ])('with %s is the same request', async (_, first, second) => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);
@@ -862,7 +908,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
     describe('waiting for a turn', () => {
       it('is in order, tells how many are before, and is part of the timings', async () => {
-        const agent = new ScriptedAgent('a', ['wait', done]);
+        const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
         const replies = Array.from({ length: 4 }, () => streams.start(ask()));
         expect(streams.figures).toMatchObject({ running: 1, waiting: 3 });
@@ -879,13 +925,13 @@ export function chatStreamsContract(name: string, create: Create): void {
         );
         expect(aheads).toEqual([[], [0], [1, 0], [2, 1, 0]]);
         for (const frames of all)
-          expect(types(frames).slice(-2)).toEqual(['streaming_start', 'streaming_end']);
+          expect(types(frames).slice(-3)).toEqual(['streaming_start', 'streaming_token', 'streaming_end']);
         const end = all[3]?.at(-1);
         expect(end?.type === 'streaming_end' && end.timings.queuedMs).toBeGreaterThan(0);
       });
 
       it('can be cancelled, and the line closes up', async () => {
-        const agent = new ScriptedAgent('a', ['wait', done]);
+        const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
         const [first, second, third] = [streams.start(ask()), streams.start(ask()), streams.start(ask())];
         expect(await second.cancel('client')).toEqual({ upstreamClosedMs: expect.any(Number) });

@@ -91,6 +91,42 @@ export function conversationStoreContract(
       expect(messages.at(-1)?.content).toBe('message 49!');
     });
 
+    const said = (roles: string, chars = 1): readonly ChatMessage[] =>
+      [...roles].map((role, at) => ({
+        role: role === 'u' ? 'user' : role === 't' ? 'tool' : 'assistant',
+        content: `${at}`.padEnd(chars, '.'),
+      }));
+    it.each<[what: string, limits: object, turns: readonly (readonly ChatMessage[])[], left: string]>([
+      ['an answer goes with its question', { maxMessages: 3 }, [said('ua'), said('ua')], 'ua'],
+      ['all that was said to it', { maxMessages: 6 }, [said('uatta'), said('ua')], 'ua'],
+      ['by characters as well', {}, [said('ua', 30), said('ua', 30)], 'ua'],
+      ['one question of two', { maxMessages: 3 }, [said('u'), said('ua'), said('u')], 'uau'],
+      ['a turn that alone is too long', { maxMessages: 4 }, [said('uatata')], ''],
+      ['a conversation that is short enough stays as it is', { maxMessages: 4 }, [said('aua')], 'aua'],
+    ])('keeps nothing that begins with an answer or a result: %s', async (_, more, turns, left) => {
+      const store = await create({ ...limits, ...more });
+      for (const turn of turns) await store.append(key('c'), turn);
+      expect((await store.read(key('c'))).map(({ role }) => role[0])).toEqual([...left]);
+      expect(await store.list('ann', { limit: 9 })).toHaveLength(left === '' ? 0 : 1);
+      // The books are right.
+      for (let times = 0; times < 9; times++) await store.append(key('c'), said('ua'));
+      expect((await store.read(key('c')))[0]?.role).toBe('user');
+    });
+
+    it('gives back how a turn has ended, and the calls of tools, which count', async () => {
+      const store = await create(limits);
+      const toolCalls = [{ id: '1', name: 'look', arguments: '{"at": 1.0}' }];
+      const kept: readonly ChatMessage[] = [
+        { role: 'user', content: 'a', end: 'failed' },
+        { role: 'assistant', content: '', toolCalls },
+      ];
+      await store.append(key('c'), kept);
+      expect(await store.read(key('c'))).toEqual(kept);
+      const large = [{ id: '1', name: 'look', arguments: 'x'.repeat(200) }];
+      const turn: readonly ChatMessage[] = [{ role: 'assistant', content: '', toolCalls: large }];
+      await expect(store.append(key('c'), turn)).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    });
+
     it('refuses a message that is larger than a whole conversation may be', async () => {
       const store = await create(limits);
       await expect(store.append(key('c'), turn('x'.repeat(101)))).rejects.toMatchObject({

@@ -148,7 +148,7 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
             type: 'tool_call',
             id: expect.stringMatching(/^call_/),
             name: 'get_weather',
-            arguments: { city: 'Rome' },
+            arguments: '{"city":"Rome"}',
           });
         expect(last).toMatchObject({ type: 'done', reason: 'tool_calls' });
       },
@@ -244,7 +244,6 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
         const record = await fake.waitFor((each) => each.atMs.peerClosed !== undefined);
         expectAtOnce((record.atMs.peerClosed ?? Infinity) - abortedAt, base);
         expect(record.endedBy).toBe('peer');
-        expect(record.linesAfterClose).toBe(0);
       },
     );
 

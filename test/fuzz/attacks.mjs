@@ -24,7 +24,8 @@ const odds = [
 ];
 
 /** What none of the server's answers may hold: stacks, paths, and errors that it had no word for. */
-const leak = /\n\s+at .+:\d+:\d+|node_modules|\/dist\/|"code":"INTERNAL"|HTTP\/1\.1 500(?!.*"code":"TASK_FAILED")/s;
+const leak =
+  /\n\s+at .+:\d+:\d+|node_modules|\/dist\/|"code":"INTERNAL"|HTTP\/1\.1 500(?!.*"code":"TASK_FAILED")/s;
 
 /** Some good requests in a row as bytes, changed anywhere, and written in pieces. Any answer will do, or none. */
 async function attackBytes(port, random, sent) {

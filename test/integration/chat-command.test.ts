@@ -66,10 +66,10 @@ describe('waggle chat, in a pipe,', () => {
   });
   afterAll(() => server.stop());
 
-  it('answers one line with one line, and ends with its input', async () => {
+  it('answers each line, and ends with its input', async () => {
     const chat = new ChatProcess(url);
     expect(await chat.end('Hallo\n\nWie geht es dir?\n')).toBe(0);
-    expect(chat.stdout).toMatch(/^\S+ .+\n\S+ .+\n$/);
+    expect(chat.stdout).toMatch(/^(\S+ .+OLLAMA_HOST.+\n\n\S+ .+\n){2}$/);
     expect(chat.stderr).toBe('');
   });
 
@@ -85,7 +85,7 @@ describe('waggle chat, in a pipe,', () => {
   ])('finds a server by its address %s', async (_, addressOf) => {
     const chat = new ChatProcess(addressOf(server.port));
     expect(await chat.end('Hallo\n')).toBe(0);
-    expect(chat.stdout).toMatch(/^\S+ .+\n$/);
+    expect(chat.stdout).toMatch(/^\S+ .+\n\n\S+ .+\n$/);
     expect(chat.stderr).toBe('');
   });
 

@@ -140,7 +140,7 @@ const start = ({ config, plugins = [], ...more }: HiveOptions) =>
 
 beforeAll(async () => {
   fake = await startFakeOllama();
-  usual = await start({ config: { transport: { bodyLimitBytes } } });
+  usual = await start({ config: { transport: { bodyLimitBytes }, 'agent-queen': { busyTimeoutMs: 0 } } });
   hurried = await start({
     store: slowStore,
     plugins: [mute],

@@ -20,11 +20,6 @@ const chat = (rest: string) => `{"content":"x","user_id":"u",${rest}}`;
 const v1 = (rest: string) => `{"model":"eliza",${rest}}`;
 const hello = '"messages":[{"role":"user","content":"x"}]';
 const said = (content: string) => v1(`"messages":[{"role":"user","content":${content}}]`);
-const called = (text: string) =>
-  v1(
-    `"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":${JSON.stringify(text)}}}]}]`,
-  );
-const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
 
 const bodies: readonly (readonly [string, string, string])[] = [
   ['an unknown key of one long text', '/chat', chat(`"${long}":1`)],
@@ -64,13 +59,6 @@ const bodies: readonly (readonly [string, string, string])[] = [
     v1(`"messages":[{"role":"assistant","tool_calls":${filled(0)}}]`),
   ],
   ['stops that are none', '/v1/chat/completions', v1(`${hello},"stop":${filled(0)}`)],
-  [
-    'arguments of half a million levels',
-    '/v1/chat/completions',
-    called(`{"a":${deep(sizeBytes / 2 - 100)}}`),
-  ],
-  ['arguments of 33 levels', '/v1/chat/completions', called(`{"a":${deep(32)}}`)],
-  ['arguments that are a list', '/v1/chat/completions', called(deep(1))],
   ['prompts, too many', '/v1/completions', v1(`"prompt":${filled('x')}`)],
   ['prompts that are none', '/v1/completions', v1(`"prompt":${filled(0)}`)],
   ['a key of one long text beside the input', '/tasks/count?wait=5', `{"${long}":1}`],

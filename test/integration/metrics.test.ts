@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { definePlugin } from '#kernel';
 import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
+import { ScriptedAgent } from '../support/agents.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { leakCheck } from '../support/leaks.js';
@@ -13,6 +14,13 @@ import { WsClient } from '../support/ws-client.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const fixture = (name: string) => new URL(`../fixtures/tasks/${name}.mjs`, import.meta.url);
+
+/** Answers where the model server cannot. */
+const spare = definePlugin({
+  name: 'agent-spare',
+  apiVersion: 1,
+  setup: (ctx) => void ctx.addAgent(new ScriptedAgent('spare')),
+});
 
 /** Tasks that end in every way. */
 const tasks = definePlugin({
@@ -46,8 +54,9 @@ afterAll(() => fake.close());
 const start = () =>
   startHive({
     fake,
-    plugins: [endpointOverview, endpointMetrics, tasks],
+    plugins: [endpointOverview, endpointMetrics, tasks, spare],
     config: {
+      'agent-queen': { candidates: ['ollama', 'spare'] },
       'streams-memory': { keepMs: 1 },
       'tasks-tinypool': { workers: 1, keepMs: 1 },
       'endpoint-ws': { maxFramesPerSecond: 10_000 },
@@ -148,9 +157,9 @@ describe('GET /metrics', () => {
     expect(value(asked, { agent: 'ollama', outcome: 'answered' })).toBe(2);
     expect(value(asked, { agent: 'ollama', outcome: 'failed' })).toBe(2);
     expect(value(asked, { agent: 'ollama', outcome: 'cancelled' })).toBe(1);
-    expect(value(asked, { agent: 'eliza', outcome: 'answered' })).toBe(1);
+    expect(value(asked, { agent: 'spare', outcome: 'answered' })).toBe(1);
     expect(value('waggle_upstream_errors_total', { agent: 'ollama', code: 'AGENT_FAILED' })).toBe(2);
-    expect(value('waggle_upstream_fallbacks_total', { agent: 'eliza' })).toBe(1);
+    expect(value('waggle_upstream_fallbacks_total', { agent: 'spare' })).toBe(1);
     expect(value('waggle_upstream_request_seconds_count')).toBe(6);
     for (const [task, outcome] of [
       ['well', 'succeeded'],

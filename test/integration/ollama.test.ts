@@ -12,7 +12,7 @@ let client: WsClient;
 beforeEach(async () => {
   fake = await startFakeOllama();
   // A model server that a busy machine is slow to ask is not one that is down.
-  const config = { plugins: { 'agent-queen': { config: { healthTimeoutMs: 10_000 } } } };
+  const config = { plugins: { 'agent-queen': { config: { healthTimeoutMs: 10_000, busyTimeoutMs: 0 } } } };
   server = await startServer({ config, env: { OLLAMA_HOST: fake.url } });
   client = await WsClient.connect(`${server.ws}/test`);
 });
@@ -62,36 +62,27 @@ describe('with an Ollama server', () => {
     },
   );
 
-  it('stopped before the first token: the answer of the next agent comes as one message', async () => {
-    const [start, message, ...rest] = await client.ask({
+  it('at fault before the first token: its client is told, and no demonstration covers it up', async () => {
+    const [start, error, ...rest] = await client.ask({
       content: 'Hallo',
-      model: 'http-503',
+      model: 'http-500',
       requestId: 'q1',
     });
     expect(start).toMatchObject({ type: 'streaming_start', agent: 'ollama' });
-    expect(message).toMatchObject({
-      type: 'message',
-      agent: 'eliza',
-      requestId: 'q1',
-      streamId: start?.streamId,
-      conversationId: start?.conversationId,
-      content: expect.stringMatching(/\S+ \S+/),
-    });
+    const about = { requestId: 'q1', streamId: start?.streamId };
+    expect(error).toMatchObject({ type: 'error', code: 'AGENT_FAILED', ...about });
     expect(rest).toEqual([]);
   });
 
-  it('gone between two requests: the first one falls back, the next goes to the next agent at once', async () => {
+  it('gone between two requests: their clients are told, and once it is back it answers', async () => {
     await client.ask({ content: 'Hallo' });
     const { port } = fake;
     await fake.close();
-    expect((await client.ask({ content: 'Hallo' })).map((frame) => frame.type)).toEqual([
-      'streaming_start',
-      'message',
-    ]);
-    expect((await client.ask({ content: 'Hallo' }))[0]).toMatchObject({
-      type: 'streaming_start',
-      agent: 'eliza',
-    });
+    for (let times = 0; times < 2; times++)
+      expect((await client.ask({ content: 'Hallo' })).at(-1)).toMatchObject({
+        type: 'error',
+        code: expect.stringMatching(/^AGENT_(UNAVAILABLE|DISCONNECTED)$/),
+      });
     fake = await startFakeOllama({ port });
     expect((await client.ask({ content: 'Hallo' }))[0]).toMatchObject({
       type: 'streaming_start',
@@ -116,11 +107,9 @@ describe('with an Ollama server', () => {
         headers: { 'content-type': 'application/json' },
         body,
       });
-      if (path === '/chat') {
-        expect(response.status).toBe(503);
-        expect(response.headers.get('retry-after')).toMatch(/^\d+$/);
-        expect(await response.json()).toMatchObject({ error: { code: 'AGENT_UNAVAILABLE' } });
-      } else expect(await response.text()).toContain('event: error');
+      expect(response.status).toBe(503);
+      expect(response.headers.get('retry-after')).toMatch(/^\d+$/);
+      expect(await response.json()).toMatchObject({ error: { code: 'AGENT_UNAVAILABLE' } });
     }
     const unknown = await fetch(`${server.url}/chat/stream`, {
       method: 'POST',

@@ -104,7 +104,7 @@ describe.each(['uws', 'node'] as const)(
       ['store-memory', memory],
       ['store-sqlite', sqlite],
       ['a store that cannot take back', simple],
-    ])('is confirmed, and nothing of the answer is remembered by %s', async (_, open) => {
+    ])('is confirmed, and of the answer only what came is kept by %s', async (_, open) => {
       const { hive, held } = await startSlow(open, transport);
       const client = await WsClient.connect(`${hive.ws}/ann`);
       // One that was not stopped stays.
@@ -128,7 +128,11 @@ describe.each(['uws', 'node'] as const)(
       gate.resolve();
       const end = await client.until((frame) => frame.type === 'cancelled');
       expect(end).toMatchObject({ streamId, reason: 'client' });
-      expect(await held(key)).toEqual(before);
+      expect(await held(key)).toEqual([
+        ...before,
+        { role: 'user', content: 'Hi' },
+        { role: 'assistant', content: 'whole', end: 'cancelled' },
+      ]);
       client.socket.close();
       await client.closed;
     });
@@ -137,7 +141,7 @@ describe.each(['uws', 'node'] as const)(
       ['over HTTP', overHttp, {}],
       ['over another connection', overTab, {}],
       ['by leaving', byLeaving, { onDisconnect: 'cancel' }],
-    ])('of a conversation that begins with it nothing is left: %s', async (_, stop, more) => {
+    ])('of a conversation that begins with it the question stays: %s', async (_, stop, more) => {
       const { hive, held } = await startSlow(memory, transport);
       const client = await WsClient.connect(`${hive.ws}/ann`);
       client.send({ ...ask, ...more });
@@ -155,7 +159,10 @@ describe.each(['uws', 'node'] as const)(
       gate.resolve();
       await stopping;
       await expect.poll(() => reply.ended).toBe(true);
-      expect(await held(key)).toEqual([]);
+      expect(await held(key)).toEqual([
+        { role: 'user', content: 'Hi' },
+        { role: 'assistant', content: 'whole', end: 'cancelled' },
+      ]);
       client.socket.close();
       await client.closed;
     });

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BaseAgent, definePlugin, type EventBus } from '#kernel';
 import agentOpenai from '../../plugins/agent-openai/index.js';
 import traceOtel from '../../plugins/trace-otel/index.js';
+import { ScriptedAgent } from '../support/agents.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { startFakeOpenAi } from '../support/fake-openai.js';
 import { type Hive, startHive } from '../support/hive.js';
@@ -44,7 +45,9 @@ const post = (hive: Hive, path: string, body: object, headers: object = {}) =>
   });
 
 /** The trace that reached the model server with the last question. */
-const sentAlong = () => fake.requests.filter(({ path }) => path === '/api/chat').at(-1)?.headers.traceparent;
+const sentAlong = () => chats().at(-1)?.headers.traceparent;
+
+const chats = () => fake.requests.filter(({ path }) => path === '/api/chat');
 
 describe('a trace', () => {
   it('of a chat over a WebSocket is the request, its wait, the agent, and the model server', async () => {
@@ -133,6 +136,40 @@ describe('a trace', () => {
     expect(sentAlong()).toBe(`00-${traceId}-${spanId}-01`);
   });
 
+  describe.each([
+    ['/chat', { content: 'Hallo', user_id: 'u', model: 'normal?n=3' }],
+    ['/chat/stream', { content: 'Hallo', user_id: 'u', model: 'normal?n=3' }],
+    [
+      '/v1/chat/completions',
+      { model: 'ollama/normal?n=3', messages: [{ role: 'user', content: 'Hallo' }], stream: true },
+    ],
+    ['/v1/completions', { model: 'ollama/normal?n=3', prompt: 'Hallo' }],
+  ])('with POST %s brings along', (path, body) => {
+    const state = 'vendor=t61rcWkgMzE,other=00f067aa0ba902b7';
+    const notes = 'tenant=acme,user.id=a%20b';
+
+    it.each<[what: string, headers: object, sent: object]>([
+      ['its state', { traceparent, tracestate: state }, { tracestate: state }],
+      ['its baggage', { traceparent, baggage: notes }, { baggage: notes }],
+      ['baggage without a trace', { baggage: notes }, { baggage: notes }],
+      [
+        'both for a trace that is not recorded',
+        { traceparent: traceparent.replace(/01$/, '00'), tracestate: state, baggage: notes },
+        { tracestate: state, baggage: notes },
+      ],
+      ['no state without a trace', { tracestate: state }, { tracestate: undefined }],
+      ['nothing for baggage that is none', { traceparent, baggage: ';;=' }, { baggage: undefined }],
+    ])('%s', async (_, headers, sent) => {
+      const hive = await start();
+      const answer = await post(hive, path, body, headers);
+      expect(answer.status).toBe(200);
+      await answer.text();
+      await hive.close();
+      const { tracestate, baggage } = chats().at(-1)?.headers ?? {};
+      expect({ tracestate, baggage }).toMatchObject(sent);
+    });
+  });
+
   it('that the client does not want recorded is not, and goes on to the model server', async () => {
     const hive = await start();
     const headers = { traceparent: traceparent.replace(/01$/, '00') };
@@ -162,7 +199,8 @@ describe('a trace', () => {
     const name = 'chat normal?n=3';
     expect(spans.span(name).attributes).toMatchObject({ 'gen_ai.provider.name': 'openai' });
     const { traceId: id, spanId } = spans.span(name).spanContext();
-    expect(other.requests.at(-1)?.headers.traceparent).toBe(`00-${id}-${spanId}-01`);
+    const chat = other.requests.find(({ path }) => path === '/v1/chat/completions');
+    expect(chat?.headers.traceparent).toBe(`00-${id}-${spanId}-01`);
     await other.close();
   });
 
@@ -184,7 +222,13 @@ describe('a trace', () => {
   });
 
   it('shows both agents where the second one took over', async () => {
-    const hive = await start();
+    const spare = definePlugin({
+      name: 'agent-spare',
+      apiVersion: 1,
+      setup: (ctx) => void ctx.addAgent(new ScriptedAgent('spare')),
+    });
+    const config = { 'agent-queen': { candidates: ['ollama', 'spare'] } };
+    const hive = await startHive({ fake, plugins: [traceOtel, spare], config });
     await ask(hive, { model: 'http-400' });
     await hive.close();
     expect(spans.trees).toEqual([
@@ -193,12 +237,12 @@ describe('a trace', () => {
         '  waggle.queue',
         '  invoke_agent ollama',
         '    chat http-400',
-        '  invoke_agent eliza',
+        '  invoke_agent spare',
       ].join('\n'),
     ]);
     expect(spans.span('invoke_agent ollama').status.code).toBe(SpanStatusCode.ERROR);
     expect(spans.span('waggle.request').status.code).toBe(SpanStatusCode.UNSET);
-    expect(spans.span('invoke_agent eliza').attributes).toMatchObject({
+    expect(spans.span('invoke_agent spare').attributes).toMatchObject({
       'waggle.fallback': true,
       'gen_ai.response.finish_reasons': ['stop'],
     });

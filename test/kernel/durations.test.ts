@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import {
@@ -14,13 +14,12 @@ import {
   seconds,
   type TaskDefinition,
   timerMs,
-  type Upstream,
   WaggleError,
   Watchdog,
 } from '#kernel';
 import { builtInNames } from '../../kernel/config/place.js';
 import { configFile } from '../../kernel/config/read-config.js';
-import { refusalOf } from '../../plugins/agent-openai/failure.js';
+import { retryAfterMs } from '../../kernel/contracts/upstream/retry-after.js';
 import { submission } from '../../plugins/endpoint-tasks/docs.js';
 import { clientFrames } from '../../plugins/endpoint-ws/frames.js';
 import { createEngine } from '../support/engine.js';
@@ -179,18 +178,30 @@ describe('a duration in code', () => {
 });
 
 describe('Retry-After of a model server', () => {
-  const usual = 2000;
-  it.each([
-    ['3', 3000],
-    ['9999999999', 30_000],
-    ['1e400', 30_000],
-    ['-5', usual],
-    ['Wed, 21 Oct 2026 07:28:00 GMT', usual],
-    ['soon', usual],
-  ])('%s is told as %s', (header, told) => {
-    const upstream = { agent: 'a', server: 'the server' } as Upstream;
-    const answer = { statusCode: 503, headers: { 'retry-after': header } } as unknown as IncomingMessage;
-    expect(refusalOf(upstream, answer, '', 'm').retryAfterMs).toBe(told);
+  const inTenSeconds = () => new Date(Date.now() + 10_000).toUTCString();
+  it.each<[headers: IncomingHttpHeaders, least: number | undefined, most?: number]>([
+    [{ 'retry-after': '3' }, 3000],
+    [{ 'retry-after': ' 3 ' }, 3000],
+    [{ 'retry-after': '0' }, 0],
+    [{ 'retry-after': '1.5' }, 1500],
+    [{ 'retry-after': '9999999999' }, 30_000],
+    [{ 'retry-after': '1e400' }, 30_000],
+    [{ 'retry-after': '-5' }, undefined],
+    [{ 'retry-after': '' }, undefined],
+    [{ 'retry-after': 'soon' }, undefined],
+    [{ 'retry-after': '2019-01-01' }, undefined],
+    [{ 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }, undefined],
+    [{ 'retry-after': 'Fri, 01 Jan 2100 00:00:00 GMT' }, 30_000],
+    [{ 'retry-after': inTenSeconds() }, 1, 10_000],
+    [{ 'retry-after-ms': '250' }, 250],
+    [{ 'retry-after-ms': '250', 'retry-after': '3' }, 250],
+    [{ 'retry-after-ms': 'x', 'retry-after': '3' }, 3000],
+    [{}, undefined],
+  ])('%j is told as %s', (headers, least, most = least) => {
+    const told = retryAfterMs(headers);
+    if (least === undefined || most === undefined) return expect(told).toBeUndefined();
+    expect(told).toBeGreaterThanOrEqual(least);
+    expect(told).toBeLessThanOrEqual(most);
   });
 });
 

@@ -47,7 +47,8 @@ export class ApiDocument {
     if (!response) throw new Error(`${name}: not documented: ${text.slice(0, 300)}`);
     if (method === 'HEAD' || status === 101 || status === 304) return name;
     const type = String(headers['content-type']).split(';')[0] as string;
-    const schema = response.content?.[type]?.schema;
+    const described = response.content?.[type]?.schema as Json;
+    const schema = type === 'text/event-stream' ? described?.properties?.data?.contentSchema : described;
     if (schema === undefined) throw new Error(`${name}: no ${type} documented`);
     for (const part of partsOf(type, text)) this.#check(name, schema, part);
     return name;

@@ -18,7 +18,6 @@ interface Line {
   readonly model: string;
   readonly created_at: string;
   readonly message: { readonly content: string; readonly thinking?: string; readonly tool_calls?: unknown[] };
-  readonly response?: string;
   readonly done: boolean;
   readonly done_reason?: string;
   readonly eval_count?: number;
@@ -141,29 +140,11 @@ const wire: Record<ModeName, () => Promise<void>> = {
       'message',
       'done',
       'done_reason',
-      'total_duration',
-      'load_duration',
       'prompt_eval_count',
-      'prompt_eval_duration',
       'eval_count',
-      'eval_duration',
     ]);
     expect(last).toMatchObject({ model, done: true, done_reason: 'stop', eval_count: 30 });
     expect(Object.keys(lines[0]!)).toEqual(['model', 'created_at', 'message', 'done']);
-  },
-
-  async load() {
-    const { headers, lines, text } = await chat('load');
-    expect(headers['content-type']).toBe('application/json; charset=utf-8');
-    expect(text.endsWith('}')).toBe(true);
-    expect(lines).toMatchObject([{ message: { content: '' }, done: true, done_reason: 'load' }]);
-  },
-
-  async unload() {
-    const { headers, lines } = await chat('unload');
-    expect(headers['content-length']).toBeDefined();
-    expect(lines).toMatchObject([{ done: true, done_reason: 'unload' }]);
-    expect((await send('GET', '/api/ps')).text).toBe('{"models":[]}');
   },
 
   async 'slow-headers'() {
@@ -210,7 +191,6 @@ const wire: Record<ModeName, () => Promise<void>> = {
     expect(await fake.waitFor((one) => one.endedBy === 'peer')).toMatchObject({
       lines: 3,
       finished: false,
-      linesAfterClose: 0,
     });
   },
 
@@ -240,7 +220,6 @@ const wire: Record<ModeName, () => Promise<void>> = {
       text: '',
       headers: { 'content-length': '0' },
     });
-    expect((await chat('no-done?k=2', { stream: false })).lines).toMatchObject([{ done: false }]);
   },
 
   async 'half-line'() {
@@ -265,17 +244,13 @@ const wire: Record<ModeName, () => Promise<void>> = {
     expect(answer.text.endsWith('}\n')).toBe(true);
     const object = await chat('error-line?k=0&object=1&text=oops');
     expect(object.text).toBe('{"error":{"message":"oops","code":"runner"}}\n');
-    expect((await chat('error-line', { stream: false })).status).toBe(500);
   },
 
   async 'error-first'() {
     const { status, headers, lines } = await chat('error-first');
     expect(status).toBe(500);
-    expect(headers['content-type']).toBe('application/json');
+    expect(headers['content-type']).toBe('application/json; charset=utf-8');
     expect(lines[0]?.error).toMatch(/^model runner has unexpectedly stopped/);
-    const whole = await chat('error-first?status=502', { stream: false });
-    expect(whole.status).toBe(502);
-    expect(whole.headers['content-type']).toBe('application/json; charset=utf-8');
   },
 
   async malformed() {
@@ -432,7 +407,7 @@ const wire: Record<ModeName, () => Promise<void>> = {
   async 'http-429'() {
     const { status, headers } = await chat('http-429?retry=3');
     expect(status).toBe(429);
-    expect(headers).toMatchObject({ 'retry-after': '3', 'content-type': 'application/json' });
+    expect(headers).toMatchObject({ 'retry-after': '3' });
     expect((await chat('http-429')).headers['retry-after']).toBeUndefined();
   },
 
@@ -485,7 +460,7 @@ const wire: Record<ModeName, () => Promise<void>> = {
     await fake.waitFor((record) => record.lines > 100);
     await client.close();
     const record = await fake.waitFor((one) => one.atMs.peerClosed !== undefined);
-    expect(record).toMatchObject({ endedBy: 'peer', finished: false, linesAfterClose: 0 });
+    expect(record).toMatchObject({ endedBy: 'peer', finished: false });
     expect(textOf(parseLines(client.text)).startsWith(expectedText('endless?n=20'))).toBe(true);
   },
 
@@ -513,47 +488,6 @@ const wire: Record<ModeName, () => Promise<void>> = {
     expect(record).toMatchObject({ connection: 1, endedBy: 'fake', finished: false, bytes: 0 });
     expect(textOf((await chat(model)).lines)).toBe(expectedText(model));
   },
-
-  async deaf() {
-    const client = await rawChat('deaf?k=7');
-    await client.waitForText('"done":false');
-    await client.close();
-    const record = await fake.waitFor((one) => one.linesAfterClose === 7);
-    expect(record).toMatchObject({ endedBy: 'peer', finished: false });
-    expect(record.bytesAfterClose).toBeGreaterThan(7 * 50);
-  },
-
-  async busy() {
-    // Long enough for the second one to have left before the first one ends.
-    const model = 'busy?p=1&q=1&n=100&ms=5';
-    const runs = await rawChat(model);
-    await runs.waitForText('"done":false');
-    const leaves = await rawChat(model);
-    await fake.waitFor((record) => record.id === 2 && record.mode === 'busy');
-    expect((await chat(model)).status).toBe(503);
-    await leaves.close();
-    await fake.waitFor((record) => record.id === 2 && record.endedBy === 'peer');
-    const waits = chat(model);
-    await runs.waitForText('"done":true');
-    expect(textOf((await waits).lines)).toBe(expectedText(model));
-    expect(fake.requests.map((record) => record.bytes > 0)).toEqual([true, false, true, true]);
-  },
-
-  async restart() {
-    const bystander = await rawChat('stall?k=1');
-    await bystander.waitForText('"done":false');
-    const { port } = fake;
-    const client = await rawChat('restart?k=2&t=1');
-    expect((await client.closed).errorCode).toBe('ECONNRESET');
-    expect((await bystander.closed).errorCode).toBe('ECONNRESET');
-    expect(fake.requests.map((record) => record.endedBy)).toEqual(['fake', 'fake']);
-    await fake.restart();
-    expect(fake.port).toBe(port);
-    expect(textOf((await chat('normal')).lines)).toBe(expectedText('normal'));
-    const last = await rawChat('restart?k=0&t=60000');
-    await last.closed;
-    await expect(RawClient.connect(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-  },
 };
 
 describe('fake Ollama modes', () => {
@@ -578,20 +512,6 @@ describe('fake Ollama protocol', () => {
     expect(textOf(lines)).toBe(expectedText('qwen3'));
   });
 
-  it('sends one object for stream:false', async () => {
-    const { headers, lines, text } = await chat('thinking?k=1&n=3', { stream: false });
-    expect(headers['content-type']).toBe('application/json; charset=utf-8');
-    expect(headers['content-length']).toBe(String(Buffer.byteLength(text)));
-    expect(text.endsWith('}')).toBe(true);
-    expect(lines).toMatchObject([
-      {
-        done: true,
-        done_reason: 'stop',
-        message: { content: expectedText('thinking?n=3'), thinking: expectedThinking('thinking?k=1') },
-      },
-    ]);
-  });
-
   it('sends the headers together with the first line and stays on the connection', async () => {
     const client = await rawChat('stall?k=1');
     await client.waitForText('"done":false');
@@ -600,226 +520,40 @@ describe('fake Ollama protocol', () => {
     expect(Object.keys(headers).sort()).toEqual(['content-type', 'date', 'transfer-encoding']);
   });
 
-  it('answers /api/generate in its own shape', async () => {
-    const model = 'normal?n=2';
-    const { text, lines } = await send('POST', '/api/generate', { model, prompt: 'Hi' });
-    const [first, , last] = text.trimEnd().split('\n');
-    expect(Object.keys(JSON.parse(first!))).toEqual(['model', 'created_at', 'response', 'done']);
-    expect(Object.keys(JSON.parse(last!)).slice(2, 7)).toEqual([
-      'response',
-      'done',
-      'done_reason',
-      'context',
-      'total_duration',
-    ]);
-    expect(lines.map((line) => line.response).join('')).toBe(expectedText(model));
-    const raw = await send('POST', '/api/generate', { model, prompt: 'Hi', raw: true });
-    expect(raw.text).not.toContain('context');
-  });
-
-  it('writes times and durations as Go does', async () => {
-    const { text } = await chat('normal?n=2&ms=2');
-    expect(text).toMatch(/"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z"/);
-    expect(text).toMatch(/"total_duration":\d{6,},/);
-    expect(text).not.toMatch(/duration":(\d*\.|0)/);
-  });
-
   it('escapes JSON as Go does', () => {
     expect(goJson({ a: '<&>\u2028\u2029', b: 'ü🐝', c: '\ud800x', d: undefined })).toBe(
       '{"a":"\\u003c\\u0026\\u003e\\u2028\\u2029","b":"ü🐝","c":"\ufffdx"}',
     );
   });
 
-  it('loads and unloads for an empty list of messages, and /api/ps shows it', async () => {
-    const names = async (): Promise<string[]> => {
-      const { models } = JSON.parse((await send('GET', '/api/ps')).text) as { models: { name: string }[] };
-      return models.map((model) => model.name);
-    };
-    expect(await names()).toEqual([]);
-    const loaded = await send('POST', '/api/chat', { model: 'llama3.2', keep_alive: '1h', messages: [] });
-    expect(loaded.lines).toMatchObject([{ done: true, done_reason: 'load' }]);
-    expect(loaded.headers['content-type']).toBe('application/json; charset=utf-8');
-    await send('POST', '/api/generate', { model: 'gemma2:2b', keep_alive: -1 });
-    await chat('qwen3', { keep_alive: 0 });
-    expect(await names()).toEqual(['gemma2:2b', 'llama3.2:latest']);
-    const unloaded = await send('POST', '/api/chat', { model: 'llama3.2', keep_alive: 0 });
-    expect(unloaded.lines).toMatchObject([{ done: true, done_reason: 'unload' }]);
-    expect(await names()).toEqual(['gemma2:2b']);
-  });
-
-  it('lists, shows and names its version', async () => {
+  it('lists its models and names its version', async () => {
     const tags = JSON.parse((await send('GET', '/api/tags')).text) as { models: Record<string, unknown>[] };
     expect(tags.models.map((model) => model.name)).toContain('llama3.2:latest');
-    expect(tags.models[0]).toMatchObject({ digest: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(tags.models[0]?.name).toBe(tags.models[0]?.model);
-    const show = JSON.parse((await send('POST', '/api/show', { model: 'qwen3' })).text) as object;
-    expect(show).toMatchObject({ model_info: { 'general.architecture': 'llama' } });
     expect((await send('GET', '/api/version')).text).toMatch(/^\{"version":"\d+\.\d+\.\d+"\}$/);
-    const head = await send('HEAD', '/');
-    expect([head.status, head.headers['content-type'], head.text]).toEqual([
-      200,
-      'text/plain; charset=utf-8',
-      '',
-    ]);
-    expect((await send('GET', '/')).text).toBe('Ollama is running');
   });
 
-  const generate = '/api/generate';
   const messages = [{ role: 'user', content: 'Hi' }];
   const tools = [{ type: 'function', function: { name: 'f' } }];
-  const j1 = 'application/json; charset=utf-8';
-  it.each<[string, string, unknown, number, string, string]>([
-    ['/api/chat', 'POST', '', 400, j1, 'missing request body'],
-    ['/api/chat', 'POST', 'xyz', 400, j1, "invalid character 'x' looking for beginning of value"],
-    ['/api/chat', 'POST', '{"model":', 400, j1, 'unexpected EOF'],
+  it.each<[object | string, number, string]>([
+    ['{"model":', 400, 'unexpected EOF'],
+    [{ messages }, 400, 'model is required'],
+    [{ model: 'x', messages }, 404, "model 'x' not found"],
+    [{ model: 'llama3.2', messages, think: true }, 400, '"llama3.2" does not support thinking'],
+    [{ model: 'nomic-embed-text', messages }, 400, '"nomic-embed-text" does not support chat'],
     [
-      '/api/chat',
-      'POST',
-      '[]',
-      400,
-      j1,
-      'json: cannot unmarshal array into Go value of type api.ChatRequest',
-    ],
-    ['/api/chat', 'POST', { messages }, 400, j1, 'model is required'],
-    [generate, 'POST', { prompt: 'x' }, 404, j1, "model '' not found"],
-    ['/api/chat', 'POST', { model: 'a b' }, 400, j1, 'invalid model name'],
-    ['/api/chat', 'POST', { model: 'x', messages }, 404, j1, "model 'x' not found"],
-    ['/api/show', 'POST', { model: 'x' }, 404, j1, "model 'x:latest' not found"],
-    ['/api/show', 'POST', {}, 400, j1, 'model is required'],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'x:cloud' },
-      403,
-      j1,
-      'ollama cloud is disabled: remote model is unavailable',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', keep_alive: '30' },
-      400,
-      j1,
-      'time: missing unit in duration "30"',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', think: 'x' },
-      400,
-      j1,
-      'invalid think value: "x" (must be "high", "medium", "low", "max", true, or false)',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', top_logprobs: 21 },
-      400,
-      j1,
-      'top_logprobs must be between 0 and 20',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', messages, think: true },
-      400,
-      j1,
-      '"llama3.2" does not support thinking',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'nomic-embed-text', messages },
-      400,
-      j1,
-      '"nomic-embed-text" does not support chat',
-    ],
-    [
-      '/api/chat',
-      'POST',
       { model: 'gemma2:2b', messages, tools },
       400,
-      j1,
       'registry.ollama.ai/library/gemma2:2b does not support tools',
     ],
-    [
-      generate,
-      'POST',
-      { model: 'llama3.2', prompt: 'x', raw: true, system: 's' },
-      400,
-      j1,
-      'raw mode does not support template, system, or context',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', messages, options: { temperature: 'hot' } },
-      500,
-      j1,
-      'option "temperature" must be of type float32',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', messages, format: 'xml' },
-      500,
-      'application/json',
-      'invalid format: "\\"xml\\""; expected "json" or a valid JSON Schema object',
-    ],
-    [
-      '/api/chat',
-      'POST',
-      { model: 'llama3.2', messages, format: 'xml', stream: false },
-      500,
-      j1,
-      'invalid format: "\\"xml\\""; expected "json" or a valid JSON Schema object',
-    ],
-  ])('%s %s %j gives %i', async (path, method, body, status, type, error) => {
-    const answer = await send(method, path, body);
+  ])('%j gives %i', async (body, status, error) => {
+    const answer = await send('POST', '/api/chat', body);
     expect(answer.status).toBe(status);
-    expect(answer.headers['content-type']).toBe(type);
     expect(answer.text).toBe(JSON.stringify({ error }));
   });
 
-  it('refuses a prompt that is too long only when it may not cut it', async () => {
-    const long = [{ role: 'user', content: 'x'.repeat(1_000) }];
-    const options = { num_ctx: 16 };
-    const { status, lines } = await chat('llama3.2', { messages: long, options, truncate: false });
-    expect(status).toBe(400);
-    expect(lines[0]?.error).toMatch(/^the prompt is longer than the context length currently available/);
-    expect((await chat('llama3.2', { messages: long, options })).status).toBe(200);
-  });
-
-  it('reads only the first JSON value and ignores unknown fields', async () => {
-    const body = '{"model":"normal?n=1","messages":[{"role":"user","content":"}"}],"odd":1} rubbish';
-    expect((await send('POST', '/api/chat', body)).status).toBe(200);
-  });
-
-  it.each([
-    ['GET', '/nothing', 404, '404 page not found'],
-    ['GET', '/api/chat', 405, '405 method not allowed'],
-    ['HEAD', '/api/ps', 405, ''],
-  ])('%s %s gives %i', async (method, path, status, text) => {
-    const answer = await send(method, path);
-    expect([answer.status, answer.headers['content-type'], answer.text]).toEqual([
-      status,
-      'text/plain',
-      text,
-    ]);
-  });
-
-  it.each([
-    ['example.com', 403],
-    ['8.8.8.8:80', 403],
-    ['localhost:1', 200],
-    ['[::1]:1', 200],
-    ['10.1.2.3', 200],
-    ['bees.local', 200],
-  ])('answers the Host header %s with %i', async (host, status) => {
-    const client = await RawClient.connect(fake.port);
-    clients.push(client);
-    await client.send(httpRequest({ headers: { Host: host } }));
-    expect((await client.waitFor(() => parseResponseHead(client.bytes))).status).toBe(status);
+  it('has nothing anywhere else', async () => {
+    expect(await send('GET', '/nothing')).toMatchObject({ status: 404, text: '404 page not found' });
   });
 });
 
@@ -880,7 +614,7 @@ describe('fake Ollama as a fixture', () => {
   });
 
   it('close ends every open answer', async () => {
-    const open = ['silent', 'stall?k=1', 'endless', 'slow-headers?t=60000', 'busy?p=0&q=1', 'deaf'];
+    const open = ['silent', 'stall?k=1', 'endless', 'slow-headers?t=60000'];
     const sockets = await Promise.all(open.map((model) => rawChat(model)));
     for (const model of open)
       await fake.waitFor((record) => record.model === model && record.mode !== undefined);
@@ -889,16 +623,6 @@ describe('fake Ollama as a fixture', () => {
     expect(fake.openSockets).toBe(0);
     for (const socket of sockets) await socket.closed;
     expect(fake.requests.every((record) => record.endedBy === 'fake')).toBe(true);
-  });
-
-  it('can be closed while it is away, and started again on its port', async () => {
-    const { port } = fake;
-    const back = fake.restart(60_000);
-    await fake.close();
-    await back;
-    const other = await another({ port });
-    expect(other.port).toBe(port);
-    expect((await chat('normal', {}, other)).status).toBe(200);
   });
 
   it('stops producing while the peer does not read', async () => {

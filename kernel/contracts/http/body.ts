@@ -1,8 +1,16 @@
 import { WaggleError } from '../../errors.js';
 import { parseJson } from '../../json.js';
+import { codingsIn, decoded, looksLikeGzip } from './content-coding.js';
 
 // What `curl -d` sends when nobody says otherwise is read, too; the body must be JSON all the same.
 const readable = /^(application\/([\w.+-]+\+)?json|application\/x-www-form-urlencoded)$/;
+
+/** What is said of a body, and how deep its JSON may be. */
+export interface Reading {
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  readonly depthLimit?: number | undefined;
+}
 
 /** What a request sends, kept up to a limit. */
 export class Body {
@@ -50,17 +58,20 @@ export class Body {
     this.#settle({ error });
   }
 
-  /** @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON */
-  async json(contentType: string | undefined): Promise<unknown> {
+  /** @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON, INVALID_REQUEST for a wrong coding */
+  async json({ contentType, contentEncoding, depthLimit }: Reading): Promise<unknown> {
     const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
     if (type && !readable.test(type)) throw new WaggleError('UNSUPPORTED_MEDIA_TYPE', { type });
+    const codings = codingsIn(contentEncoding);
     if (this.#state === 'arriving')
       this.#settled ??= new Promise((resolve) => {
         this.#resolve = resolve;
       });
     await this.#settled;
     if (typeof this.#state === 'object') throw this.#state.error;
-    return parseJson(decode(this.#bytes.subarray(0, this.#sizeBytes)));
+    const bytes = this.#bytes.subarray(0, this.#sizeBytes);
+    const plain = codings.length > 0 ? await decoded(bytes, codings, this.#limitBytes) : bytes;
+    return parseJson(decode(plain), depthLimit);
   }
 
   #settle(state: 'whole' | { readonly error: unknown }): void {
@@ -75,6 +86,9 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new WaggleError('INVALID_JSON', { why: 'the body is not UTF-8' }, { cause });
+    const why = looksLikeGzip(bytes)
+      ? 'the body looks like gzip, and has no Content-Encoding'
+      : 'the body is not UTF-8';
+    throw new WaggleError('INVALID_JSON', { why }, { cause });
   }
 }

@@ -24,7 +24,7 @@ export function judgeOrigin(
 export function corsHeaders(origin: string): Headers {
   return {
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'x-request-id, retry-after',
+    'access-control-expose-headers': 'x-request-id, x-waggle-agent, retry-after',
     vary: 'Origin',
   };
 }

@@ -12,8 +12,8 @@ export interface Heartbeat {
 }
 
 /** A reply as the body of an answer: a part for all that is new, fewer and longer ones for a slow client. Closing it lets the reader leave. */
-export abstract class ReplyBody implements BodyParts, ReadableListener {
-  readonly #reader: ReplyReader;
+export abstract class ReplyBody<Entry = LogEntry> implements BodyParts, ReadableListener {
+  readonly #reader: ReplyReader<Entry>;
   readonly #heartbeat: Heartbeat | undefined;
   #listener: ReadableListener | undefined;
   #begun = false;
@@ -23,7 +23,7 @@ export abstract class ReplyBody implements BodyParts, ReadableListener {
   /** One for all heartbeats, which looks at the clock: to set it anew for each part would cost as much as the part. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(reader: ReplyReader, heartbeat?: Heartbeat) {
+  constructor(reader: ReplyReader<Entry>, heartbeat?: Heartbeat) {
     this.#reader = reader;
     this.#heartbeat = heartbeat;
     reader.onReadable(this);
@@ -61,7 +61,7 @@ export abstract class ReplyBody implements BodyParts, ReadableListener {
   }
 
   /** The text of one or more entries, perhaps ''. What it throws before the body has `begun` still becomes an error with a status. */
-  protected abstract encode(entries: readonly LogEntry[], begun: boolean): string;
+  protected abstract encode(entries: readonly Entry[], begun: boolean): string;
 
   /** Nothing is there. */
   #rest(): string {

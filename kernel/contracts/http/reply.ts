@@ -74,9 +74,9 @@ export abstract class BaseReply implements HttpReply {
     const parts = 'take' in body ? body : new IteratedParts(body);
     try {
       if (this.#state !== 'waiting') return;
-      const all = this.#headers(headers);
+      this.#headers(headers);
       this.#state = 'claimed';
-      await this.#send(status, all, parts);
+      await this.#send(status, headers, parts);
     } catch (error) {
       if (this.#state === 'claimed') this.#state = 'waiting';
       throw error;
@@ -114,7 +114,7 @@ export abstract class BaseReply implements HttpReply {
     }
     const { status, body, headers } =
       this.format?.format(shown, this.request) ?? plainError(shown, this.request);
-    const all = { 'content-type': 'application/json; charset=utf-8', ...headers };
+    const all = { 'content-type': 'application/json; charset=utf-8', ...headers, ...readable(shown) };
     this.#answer(status, JSON.stringify(body), all);
     // Last, because whoever hears of it may try to answer.
     this.request.abort(shown);
@@ -207,14 +207,20 @@ export abstract class BaseReply implements HttpReply {
       this.#state = 'done';
       clearTimeout(this.#deadline);
       // As a GET would be answered: without it, some clients wait for the end of the connection.
-      return this.end(status, { ...headers, 'transfer-encoding': 'chunked' }, undefined, this.#closes);
+      return this.end(
+        status,
+        { ...this.#headers(headers), 'transfer-encoding': 'chunked' },
+        undefined,
+        this.#closes,
+      );
     }
     let closes = false;
     const begin = (part: string): boolean => {
       closes = this.#closes;
       this.#state = 'begun';
       clearTimeout(this.#deadline);
-      return this.begin(status, headers, part, closes);
+      const all = this.#headers({ ...headers, ...parts.headers?.() });
+      return this.begin(status, all, part, closes);
     };
     const sink = {
       write: (part: string) => (this.#state === 'begun' ? this.write(part) : begin(part)),
@@ -257,4 +263,10 @@ function plainError(error: WaggleError<ClientErrorCode>, { id: requestId }: Requ
   const { code, message, retryAfterMs } = error;
   const headers = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
   return { status: statusOf(error), body: { error: { code, message, requestId } }, headers };
+}
+
+/** What a body may be compressed with, where it was not with that. */
+function readable(error: WaggleError<ClientErrorCode>): Headers {
+  const codings = WaggleError.is(error, 'UNSUPPORTED_MEDIA_TYPE') ? error.details.codings : undefined;
+  return codings ? { 'accept-encoding': codings } : {};
 }

@@ -67,8 +67,9 @@ export class Request implements HttpRequest {
     return this.#head.headers.get(name.toLowerCase());
   }
 
-  json(): Promise<unknown> {
-    return this.body.json(this.header('content-type'));
+  json(depthLimit?: number): Promise<unknown> {
+    const [contentType, contentEncoding] = [this.header('content-type'), this.header('content-encoding')];
+    return this.body.json({ contentType, contentEncoding, depthLimit });
   }
 
   /** The answer is no longer wanted. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { PieceSource, PieceSplitter, Pieces } from './pieces.js';
 
 interface Waiting<Piece> {
@@ -11,14 +11,14 @@ interface Waiting<Piece> {
  * streams costs several promises and a turn for each read. The body is not destroyed: its connection serves the next request.
  */
 export class BodyPieces<Piece> implements PieceSource<Piece> {
-  readonly #body: IncomingMessage;
+  readonly #body: Readable;
   readonly #splitter: PieceSplitter<Piece>;
   #ready: Pieces<Piece>[] = [];
   #waiting: Waiting<Piece> | undefined;
   #ended = false;
   #error: Error | undefined;
 
-  constructor(body: IncomingMessage, splitter: PieceSplitter<Piece>) {
+  constructor(body: Readable, splitter: PieceSplitter<Piece>) {
     this.#body = body;
     this.#splitter = splitter;
     body
@@ -26,6 +26,8 @@ export class BodyPieces<Piece> implements PieceSource<Piece> {
       .on('end', this.#onEnd)
       .on('error', this.#onError)
       .on('close', this.#onClose);
+    // An empty one may be over before anyone listens.
+    if (body.readableEnded) this.#onEnd();
   }
 
   /** Undefined at the end. @throws what has become of the connection */
@@ -50,7 +52,8 @@ export class BodyPieces<Piece> implements PieceSource<Piece> {
 
   readonly #onData = (chunk: Uint8Array): void => {
     const pieces = this.#splitter.push(chunk);
-    if (pieces.values.length > 0 || pieces.error) this.#give(pieces);
+    // A read without a whole piece shows whoever waits that the server is at work.
+    if (pieces.values.length > 0 || pieces.error || this.#waiting) this.#give(pieces);
   };
 
   readonly #onEnd = (): void => {

@@ -5,13 +5,20 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
 import { timerMs } from '../../duration.js';
+import { decoded } from './decoded.js';
+import { faultInBody, faultOf } from './fault.js';
+import { ModelError } from './pieces.js';
+import { retryAfterMs } from './retry-after.js';
 
 /** Bounds of one exchange. */
 export interface ExchangeLimits {
   readonly connectTimeoutMs: number;
   /** A body that is not streamed. */
   readonly bodyLimitBytes: number;
+  /** Told of each connection, once it is there. */
+  readonly onConnected?: () => void;
 }
 
 /** The connection could not be made, or made no sense. `code` is Node's where there is one. */
@@ -28,6 +35,9 @@ export class ExchangeError extends Error {
 
 // Time for the end of an answer to follow its last line, so that the connection can be used again.
 const lingerMs = 250;
+
+/** How a record of TLS begins that says what went wrong. */
+const tlsAlert = 21;
 
 /** What is asked. */
 export interface Inquiry {
@@ -46,6 +56,7 @@ export class Exchange {
   readonly #signal: AbortSignal;
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
+  #body: Readable | undefined;
 
   constructor(agent: HttpAgent, limits: ExchangeLimits, signal: AbortSignal) {
     this.#agent = agent;
@@ -53,26 +64,47 @@ export class Exchange {
     this.#signal = signal;
   }
 
-  /** Resolves with the answer's head; its body is read by the caller, or by `text`. @throws ExchangeError, also for what no API answers: redirects and pages */
+  /** Resolves with the answer's head; its body is read through `body` or `text`. @throws ExchangeError, also for redirects */
   async send(url: URL, inquiry: Inquiry = {}): Promise<IncomingMessage> {
     const response = await this.#send(url, inquiry, true);
-    const { statusCode: status = 0, headers } = response;
+    const { statusCode: status = 0 } = response;
     if (status >= 300 && status < 400) {
       response.destroy();
       throw new ExchangeError('REDIRECT', `it redirects (status ${status})`);
     }
-    if (isOk(response) && /\b(html|xml)\b/.test(headers['content-type'] ?? '')) {
-      response.destroy();
-      throw new ExchangeError('CONTENT_TYPE', 'its answer is a page, not JSON');
-    }
     return response;
   }
 
-  /** The whole body, within the limit. @throws ExchangeError */
+  /** The body as it comes, decompressed. @throws ExchangeError */
+  async body(response: IncomingMessage): Promise<Readable> {
+    const body = await decoded(response);
+    if (body === undefined)
+      throw new ExchangeError('ENCODING', 'its answer is compressed in a way that is not known here');
+    this.#body = body;
+    return body;
+  }
+
+  /** What an answer with a status of 400 or more says; `model` was asked for. @throws ExchangeError where nothing can be had */
+  async refusal(response: IncomingMessage, model?: string): Promise<ModelError> {
+    const { statusCode: answered = 0, headers } = response;
+    // The status counts also where the rest is lost, or too long.
+    const body = await this.text(response).catch(() => '');
+    this.#signal.throwIfAborted();
+    const { message, code, status } = body.trim() === '' ? faultOf(`status ${answered}`) : faultInBody(body);
+    return new ModelError(message, {
+      code,
+      // Servers that pass on what another one said have 500 for everything.
+      status: answered === 500 ? (status ?? answered) : answered,
+      model,
+      retryAfterMs: retryAfterMs(headers),
+    });
+  }
+
+  /** The whole body, within the limit, decompressed. @throws ExchangeError */
   async text(response: IncomingMessage): Promise<string> {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    for await (const chunk of response as AsyncIterable<Uint8Array>) {
+    for await (const chunk of (await this.body(response)) as AsyncIterable<Uint8Array>) {
       bytes += chunk.length;
       if (bytes > this.#limits.bodyLimitBytes)
         throw new ExchangeError('TOO_LARGE', 'its answer is too large');
@@ -85,6 +117,10 @@ export class Exchange {
   async close(over: boolean): Promise<void> {
     const { socket } = this.#request ?? {};
     const request = this.#request;
+    if (this.#body && this.#body !== this.#response) {
+      this.#response?.unpipe();
+      this.#body.destroy();
+    }
     if (this.#response?.complete) return void this.#response.resume();
     if (!request || !socket || socket.destroyed) return void request?.destroy();
     if (!over) request.destroy();
@@ -116,12 +152,13 @@ export class Exchange {
       );
       const abort = () => request.destroy(new ExchangeError('ABORTED', 'aborted'));
       this.#signal.addEventListener('abort', abort, { once: true });
+      const connected = () => {
+        clearTimeout(connecting);
+        this.#limits.onConnected?.();
+      };
       request.once('socket', (socket) => {
-        if (!socket.connecting) clearTimeout(connecting);
-        else
-          socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () =>
-            clearTimeout(connecting),
-          );
+        if (!socket.connecting) connected();
+        else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
       });
       request.once('close', () => {
         clearTimeout(connecting);
@@ -139,13 +176,27 @@ export class Exchange {
           reject(
             cause instanceof ExchangeError
               ? cause
-              : new ExchangeError(cause.code ?? '', cause.message, { cause }),
+              : new ExchangeError(
+                  this.#response || url.protocol === 'https:' ? codeOf(cause) : codeOf(cause, 'UNANSWERED'),
+                  cause.message,
+                  { cause },
+                ),
           );
       });
       request.setNoDelay(true);
       request.end(body);
     });
   }
+}
+
+/**
+ * Servers that speak TLS answer what does not with an alert, which no parser of HTTP takes for an answer, or with the end of
+ * the connection, which is `unanswered`.
+ */
+function codeOf({ code = '', ...about }: NodeJS.ErrnoException, unanswered = code): string {
+  const { rawPacket } = about as { readonly rawPacket?: Uint8Array };
+  if (code === 'ECONNRESET') return unanswered;
+  return code.startsWith('HPE_') && rawPacket?.[0] === tlsAlert ? 'SECURED' : code;
 }
 
 /** Whether the status says that it went well. */

@@ -1,13 +1,16 @@
 import { WaggleError } from '../../errors.js';
 import { ExchangeError } from './exchange.js';
-import { ModelError, PieceError } from './pieces.js';
+import { faultKind, lackIn } from './fault-kind.js';
+import { oneLine } from './one-line.js';
+import { IncompleteError, ModelError, PieceError } from './pieces.js';
+import { tlsReason } from './tls.js';
 
 const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
-/** By these a server that is well says that it does not take what was sent. */
-const requestStatus = new Set([400, 413, 422]);
+const unreadable = /^(REDIRECT|CONTENT_TYPE|TOO_LARGE|ENCODING)$/;
 const busyRetryAfterMs = 2000;
-const lineChars = 200;
+/** For a server that says with another status that it does not take a request. */
+const refusedStatus = 400;
 
 /** What of a model server is shown to people, and what they can do when it cannot be reached. */
 export interface Upstream {
@@ -16,58 +19,81 @@ export interface Upstream {
   readonly server: string;
   /** `start it or set OLLAMA_HOST` */
   readonly advice: string;
+  /** What to do when it wants another key: `set apiKey`. */
+  readonly keyAdvice?: string | undefined;
+  /** Keys that are sent to it; they are cut out of its texts. */
+  readonly secrets?: readonly string[] | undefined;
 }
 
-/** The catalogue's error for whatever went wrong between us and a model server. Bodies and addresses stay out of its message. */
-export function upstreamFailure({ agent, server, advice }: Upstream, cause: unknown): WaggleError {
+/** The catalogue's error for whatever went wrong between us and a model server. Its address and our keys stay out of the message. */
+export function upstreamFailure(upstream: Upstream, cause: unknown): WaggleError {
   if (cause instanceof WaggleError) return cause;
+  const { agent, server, advice } = upstream;
   const options = { cause };
+  if (cause instanceof ModelError) return modelFailure(upstream, cause);
   if (cause instanceof PieceError)
     return new WaggleError('AGENT_PROTOCOL', { agent, why: cause.message }, options);
-  if (cause instanceof ModelError)
-    return new WaggleError('AGENT_FAILED', { agent, why: oneLine(cause.message) }, options);
-  const code = cause instanceof ExchangeError ? cause.code : ((cause as NodeJS.ErrnoException)?.code ?? '');
-  if (unreachable.test(code)) {
-    const why = `${server} cannot be reached (${code}); ${advice}`;
+  if (cause instanceof IncompleteError)
+    return new WaggleError('AGENT_DISCONNECTED', { agent, why: cause.message }, options);
+  const { code = '', message = '' } = (cause ?? {}) as NodeJS.ErrnoException;
+  const reached = unreachable.test(code) ? `(${code}); ${advice}` : undefined;
+  const tls = tlsReason(code, message);
+  if (reached ?? tls) {
+    const why = `${server} cannot be reached${reached ? ` ${reached}` : `: ${tls}`}`;
     return new WaggleError('AGENT_UNAVAILABLE', { agent, why }, options);
   }
-  if (code === 'REDIRECT' || code === 'CONTENT_TYPE' || code === 'TOO_LARGE' || code.startsWith('HPE_')) {
-    const why = cause instanceof ExchangeError && !code.startsWith('HPE_') ? cause.message : 'it is not HTTP';
-    return new WaggleError('AGENT_PROTOCOL', { agent, why }, options);
+  if (cause instanceof ExchangeError && unreadable.test(code))
+    return new WaggleError('AGENT_PROTOCOL', { agent, why: message }, options);
+  if (code.startsWith('HPE_'))
+    return new WaggleError('AGENT_PROTOCOL', { agent, why: 'it is not HTTP' }, options);
+  if (code === 'Z_DATA_ERROR' || code.startsWith('ERR_BROTLI') || code.startsWith('ERR__ERROR_FORMAT'))
+    return new WaggleError('AGENT_PROTOCOL', { agent, why: 'its answer cannot be decompressed' }, options);
+  const why =
+    code === 'UNANSWERED'
+      ? 'the connection was closed without an answer; if it speaks TLS, use https:// in its URL'
+      : 'the connection was lost';
+  return new WaggleError('AGENT_DISCONNECTED', { agent, why }, options);
+}
+
+/** The same for what the server itself has reported. */
+function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
+  const { agent, server, keyAdvice = 'look at its key', secrets } = upstream;
+  const { status, code = '', model, retryAfterMs } = cause.info;
+  const why = oneLine(cause.message, secrets);
+  // The log has it, too, without our keys.
+  const options = { cause: new ModelError(why, cause.info) };
+  switch (faultKind(status, code, cause.message)) {
+    case 'busy': {
+      // No wait brings that back.
+      if (retryAfterMs === undefined && /\binsufficient_quota\b/.test(code))
+        return new WaggleError('AGENT_FAILED', { agent, why }, options);
+      const wait = { retryAfterMs: retryAfterMs ?? busyRetryAfterMs, busy: true };
+      return new WaggleError('AGENT_UNAVAILABLE', { agent, why: `${server} is busy`, ...wait }, options);
+    }
+    case 'context':
+      return new WaggleError('CONTEXT_TOO_LONG', { agent, why }, options);
+    case 'model':
+      return new WaggleError('AGENT_FAILED', { agent, why, model }, options);
+    case 'refused':
+      return new WaggleError(
+        'AGENT_FAILED',
+        { agent, why, refused: refusalStatus(status), lacks: lackIn(cause.message) },
+        options,
+      );
+    case 'access': {
+      // Their texts quote a part of the key.
+      const refusal = `${server} refuses us (status ${status}); ${keyAdvice}`;
+      return new WaggleError('AGENT_FAILED', { agent, why: refusal }, options);
+    }
+    case 'secured': {
+      const unsafe = `${server} cannot be reached: ${tlsReason('SECURED', '')}`;
+      return new WaggleError('AGENT_UNAVAILABLE', { agent, why: unsafe }, options);
+    }
+    default:
+      return new WaggleError('AGENT_FAILED', { agent, why }, options);
   }
-  return new WaggleError('AGENT_DISCONNECTED', { agent, why: 'the connection was lost' }, options);
 }
 
-/** The same for what it has answered with a status of 400 or more. */
-export function statusFailure(
-  { agent, server }: Upstream,
-  answer: {
-    readonly status: number;
-    readonly message: string;
-    /** Where it says that it has no such model. */
-    readonly model?: string | undefined;
-    readonly retryAfterMs?: number | undefined;
-  },
-  options: ErrorOptions = {},
-): WaggleError {
-  const { status, message, model, retryAfterMs = busyRetryAfterMs } = answer;
-  if (status === 429 || status === 503)
-    return new WaggleError(
-      'AGENT_UNAVAILABLE',
-      { agent, why: `${server} is busy`, retryAfterMs, busy: true },
-      options,
-    );
-  const refused = requestStatus.has(status) ? status : undefined;
-  return new WaggleError('AGENT_FAILED', { agent, why: oneLine(message), model, refused }, options);
-}
-
-/** Text of a model server for a client: one line, not too long. */
-export function oneLine(text: string): string {
-  const line = text
-    .slice(0, 10 * lineChars)
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim()
-    .slice(0, lineChars);
-  // A copy: a part of a text keeps the whole of it in memory.
-  return Buffer.from(line, 'utf16le').toString('utf16le');
+function refusalStatus(status: number | undefined): number {
+  return status !== undefined && status < 500 ? status : refusedStatus;
 }

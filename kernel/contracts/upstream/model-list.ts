@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ExchangeError } from './exchange.js';
 import { Watchdog } from './watchdog.js';
 
 const ttlMs = 30_000;
@@ -14,31 +15,70 @@ export class ModelList {
   #names: readonly string[] = [];
   #at = Number.NEGATIVE_INFINITY;
   #refreshing = false;
+  #lateAt = Number.NEGATIVE_INFINITY;
 
   constructor(list: ListModels, refreshTimeoutMs: number) {
     this.#list = list;
     this.#refreshTimeoutMs = refreshTimeoutMs;
   }
 
+  /** Those known now. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
   /** Those known, at once: a list that is old is asked for anew in the background. Only where none is known this asks first. */
   async known(signal: AbortSignal): Promise<readonly string[]> {
     const isOld = performance.now() - this.#at >= ttlMs;
     // An old list without a model helps nobody.
-    if (isOld && this.#names.length === 0) return this.ask(signal);
-    if (isOld && !this.#refreshing) void this.#refresh();
+    if (isOld && this.#names.length === 0) return this.#first(signal);
+    this.freshen();
     return this.#names;
+  }
+
+  /** Asks in the background, where the list is old. */
+  freshen(): void {
+    if (performance.now() - this.#at >= ttlMs && !this.#refreshing) void this.#refresh();
+  }
+
+  /** The server has said that it does not have this one: the list is old. */
+  forget(model: string): void {
+    const left = this.#names.filter((name) => name !== model && name !== `${model}:latest`);
+    if (left.length === this.#names.length) return;
+    this.#names = left;
+    this.#at = Number.NEGATIVE_INFINITY;
   }
 
   /** Asks now, and remembers the answer. @throws what the server's failure is */
   async ask(signal: AbortSignal): Promise<readonly string[]> {
     this.#names = await this.#list(signal);
     this.#at = performance.now();
+    this.#lateAt = Number.NEGATIVE_INFINITY;
     return this.#names;
   }
 
   /** Stops what runs in the background. */
   close(): void {
     this.#closing.abort();
+  }
+
+  /** A list that does not come is waited for once in a while, not by each reply. */
+  async #first(signal: AbortSignal): Promise<readonly string[]> {
+    if (performance.now() - this.#lateAt < ttlMs) {
+      this.freshen();
+      throw late();
+    }
+    const watchdog = new Watchdog(signal);
+    try {
+      watchdog.watch(this.#refreshTimeoutMs, 'until it has listed its models');
+      return await this.ask(watchdog.signal);
+    } catch (error) {
+      if (!watchdog.expired) throw error;
+      this.#lateAt = performance.now();
+      throw late();
+    } finally {
+      watchdog.stop();
+    }
   }
 
   async #refresh(): Promise<void> {
@@ -56,4 +96,9 @@ export class ModelList {
       this.#refreshing = false;
     }
   }
+}
+
+/** What is thrown for it. */
+export function late(): ExchangeError {
+  return new ExchangeError('LATE', 'its list of models does not come');
 }

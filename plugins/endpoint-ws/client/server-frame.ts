@@ -13,6 +13,7 @@ export interface ServerFrame {
   readonly id?: string;
   readonly name?: string;
   readonly arguments?: unknown;
+  readonly argumentsText?: string;
   readonly reason?: string;
   readonly usage?: Answer['usage'];
   readonly timings?: Answer['timings'];

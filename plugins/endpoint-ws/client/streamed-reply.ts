@@ -89,11 +89,11 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
   }
 
   protected take(frame: ServerFrame): void {
-    const { type, content = '', id = '', name = '', arguments: input, reason = 'stop' } = frame;
+    const { type, content = '', reason = 'stop' } = frame;
     if (type === 'streaming_start') this.#name(frame);
     else if (type === 'streaming_token') this.#append('text', content, frame.position);
     else if (type === 'streaming_thinking') this.#append('thinking', content, frame.position);
-    else if (type === 'streaming_tool_call') this.#call({ type: 'tool_call', id, name, arguments: input });
+    else if (type === 'streaming_tool_call') this.#call(callIn(frame));
     else if (type === 'streaming_end') this.#finish(reason, frame);
     else if (type === 'message') {
       this.#name(frame);
@@ -161,4 +161,9 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     for (const go of this.#waiting) go();
     this.#waiting.clear();
   }
+}
+
+function callIn({ id = '', name = '', arguments: input, argumentsText }: ServerFrame): ToolCall {
+  const text = argumentsText === undefined ? {} : { argumentsText };
+  return { type: 'tool_call', id, name, arguments: input, ...text };
 }

@@ -93,6 +93,8 @@ export interface ToolCall {
   readonly id: string;
   readonly name: string;
   readonly arguments: unknown;
+  /** What the model wrote, where that is not JSON. */
+  readonly argumentsText?: string | undefined;
 }
 
 /** A piece of a reply. Text that comes faster than it is pulled is merged; no character is ever cut in two. */
@@ -118,7 +120,14 @@ export interface Answer {
   readonly streamId: string | undefined;
   readonly agent: string | undefined;
   readonly conversationId: string | undefined;
-  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
+  readonly usage?:
+    | {
+        readonly inputTokens: number;
+        readonly outputTokens: number;
+        readonly cachedTokens?: number | undefined;
+        readonly reasoningTokens?: number | undefined;
+      }
+    | undefined;
   readonly timings?:
     | { readonly queuedMs: number; readonly firstTokenMs?: number; readonly totalMs: number }
     | undefined;

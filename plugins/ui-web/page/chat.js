@@ -118,6 +118,8 @@ async function recover(id, all) {
   if (whole?.role !== 'assistant' || !whole.content.startsWith(answer.content)) return;
   answer.content = whole.content;
   delete answer.error;
+  if (whole.error) answer.error = whole.error;
+  if (whole.stopped) answer.stopped = true;
   conversations.keep(id, all, false);
   if (id === current) show();
 }
@@ -146,17 +148,18 @@ async function remove(id) {
   if (isOver()) return;
   const run = runs.get(id)?.run;
   run?.stop();
-  // Only whole answers are remembered there; to ask for what it has not is an error in the browser's console.
-  const isWhole = (/** @type {Message} */ { role, pending, stopped, error }) =>
-    role === 'assistant' && !pending && !stopped && !error;
-  const isKept = conversations.find(id)?.known || conversations.messages(id).some(isWhole);
+  // To ask for what it has not is an error in the browser's console.
+  const wasAsked = (/** @type {Message} */ { role, pending, agent, error }) =>
+    role === 'assistant' && !pending && (agent !== undefined || !error);
+  const isKnown = conversations.find(id)?.known;
+  const all = runs.get(id)?.messages ?? conversations.messages(id);
   conversations.remove(id);
   if (id === current) startNew();
   showFrame();
   composer.focus();
   announce('Deleted.');
   await run?.over;
-  if (!isKept) return;
+  if (!isKnown && !all.some(wasAsked)) return;
   await server?.remove(id).catch((error) => {
     if (error.code !== 'CONVERSATION_UNKNOWN')
       notice.say('The server still has this conversation: it could not be reached.');

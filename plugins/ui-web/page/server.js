@@ -50,7 +50,13 @@ export class ServerConversations {
     const { messages } = await ask(`/conversations/${encodeURIComponent(id)}/messages?${this.#user}`);
     return messages
       .filter((/** @type {any} */ { role }) => role === 'user' || role === 'assistant')
-      .map((/** @type {any} */ { role, content }) => ({ role, content: String(content) }));
+      .flatMap((/** @type {any} */ { role, content, end }) => {
+        const ended = { ...(end === 'cancelled' ? { stopped: true } : end && { error: {} }) };
+        const message = { role, content: String(content) };
+        if (role === 'assistant') return [{ ...message, ...ended }];
+        // A question without an answer.
+        return end ? [message, { role: 'assistant', content: '', ...ended }] : [message];
+      });
   }
 
   /** @param {string} id */

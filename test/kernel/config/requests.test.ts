@@ -46,7 +46,7 @@ const rows: readonly (readonly [string, z.ZodType, (size: number) => object, num
   [
     'tool calls',
     openaiBody,
-    (size) => ({ ...ask, messages: [{ role: 'user', content: 'x', tool_calls: zeros(size / 2) }] }),
+    (size) => ({ ...ask, messages: [{ role: 'assistant', content: 'x', tool_calls: zeros(size / 2) }] }),
     1,
   ],
   ['prompts', textBody, (size) => ({ model: 'eliza', prompt: zeros(size / 2) }), 1],
@@ -68,8 +68,6 @@ const rows: readonly (readonly [string, z.ZodType, (size: number) => object, num
     }),
     1,
   ],
-  ['deep arguments', openaiBody, (size) => toolCall(deep(size / 6)), 1],
-  ['arguments that are no JSON', openaiBody, (size) => toolCall('{'.repeat(30) + ' '.repeat(size)), 1],
 ];
 
 describe('a mistake in a request', () => {
@@ -128,12 +126,8 @@ describe('a mistake in a request', () => {
     expect(mistakes?.[0]).toBe('1000: expected string, got number 0');
   });
 
-  it.each([
-    [32, true],
-    [33, false],
-  ])('arguments of %i levels are taken: %s', async (levels, taken) => {
-    const { mistakes } = await check(openaiBody, toolCall(deep(levels)), fromClient);
-    expect(mistakes === undefined).toBe(taken);
-    if (!taken) expect(mistakes?.[0]).toContain('arguments: the JSON is nested deeper than 32 levels');
+  it('is not what a model has made of the arguments of a tool', async () => {
+    for (const text of [deep(100_000), '{', 'Rome', ''])
+      expect(await check(openaiBody, toolCall(text), fromClient)).not.toHaveProperty('mistakes');
   });
 });

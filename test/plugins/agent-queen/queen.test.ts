@@ -1,14 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type Agent,
-  type AgentCall,
-  type AgentChosen,
-  Bus,
-  type ChatSink,
-  Registry,
-  type StreamChunk,
-  WaggleError,
-} from '#kernel';
+import { type Agent, type AgentCall, Bus, type ChatSink, Registry, WaggleError } from '#kernel';
 import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
@@ -34,7 +25,7 @@ function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) 
 const command = { id: 'r1', userId: 'ann', conversationId: 'c1', content: 'Hi' };
 const key = { userId: 'ann', conversationId: 'c1' };
 
-type Batch = readonly (StreamChunk | AgentChosen)[];
+type Batch = Parameters<ChatSink['write']>[0];
 
 function sinkOf(write: (batch: Batch) => void): ChatSink {
   let text = '';
@@ -56,7 +47,7 @@ const asking =
     queen.reply(command, agentCall, sinkOf(write));
 
 async function collect(answer: (write: (batch: Batch) => void) => Promise<void>) {
-  const chunks: (StreamChunk | AgentChosen)[] = [];
+  const chunks: Batch[number][] = [];
   let error: unknown;
   try {
     await answer((batch) => void chunks.push(...batch));
@@ -137,12 +128,26 @@ describe('the Queen', () => {
     expect(error).toMatchObject({ code: 'AGENT_UNKNOWN', message: expect.stringContaining('known: a') });
   });
 
-  it('says so when nobody is healthy', async () => {
-    const a = new ScriptedAgent('a');
+  it('asks in order when nobody says to be healthy, and tells what came of it', async () => {
+    const down = (agent: string) => new WaggleError('AGENT_UNAVAILABLE', { agent, why: 'start it' });
+    const [a, b] = [new ScriptedAgent('a', [down('a')]), new ScriptedAgent('b')];
     a.healthy = { healthy: false };
-    const { queen } = court([a]);
+    b.healthy = { healthy: false };
+    const { queen } = court([a, b]);
+    expect((await collect(asking(queen, command, call()))).words).toBe('Hello there');
+    b.script = [down('b')];
     const { error } = await collect(asking(queen, command, call()));
-    expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE', retryAfterMs: expect.any(Number) });
+    expect(error).toMatchObject({ code: 'AGENT_UNAVAILABLE', message: expect.stringContaining('start it') });
+  });
+
+  it('says what to do when there is nobody to ask', async () => {
+    const { queen } = court([], { candidates: ['a'] });
+    const { error } = await collect(asking(queen, command, call()));
+    expect(error).toMatchObject({
+      code: 'AGENT_UNAVAILABLE',
+      message: expect.stringContaining('start a model server'),
+      retryAfterMs: expect.any(Number),
+    });
   });
 
   it.each<[string, readonly Step[]]>([
@@ -177,7 +182,10 @@ describe('the Queen', () => {
     expect(error).toMatchObject({ code });
     expect(String(error)).not.toContain('boom');
     expect(b.requests).toHaveLength(0);
-    expect(await store.read(key)).toEqual([]);
+    expect(await store.read(key)).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hel', end: 'failed' },
+    ]);
   });
 
   it('ignores what an agent says after done', async () => {
@@ -204,7 +212,8 @@ describe('the Queen', () => {
     const a = new ScriptedAgent('a');
     const { queen } = court([a], { contextMessages });
     for (let turn = 0; turn < 4; turn++) await collect(asking(queen, command, call()));
-    expect(a.requests.at(-1)?.messages).toHaveLength(contextMessages);
+    // A window does not begin with an answer.
+    expect(a.requests.at(-1)?.messages).toHaveLength(contextMessages === 2 ? 1 : contextMessages);
     expect(a.requests.at(-1)?.messages.at(-1)).toEqual({ role: 'user', content: 'Hi' });
   });
 
@@ -216,7 +225,7 @@ describe('the Queen', () => {
     expect(a.requests[1]?.messages).toEqual([{ role: 'user', content: 'Hi' }]);
   });
 
-  it('remembers nothing of an answer that was cancelled', async () => {
+  it('keeps a question that was cancelled, and what its client has got of the answer', async () => {
     const a = new ScriptedAgent('a', [text('Hel'), 'wait', text('lo'), done]);
     const { queen, store } = court([a]);
     const abort = new AbortController();
@@ -231,7 +240,10 @@ describe('the Queen', () => {
       ),
     );
     expect(error).toBeDefined();
-    expect(await store.read(key)).toEqual([]);
+    expect(await store.read(key)).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hel', end: 'cancelled' },
+    ]);
     expect(a.running).toBe(0);
   });
 
@@ -317,7 +329,7 @@ describe('the Queen', () => {
   it.each<[when: string, abortAt: 'text' | 'done']>([
     ['while it is being stored', 'text'],
     ['by its last piece', 'done'],
-  ])('remembers nothing of an answer that is cut off %s', async (_, abortAt) => {
+  ])('keeps of an answer that is cut off %s only what the client has got', async (_, abortAt) => {
     const { queen, store } = court([new ScriptedAgent('a', [text('Hello'), done])]);
     const abort = new AbortController();
     if (abortAt === 'text') {
@@ -339,9 +351,118 @@ describe('the Queen', () => {
       ),
     );
     expect(Boolean(error)).toBe(abortAt === 'text');
-    expect(await store.read(key)).toEqual([]);
-    expect(await store.list('ann', { limit: 1 })).toEqual([]);
+    expect(await store.read(key)).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello', end: 'cancelled' },
+    ]);
   });
+
+  const busy = () =>
+    new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x', busy: true, retryAfterMs: 1 });
+
+  it('asks a full agent again, and says before the start how many are before', async () => {
+    const a = new ScriptedAgent('a', [busy()]);
+    const { queen, told } = court([a]);
+    const [first, second] = ['c1', 'c2'].map((conversationId) =>
+      collect(asking(queen, { ...command, conversationId }, call())),
+    );
+    await expect.poll(() => a.requests.length).toBeGreaterThan(4);
+    a.script = [text('Hi'), done];
+    const aheads = (chunks: readonly Batch[number][] = []) =>
+      chunks.flatMap((chunk) => (chunk.type === 'queued' ? chunk.ahead : []));
+    const [one, two] = [await first, await second];
+    expect([one?.words, two?.words]).toEqual(['Hi', 'Hi']);
+    expect([aheads(one?.chunks)[0], aheads(two?.chunks)[0]]).toEqual([1, 2]);
+    expect(one?.chunks.findIndex(({ type }) => type === 'agent')).toBe(aheads(one?.chunks).length);
+    expect(told.filter((each) => each === 'answered a')).toHaveLength(2);
+    expect(queen.waiting.size).toBe(0);
+  });
+
+  it('stops asking a full agent with the client, and keeps the question', async () => {
+    const a = new ScriptedAgent('a', [busy()]);
+    const { queen, store } = court([a]);
+    const abort = new AbortController();
+    const collected = collect(asking(queen, command, call(abort.signal)));
+    await expect.poll(() => a.requests.length).toBeGreaterThan(1);
+    abort.abort();
+    expect((await collected).error).toBeDefined();
+    expect(await store.read(key)).toEqual([{ role: 'user', content: 'Hi', end: 'cancelled' }]);
+    expect(queen.waiting.size).toBe(0);
+  });
+
+  it('gives up on a full agent when its own time is over, and lets the next one answer', async () => {
+    const { queen } = court([new ScriptedAgent('a', [busy()]), new ScriptedAgent('b')]);
+    const { words, agents } = await collect(asking(queen, command, { ...call(), timeoutMs: 40 }));
+    expect(words).toBe('Hello there');
+    // The first one had not begun.
+    expect(agents).toEqual([{ type: 'agent', agent: 'b', fallback: false }]);
+  });
+
+  it.each<[what: string, script: readonly Step[]]>([
+    ['a lone end', [done]],
+    ['empty pieces', [text(''), { type: 'thinking', content: '' }, done]],
+    ['an end at its limit', [[{ type: 'done', reason: 'length' }]]],
+  ])('takes an answer of nothing for none: %s', async (_, script) => {
+    const { queen, store } = court([new ScriptedAgent('a', script), new ScriptedAgent('b')]);
+    expect((await collect(asking(queen, command, call()))).words).toBe('Hello there');
+    const { error } = await collect(asking(queen, { ...command, conversationId: 'd', agent: 'a' }, call()));
+    expect(error).toMatchObject({ code: 'AGENT_FAILED' });
+    const kept = await store.read({ ...key, conversationId: 'd' });
+    expect(kept).toEqual([{ role: 'user', content: 'Hi', end: 'failed' }]);
+  });
+
+  const tools = [{ name: 'look' }];
+  const images = [{ role: 'user' as const, content: 'Hi', images: ['data:image/png;base64,AA=='] }];
+  it.each<[what: string, more: object, able: readonly ('tools' | 'images' | 'format')[], expected: string]>([
+    ['tools', { options: { tools } }, ['tools'], 'b'],
+    ['a format', { options: { format: 'json' } }, ['format'], 'b'],
+    ['images', { messages: images }, ['images'], 'b'],
+    ['words alone', {}, [], 'a'],
+    ['tools that nobody has', { options: { tools } }, ['images'], 'it takes no tools'],
+  ])('asks who has what a request needs: %s', async (_, more, able, expected) => {
+    const agents = [new ScriptedAgent('a'), new ScriptedAgent('b')];
+    for (const [agent, capabilities] of [
+      [agents[0], []],
+      [agents[1], able],
+    ] as const)
+      Object.assign(agent as object, { capabilities });
+    const { queen } = court(agents);
+    const { chunks, error } = await collect(asking(queen, { ...command, ...more }, call()));
+    const chosen = chunks.flatMap((chunk) => (chunk.type === 'agent' ? chunk.agent : []));
+    if (expected.length === 1) expect(chosen).toEqual([expected]);
+    else
+      expect(error).toMatchObject({ details: { refused: 400 }, message: expect.stringContaining(expected) });
+  });
+
+  it.each<[what: string, more: object, answers: boolean]>([
+    ['words alone', {}, true],
+    ['tools', { options: { tools } }, false],
+    ['a format', { options: { format: { type: 'object' } } }, false],
+    ['images', { messages: images }, false],
+    ['a model', { demo: false }, false],
+  ])(
+    'lets a demonstration answer where no model was reached, and %s asked for: %s',
+    async (_, more, answers) => {
+      const down = new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'start it' });
+      const a = new ScriptedAgent('a', [down]);
+      a.healthy = { healthy: false };
+      const demo = Object.assign(new ScriptedAgent('demo'), { demo: true });
+      const { queen } = court([a, demo]);
+      const { words, error } = await collect(asking(queen, { ...command, ...more }, call()));
+      if (answers) expect(words).toMatch(/^This is a demonstration.*\n\nHello there$/);
+      else expect([words, error]).toMatchObject(['', { code: 'AGENT_UNAVAILABLE' }]);
+      // By its name it answers as ever.
+      const named = await collect(asking(queen, { ...command, ...more, agent: 'demo' }, call()));
+      expect(named.words).toBe('Hello there');
+      a.script = [text('Hi'), done];
+      a.healthy = { healthy: true };
+      expect((await collect(asking(queen, command, call()))).words).toBe('Hi');
+      a.script = [down];
+      expect((await collect(asking(queen, command, call()))).error).toMatchObject({
+        code: 'AGENT_UNAVAILABLE',
+      });
+    },
+  );
 
   it('does not ask the next candidate after a cancel', async () => {
     const b = new ScriptedAgent('b');

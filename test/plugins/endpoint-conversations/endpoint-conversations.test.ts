@@ -79,6 +79,23 @@ describe.each([
     expect([other.status, other.json.error.code]).toEqual([404, 'CONVERSATION_UNKNOWN']);
   });
 
+  it('tell of a turn that did not end well how it ended', async () => {
+    const key = { userId: 'ender', conversationId: 'c' };
+    const kept = [
+      { role: 'user', content: 'a', end: 'failed' },
+      { role: 'user', content: 'b' },
+      { role: 'assistant', content: 'part', end: 'cancelled' },
+    ] as const;
+    await hive.kernel.get(ConversationStore).append(key, kept);
+    expect((await get('/conversations/c/messages?user_id=ender')).json).toEqual({ messages: kept });
+    const { text } = await get('/conversations/c/export?user_id=ender');
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line: string) => JSON.parse(line));
+    expect(lines).toEqual(kept.map((message) => ({ conversation_id: 'c', ...message })));
+  });
+
   it('know what was said over a WebSocket under its client_id', async () => {
     const client = await WsClient.connect(`${hive.ws}/socket-user`);
     await client.ask({ content: 'Hallo', conversationId: 'over-ws' });

@@ -2,7 +2,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Route, RouteDocs, WebSocketEndpoint } from '#kernel';
+import { integerText, type Route, type RouteDocs, type WebSocketEndpoint } from '#kernel';
 import { openApi } from '../../../plugins/endpoint-docs/openapi.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into documents freely
@@ -75,26 +75,38 @@ describe('an OpenAPI document', () => {
     const { responses } = document([route('PUT', '/bees/{id}', described)]).paths['/bees/{id}'].put;
     const codes = (schema: Json) => schema.properties.error.properties.code.enum;
     const schemaOf = (status: string) => responses[status].content['application/json'].schema;
-    expect(Object.keys(responses)).toEqual([
-      '200',
-      '400',
-      '403',
-      '404',
-      '409',
-      '413',
-      '415',
-      '503',
-      'default',
-    ]);
+    expect(Object.keys(responses)).toEqual(['200', '400', '403', '404', '409', '413', '415', '503']);
     expect(codes(schemaOf('400'))).toEqual(['INVALID_JSON', 'INVALID_REQUEST', 'TOO_DEEP']);
     expect(codes(schemaOf('403'))).toEqual(['FORBIDDEN']);
     expect(codes(schemaOf('404'))).toEqual(['NOT_FOUND']);
     expect(codes(schemaOf('503'))).toEqual(['QUEUE_FULL']);
-    expect(codes(schemaOf('default'))).toEqual(['INTERNAL']);
     const [own, error] = schemaOf('409').anyOf;
     expect(own.required).toEqual(['to']);
     expect(codes(error)).toEqual(['BUSY']);
     expect(responses['409'].description).toBe('It flew away');
+  });
+
+  it('shows a stream by one of its events, and a number where a query has one', () => {
+    const data = z.object({ type: z.literal('token') });
+    const docs: RouteDocs = {
+      summary: '',
+      query: z.object({ limit: integerText(1, 100).default('50'), before: integerText(0).optional() }),
+      answers: {
+        200: { description: '', content: { 'text/event-stream': data, 'application/x-ndjson': data } },
+      },
+    };
+    const { parameters, responses } = document([route('GET', '/x', docs)]).paths['/x'].get;
+    expect(parameters.map(({ schema }: Json) => schema)).toEqual([
+      { type: 'integer', minimum: 1, maximum: 100, default: 50 },
+      { type: 'integer', minimum: 0, maximum: 999_999_999_999_999 },
+    ]);
+    const { content } = responses[200];
+    const line = content['application/x-ndjson'].schema;
+    expect(content['text/event-stream'].schema).toMatchObject({
+      required: ['data'],
+      properties: { data: { type: 'string', contentSchema: line }, id: {}, event: {} },
+    });
+    expect(responses).not.toHaveProperty('default');
   });
 
   it('lists a route that describes nothing', () => {
@@ -115,7 +127,7 @@ describe('an OpenAPI document', () => {
 
   it('lists a WebSocket as the handshake that it begins with, unless a route answers there, too', () => {
     const { responses } = document([], [endpoint('/hum/{id}')]).paths['/hum/{id}'].get;
-    expect(Object.keys(responses)).toEqual(['101', '400', '403', '404', '426', 'default']);
+    expect(Object.keys(responses)).toEqual(['101', '400', '403', '404', '426']);
     const both = document([route('GET', '/hum', described)], [endpoint('/hum')]).paths['/hum'];
     expect(both.get.summary).toBe('Change a bee');
   });

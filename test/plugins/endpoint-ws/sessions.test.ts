@@ -196,6 +196,15 @@ describe('clients that take one id from each other', () => {
 });
 
 describe('a drain', () => {
+  it('is told to those who connect meanwhile, too', async () => {
+    const sessions = sessionsOver({} as ChatStreams);
+    await sessions.drain(new AbortController().signal, 1000);
+    const sent: string[] = [];
+    const late = { ...socket('late'), send: (text: string) => sent.push(text) > 0 };
+    sessions.open(late);
+    expect(sent.map((text) => JSON.parse(text))).toMatchObject([{ type: 'server_draining' }]);
+  });
+
   /** Sessions that each wait for an answer, which ends one after the other; gives how often they were looked at. */
   async function looks(count: number, order: (ends: readonly (() => void)[]) => readonly (() => void)[]) {
     const ends: (() => void)[] = [];

@@ -46,7 +46,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
           {
             role: 'assistant',
             content: '',
-            toolCalls: [{ id: '1', name: 'look', arguments: { at: [long] } }],
+            toolCalls: [{ id: '1', name: 'look', arguments: JSON.stringify({ at: [long] }) }],
           },
         ],
       },
@@ -57,7 +57,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     ['metadata', { metadata: { note: long } }],
     ['the name of a model', { model: long }],
   ])('%s', async (_, command) => {
-    const { streams, agent } = streamsOver(['wait', done], { totalLimitChars: 1800 });
+    const { streams, agent } = streamsOver(['wait', text('.'), done], { totalLimitChars: 1800 });
     const reply = streams.start({ userId: 'ann', content: 'Hi', ...command });
     expect(streams.figures.chars).toBeGreaterThan(1000);
     const refused = () => streams.start({ userId: 'ben', content: 'Hi', ...command });
@@ -65,8 +65,9 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     expect(streams.figures).toMatchObject({ running: 1, waiting: 0 });
     await expect.poll(() => agent.running).toBe(1);
     agent.release();
-    await reply.whole();
-    expect(streams.figures.chars).toBe(0);
+    // All that is left is the answer.
+    expect((await reply.whole()).content).toBe('.');
+    expect(streams.figures.chars).toBe(1);
     await streams.close();
   });
 
@@ -77,6 +78,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
       await new Promise<void>((resolve) => {
         release = resolve;
       });
+      yield text('.');
       yield done;
     };
     const reply = streams.start({ userId: 'ann', content: long });
@@ -89,17 +91,17 @@ describe('what a request brings counts while it waits or runs, and no longer', (
   });
 
   it.each<[end: string, script: readonly Step[], Partial<StartCommand>]>([
-    ['answered', [done], {}],
+    ['answered', [text('.'), done], {}],
     ['failed', [new Error('no')], {}],
     ['failed, as there is no such agent', [done], { agent: 'nobody' }],
-  ])('one that was %s leaves nothing, neither here nor with its task', async (_, script, more) => {
+  ])('one that was %s leaves nothing, neither here nor with its task', async (end, script, more) => {
     const { streams, engine } = streamsOver(script, { totalLimitChars: 1800 });
     for (let round = 0; round < 20; round++) {
       const reply = streams.start({ userId: 'ann', content: long, ...more });
       await reply.whole().catch(() => {});
       expect(streams.find(reply.streamId)).toBe(reply);
     }
-    expect(streams.figures).toMatchObject({ chars: 0, kept: 20 });
+    expect(streams.figures).toMatchObject({ chars: end === 'answered' ? 20 : 0, kept: 20 });
     expect(engine.figures.running).toBe(0);
   });
 
@@ -124,7 +126,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
 
 describe('what an answer brings counts', () => {
   const call = (more: object) =>
-    ({ type: 'tool_call', id: '1', name: 'look', arguments: {}, ...more }) as const;
+    ({ type: 'tool_call', id: '1', name: 'look', arguments: '{}', ...more }) as const;
 
   it.each<[what: string, Step]>([
     ['text', text(long)],
@@ -133,6 +135,11 @@ describe('what an answer brings counts', () => {
     ['its name', call({ name: long })],
     ['its arguments', call({ arguments: { at: long } })],
     ['arguments that are no object', call({ arguments: long })],
+    ['pieces of a tool call', { type: 'tool_call_piece', id: '1', name: 'look', arguments: long, from: 0 }],
+    [
+      'many pieces without text',
+      Array.from({ length: 999 }, () => ({ ...call({}), type: 'tool_call_piece', from: 0 }) as const),
+    ],
     ['many tool calls', Array.from({ length: 100 }, () => call({}))],
   ])('%s', async (_, step) => {
     const overReply = streamsOver([step, 'wait'], { replyLimitChars: 999 });
@@ -167,7 +174,7 @@ describe('what an answer brings counts', () => {
   });
 
   it('of its place in the line only the newest is kept', async () => {
-    const { streams, agent } = streamsOver(['wait', done], { maxRunning: 1 });
+    const { streams, agent } = streamsOver(['wait', text('.'), done], { maxRunning: 1 });
     const first = streams.start({ userId: 'ann', content: 'Hi' });
     await new Promise(setImmediate);
     const last = streams.start({ userId: 'ann', content: 'Hi' });
@@ -186,7 +193,7 @@ describe('what an answer brings counts', () => {
 });
 
 it('a request that alone is more than all may have is refused, and says so', () => {
-  const { streams } = streamsOver([done], { totalLimitChars: 500 });
+  const { streams } = streamsOver([text('.'), done], { totalLimitChars: 500 });
   const start = () => streams.start({ userId: 'ann', content: long });
   expect(start).toThrow(WaggleError);
   expect(start).toThrow('500 characters of replies');

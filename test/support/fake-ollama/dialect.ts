@@ -1,5 +1,5 @@
 import { goJson } from './json.js';
-import { chatObject, type Delta, type Ending, generateObject } from './lines.js';
+import { chatObject, type Delta, type Ending } from './lines.js';
 import type { GenerationRequest } from './request.js';
 
 /** How the pieces of an answer are written: Ollama's own lines, or the events of OpenAI's API, which it serves as well. */
@@ -9,17 +9,13 @@ export interface Dialect {
   frame(text: string): string;
   /** What one delta adds; everything that ends the answer where `ending` says so. */
   render(request: GenerationRequest | undefined, delta: Delta, ending: Ending): string;
-  /** The answer as one object. */
-  whole(request: GenerationRequest | undefined, delta: Delta, ending: Ending): object;
   error(text: string, status: number): object;
 }
 
 const own: Dialect = {
   streamType: 'application/x-ndjson',
   frame: (text) => `${text}\n`,
-  render: (request, delta, ending) => `${goJson(own.whole(request, delta, ending))}\n`,
-  whole: (request, delta, ending) =>
-    (request?.route === 'generate' ? generateObject : chatObject)(request?.model ?? '', delta, ending),
+  render: (request, delta, ending) => `${goJson(chatObject(request?.model ?? '', delta, ending))}\n`,
   error: (text) => ({ error: text }),
 };
 
@@ -35,11 +31,6 @@ const openAi: Dialect = {
     if (ending.done) events.push(chunk(request, { choices: [], usage: usageOf(ending) }), '[DONE]');
     return events.map(openAi.frame).join('');
   },
-  whole(request, delta, ending) {
-    const [message = {}] = deltasOf(delta);
-    const whole = choice({ message: { role: 'assistant', ...message }, finish_reason: ending.reason });
-    return { model: request?.model, object: 'chat.completion', choices: [whole], usage: usageOf(ending) };
-  },
   error: (message, status) => ({
     error: { message, type: 'server_error', param: null, code: status === 404 ? 'model_not_found' : null },
   }),
@@ -49,6 +40,8 @@ const openAi: Dialect = {
 export function dialectOf(path: string): Dialect {
   return path.startsWith('/v1/') ? openAi : own;
 }
+
+const none = { prompt: 0, answer: 0 };
 
 function chunk(request: GenerationRequest | undefined, more: object): string {
   const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: request?.model };
@@ -78,7 +71,6 @@ function deltasOf({ content, thinking, toolCalls = [] }: Delta): object[] {
   return [said, ...called.map((piece) => ({ tool_calls: [piece] }))];
 }
 
-function usageOf({ metrics = {} }: Ending): object {
-  const { prompt_eval_count: prompt_tokens = 0, eval_count: completion_tokens = 0 } = metrics;
+function usageOf({ usage: { prompt: prompt_tokens, answer: completion_tokens } = none }: Ending): object {
   return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
 }

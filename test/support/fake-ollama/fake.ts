@@ -8,13 +8,10 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import { Connection } from './connection.js';
 import { expectedText, expectedThinking, expectedTokens } from './expected.js';
-import { Gates } from './gates.js';
-import { isAllowedHost } from './host-check.js';
 import { defaultModels, type ModelSpec, ModelTable } from './models.js';
 import { type OwnRecord, RequestLog, type RequestRecord } from './records.js';
 import { Reply } from './reply.js';
 import { answerRequest, type RouteContext } from './routes.js';
-import { pause } from './time.js';
 
 /** Settings of a fake; all have defaults. */
 export interface FakeOllamaOptions {
@@ -26,7 +23,6 @@ export interface FakeOllamaOptions {
   readonly tokens?: readonly string[];
   /** A request that still runs after this time is cut off. */
   readonly deadlineMs?: number;
-  readonly version?: string;
 }
 
 const defaultDeadlineMs = 120_000;
@@ -43,25 +39,17 @@ export class FakeOllama {
   readonly #connections = new Map<Socket, Connection>();
   readonly #running = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
-  readonly #gates = new Gates();
   readonly #context: RouteContext;
   readonly #options: FakeOllamaOptions;
   #connectionCount = 0;
   #server: HttpServer | undefined;
   #port = 0;
-  #restarting: Promise<void> | undefined;
 
   constructor(options: FakeOllamaOptions) {
     this.#options = options;
     this.#context = {
       models: new ModelTable(options.models ?? defaultModels),
       explicitTokens: options.tokens,
-      version: options.version ?? '0.12.6',
-      server: {
-        stopped: this.#stopped.signal,
-        restart: (downMs) => this.restart(downMs),
-        enter: (key, places, waiting, gone) => this.#gates.enter(key, places, waiting, gone),
-      },
     };
   }
 
@@ -134,34 +122,12 @@ export class FakeOllama {
     this.#port = (server.address() as AddressInfo).port;
   }
 
-  /** Resets all connections, refuses new ones for a while, listens again on the port; joins a restart under way. */
-  restart(downMs = 0): Promise<void> {
-    if (this.#restarting === undefined) {
-      this.#restarting = this.#goAwayFor(downMs).finally(() => {
-        this.#restarting = undefined;
-      });
-    }
-    return this.#restarting;
-  }
-
   /** Destroys everything; resolves when no socket is left and no answer runs. */
   async close(): Promise<void> {
     this.#stopped.abort();
     await this.#hangUp();
-    await Promise.all([...this.#running, this.#restarting]);
+    await Promise.all(this.#running);
     this.#log.close();
-  }
-
-  async #goAwayFor(downMs: number): Promise<void> {
-    await this.#hangUp();
-    this.#context.models.unloadAll();
-    try {
-      await pause(downMs, this.#stopped.signal);
-    } catch (error) {
-      if (isAbort(error)) return;
-      throw error;
-    }
-    await this.listen();
   }
 
   async #hangUp(): Promise<void> {
@@ -218,8 +184,7 @@ export class FakeOllama {
       setBody(record, body);
       this.#log.changed();
       const reply = new Reply(response, connection, record, this.#log);
-      if (isAllowedHost(request.headers.host)) await answerRequest(reply, body, this.#context);
-      else await reply.whole(403, undefined, '');
+      await answerRequest(reply, body, this.#context);
     } finally {
       stopDeadline();
       connection.gone.removeEventListener('abort', stopDeadline);

@@ -1,8 +1,6 @@
 /** Every mode; a model of that name, with `?parameters`, chooses it. */
 export const modeNames = [
   'normal',
-  'load',
-  'unload',
   'slow-headers',
   'silent',
   'early-headers',
@@ -41,9 +39,6 @@ export const modeNames = [
   'endless',
   'done-open',
   'stale-keepalive',
-  'deaf',
-  'busy',
-  'restart',
 ] as const;
 
 /** The name of a mode, without parameters. */

@@ -22,7 +22,6 @@ function halfLine(run: Run): string {
 function cut(how: 'reset' | 'finish'): Mode {
   return {
     counts: 'k',
-    stage: 'tokens',
     async play(run) {
       const { reply, params } = run;
       await say(run, run.tokens);
@@ -38,7 +37,6 @@ function cut(how: 'reset' | 'finish'): Mode {
 function interrupted(odd: (run: Run, next: string[]) => Promise<void>): Mode {
   return {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       const { reply, params, tokens } = run;
       const k = params.number('k', 5);
@@ -54,10 +52,6 @@ function interrupted(odd: (run: Run, next: string[]) => Promise<void>): Mode {
 async function hugeLine(run: Run): Promise<void> {
   const { reply, params } = run;
   const size = params.number('bytes', 1_048_576);
-  if (!reply.streams) {
-    await reply.done('stop', { content: 'x'.repeat(size) });
-    return;
-  }
   const line = reply.render({ content: '|' });
   const [start = '', rest = ''] = line.split('|');
   const filler = Buffer.alloc(65_536, 'x');
@@ -76,11 +70,10 @@ async function hugeLine(run: Run): Promise<void> {
 
 /** Modes in which the answer goes wrong on its way. */
 export const brokenModes = {
-  silent: { counts: 'none', stage: 'headers', play: (run) => run.reply.hang() },
+  silent: { counts: 'none', play: (run) => run.reply.hang() },
 
   stall: {
     counts: 'k',
-    stage: 'tokens',
     async play(run) {
       await say(run, run.tokens);
       await run.reply.hang();
@@ -92,7 +85,6 @@ export const brokenModes = {
 
   'no-done': {
     counts: 'k',
-    stage: 'tokens',
     async play(run) {
       await say(run, run.tokens);
       await run.reply.end();
@@ -101,7 +93,6 @@ export const brokenModes = {
 
   'half-line': {
     counts: 'k',
-    stage: 'tokens',
     async play(run) {
       await say(run, run.tokens);
       await run.reply.bytes(halfLine(run));
@@ -111,7 +102,6 @@ export const brokenModes = {
 
   'done-reason-only': {
     counts: 'k',
-    stage: 'tokens',
     async play(run) {
       await say(run, run.tokens);
       await run.reply.line({}, { done: false, reason: 'stop' });
@@ -121,15 +111,10 @@ export const brokenModes = {
 
   'error-line': {
     counts: 'k',
-    stage: 'tokens',
     async play(run) {
       const { reply, params } = run;
       const text = params.text('text', midStreamError);
       await say(run, run.tokens);
-      if (!reply.streams) {
-        await reply.error(500, text);
-        return;
-      }
       const error = params.flag('object') ? { message: text, code: 'runner' } : text;
       await reply.jsonLine({ error });
       await reply.end();
@@ -138,9 +123,7 @@ export const brokenModes = {
 
   'error-first': {
     counts: 'none',
-    stage: 'headers',
-    play: (run) =>
-      run.reply.error(run.params.number('status', 500), run.params.text('text', runnerDied), true),
+    play: (run) => run.reply.error(run.params.number('status', 500), run.params.text('text', runnerDied)),
   },
 
   malformed: interrupted(async (run) => {
@@ -151,15 +134,13 @@ export const brokenModes = {
     for (const kind of run.params.text('kind', 'blank,crlf,null,array,number').split(',')) {
       if (kind === 'crlf') {
         const content = next.shift() ?? '';
-        if (run.reply.streams)
-          await run.reply.bytes(run.reply.render({ content }).replaceAll('\n', '\r\n'), 1);
-        else await run.reply.line({ content });
+        await run.reply.bytes(run.reply.render({ content }).replaceAll('\n', '\r\n'), 1);
       } else if (kind === 'blank') await run.reply.bytes('\n', 1);
       else await run.reply.frame(oddLines.get(kind) ?? '');
     }
   }),
 
-  'huge-line': { counts: 'none', stage: 'tokens', play: hugeLine },
+  'huge-line': { counts: 'none', play: hugeLine },
 
   'bad-utf8': interrupted(async (run) => {
     const [start = '', rest = ''] = run.reply.render({ content: '|' }).split('|');
@@ -168,15 +149,10 @@ export const brokenModes = {
 
   'done-open': {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       const { reply, params } = run;
       await say(run, run.tokens);
       await reply.line({}, reply.ending());
-      if (!reply.streams) {
-        await reply.end();
-        return;
-      }
       for (let left = params.number('more', 0); left > 0; left -= 1)
         await reply.line({ content: 'too late' });
       if (params.flag('junk')) await reply.bytes('\0junk}');
@@ -186,7 +162,6 @@ export const brokenModes = {
 
   'stale-keepalive': {
     counts: 'n',
-    stage: 'headers',
     async play(run) {
       const { connection, record } = run.reply;
       if (record.position === 1) await answer(run);

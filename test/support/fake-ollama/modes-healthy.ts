@@ -1,5 +1,5 @@
 import type { ToolCall } from './lines.js';
-import { answer, loadOnly, type Mode, type Run, say } from './run.js';
+import { answer, endlessTokens, type Mode, type Run, say } from './run.js';
 import { thinkingTokens } from './tokens.js';
 
 /** Content of the mode `escapes`: everything that JSON may write as an escape. */
@@ -20,10 +20,6 @@ function pieces(text: string, onlyWide: boolean): Buffer[] {
 
 async function bytewise(run: Run): Promise<void> {
   const { reply, params } = run;
-  if (!reply.streams) {
-    await answer(run);
-    return;
-  }
   const onlyWide = params.text('split', 'all') === 'emoji';
   const send = async (line: string): Promise<void> => {
     const parts = pieces(line, onlyWide);
@@ -71,7 +67,6 @@ function toolCalls(run: Run): ToolCall[] {
 function tool(call: (run: Run, calls: ToolCall[]) => Promise<void>): Mode {
   return {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       if (run.request.afterTool) await answer(run);
       else await call(run, toolCalls(run));
@@ -79,25 +74,22 @@ function tool(call: (run: Run, calls: ToolCall[]) => Promise<void>): Mode {
   };
 }
 
-/** Modes that a correct client turns into a complete answer. */
+/** Modes that a correct client turns into a complete answer, or that never come to an end. */
 export const healthyModes = {
-  normal: { counts: 'n', stage: 'tokens', play: answer },
-
-  load: {
-    counts: 'none',
-    stage: 'headers',
-    play: (run) => run.reply.single({ done: true, reason: 'load' }),
+  endless: {
+    counts: 'n',
+    async play(run) {
+      for (const content of endlessTokens(run)) {
+        await run.reply.line({ content });
+        await run.reply.pause(run.params.number('ms', 0));
+      }
+    },
   },
 
-  unload: {
-    counts: 'none',
-    stage: 'headers',
-    play: (run) => run.reply.single({ done: true, reason: 'unload' }),
-  },
+  normal: { counts: 'n', play: answer },
 
   'slow-headers': {
     counts: 'n',
-    stage: 'headers',
     async play(run) {
       await run.reply.pause(run.params.number('t', 200));
       await answer(run);
@@ -106,12 +98,7 @@ export const healthyModes = {
 
   'early-headers': {
     counts: 'n',
-    stage: 'headers',
     async play(run) {
-      if (run.request.empty) {
-        await loadOnly(run);
-        return;
-      }
       run.reply.flushHeaders();
       await run.reply.pause(run.params.number('t', 200));
       await answer(run);
@@ -120,7 +107,6 @@ export const healthyModes = {
 
   'slow-tokens': {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       for (const content of run.tokens) {
         await run.reply.line({ content });
@@ -130,18 +116,13 @@ export const healthyModes = {
     },
   },
 
-  bytewise: { counts: 'n', stage: 'tokens', play: bytewise },
+  bytewise: { counts: 'n', play: bytewise },
 
   burst: {
     counts: 'n',
     defaultCount: 1_000,
-    stage: 'tokens',
     async play(run) {
       const { reply, tokens } = run;
-      if (!reply.streams) {
-        await answer(run);
-        return;
-      }
       const lines = tokens.map((content) => reply.render({ content }));
       await reply.bytes(lines.join('') + reply.render({}, reply.ending()), lines.length + 1);
       await reply.end();
@@ -150,14 +131,9 @@ export const healthyModes = {
 
   'no-last-newline': {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       const { reply } = run;
       await say(run, run.tokens);
-      if (!reply.streams) {
-        await reply.done();
-        return;
-      }
       await reply.bytes(reply.render({}, reply.ending()).trimEnd(), 1);
       await reply.end();
     },
@@ -166,13 +142,8 @@ export const healthyModes = {
   escapes: {
     counts: 'n',
     fixedTokens: escapedTokens,
-    stage: 'tokens',
     async play(run) {
       const { reply } = run;
-      if (!reply.streams) {
-        await answer(run);
-        return;
-      }
       for (const content of run.tokens) {
         await reply.bytes(asciiOnly(reply.render({ content })), 1);
         await reply.pause(run.params.number('ms', 0));
@@ -181,7 +152,7 @@ export const healthyModes = {
     },
   },
 
-  thinking: { counts: 'n', stage: 'tokens', play: thinking },
+  thinking: { counts: 'n', play: thinking },
 
   'tool-early': tool(async (run, calls) => {
     await run.reply.line({ toolCalls: calls });
@@ -195,7 +166,6 @@ export const healthyModes = {
 
   'done-text': {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       await say(run, run.tokens.slice(0, -1));
       await run.reply.done('stop', { content: run.tokens.at(-1) ?? '' });
@@ -204,7 +174,6 @@ export const healthyModes = {
 
   length: {
     counts: 'n',
-    stage: 'tokens',
     async play(run) {
       await say(run, run.tokens);
       await run.reply.done('length');

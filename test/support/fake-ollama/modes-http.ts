@@ -8,7 +8,7 @@ const signInPage = '<!doctype html>\n<title>Sign in</title>\n<p>secret-of-the-pr
 const queueFull = 'server busy, please try again.  maximum pending requests exceeded';
 
 function refuses(play: (run: Run) => Promise<void>): Mode {
-  return { counts: 'none', stage: 'refuses', play };
+  return { counts: 'none', play };
 }
 
 /** `Retry-After` is sent when the parameter `retry` gives the seconds. */
@@ -17,19 +17,12 @@ function retryAfter(run: Run): Record<string, string> {
   return seconds === '' ? {} : { 'Retry-After': seconds };
 }
 
-/** Answers a request for which the queue has no room. */
-export async function refuseBusy(run: Run): Promise<void> {
-  await run.reply.error(503, queueFull, false, retryAfter(run));
-}
-
 /** Modes that answer with something else than a stream. */
 export const httpModes = {
   'http-404': refuses((run) => run.reply.error(404, `model '${run.request.model}' not found`)),
-  'http-400': refuses((run) =>
-    run.reply.error(400, `"${run.request.model}" does not support ${run.request.route}`),
-  ),
-  'http-429': refuses((run) => run.reply.error(429, 'too many requests', true, retryAfter(run))),
-  'http-503': refuses(refuseBusy),
+  'http-400': refuses((run) => run.reply.error(400, `"${run.request.model}" does not support chat`)),
+  'http-429': refuses((run) => run.reply.error(429, 'too many requests', retryAfter(run))),
+  'http-503': refuses((run) => run.reply.error(503, queueFull, retryAfter(run))),
   'http-502-html': refuses((run) => run.reply.whole(502, 'text/html', proxyPage)),
   'http-403-empty': refuses((run) => run.reply.whole(403, undefined, '')),
   'http-401-ndjson': refuses((run) => {

@@ -2,13 +2,7 @@ import type { ModeName } from './mode-name.js';
 import { brokenModes } from './modes-broken.js';
 import { healthyModes } from './modes-healthy.js';
 import { httpModes } from './modes-http.js';
-import { serverModes } from './modes-server.js';
 import type { Mode } from './run.js';
 
 /** The behaviour of every mode. */
-export const modes: Readonly<Record<ModeName, Mode>> = {
-  ...healthyModes,
-  ...brokenModes,
-  ...httpModes,
-  ...serverModes,
-};
+export const modes: Readonly<Record<ModeName, Mode>> = { ...healthyModes, ...brokenModes, ...httpModes };

@@ -32,8 +32,6 @@ export interface RequestRecord {
   readonly finished: boolean;
   readonly lines: number;
   readonly bytes: number;
-  readonly linesAfterClose: number;
-  readonly bytesAfterClose: number;
   /** Undefined while the request runs. */
   readonly endedBy: 'peer' | 'fake' | 'deadline' | undefined;
 }
@@ -70,8 +68,6 @@ export class RequestLog {
       finished: false,
       lines: 0,
       bytes: 0,
-      linesAfterClose: 0,
-      bytesAfterClose: 0,
       endedBy: undefined,
     };
     this.#records.push(record);

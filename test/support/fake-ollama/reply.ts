@@ -3,13 +3,13 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Connection } from './connection.js';
 import { type Dialect, dialectOf } from './dialect.js';
 import { goJson } from './json.js';
-import type { Delta, Ending, Metrics } from './lines.js';
+import type { Delta, Ending } from './lines.js';
 import type { ModeName } from './mode-name.js';
+import { pause } from './pause.js';
 import type { OwnRecord, RequestLog } from './records.js';
 import type { GenerationRequest } from './request.js';
-import { pause } from './time.js';
 
-export const jsonType = 'application/json; charset=utf-8';
+const jsonType = 'application/json; charset=utf-8';
 
 /** The answer to one request; every method throws once the peer is gone. */
 export class Reply {
@@ -19,8 +19,6 @@ export class Reply {
   readonly connection: Connection;
   readonly #dialect: Dialect;
   #lineCount = 0;
-  #collected: Delta = {};
-  #ending: Ending = { done: false };
   #request: GenerationRequest | undefined;
 
   constructor(response: ServerResponse, connection: Connection, record: OwnRecord, log: RequestLog) {
@@ -36,11 +34,6 @@ export class Reply {
   /** Aborts when the socket closed. */
   get gone(): AbortSignal {
     return this.connection.gone;
-  }
-
-  /** Says that lines are sent one by one, not one object at the end. */
-  get streams(): boolean {
-    return this.#request?.stream ?? false;
   }
 
   /** Names the request that the lines answer. */
@@ -67,7 +60,6 @@ export class Reply {
 
   /** Sends the headers of a stream on their own. */
   flushHeaders(): void {
-    if (!this.streams) return;
     this.#openStream();
     this.#response.flushHeaders();
     this.record.atMs.headersSent = performance.now();
@@ -79,25 +71,18 @@ export class Reply {
     return this.#dialect.render(this.#request, delta, ending);
   }
 
-  /** The ending of a final line, with metrics. */
+  /** The ending of a final line, with its usage. */
   ending(reason = 'stop'): Ending {
-    const withContext = this.#request?.route === 'generate' && !this.#request.raw;
     return {
       done: true,
       reason,
-      metrics: this.#metrics(),
-      ...(withContext && { context: [128006, 882, 128007] }),
+      usage: { prompt: this.#request?.promptTokens ?? 0, answer: this.#lineCount },
     };
   }
 
-  /** Sends one line; without streaming keeps it for the one object. */
+  /** Sends one line. */
   async line(delta: Delta, ending?: Ending): Promise<void> {
-    if (this.streams) {
-      await this.bytes(this.render(delta, ending), 1);
-      return;
-    }
-    this.#collect(delta);
-    this.#ending = ending ?? this.#ending;
+    await this.bytes(this.render(delta, ending), 1);
   }
 
   /** Sends the final line and ends the answer. */
@@ -106,17 +91,8 @@ export class Reply {
     await this.end();
   }
 
-  /** Sends one object without text as the whole answer, even when streaming. */
-  async single(ending: Ending): Promise<void> {
-    await this.object(this.#object({}, ending));
-  }
-
-  /** Ends the answer cleanly; without streaming this sends the one object. */
+  /** Ends the answer cleanly. */
   async end(): Promise<void> {
-    if (!this.streams) {
-      await this.object(this.#object(this.#collected, this.#ending));
-      return;
-    }
     if (this.#response.headersSent) await this.#finish(undefined);
     else await this.whole(200, this.#dialect.streamType, '');
   }
@@ -131,9 +107,8 @@ export class Reply {
     await this.bytes(this.#dialect.frame(text), 1);
   }
 
-  /** Sends bytes of a stream as they are, in one write; without streaming nothing. */
+  /** Sends bytes of a stream as they are, in one write. */
   async bytes(data: string | Uint8Array, lines = 0): Promise<void> {
-    if (!this.streams) return;
     this.gone.throwIfAborted();
     this.#openStream();
     this.#lineCount += lines;
@@ -146,20 +121,9 @@ export class Reply {
     await this.whole(200, jsonType, goJson(value));
   }
 
-  /** Sends an error body; `fromStream` changes the content type when the request streams. */
-  async error(
-    status: number,
-    text: string,
-    fromStream = false,
-    headers?: OutgoingHttpHeaders,
-  ): Promise<void> {
-    const type = fromStream && this.streams ? 'application/json' : jsonType;
-    await this.whole(status, type, this.errorBody(text, status), headers);
-  }
-
-  /** An error as the body of an answer. */
-  errorBody(text: string, status: number): string {
-    return goJson(this.#dialect.error(text, status));
+  /** Sends an error body. */
+  async error(status: number, text: string, headers?: OutgoingHttpHeaders): Promise<void> {
+    await this.whole(status, jsonType, goJson(this.#dialect.error(text, status)), headers);
   }
 
   /** Sends a whole answer with `Content-Length`; without a type it has no body. */
@@ -184,13 +148,6 @@ export class Reply {
     this.gone.throwIfAborted();
     const chunk = Buffer.from(data, 'latin1');
     await this.#handOver(chunk.length, 0, (sent) => this.connection.socket.write(chunk, sent));
-  }
-
-  /** Counts a line that the peer can no longer get. */
-  lineAfterClose(delta: Delta): void {
-    this.record.linesAfterClose += 1;
-    this.record.bytesAfterClose += Buffer.byteLength(this.render(delta));
-    this.#log.changed();
   }
 
   #openStream(): void {
@@ -246,34 +203,5 @@ export class Reply {
         resolve();
       });
     });
-  }
-
-  #collect(delta: Delta): void {
-    this.#lineCount += 1;
-    const { content = '', thinking = '', toolCalls = [] } = this.#collected;
-    this.#collected = {
-      content: content + (delta.content ?? ''),
-      thinking: thinking + (delta.thinking ?? ''),
-      toolCalls: [...toolCalls, ...(delta.toolCalls ?? [])],
-    };
-  }
-
-  #object(delta: Delta, ending: Ending): object {
-    return this.#dialect.whole(this.#request, delta, ending);
-  }
-
-  #metrics(): Metrics {
-    const nanos = (ms: number): number => Math.max(1, Math.round(ms * 1e6));
-    const { requestReceived, firstByteSent } = this.record.atMs;
-    const now = performance.now();
-    const beforeMs = (firstByteSent ?? now) - requestReceived;
-    return {
-      total_duration: nanos(now - requestReceived),
-      load_duration: nanos(beforeMs / 4),
-      prompt_eval_count: this.#request?.promptTokens ?? 0,
-      prompt_eval_duration: nanos(beforeMs / 2),
-      eval_count: this.#lineCount,
-      eval_duration: nanos(now - requestReceived - beforeMs),
-    };
   }
 }

@@ -4,16 +4,6 @@ import type { Reply } from './reply.js';
 import type { GenerationRequest } from './request.js';
 import { contentTokens } from './tokens.js';
 
-/** What a mode may do to the whole fake. */
-export interface Server {
-  /** Aborts when the fake closes. */
-  readonly stopped: AbortSignal;
-  /** Drops all connections, refuses for a while, listens again. */
-  restart(downMs: number): Promise<void>;
-  /** Waits for a place and gives the function that frees it, or says that the queue is full. */
-  enter(key: string, places: number, waiting: number, gone: AbortSignal): Promise<'full' | (() => void)>;
-}
-
 /** One request as a mode sees it. */
 export interface Run {
   readonly reply: Reply;
@@ -23,7 +13,6 @@ export interface Run {
   readonly tokens: readonly string[];
   /** An explicit token list of the fake. */
   readonly explicitTokens: readonly string[] | undefined;
-  readonly server: Server;
 }
 
 /** One behaviour of the fake. */
@@ -34,8 +23,6 @@ export interface Mode {
   readonly defaultCount?: number;
   /** Tokens that no option changes. */
   readonly fixedTokens?: readonly string[];
-  /** When it steps in: instead of the model, before its first byte, or in its token stream. */
-  readonly stage: 'refuses' | 'headers' | 'tokens';
   /** Sends the answer. */
   play(run: Run): Promise<void>;
 }
@@ -50,17 +37,8 @@ export async function say(run: Run, tokens: readonly string[], part: keyof Delta
 
 /** Answers as a healthy server does. */
 export async function answer(run: Run): Promise<void> {
-  if (run.request.empty) {
-    await loadOnly(run);
-    return;
-  }
   await say(run, run.tokens);
   await run.reply.done();
-}
-
-/** Answers a request that only loads or unloads the model: one object, never a stream. */
-export async function loadOnly(run: Run): Promise<void> {
-  await run.reply.single({ done: true, reason: run.request.keepAliveMs === 0 ? 'unload' : 'load' });
 }
 
 /** Content tokens without end. */

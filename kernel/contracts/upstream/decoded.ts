@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Readable, Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+
+/**
+ * The body of an answer, decompressed as it comes where it is compressed; undefined where its compression is not known. Its
+ * first bytes count more than its header: some say `gzip` of a body that a proxy has decompressed, or `deflate` of either kind.
+ */
+export async function decoded(response: IncomingMessage): Promise<Readable | undefined> {
+  const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase();
+  if (encoding === '' || encoding === 'identity') return response;
+  const make = decoders[encoding];
+  if (!make) return undefined;
+  const head = await firstBytes(response);
+  const decoder = head.length === 0 ? undefined : make(head);
+  if (!decoder) return response;
+  response.once('error', (cause) => decoder.destroy(cause));
+  response.once('close', () => {
+    if (!response.complete) decoder.destroy(new Error('the connection was closed before the end'));
+  });
+  return response.pipe(decoder);
+}
+
+const decoders: Readonly<Record<string, (head: Uint8Array) => Transform | undefined>> = {
+  gzip: gunzip,
+  'x-gzip': gunzip,
+  deflate: (head) => gunzip(head) ?? (isWrapped(head) ? createInflate() : createInflateRaw()),
+  br: (head) => (isJsonOrEvents(head) ? undefined : createBrotliDecompress()),
+};
+
+function gunzip([first, second]: Uint8Array): Transform | undefined {
+  return first === 0x1f && (second === 0x8b || second === undefined) ? createGunzip() : undefined;
+}
+
+function isWrapped([first = 0, second = 0]: Uint8Array): boolean {
+  return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
+}
+
+function isJsonOrEvents(head: Uint8Array): boolean {
+  return /^\s*(\{"|data:|event:|: )/.test(Buffer.from(head.subarray(0, 16)).toString('latin1'));
+}
+
+/** Looks at them, and puts them back. */
+async function firstBytes(response: IncomingMessage): Promise<Uint8Array> {
+  if (response.readableLength === 0) {
+    if (response.complete) return new Uint8Array();
+    // Also told at the end of an empty one.
+    await once(response, 'readable');
+  }
+  const head = response.read() as Uint8Array | null;
+  if (head) response.unshift(head);
+  return head ?? new Uint8Array();
+}

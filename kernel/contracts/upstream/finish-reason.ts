@@ -1,0 +1,47 @@
+/** How servers spell that a model came to an end of its own, by what it is here. */
+const spellings: Readonly<Record<string, readonly string[]>> = {
+  stop: [
+    ...[
+      'stop',
+      'stopped',
+      'eos',
+      'eos_token',
+      'end_of_text',
+      'stop_token',
+      'stop_sequence',
+      'stop_word',
+      'end',
+    ],
+    ...['end_turn', 'finish', 'finished', 'complete', 'completed', 'done'],
+  ],
+  length: [
+    ...['length', 'max_length', 'max_tokens', 'max_new_tokens', 'max_output_tokens', 'token_limit', 'limit'],
+    ...['model_length', 'model_context_window_exceeded'],
+  ],
+  tool_calls: ['tool_calls', 'tool_call', 'function_call', 'tool_use'],
+  content_filter: [
+    ...[
+      'content_filter',
+      'content_filtered',
+      'safety',
+      'recitation',
+      'blocklist',
+      'prohibited_content',
+      'spii',
+    ],
+    ...['sensitive', 'guardrail_intervened'],
+  ],
+  refusal: ['refusal'],
+};
+
+const reasons = new Map(
+  Object.entries(spellings).flatMap(([reason, words]) => words.map((word) => [word, reason] as const)),
+);
+
+/**
+ * The reason for a good end, in the words of this server; undefined for any other word. `error`, `abort` and all that is
+ * not known do not end an answer well: half of it would pass for the whole.
+ */
+export function finishReason(word: string): string | undefined {
+  return reasons.get(word.trim().toLowerCase().replaceAll('-', '_'));
+}

@@ -1,0 +1,56 @@
+import { PieceError } from './pieces.js';
+
+/** What a part of a message may be. */
+export type ContentKind = 'text' | 'thinking' | 'refusal';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const kinds: Readonly<Record<string, ContentKind>> = {
+  text: 'text',
+  output_text: 'text',
+  input_text: 'text',
+  thinking: 'thinking',
+  reasoning: 'thinking',
+  reasoning_text: 'thinking',
+  'reasoning.text': 'thinking',
+  'reasoning.summary': 'thinking',
+  summary_text: 'thinking',
+  refusal: 'refusal',
+};
+
+const depthLimit = 4;
+
+/**
+ * Gives the texts in content that is not a text itself: a list of parts, or one part. Parts of other kinds are left out; what
+ * has no type is of `kind`. @throws PieceError
+ */
+export function readParts(
+  content: unknown,
+  kind: ContentKind,
+  give: (kind: ContentKind, text: string) => void,
+  depth = 0,
+): void {
+  if (content === null || content === undefined || depth > depthLimit) return;
+  if (typeof content === 'string') {
+    if (content !== '') give(kind, content);
+  } else if (Array.isArray(content)) for (const part of content) readParts(part, kind, give, depth + 1);
+  else if (typeof content === 'object') readPart(content as Fields, kind, give, depth);
+  else throw new PieceError('a field of the answer has the wrong type');
+}
+
+function readPart(
+  part: Fields,
+  kind: ContentKind,
+  give: (kind: ContentKind, text: string) => void,
+  depth: number,
+): void {
+  const { type = kind } = part;
+  const own = typeof type === 'string' && Object.hasOwn(kinds, type) ? kinds[type] : undefined;
+  if (!own) return;
+  // Inside of thinking all is thinking.
+  const inner = kind === 'thinking' ? kind : own;
+  const said = part.text ?? part.thinking ?? part.reasoning ?? part.refusal ?? part.summary ?? part.value;
+  if (typeof said === 'object' && said !== null && !Array.isArray(said) && 'value' in said)
+    readParts(said.value, inner, give, depth + 1);
+  else readParts(said, inner, give, depth + 1);
+}

@@ -1,0 +1,34 @@
+/** Finds where a JSON object that comes in pieces ends, each character being looked at once. */
+export class JsonEnd {
+  #depth = 0;
+  #state: 'before' | 'inside' | 'text' | 'escape' | 'whole' | 'beyond' = 'before';
+
+  /** It has come to its end, and nothing stands behind that. */
+  get isWhole(): boolean {
+    return this.#state === 'whole';
+  }
+
+  push(piece: string): void {
+    for (let at = 0; at < piece.length; at++) this.#see(piece.charCodeAt(at));
+  }
+
+  #see(code: number): void {
+    if (this.#state === 'escape') this.#state = 'text';
+    else if (this.#state === 'text') {
+      if (code === 0x5c) this.#state = 'escape';
+      else if (code === 0x22) this.#state = 'inside';
+    } else if (this.#state === 'inside') this.#seeStructure(code);
+    else if (code > 0x20) {
+      if (this.#state === 'before' && code === 0x7b) {
+        this.#state = 'inside';
+        this.#depth = 1;
+      } else this.#state = 'beyond';
+    }
+  }
+
+  #seeStructure(code: number): void {
+    if (code === 0x22) this.#state = 'text';
+    else if (code === 0x7b || code === 0x5b) this.#depth++;
+    else if ((code === 0x7d || code === 0x5d) && --this.#depth === 0) this.#state = 'whole';
+  }
+}

@@ -1,0 +1,266 @@
+import { randomBytes } from 'node:crypto';
+import { PieceError, rawParts, type StreamChunk } from '#kernel';
+import { JsonEnd } from './json-end.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What a call takes before it says anything. */
+const callChars = 64;
+
+/** A call as far as it has come. */
+interface Call {
+  /** As the server calls it, by which its pieces are known; '' as long as it has not said. */
+  given: string;
+  index: number | undefined;
+  /** As we call it, once we have. */
+  id: string;
+  name: string;
+  arguments: string;
+  readonly end: JsonEnd;
+  extra: Fields | undefined;
+  /** So many characters of its arguments have left. */
+  sentChars: number;
+  /** It has left as a whole. */
+  isSent: boolean;
+}
+
+interface Piece {
+  readonly index: number | undefined;
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+  readonly extra: Fields | undefined;
+}
+
+/**
+ * Puts the tool calls of one answer together. A piece belongs to the call of its id; only where there is none it belongs to
+ * the call at its index, and without that to the one before: servers do not keep them.
+ */
+export class ToolCalls {
+  readonly #calls = new Set<Call>();
+  readonly #byId = new Map<string, Call>();
+  readonly #byIndex = new Map<number, Call>();
+  /** Those in the latest event. */
+  readonly #fresh = new Set<Call>();
+  /** Those that may leave as soon as an event leaves them alone. */
+  readonly #whole = new Set<Call>();
+  #latest: Call | undefined;
+  readonly #limitChars: number;
+  #roomChars: number;
+
+  /** All of them together may have `limitChars`. */
+  constructor(limitChars: number) {
+    this.#limitChars = limitChars;
+    this.#roomChars = limitChars;
+  }
+
+  get any(): boolean {
+    return this.#calls.size > 0;
+  }
+
+  /** The calls in the `delta` or `message` of an event, which is `data`. Those of a message are whole. @throws PieceError */
+  read(source: 'delta' | 'message', fields: Fields, data: string, chunks: StreamChunk[]): void {
+    if (!fields.tool_calls && !fields.function_call) return;
+    const list = listIn(fields);
+    this.#fresh.clear();
+    let raw: readonly (string | undefined)[] | undefined;
+    for (const [place, entry] of list.entries()) {
+      if (!isFields(entry)) continue;
+      const called = isFields(entry.function) ? entry.function : {};
+      let { arguments: args } = called;
+      if (typeof args === 'object' && args !== null) {
+        raw ??= rawArguments(source, data);
+        args = raw[place] ?? JSON.stringify(args);
+      }
+      const piece = {
+        index: indexOf(entry.index),
+        id: textOf(entry.id),
+        name: textOf(called.name),
+        arguments: textOf(args),
+        extra: extraOf(entry),
+      };
+      if (source === 'delta') this.#add(piece);
+      else this.#replace(piece, place);
+    }
+    this.#give(chunks);
+  }
+
+  /** Nothing more will come. @throws PieceError */
+  end(chunks: StreamChunk[]): void {
+    for (const call of this.#calls) {
+      if (call.isSent) continue;
+      if (call.name === '') throw new PieceError('a tool call has no name');
+      this.#finish(call, chunks);
+    }
+  }
+
+  #add(piece: Piece): void {
+    const found = this.#find(piece);
+    const call = found ?? this.#begin(piece);
+    this.#note(call, piece);
+    if (!piece.arguments || call.isSent) return;
+    // Some say all of it once more at its end.
+    if (call.end.isWhole && piece.arguments === call.arguments) return;
+    this.#take(piece.arguments.length);
+    call.arguments += piece.arguments;
+    call.end.push(piece.arguments);
+  }
+
+  #replace(piece: Piece, place: number): void {
+    const known = (piece.id && this.#byId.get(piece.id)) || [...this.#calls][piece.index ?? place];
+    const isSame = known && (known.name === '' || known.name === piece.name);
+    const call = isSame ? known : this.#begin(piece);
+    this.#note(call, piece);
+    // What has left cannot be taken back.
+    if (call.isSent || !piece.arguments.startsWith(call.arguments.slice(0, call.sentChars))) return;
+    const rest = piece.arguments.slice(call.arguments.length);
+    if (!piece.arguments.startsWith(call.arguments) || rest === '') return;
+    this.#take(rest.length);
+    call.arguments = piece.arguments;
+    call.end.push(rest);
+  }
+
+  #find({ index, id, name, arguments: args }: Piece): Call | undefined {
+    const byId = id ? this.#byId.get(id) : undefined;
+    // Two places under one id are two calls.
+    if (byId && (index === undefined || byId.index === undefined || byId.index === index)) return byId;
+    const there = (index === undefined ? undefined : this.#byIndex.get(index)) ?? this.#unplaced(index);
+    // Ids may be late, or made up for each piece; the name comes where the call begins.
+    if (!there || name === '') return there;
+    if (id !== '' && there.given !== '') return there.given === id ? there : undefined;
+    const isOver = there.end.isWhole && (args.trim() !== '' || name !== there.name);
+    return isOver || (index === undefined && this.#fresh.has(there)) ? undefined : there;
+  }
+
+  /** The call before, for a piece that does not say its place, or that of a call which did not. */
+  #unplaced(index: number | undefined): Call | undefined {
+    return index === undefined || this.#latest?.index === undefined ? this.#latest : undefined;
+  }
+
+  #begin({ index, id }: Piece): Call {
+    const call: Call = {
+      given: '',
+      index,
+      // The name that a server gave to two calls serves one of them.
+      id: this.#byId.has(id) ? newId() : '',
+      name: '',
+      arguments: '',
+      end: new JsonEnd(),
+      extra: undefined,
+      sentChars: 0,
+      isSent: false,
+    };
+    this.#take(callChars);
+    this.#calls.add(call);
+    if (index !== undefined) this.#byIndex.set(index, call);
+    return call;
+  }
+
+  #note(call: Call, { index, id, name, extra }: Piece): void {
+    this.#fresh.add(call);
+    this.#latest = call;
+    if (index !== undefined && call.index === undefined) {
+      call.index = index;
+      this.#byIndex.set(index, call);
+    }
+    if (id !== '' && call.given !== id) {
+      this.#take(id.length);
+      call.given ||= id;
+      call.id ||= id;
+      if (!this.#byId.has(id)) this.#byId.set(id, call);
+    }
+    if (call.arguments === '' || call.name === '') this.#name(call, name);
+    if (!extra) return;
+    this.#take(JSON.stringify(extra).length);
+    call.extra = { ...call.extra, ...extra };
+  }
+
+  /** Names come whole, in pieces, or again with each piece. */
+  #name(call: Call, name: string): void {
+    const whole = name.startsWith(call.name) ? name : call.name + name;
+    if (name === '') return;
+    this.#take(whole.length - call.name.length);
+    call.name = whole;
+  }
+
+  /** What is new goes out; what is whole, and was left alone by an event, as a whole. */
+  #give(chunks: StreamChunk[]): void {
+    for (const call of this.#whole) if (!this.#fresh.has(call)) this.#finish(call, chunks);
+    for (const call of this.#fresh) {
+      if (call.isSent || call.name === '') continue;
+      const { isWhole } = call.end;
+      if (isWhole) this.#whole.add(call);
+      else this.#whole.delete(call);
+      if (call.arguments.length === call.sentChars || (isWhole && call.sentChars === 0)) continue;
+      const { id, name, arguments: args, sentChars: from } = identified(call);
+      chunks.push({ type: 'tool_call_piece', id, name, arguments: args.slice(from), from });
+      call.sentChars = args.length;
+    }
+  }
+
+  #finish(call: Call, chunks: StreamChunk[]): void {
+    const { id, name, arguments: args, extra } = identified(call);
+    call.isSent = true;
+    this.#whole.delete(call);
+    const text = args.trim() === '' ? '{}' : args;
+    chunks.push({ type: 'tool_call', id, name, arguments: text, ...(extra && { extra }) });
+  }
+
+  #take(chars: number): void {
+    this.#roomChars -= chars;
+    if (this.#roomChars < 0)
+      throw new PieceError(`its tool calls are longer than ${this.#limitChars} characters`);
+  }
+}
+
+/** Some servers give none. */
+function identified(call: Call): Call {
+  call.id ||= newId();
+  return call;
+}
+
+function newId(): string {
+  return `call_${randomBytes(6).toString('hex')}`;
+}
+
+/** The calls in it; `function_call` is how they were written before there could be several. */
+function listIn({ tool_calls: calls, function_call: called }: Fields): readonly unknown[] {
+  if (Array.isArray(calls)) return calls;
+  if (isFields(calls)) return [calls];
+  return isFields(called) ? [{ index: 0, function: called }] : [];
+}
+
+/** The arguments of each call as they stand in the event, where they are no text. */
+function rawArguments(source: string, data: string): readonly (string | undefined)[] {
+  const part = (json: string | undefined, key: string) => (json ? rawParts(json).get(key) : undefined);
+  const fields = part(part(part(data, 'choices'), '0'), source) ?? '';
+  const calls = part(fields, 'tool_calls');
+  const called = calls?.startsWith('[')
+    ? [...rawParts(calls).values()].map((call) => part(call, 'function'))
+    : [calls ? part(calls, 'function') : part(fields, 'function_call')];
+  return called.map((each) => copied(part(each, 'arguments')));
+}
+
+/** A part of a text keeps the whole of it in memory. */
+function copied(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : Buffer.from(text, 'utf16le').toString('utf16le');
+}
+
+/** What else the server says of a call is nobody's business but its own. */
+function extraOf({ index: _, id: __, type: ___, function: ____, ...rest }: Fields): Fields | undefined {
+  const given = Object.entries(rest).filter(([, value]) => value !== null && value !== undefined);
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
+}
+
+function indexOf(index: unknown): number | undefined {
+  const number = typeof index === 'string' && index !== '' ? Number(index) : index;
+  return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

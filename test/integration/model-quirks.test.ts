@@ -1,0 +1,272 @@
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import agentOllama from '../../plugins/agent-ollama/index.js';
+import agentOpenai from '../../plugins/agent-openai/index.js';
+import { type Hive, startHive } from '../support/hive.js';
+import {
+  events,
+  lines,
+  type Script,
+  type ScriptedServer,
+  startScriptedServer,
+} from '../support/scripted-server.js';
+import { type Frame, textOf, WsClient } from '../support/ws-client.js';
+
+/** What a client has got, through whichever door. */
+interface Got {
+  readonly text: string;
+  readonly thinking: string;
+  /** How it ended well; at `/v1` in its words. */
+  readonly reason?: string | undefined;
+  readonly usage?: unknown;
+  /** Why it did not; at `/v1` in its words. */
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+  readonly status?: number;
+}
+
+let hive: Hive;
+let server: ScriptedServer;
+
+beforeAll(async () => {
+  server = await startScriptedServer();
+  hive = await startHive();
+  const openai = { baseUrl: `${server.url}/v1`, reasoningTags: true };
+  await hive.kernel.load(agentOpenai, { id: 'agent-openai', config: openai });
+  await hive.kernel.load(agentOllama, { id: 'agent-ollama', config: { baseUrl: server.url } });
+});
+afterAll(async () => {
+  await hive.close();
+  await server.close();
+});
+
+const ofFrames = (frames: readonly Frame[], status = 200): Got => {
+  const last = frames.at(-1);
+  const thinking = frames.map(({ type, content }) => (type === 'streaming_thinking' ? content : '')).join('');
+  const { reason, usage, code, message } = (last ?? {}) as Partial<Got>;
+  return { text: textOf(frames), thinking, reason, usage, code, message, status };
+};
+
+const post = (path: string, body: object, headers: object = {}) =>
+  fetch(`${hive.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+
+/** Asks an agent for its model `m`. */
+const doors: Readonly<Record<string, (agent: string) => Promise<Got>>> = {
+  async '/ws'(agent) {
+    const client = await WsClient.connect(`${hive.ws}/quirks`);
+    const frames = await client.ask({ content: 'Hallo', agent, model: 'm' });
+    await client.close();
+    return ofFrames(frames);
+  },
+
+  async '/chat/stream'(agent) {
+    const headers = { accept: 'application/x-ndjson' };
+    const answer = await post(
+      '/chat/stream',
+      { content: 'Hallo', user_id: 'quirks', agent, model: 'm' },
+      headers,
+    );
+    const text = (await answer.text()).trim();
+    return ofFrames(
+      text.split('\n').map((line) => JSON.parse(line) as Frame),
+      answer.status,
+    );
+  },
+
+  async '/v1'(agent) {
+    const body = {
+      model: `${agent}/m`,
+      stream: true,
+      stream_options: { include_usage: true },
+      messages: [{ role: 'user', content: 'Hallo' }],
+    };
+    const answer = await post('/v1/chat/completions', body);
+    const { status } = answer;
+    const all = (await answer.text()).split('\n\n').map((event) => event.replace(/^data: /, ''));
+    const pieces = all.filter((data) => /^\{/.test(data)).map((data) => JSON.parse(data));
+    const join = (field: string) => pieces.map(({ choices }) => choices?.[0]?.delta?.[field] ?? '').join('');
+    const { code, message } = pieces.find(({ error }) => error)?.error ?? {};
+    return {
+      status,
+      text: join('content'),
+      thinking: join('reasoning_content'),
+      reason: pieces.find(({ choices }) => choices?.[0]?.finish_reason)?.choices[0].finish_reason,
+      usage: pieces.find(({ usage }) => usage)?.usage,
+      code,
+      message,
+    };
+  },
+};
+
+/** What becomes of a script in frames, and at `/v1` where that has other words. */
+interface Row {
+  readonly agent: 'openai' | 'ollama';
+  readonly script: Script;
+  readonly got: Partial<Got>;
+  readonly v1?: Partial<Got>;
+}
+
+const delta = (more: object, finish_reason: unknown = null) => ({
+  choices: [{ delta: more, finish_reason }],
+});
+const hi = delta({ content: 'Hi' });
+const stop = delta({}, 'stop');
+const openai = (body: NonNullable<Script['body']>, more: Script = {}) =>
+  ({ agent: 'openai', script: { body, ...more } }) as const;
+const line = (content: string, more: object = { done: false }) => ({
+  message: { role: 'assistant', content },
+  ...more,
+});
+const ollama = (body: NonNullable<Script['body']>, more: Script = {}) =>
+  ({ agent: 'ollama', script: { body, ...more } }) as const;
+const refused = (status: number, error: object | string, headers = {}) =>
+  ({ status, headers, body: typeof error === 'string' ? error : JSON.stringify(error) }) as const;
+
+const well = { text: 'Hi', reason: 'stop', code: undefined };
+const cut = { text: 'Hi', code: 'AGENT_DISCONNECTED', reason: undefined };
+const cutV1 = { text: 'Hi', code: 'upstream_error', reason: undefined };
+
+const rows: Readonly<Record<string, Row>> = {
+  // Whole means whole.
+  'a bare [DONE]': { ...openai(events(hi, '[DONE]')), got: cut, v1: cutV1 },
+  'no reason in any event': {
+    ...openai(events(delta({ content: 'Hi' }, ''), '[DONE]')),
+    got: cut,
+    v1: cutV1,
+  },
+  'an error for a reason': { ...openai(events(hi, delta({}, 'error'), '[DONE]')), got: cut, v1: cutV1 },
+  'a lost end of Ollama': { ...ollama(lines(line('Hi'))), got: cut, v1: cutV1 },
+  'a reason of Ollama that is none': {
+    ...ollama(lines(line('Hi'), line('', { done: true, done_reason: 'abort' }))),
+    got: cut,
+    v1: cutV1,
+  },
+  // An error has many spellings.
+  'a mistake, in words of FastAPI': {
+    ...openai('', refused(422, { detail: [{ loc: ['body', 'seed'], msg: 'no number' }] })),
+    got: { code: 'AGENT_FAILED', message: expect.stringContaining('body.seed: no number') },
+    v1: { status: 422, code: 'invalid_request', message: expect.stringContaining('no number') },
+  },
+  'a mistake, inside of Ollama’s text': {
+    ...ollama('', refused(400, { error: JSON.stringify({ error: { code: 400, message: 'no images' } }) })),
+    got: { code: 'AGENT_FAILED', message: expect.stringMatching(/: no images$/) },
+    v1: { status: 400, code: 'invalid_request' },
+  },
+  'a prompt that is too long': {
+    ...openai('', refused(400, { error: { message: 'too long', type: 'exceed_context_size_error' } })),
+    got: { code: 'CONTEXT_TOO_LONG' },
+    v1: { status: 400, code: 'context_length_exceeded' },
+  },
+  'a model that was removed': {
+    ...ollama('', refused(404, { error: "model 'm' not found" })),
+    got: { code: 'AGENT_FAILED' },
+    v1: { status: 404, code: 'model_not_found' },
+  },
+  'an event by the name of error': {
+    ...openai(`${events(hi)}event: error\ndata: it broke\n\n`),
+    got: { text: 'Hi', code: 'AGENT_FAILED' },
+    v1: { text: 'Hi', code: 'agent_failed' },
+  },
+  // Nothing is not an answer.
+  'an empty answer': {
+    ...openai(events(stop, '[DONE]')),
+    got: { text: '', code: 'AGENT_FAILED', message: expect.stringContaining('empty') },
+    v1: { status: 500, code: 'agent_failed' },
+  },
+  'a model that was only loaded': {
+    ...ollama(lines(line('', { done: true, done_reason: 'load' }))),
+    got: { code: 'AGENT_DISCONNECTED' },
+    v1: { status: 502, code: 'upstream_error' },
+  },
+  'a refusal': {
+    ...openai(events(delta({ content: null, refusal: 'Hi' }), stop)),
+    got: { text: 'Hi', reason: 'refusal' },
+    v1: { text: 'Hi', reason: 'content_filter' },
+  },
+  'details of what it has cost': {
+    ...openai(
+      events(hi, {
+        ...stop,
+        usage: {
+          prompt_tokens: 5,
+          completion_tokens: 7,
+          prompt_tokens_details: { cached_tokens: 3 },
+          completion_tokens_details: { reasoning_tokens: 2 },
+        },
+      }),
+    ),
+    got: { ...well, usage: { inputTokens: 5, outputTokens: 7, cachedTokens: 3, reasoningTokens: 2 } },
+    v1: {
+      ...well,
+      usage: {
+        prompt_tokens: 5,
+        completion_tokens: 7,
+        total_tokens: 12,
+        prompt_tokens_details: { cached_tokens: 3 },
+        completion_tokens_details: { reasoning_tokens: 2 },
+      },
+    },
+  },
+  'no word of what it has cost': { ...openai(events(hi, stop)), got: { ...well, usage: undefined } },
+  'no word of it from Ollama': {
+    ...ollama(lines(line('Hi', { done: true }))),
+    got: { ...well, usage: undefined },
+  },
+  // The letter of the framing.
+  'no empty line at its end': { ...openai(events(hi, stop).trimEnd()), got: well },
+  'one piece that is called events': {
+    ...openai('{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}', {
+      headers: { 'content-type': 'text/event-stream' },
+    }),
+    got: well,
+  },
+  'a compressed answer': {
+    ...openai(gzipSync(events(hi, stop)), { headers: { 'content-encoding': 'gzip' } }),
+    got: well,
+  },
+  'a compressed answer of Ollama': {
+    ...ollama(gzipSync(lines(line('Hi', { done: true }))), { headers: { 'content-encoding': 'gzip' } }),
+    got: well,
+  },
+  'a list of parts': {
+    ...openai(events(delta({ content: [{ type: 'text', text: 'Hi' }] }), stop)),
+    got: well,
+  },
+  // Thinking between tags.
+  'tags around thinking': {
+    ...openai(events(delta({ content: '<thi' }), delta({ content: 'nk>Hm</think>\nHi' }), stop)),
+    got: { ...well, thinking: 'Hm' },
+  },
+};
+
+describe.each(Object.keys(doors))('%s tells of', (door) => {
+  it.each(Object.entries(rows))('%s', async (_, { agent, script, got, v1 = got }) => {
+    server.play(script);
+    expect(await doors[door]?.(agent)).toMatchObject(door === '/v1' ? v1 : got);
+  });
+
+  it('nothing of a server that is full for a moment', async () => {
+    server.play([
+      refused(429, { detail: 'slow down' }, { 'retry-after-ms': '5' }),
+      { body: events(hi, stop) },
+    ]);
+    expect(await doors[door]?.('openai')).toMatchObject(well);
+    expect(server.chats.at(-1)?.body.messages).toHaveLength(1);
+  });
+});
+
+it('thinking between tags is not sent back', async () => {
+  server.play({ body: events(hi, stop) });
+  const messages = [
+    { role: 'user', content: 'one' },
+    { role: 'assistant', content: '<think>Hm</think>\n\nWell' },
+    { role: 'user', content: 'what is <think>?' },
+  ];
+  await post('/v1/chat/completions', { model: 'openai/m', messages });
+  const sent = server.chats.at(-1)?.body.messages.map(({ content }: { readonly content: string }) => content);
+  expect(sent).toEqual(['one', 'Well', 'what is <think>?']);
+});
