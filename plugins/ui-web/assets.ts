@@ -10,6 +10,8 @@ const libraries = {
   marked: 'marked.esm.js',
   dompurify: 'purify.es.mjs',
   uplot: 'uPlot.esm.js',
+  katex: 'katex.mjs',
+  '@highlightjs/cdn-assets/es/highlight.min.js': 'highlight.min.js',
 } as const;
 const styles = { package: 'uplot', file: 'uPlot.min.css' };
 
@@ -109,6 +111,9 @@ function forBrowsers(module: Buffer): Buffer {
   const text = module
     .toString()
     .replace(/^\/\/# sourceMappingURL=.*$/m, '')
-    .replace(/(?<=^(?:import|export|\}) [^'"\n]*from ')[\w/-]+(?=';$)/gm, (name) => addresses[name] ?? name);
+    .replace(
+      /(?<=^(?:import|export|\}) [^'"\n]*from '|\bimport\(')[@\w/.-]+(?='(?:;$|\)))/gm,
+      (name) => addresses[name] ?? name,
+    );
   return Buffer.from(text);
 }

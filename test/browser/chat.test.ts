@@ -33,7 +33,7 @@ describe('an answer in the browser', () => {
     stage.agent.release();
     await answered(page);
     expect((await shown.locator('.markdown').innerHTML()).trim()).toBe(
-      '<p>They <strong>dance</strong>, in <code>eights</code>.</p>',
+      '<p dir="auto">They <strong>dance</strong>, in <code>eights</code>.</p>',
     );
     expect(await shown.locator('.note').textContent()).toMatch(/^scripted · 2 tokens · \d+\.\d s$/);
     expect(await shown.getAttribute('aria-busy')).toBeNull();

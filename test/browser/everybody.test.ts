@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { done, text } from '../support/agents.js';
 import { untilText } from '../support/browser.js';
+import { faults } from './faults.js';
 import { answer, answered, connected, Stage, send } from './stage.js';
 
 const stage = new Stage();
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const everything = `## Title
 
 A paragraph with \`code\`, a [link](https://example.org) and ${'averylongword'.repeat(20)}.
@@ -26,19 +24,6 @@ const line = '${'long '.repeat(60)}';
 > a quotation
 
 `;
-
-/** What is wrong for somebody who does not see, or not well. */
-async function faults(page: Page): Promise<readonly unknown[]> {
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    // biome-ignore lint/suspicious/noExplicitAny: a global of a script that was just run
-    const { violations } = await (globalThis as any).axe.run();
-    return violations.map(({ id, nodes }: { id: string; nodes: { html: string }[] }) => [
-      id,
-      nodes.map(({ html }) => html),
-    ]);
-  });
-}
 
 async function fits(page: Page): Promise<void> {
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);

@@ -1,6 +1,8 @@
 import { element } from './elements.js';
 
 const maxLines = 20;
+// The rest is read where it is.
+const maxChars = 5000;
 
 /** Says things to screen readers, politely and in order, through a region that nobody sees. */
 export class Announcer {
@@ -14,7 +16,7 @@ export class Announcer {
   /** @param {string} text */
   say(text) {
     if (text.trim() === '') return;
-    this.#region.append(element('p', {}, text));
+    this.#region.append(element('p', {}, text.slice(0, maxChars)));
     while (this.#region.childElementCount > maxLines) this.#region.firstElementChild?.remove();
   }
 }

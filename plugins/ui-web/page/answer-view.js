@@ -19,7 +19,7 @@ export function questionView({ content }) {
     'article',
     { className: 'question' },
     element('h2', { className: 'unseen' }, 'You'),
-    element('div', { className: 'bubble' }, content),
+    element('div', { className: 'bubble', dir: 'auto' }, content),
   );
 }
 
@@ -33,7 +33,7 @@ export class AnswerView {
   #text = '';
   /** Only what comes from now on is said. */
   #speaks = false;
-  #thinking = element('div', { className: 'thoughts' });
+  #thinking = element('div', { className: 'thoughts', dir: 'auto' });
   #thinkingTitle = element('summary', {}, 'Thinking');
   #thinkingBox = element(
     'details',
@@ -60,13 +60,13 @@ export class AnswerView {
       ended: () => this.#end(),
     };
     if (message.thinking) this.#grow('thinking', message.thinking);
-    if (message.content) this.#grow('text', message.content);
     if (run && !run.ended) {
+      if (message.content) this.#grow('text', message.content);
       run.watchers.add(this.#watcher);
       this.#speaks = true;
       this.element.setAttribute('aria-busy', 'true');
       this.#showState();
-    } else this.#end();
+    } else this.#end(message.content);
   }
 
   /** It is no longer shown. */
@@ -102,9 +102,10 @@ export class AnswerView {
     this.#state.hidden = text === '';
   }
 
-  #end() {
+  /** @param {string} [text] that it has not shown yet */
+  #end(text) {
     const { content, thinking, agent, error, stopped, pending } = this.#message;
-    this.#live.finish();
+    this.#live.finish(text);
     this.#speaks = false;
     this.element.removeAttribute('aria-busy');
     if (agent) this.#heading.textContent = `Answer by ${agent}`;

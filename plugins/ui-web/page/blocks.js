@@ -1,4 +1,5 @@
-import { Lexer } from 'marked';
+import { timeFor } from './bounded-lexer.js';
+import { blocksOf } from './dialect.js';
 
 /**
  * Cuts Markdown that is still coming into blocks. What it gives is settled: nothing that follows changes it any more.
@@ -15,15 +16,16 @@ export class Blocks {
   /**
    * Takes more text, and gives the blocks that it has settled.
    * @param {string} text
+   * @param {number} [until] when it may look at it
    * @returns {string[]}
    */
-  push(text) {
+  push(text, until) {
     this.#open += text.replaceAll('\r', '');
     // Only whole lines tell: "2" is a paragraph until "2. " goes on with the list above it.
     if (!text.includes('\n')) return [];
     const lines = this.#open.slice(0, this.#open.lastIndexOf('\n') + 1);
     if (openFence(lines)) return [];
-    const tokens = new Lexer({ gfm: true }).blockTokens(lines, []);
+    const tokens = blocksOf(lines, until ?? timeFor(lines.length));
     let last = tokens.length - 1;
     while (last > 0 && tokens[last]?.type === 'space') last--;
     const settled = tokens.slice(0, Math.max(0, last)).map(({ raw }) => raw);

@@ -1,3 +1,5 @@
+import { isComposing } from './composition.js';
+
 /** Where a message is written. */
 export class Composer {
   #form;
@@ -17,7 +19,7 @@ export class Composer {
     this.#stop = stop;
     field.addEventListener('input', () => this.#show());
     field.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return;
       event.preventDefault();
       form.requestSubmit();
     });

@@ -107,10 +107,21 @@ export class Conversations {
   }
 }
 
+// What shows as nothing, and turns the text around it that is not its own.
+const controls = /[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
 /** The first line of a text, cut between words. @param {string} text */
 export function titleOf(text) {
-  const [line = ''] = text.trim().split('\n');
+  const line = firstLineOf(text).replace(controls, '').trim();
   if (line.length <= titleLength) return line || 'Conversation';
-  const cut = line.slice(0, titleLength);
+  // Not in the middle of a character.
+  const cut = line.slice(0, titleLength).replace(/[\ud800-\udbff]$/, '');
   return `${cut.slice(0, cut.lastIndexOf(' ') > 40 ? cut.lastIndexOf(' ') : titleLength)}…`;
+}
+
+/** @param {string} text */
+function firstLineOf(text) {
+  const trimmed = text.trimStart();
+  const end = trimmed.indexOf('\n');
+  return (end < 0 ? trimmed : trimmed.slice(0, end)).slice(0, 2 * titleLength);
 }

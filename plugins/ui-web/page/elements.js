@@ -42,3 +42,8 @@ export function nextFrame() {
     const timer = setTimeout(done, 250);
   });
 }
+
+/** Text as HTML that shows it. @param {string} text */
+export function escaped(text) {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,5 +1,8 @@
 import { Blocks, openFence } from './blocks.js';
+import { maxBlocks, timeFor } from './bounded-lexer.js';
+import { colourCode } from './code-colours.js';
 import { element } from './elements.js';
+import { showFormulas } from './formulas.js';
 import { render } from './markdown.js';
 
 /** How many times longer than it took it waits before it looks at the text and renders the open block again. */
@@ -10,6 +13,8 @@ export class LiveMarkdown {
   element = element('div', { className: 'markdown' });
   source = '';
   #blocks = new Blocks();
+  /** The HTML of all settled blocks. */
+  #settled = '';
   /** What has come since it was rendered last. */
   #fresh = '';
   #open = element('div', { className: 'open' });
@@ -42,50 +47,75 @@ export class LiveMarkdown {
       }, waitMs);
   }
 
-  /** The text is whole now. */
-  finish() {
+  /** The text is whole now. Text of which nothing is shown yet may come with it. */
+  finish(text = '') {
     clearTimeout(this.#later);
-    this.#take();
-    this.#open.remove();
-    this.#settle(this.#blocks.open);
+    const before = this.source;
+    this.source += text;
+    if (before) {
+      const until = this.#until();
+      this.#take(until);
+      this.#open.remove();
+      this.#settle([this.#blocks.open], until);
+    }
     // A reference may be defined below its use, and odd nestings mean something else by themselves.
-    const whole = element('div', { className: 'markdown' });
-    whole.append(render(this.source));
-    if (!isAlike(this.element, whole)) this.element.replaceChildren(...whole.childNodes);
+    const whole = render([this.source], timeFor(this.source.length), this.#settled);
+    // What took too long as a whole is better in its blocks.
+    if (before && (whole.html === this.#settled || !whole.isWhole)) return;
+    this.element.replaceChildren(whole.elements);
+    this.#decorate(this.element);
   }
 
-  /** @param {string} block */
-  #settle(block) {
-    const fragment = render(block);
-    const elements = /** @type {HTMLElement[]} */ ([...fragment.children]);
-    if (this.#open.parentElement) this.#open.before(fragment);
-    else this.element.append(fragment);
-    if (elements.length > 0) this.#watcher.settled(elements);
+  /** When what has not settled is to be rendered; with very many blocks on the page it stays plain. */
+  #until() {
+    if (this.element.childElementCount > maxBlocks) return 0;
+    return timeFor(this.#blocks.open.length + this.#fresh.length);
   }
 
-  /** Looks at what has come since the last time. */
-  #take() {
-    const settled = this.#blocks.push(this.#fresh);
+  /** @param {string[]} blocks @param {number} until */
+  #settle(blocks, until) {
+    const { html, elements } = render(blocks, until);
+    this.#settled += html;
+    const added = /** @type {HTMLElement[]} */ ([...elements.children]);
+    if (this.#open.parentElement) this.#open.before(elements);
+    else this.element.append(elements);
+    if (added.length > 0) this.#watcher.settled(added);
+    for (const each of added) this.#decorate(each);
+  }
+
+  /** Looks at what has come since the last time. @param {number} until */
+  #take(until) {
+    const settled = this.#blocks.push(this.#fresh, until);
     this.#fresh = '';
     if (settled.length === 0) return;
     this.#code = undefined;
     this.#open.replaceChildren();
-    for (const block of settled) this.#settle(block);
+    this.#settle(settled, until);
+  }
+
+  /** What is loaded only where it is needed comes a little later. @param {HTMLElement} settled */
+  #decorate(settled) {
+    showFormulas(settled, this.#watcher.late);
+    colourCode(settled);
   }
 
   #render() {
     clearTimeout(this.#later);
     this.#later = undefined;
     const startedAt = performance.now();
-    this.#take();
+    const until = this.#until();
+    this.#take(until);
     const { open } = this.#blocks;
     if (this.#code && openFence(open)) {
       this.#code.text.appendData(open.slice(this.#code.shown));
       this.#code.shown = open.length;
     } else {
-      this.#open.replaceChildren(render(open));
+      this.#open.replaceChildren(render([open], until).elements);
+      showFormulas(this.#open, this.#watcher.late);
       this.#code = openFence(open) ? codeOf(this.#open, open) : undefined;
     }
+    // So is the time that the browser takes to lay it out.
+    this.element.getBoundingClientRect();
     // However long the block and slow the machine, most of the time stays for other things.
     this.#restsUntil = performance.now() + restFactor * (performance.now() - startedAt);
   }
@@ -98,12 +128,4 @@ function codeOf(parent, source) {
   const text = document.createTextNode(source.slice(source.indexOf('\n') + 1));
   code.replaceChildren(text);
   return { text, shown: source.length };
-}
-
-/** Whether two elements show the same; blank lines between blocks show nowhere. @param {HTMLElement} a @param {HTMLElement} b */
-function isAlike(a, b) {
-  return (
-    a.children.length === b.children.length &&
-    [...a.children].every((each, index) => each.isEqualNode(b.children[index] ?? null))
-  );
 }

@@ -1,33 +1,12 @@
 import DOMPurify from 'dompurify';
-import { Marked } from 'marked';
+import { htmlOf } from './dialect.js';
+import { direct } from './directions.js';
 import { element } from './elements.js';
-
-const harmless = /^<\/?(?:br|sub|sup|kbd)\s*\/?>$/i;
-
-const marked = new Marked({
-  gfm: true,
-  renderer: {
-    // What a model writes as HTML is shown as what it wrote.
-    html({ text, block }) {
-      if (harmless.test(text.trim())) return text;
-      return block ? `<p>${escaped(text)}</p>` : escaped(text);
-    },
-    // A picture would be a request to another host, made by whoever wrote the text.
-    image({ href, text }) {
-      return `<a href="${escaped(href)}">${escaped(text || 'picture')}</a>`;
-    },
-    // The page itself has the levels above.
-    heading({ tokens, depth }) {
-      const level = Math.min(6, Math.max(3, depth + 1));
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
-    },
-  },
-});
 
 const allowed = {
   ALLOWED_TAGS: [
     ...['p', 'br', 'hr', 'h3', 'h4', 'h5', 'h6', 'strong', 'em', 'del', 'code', 'pre', 'ul', 'ol', 'li'],
-    ...['blockquote', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'input', 'sub', 'sup', 'kbd'],
+    ...['blockquote', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'input', 'sub', 'sup', 'kbd', 'span'],
   ],
   ALLOWED_ATTR: ['href', 'title', 'align', 'start', 'type', 'checked', 'disabled', 'class'],
   // Not addresses, and so not held against the expression below.
@@ -39,23 +18,48 @@ const allowed = {
 };
 
 /**
- * Markdown as elements, of which none runs, loads or styles anything.
- * @param {string} source
- * @returns {DocumentFragment}
+ * Markdown as elements, of which none runs, loads or styles anything; and as HTML, to compare it.
+ * @typedef {object} Rendered
+ * @property {string} html
+ * @property {boolean} isWhole whether all of it was read as Markdown
+ * @property {DocumentFragment} elements
  */
-export function render(source) {
-  const html = marked.parse(source, { async: false });
+
+/**
+ * Renders texts, each by itself. What cannot be rendered stays plain.
+ * @param {readonly string[]} sources
+ * @param {number} until when it may take
+ * @param {string} [known] HTML that is shown already: is it this, there are no elements
+ * @returns {Rendered}
+ */
+export function render(sources, until, known) {
+  try {
+    const all = sources.map((source) => htmlOf(source, until));
+    const html = all.map((each) => each.html).join('');
+    const isWhole = all.every((each) => each.isWhole);
+    return { html, isWhole, elements: html === known ? document.createDocumentFragment() : elementsOf(html) };
+  } catch (error) {
+    console.info('a text stays plain:', error);
+    const elements = document.createDocumentFragment();
+    elements.append(element('p', { className: 'plain', dir: 'auto' }, sources.join('')));
+    return { html: '', isWhole: false, elements };
+  }
+}
+
+/** @param {string} html */
+function elementsOf(html) {
   const fragment = /** @type {DocumentFragment} */ (
     /** @type {unknown} */ (DOMPurify.sanitize(html, allowed))
   );
   for (const link of fragment.querySelectorAll('a')) finishLink(link);
   for (const code of fragment.querySelectorAll('pre > code')) frameCode(/** @type {HTMLElement} */ (code));
+  for (const head of fragment.querySelectorAll('th:empty')) head.replaceWith(element('td'));
+  direct(fragment);
   for (const table of fragment.querySelectorAll('table')) {
     const frame = element('div', { className: 'table', tabIndex: 0, role: 'group', 'aria-label': 'Table' });
     table.replaceWith(frame);
     frame.append(table);
   }
-  for (const head of fragment.querySelectorAll('th:empty')) head.replaceWith(element('td'));
   for (const box of fragment.querySelectorAll('input')) {
     box.disabled = true;
     box.setAttribute('aria-label', box.checked ? 'done' : 'not done');
@@ -73,7 +77,7 @@ function finishLink(link) {
 /** Puts the language and a button to copy above a block of code. @param {HTMLElement} code */
 function frameCode(code) {
   const language = /(?:^|\s)language-([\w+#.-]{1,30})/.exec(code.className)?.[1] ?? 'text';
-  code.removeAttribute('class');
+  code.className = `language-${language}`;
   const pre = /** @type {HTMLElement} */ (code.parentElement);
   const copy = element(
     'button',
@@ -90,9 +94,4 @@ function frameCode(code) {
   pre.setAttribute('aria-label', `Code, ${language}`);
   pre.replaceWith(frame);
   frame.append(pre);
-}
-
-/** @param {string} text */
-function escaped(text) {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

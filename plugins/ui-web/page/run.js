@@ -68,7 +68,7 @@ export class Run {
       const { requestId, streamId } = /** @type {NonNullable<Message['pending']>} */ (message.pending);
       const onQueued = (/** @type {number} */ ahead) => {
         this.ahead = ahead;
-        for (const { queued } of this.watchers) queued?.(ahead);
+        this.#tell(({ queued }) => queued?.(ahead));
       };
       const asked = { ...message.choice, conversationId, requestId };
       const post = async () => {
@@ -89,7 +89,7 @@ export class Run {
       this.#fail(/** @type {any} */ (error));
     }
     this.ended = true;
-    for (const { ended } of this.watchers) ended?.();
+    this.#tell(({ ended }) => ended?.());
   }
 
   /** @param {import('waggle-server/client').Reply} reply */
@@ -104,6 +104,16 @@ export class Run {
       await nextFrame();
     }
     this.#finish(await reply.result);
+  }
+
+  /** What cannot be shown ends no answer. @param {(watcher: Watcher) => void} tell */
+  #tell(tell) {
+    for (const watcher of this.watchers)
+      try {
+        tell(watcher);
+      } catch (error) {
+        reportError(error);
+      }
   }
 
   /** @template T @param {Promise<T>} promise @returns {Promise<T>} */
@@ -128,7 +138,7 @@ export class Run {
     const { message } = this;
     if (type === 'text') message.content += content;
     else message.thinking = (message.thinking ?? '') + content;
-    for (const { grew } of this.watchers) grew?.(type, content);
+    this.#tell(({ grew }) => grew?.(type, content));
     if (performance.now() - this.#savedAt < saveEveryMs) return;
     this.#savedAt = performance.now();
     this.#save();

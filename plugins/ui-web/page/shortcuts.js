@@ -1,10 +1,12 @@
+import { isComposing } from './composition.js';
+
 /**
  * Keys that work everywhere on the page.
  * @param {{ stop: () => boolean, startNew: () => void, toggleSide: () => void, showHelp: () => void, toMessage: () => void }} actions
  */
 export function startShortcuts(actions) {
   document.addEventListener('keydown', (event) => {
-    if (event.isComposing || document.querySelector('dialog[open]')) return;
+    if (isComposing(event) || document.querySelector('dialog[open]')) return;
     const control = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
     let done = true;

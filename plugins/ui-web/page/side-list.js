@@ -38,7 +38,11 @@ export class SideList {
 
   /** @param {Entry} entry @param {boolean} isCurrent */
   #item({ id, title, pending }, isCurrent) {
-    const link = element('a', { href: `#c/${id}`, title }, element('span', { className: 'title' }, title));
+    const link = element(
+      'a',
+      { href: `#c/${id}`, title },
+      element('span', { className: 'title', dir: 'auto' }, title),
+    );
     link.dataset.key = id;
     if (isCurrent) link.setAttribute('aria-current', 'page');
     if (pending)
@@ -54,7 +58,7 @@ export class SideList {
   #ask(id, title) {
     const dialog = this.#dialog;
     const what = dialog.querySelector('.what');
-    if (what) what.textContent = `“${title}” will be gone for good.`;
+    what?.replaceChildren('“', element('bdi', {}, title), '” will be gone for good.');
     const [yes, no] = dialog.querySelectorAll('button');
     if (yes)
       yes.onclick = () => {

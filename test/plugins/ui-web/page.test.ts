@@ -11,6 +11,18 @@ describe('the page', () => {
     expect(titleOf(' ')).toBe('Conversation');
   });
 
+  it.each([
+    ['controls of direction', '\u202eevil\u2066 title\u200f', 'evil title'],
+    ['other controls', 'a\0b\u001b[1m\tc\u0085', 'ab[1mc'],
+    ['halves of characters', 'a\ud83d b\udc1d', 'a b'],
+    ['whole characters', '🐝 שלום ไทย', '🐝 שלום ไทย'],
+    ['nothing else', '\u202e\0\ud800', 'Conversation'],
+    ['a character at its end', `${'x'.repeat(79)}🐝🐝`, `${'x'.repeat(79)}…`],
+    ['a very long line', 'word '.repeat(200_000), `${'word '.repeat(16).trim()}…`],
+  ])('names no conversation by %s', (_, question, title) => {
+    expect(titleOf(question)).toBe(title);
+  });
+
   it('says what went wrong in plain words, and what it does not know as the server says it', () => {
     expect(inPlainWords({ code: 'QUEUE_FULL', retryAfterMs: 2500 })).toBe(
       'Too much is being asked at the moment. Try again in 3 seconds.',

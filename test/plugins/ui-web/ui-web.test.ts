@@ -26,7 +26,7 @@ async function start(
 const references = {
   html: /\b(?:src|href)="([^"]*)"/g,
   css: /\burl\("?([^")]+)"?\)|@import\s+"([^"]+)"/g,
-  javascript: /^(?:import|export|\}) [^'"\n]*from ['"]([^'"]+)['"];$/gm,
+  javascript: /^(?:import|export|\}) [^'"\n]*from ['"]([^'"]+)['"];$|\bimport\('([^']+)'\)/gm,
 };
 
 /** The addresses that a file names, resolved against its own. */
@@ -60,6 +60,8 @@ describe('the pages', () => {
             'client/connection.js',
             'library/purify.es.mjs',
             'library/marked.esm.js',
+            'library/katex.mjs',
+            'library/highlight.min.js',
           ]),
         );
     },

@@ -1,0 +1,111 @@
+import { Lexer } from 'marked';
+
+// People write less of it; programs that run away write more.
+const maxDepth = 20;
+const maxInlineChars = 8000;
+const maxCells = 30_000;
+export const maxBlocks = 5000;
+const leastMs = 400;
+const mostMs = 2000;
+const charsPerMs = 100;
+
+/** Until when text of this length may be looked at: many times longer than most text takes. @param {number} chars */
+export function timeFor(chars) {
+  return performance.now() + Math.min(mostMs, leastMs + chars / charsPerMs);
+}
+
+/** Cuts Markdown into tokens as far as its bounds in depth, length and time go; all beyond them is plain text. */
+export class BoundedLexer extends Lexer {
+  /** Whether it was too much, or took too long. */
+  isCut = false;
+  #until;
+  #depth = 0;
+  #blocks = 0;
+
+  /** @param {import('marked').MarkedOptions} options @param {number} until */
+  constructor(options, until) {
+    super(options);
+    this.#until = until;
+  }
+
+  /** Counts a block, and tells whether the rest is taken as plain text. */
+  nextBlock() {
+    this.isCut ||= ++this.#blocks > maxBlocks;
+    return this.isBeyond;
+  }
+
+  /** Whether the rest is taken as plain text. */
+  get isBeyond() {
+    this.isCut ||= performance.now() > this.#until;
+    return this.isCut || this.#depth > maxDepth;
+  }
+
+  /**
+   * @override
+   * @param {string} source
+   * @param {any} [tokens]
+   * @param {boolean} [lastParagraphClipped]
+   * @returns {any}
+   */
+  blockTokens(source, tokens, lastParagraphClipped) {
+    return this.#deeper(() => super.blockTokens(source, tokens, lastParagraphClipped));
+  }
+
+  /** @override @param {string} source @param {import('marked').Token[]} [tokens] */
+  inlineTokens(source, tokens = []) {
+    if (source.length <= maxInlineChars) return this.#deeper(() => super.inlineTokens(source, tokens));
+    tokens.push(plain(source));
+    return tokens;
+  }
+
+  /** @template T @param {() => T} look @returns {T} */
+  #deeper(look) {
+    this.#depth++;
+    try {
+      return look();
+    } finally {
+      this.#depth--;
+    }
+  }
+}
+
+/** What asks the lexer at each step whether it goes on. @type {import('marked').MarkedExtension} */
+export const bounds = {
+  extensions: [
+    {
+      name: 'beyondBlocks',
+      level: 'block',
+      tokenizer(source) {
+        if (!(this.lexer instanceof BoundedLexer && this.lexer.nextBlock())) return undefined;
+        return { type: 'paragraph', raw: source, text: source, tokens: this.lexer.inline(source) };
+      },
+    },
+    {
+      name: 'beyondInline',
+      level: 'inline',
+      tokenizer(source) {
+        return this.lexer instanceof BoundedLexer && this.lexer.isBeyond ? plain(source) : undefined;
+      },
+    },
+  ],
+  tokenizer: {
+    // Rows are filled up to the width of the first: a few characters make a whole row of elements.
+    table(source) {
+      return cellsOf(source) > maxCells ? undefined : false;
+    },
+  },
+};
+
+/** @param {string} text @returns {import('marked').Tokens.Text} */
+function plain(text) {
+  return { type: 'text', raw: text, text };
+}
+
+/** How many cells a table that begins here has at the most. @param {string} source */
+function cellsOf(source) {
+  const [head = '', rule = ''] = source.split('\n', 2);
+  if (!/^[ |:-]+$/.test(rule)) return 0;
+  const end = source.indexOf('\n\n');
+  const rows = source.slice(0, end < 0 ? source.length : end).split('\n').length;
+  return head.split('|').length * rows;
+}

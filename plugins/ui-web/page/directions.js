@@ -1,0 +1,22 @@
+const texts = 'p, h3, h4, h5, h6, li, th, td';
+const boxes = 'ul, ol, blockquote, table, li:has(> p)';
+const letter = /\p{L}/u;
+const rightToLeft =
+  /^[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+
+/**
+ * Lets each block run in the direction of its own text. A browser finds that of a text; a box of blocks that have one
+ * each would be left without.
+ * @param {DocumentFragment} fragment
+ */
+export function direct(fragment) {
+  for (const text of fragment.querySelectorAll(texts)) {
+    // Figures in a table follow its own direction.
+    if (text.matches('th, td') && !letter.test(text.textContent ?? '')) continue;
+    text.setAttribute('dir', 'auto');
+  }
+  for (const box of fragment.querySelectorAll(boxes)) {
+    const [first = ''] = letter.exec(box.textContent ?? '') ?? [];
+    box.setAttribute('dir', rightToLeft.test(first) ? 'rtl' : 'ltr');
+  }
+}
