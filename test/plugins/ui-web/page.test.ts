@@ -30,6 +30,9 @@ describe('the page', () => {
     expect(inPlainWords({ code: 'ODD', message: 'the moon is full' })).toBe(
       'It did not work: the moon is full.',
     );
+    expect(inPlainWords({ code: 'AGENT_FAILED', message: 'agent "a" failed: no tools' })).toBe(
+      'The model reported a mistake: no tools',
+    );
     expect(inPlainWords({})).toBe('It did not work.');
     expect(inPlainWords({ code: 'TOO_LARGE', message: 'more than 1048576 bytes' })).toBe(
       'This is too long: at most 1,024 KB can be sent at once.',
