@@ -26,55 +26,76 @@ function libraries(page: Page): Promise<string[]> {
   );
 }
 
-/** The formulas that are shown, in TeX. */
-const formulas = (page: Page) => page.locator('.markdown math annotation').allTextContents();
+const newest = (page: Page) => page.locator('.answer').last();
+
+/** The formulas that the newest answer shows, in TeX. */
+const formulas = (page: Page) => newest(page).locator('math annotation').allTextContents();
+
+/** Each row is an answer of one conversation: a page of its own for each would take most of the time. */
+async function inTurn<Row extends readonly [source: string, ...unknown[]]>(
+  rows: readonly Row[],
+  look: (page: Page, ...row: Row) => Promise<void>,
+): Promise<Page> {
+  const page = await stage.chat();
+  for (const row of rows) {
+    await said(row[0], page);
+    await look(page, ...row);
+  }
+  return page;
+}
 
 describe('formulas', () => {
-  it.each([
-    ['$x^2$', ['x^2']],
-    ['Let $a_1 * b$ and $c * d_2$ be *it*.', ['a_1 * b', 'c * d_2']],
-    ['$$\n\\int_0^1 x\n- y\n= z\n$$', ['\\int_0^1 x\n- y\n= z']],
-    ['In a line $$E = mc^2$$ too', ['E = mc^2']],
-    ['As \\(a \\cdot b\\) or\n\\[\n\\frac{1}{2}\n\\]\nis', ['a \\cdot b', '\\frac{1}{2}']],
-    ['- the $n$th\n- \\[x\\gt 1\\]\n\n> $q$', ['n', 'x\\gt 1', 'q']],
-    ['| $a$ | b |\n|---|---|\n| 1 | \\(c\\) |', ['a', 'c']],
-    ['**$b$** and $\\$5 + 1$', ['b', '\\$5 + 1']],
-    ['价格是$x$元', ['x']],
-    [
-      '$\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}$',
-      ['\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}'],
-    ],
-  ])('are shown: %j', async (source, wanted) => {
-    const page = await said(source);
-    const shown = page.locator('.markdown math');
-    await shown.nth(wanted.length - 1).waitFor();
-    expect(await formulas(page)).toEqual(wanted);
-    expect(await shown.first().evaluate((math) => math.namespaceURI)).toContain('MathML');
-    for (const each of await shown.all()) {
-      const { width, height } = (await each.boundingBox()) ?? { width: 0, height: 0 };
-      expect(Math.min(width, height)).toBeGreaterThan(3);
-    }
+  it('are shown', async () => {
+    const rows: [string, string[]][] = [
+      ['$x^2$', ['x^2']],
+      ['Let $a_1 * b$ and $c * d_2$ be *it*.', ['a_1 * b', 'c * d_2']],
+      ['$$\n\\int_0^1 x\n- y\n= z\n$$', ['\\int_0^1 x\n- y\n= z']],
+      ['In a line $$E = mc^2$$ too', ['E = mc^2']],
+      ['As \\(a \\cdot b\\) or\n\\[\n\\frac{1}{2}\n\\]\nis', ['a \\cdot b', '\\frac{1}{2}']],
+      ['- the $n$th\n- \\[x\\gt 1\\]\n\n> $q$', ['n', 'x\\gt 1', 'q']],
+      ['| $a$ | b |\n|---|---|\n| 1 | \\(c\\) |', ['a', 'c']],
+      ['**$b$** and $\\$5 + 1$', ['b', '\\$5 + 1']],
+      ['价格是$x$元', ['x']],
+      [
+        '$\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}$',
+        ['\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}'],
+      ],
+    ];
+    const page = await inTurn(rows, async (at, _, wanted) => {
+      const shown = newest(at).locator('math');
+      await shown.nth(wanted.length - 1).waitFor();
+      expect(await formulas(at)).toEqual(wanted);
+      expect(await shown.first().evaluate((math) => math.namespaceURI)).toContain('MathML');
+      for (const each of await shown.all()) {
+        const { width, height } = (await each.boundingBox()) ?? { width: 0, height: 0 };
+        expect(Math.min(width, height)).toBeGreaterThan(3);
+      }
+    });
+    const all = rows.flatMap(([, wanted]) => wanted);
     await page.reload();
-    await shown.nth(wanted.length - 1).waitFor();
-    expect(await formulas(page)).toEqual(wanted);
+    await page
+      .locator('.markdown math')
+      .nth(all.length - 1)
+      .waitFor();
+    expect(await page.locator('.markdown math annotation').allTextContents()).toEqual(all);
   });
 
-  it.each([
-    ['It costs $5 and $10.', 'It costs $5 and $10.'],
-    ['It costs $5, or 6$ there.', 'It costs $5, or 6$ there.'],
-    ['**$5** to **$10**', '$5 to $10'],
-    ['US$5, CA$6 and $7-$8/day', 'US$5, CA$6 and $7-$8/day'],
-    ['5$ or 6$', '5$ or 6$'],
-    ['$$ to $$$', '$$ to $$$'],
-    ['$HOME/bin:$PATH', '$HOME/bin:$PATH'],
-    ['`$x$` and `\\(y\\)`', '$x$ and \\(y\\)'],
-    ['\\$x\\$', '$x$'],
-    ['see \\[1\\] and \\[ \\] and \\[a\\](b)', 'see [1] and [ ] and [a](b)'],
-    ['$x\n\ny$', '$x\ny$'],
-    ['$ x $', '$ x $'],
-  ])('are no formulas: %j', async (source, shown) => {
-    const page = await said(source);
-    expect(await answer(page)).toBe(shown);
+  it('are not what only looks so', async () => {
+    const rows: [string, string][] = [
+      ['It costs $5 and $10.', 'It costs $5 and $10.'],
+      ['It costs $5, or 6$ there.', 'It costs $5, or 6$ there.'],
+      ['**$5** to **$10**', '$5 to $10'],
+      ['US$5, CA$6 and $7-$8/day', 'US$5, CA$6 and $7-$8/day'],
+      ['5$ or 6$', '5$ or 6$'],
+      ['$$ to $$$', '$$ to $$$'],
+      ['$HOME/bin:$PATH', '$HOME/bin:$PATH'],
+      ['`$x$` and `\\(y\\)`', '$x$ and \\(y\\)'],
+      ['\\$x\\$', '$x$'],
+      ['see \\[1\\] and \\[ \\] and \\[a\\](b)', 'see [1] and [ ] and [a](b)'],
+      ['$x\n\ny$', '$x\ny$'],
+      ['$ x $', '$ x $'],
+    ];
+    const page = await inTurn(rows, async (at, _, shown) => expect(await answer(at)).toBe(shown));
     expect(await libraries(page)).not.toContain('katex');
   });
 
@@ -85,21 +106,24 @@ describe('formulas', () => {
     expect(await page.locator('.formula').count()).toBe(0);
   });
 
-  it.each([
-    ['$\\frac{1}{$'],
-    ['$\\unknown$'],
-    ['$$\\begin{matrix} a$$'],
-    ['\\(a^b^c\\)'],
-    ['$\\def\\a{\\a\\a}\\a$'],
-    [`$${'{'.repeat(60)}x${'}'.repeat(60)}$`],
-    ['$\\href{javascript:hacked()}{x}$'],
-    ['$\\includegraphics{https://evil.example/x.png}$'],
-    ['$\\htmlStyle{position:fixed}{x}$'],
-  ])('show their source where they are broken or ask for too much: %s', async (source) => {
-    const page = await said(`${source} and $x$`);
-    await page.locator('.markdown math').waitFor();
-    expect(await formulas(page)).toEqual(['x']);
-    expect(await page.locator('.formula').first().textContent()).toBe(source);
+  it('show their source where they are broken or ask for too much', async () => {
+    const sources = [
+      '$\\frac{1}{$',
+      '$\\unknown$',
+      '$$\\begin{matrix} a$$',
+      '\\(a^b^c\\)',
+      '$\\def\\a{\\a\\a}\\a$',
+      `$${'{'.repeat(60)}x${'}'.repeat(60)}$`,
+      '$\\href{javascript:hacked()}{x}$',
+      '$\\includegraphics{https://evil.example/x.png}$',
+      '$\\htmlStyle{position:fixed}{x}$',
+    ];
+    const rows = sources.map((source) => [`${source} and $x$`, source] as [string, string]);
+    await inTurn(rows, async (page, _, source) => {
+      await newest(page).locator('math').waitFor();
+      expect(await formulas(page)).toEqual(['x']);
+      expect(await newest(page).locator('.formula').first().textContent()).toBe(source);
+    });
   });
 
   it('have neither styles nor colours nor links, and stay where they are', async () => {
@@ -138,37 +162,44 @@ describe('formulas', () => {
 });
 
 describe('a tilde', () => {
-  it.each([
-    ['5~10 and 20~30', '5~10 and 20~30', []],
-    ['~1 and ~2', '~1 and ~2', []],
-    ['a ~b~ c', 'a ~b~ c', []],
-    ['~/a and ~/b', '~/a and ~/b', []],
-    ['a ~~b~~ c', 'a b c', ['b']],
-    ['~~5~10~~', '5~10', ['5~10']],
-  ])('strikes nothing through, two of them do: %s', async (source, shown, struck) => {
-    const page = await said(source);
-    expect(await answer(page)).toBe(shown);
-    expect(await page.locator('.markdown del').allTextContents()).toEqual(struck);
+  it('strikes nothing through, two of them do', async () => {
+    const rows: [string, string, string[]][] = [
+      ['5~10 and 20~30', '5~10 and 20~30', []],
+      ['~1 and ~2', '~1 and ~2', []],
+      ['a ~b~ c', 'a ~b~ c', []],
+      ['~/a and ~/b', '~/a and ~/b', []],
+      ['a ~~b~~ c', 'a b c', ['b']],
+      ['~~5~10~~', '5~10', ['5~10']],
+    ];
+    await inTurn(rows, async (page, _, shown, struck) => {
+      expect(await answer(page)).toBe(shown);
+      expect(await newest(page).locator('del').allTextContents()).toEqual(struck);
+    });
   });
 });
 
 describe('code', () => {
-  it.each([
-    ['js', 'const a = "b"; // c'],
-    ['TypeScript', 'let x: number = 1;'],
-    ['python', 'def f():\n    return "x"  # y'],
-    ['c++', 'int main() { return 0; }'],
-    ['json', '{"a": [1, true, "<b>&amp;"]}'],
-    ['bash', 'echo "$HOME" # x'],
-    ['html', '<img src=x onerror="hacked()"><script>hacked()</script>'],
-    ['diff', '- a\n+ b'],
-  ])('is coloured by its language, and is what it was: %s', async (language, source) => {
-    const page = await said(`\`\`\`${language}\n${source}\n\`\`\`\n`);
-    await page.locator('.code code span').first().waitFor();
-    expect(await page.locator('.code pre').textContent()).toBe(`${source}\n`);
+  it('is coloured by its language, and is what it was', async () => {
+    const rows: [string, string][] = [
+      ['js', 'const a = "b"; // c'],
+      ['TypeScript', 'let x: number = 1;'],
+      ['python', 'def f():\n    return "x"  # y'],
+      ['c++', 'int main() { return 0; }'],
+      ['json', '{"a": [1, true, "<b>&amp;"]}'],
+      ['bash', 'echo "$HOME" # x'],
+      ['html', '<img src=x onerror="hacked()"><script>hacked()</script>'],
+      ['diff', '- a\n+ b'],
+    ];
+    const answers = rows.map(
+      ([name, source]) => [`\`\`\`${name}\n${source}\n\`\`\`\n`, source] as [string, string],
+    );
+    const page = await inTurn(answers, async (at, _, source) => {
+      await newest(at).locator('.code code span').first().waitFor();
+      expect(await newest(at).locator('.code pre').textContent()).toBe(`${source}\n`);
+    });
     expect(await page.locator('.code [style], .code img, .code script').count()).toBe(0);
     await page.reload();
-    await page.locator('.code code span').first().waitFor();
+    await newest(page).locator('.code code span').first().waitFor();
   });
 
   it.each([

@@ -7,6 +7,15 @@ declare module '*/page/blocks.js' {
   export function openFence(text: string): string | undefined;
 }
 
+declare module '*/page/bounded-lexer.js' {
+  export function timeFor(chars: number): number;
+}
+
+declare module '*/page/dialect.js' {
+  export function blocksOf(source: string, until: number): readonly unknown[];
+  export function htmlOf(source: string, until: number): { readonly html: string; readonly isWhole: boolean };
+}
+
 declare module '*/page/conversations.js' {
   interface Message {
     readonly role: 'user' | 'assistant';
