@@ -78,8 +78,8 @@ const clientErrors = {
       : `cannot read "${d.type}"; send application/json`,
   AGENT_UNKNOWN: (d: { agent: string; known: readonly string[] }) =>
     `no agent is called "${d.agent}" (known: ${list(d.known)})`,
-  /** `busy` where it is well and has no room now: asked again after `retryAfterMs` it may answer. */
-  AGENT_UNAVAILABLE: (d: { agent: string; why: string; retryAfterMs?: number; busy?: boolean }) =>
+  /** `busy`, a status of HTTP, where it is well and has no room now: asked again after `retryAfterMs` it may answer. */
+  AGENT_UNAVAILABLE: (d: { agent: string; why: string; retryAfterMs?: number; busy?: number }) =>
     `agent "${d.agent}" is not available: ${d.why}`,
   AGENT_TIMEOUT: (d: { agent: string; phase: string; timeoutMs: number }) =>
     `agent "${d.agent}" took longer than ${d.timeoutMs} ms (${d.phase})`,

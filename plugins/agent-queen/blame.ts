@@ -5,7 +5,7 @@ const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
 
 /** Whether an agent is well and only has no room now. */
 export function isBusy(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
-  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && failure.details?.busy === true;
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && Boolean(failure.details?.busy);
 }
 
 /** Whether it shows that nothing answers where the agent asks. */

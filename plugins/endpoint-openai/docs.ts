@@ -146,6 +146,7 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
           'text/event-stream': z.union([chunk, errorObject, doneText]),
         },
       },
+      429: { description: "A limit of the agent's model server", content: failed.content },
       500: failed,
     },
     error: errorObject,

@@ -89,6 +89,9 @@ function worded(
 function wordingOf(error: WaggleError<ClientErrorCode>): readonly [number, string] | undefined {
   // What the model server does not take is the mistake of whoever sent it.
   if (error.code === 'AGENT_FAILED' && statusOf(error) < 500) return [statusOf(error), 'invalid_request'];
+  // A limit of whoever pays there, or of that machine.
+  if (WaggleError.is(error, 'AGENT_UNAVAILABLE') && error.details.busy === 429)
+    return [429, 'rate_limit_exceeded'];
   return wordings[error.code];
 }
 
@@ -107,6 +110,7 @@ function located(mistake: string): { readonly param: string | null; readonly tex
 
 function typeOf(status: number): string {
   if (status >= 500) return 'server_error';
+  if (status === 429) return 'rate_limit_error';
   if (status === 403) return 'permission_error';
   return status === 404 ? 'not_found_error' : 'invalid_request_error';
 }

@@ -346,24 +346,24 @@ const refusals: readonly (readonly [status: number, body: string, outcome: Outco
   [
     429,
     json({ error: { message: 'Rate limit reached', code: 'rate_limit_exceeded' } }),
-    { code: unavailable, details: { busy: true, retryAfterMs: 2000 } },
+    { code: unavailable, details: { busy: expect.any(Number), retryAfterMs: 2000 } },
   ],
   [
     503,
     json({ error: 'server busy, please try again.  maximum pending requests exceeded' }),
-    { code: unavailable, details: { busy: true } },
+    { code: unavailable, details: { busy: expect.any(Number) } },
   ],
   [
     503,
     json({ error: { message: 'Loading model', type: 'unavailable_error', code: 503 } }),
-    { code: unavailable, details: { busy: true } },
+    { code: unavailable, details: { busy: expect.any(Number) } },
   ],
   [
     529,
     json({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }),
-    { code: unavailable, details: { busy: true } },
+    { code: unavailable, details: { busy: expect.any(Number) } },
   ],
-  [503, page, { code: unavailable, details: { busy: true } }],
+  [503, page, { code: unavailable, details: { busy: expect.any(Number) } }],
   [
     429,
     json({ error: { message: 'You exceeded your current quota', type: 'insufficient_quota' } }),
@@ -495,7 +495,7 @@ export function quirksContract(
       [
         'with the status of a full server',
         at({ error: { message: 'slow down', code: 429 } }),
-        { text: 'Hel', code: unavailable, details: { busy: true } },
+        { text: 'Hel', code: unavailable, details: { busy: expect.any(Number) } },
       ],
       [
         'too much to read',

@@ -350,6 +350,7 @@ const badCompletion = (
     of(500, () => ask(usual, post(path, body('ollama/error-first')))),
     of(502, () => ask(usual, post(path, body('ollama/fin-cut?k=2')))),
     of(503, () => whileFull(path, body('eliza'))),
+    of(429, () => ask(usual, post(path, body('ollama/http-429')))),
     of(503, () => ask(usual, post(path, body('ollama/http-503')))),
     of(504, () => ask(hurried, post(path, body('mute')))),
   ];

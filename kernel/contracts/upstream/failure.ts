@@ -67,7 +67,7 @@ function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
       // No wait brings that back.
       if (retryAfterMs === undefined && /\binsufficient_quota\b/.test(code))
         return new WaggleError('AGENT_FAILED', { agent, why }, options);
-      const wait = { retryAfterMs: retryAfterMs ?? busyRetryAfterMs, busy: true };
+      const wait = { retryAfterMs: retryAfterMs ?? busyRetryAfterMs, busy: status === 429 ? 429 : 503 };
       return new WaggleError('AGENT_UNAVAILABLE', { agent, why: `${server} is busy`, ...wait }, options);
     }
     case 'context':

@@ -358,7 +358,7 @@ describe('the Queen', () => {
   });
 
   const busy = () =>
-    new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x', busy: true, retryAfterMs: 1 });
+    new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x', busy: 503, retryAfterMs: 1 });
 
   it('asks a full agent again, and says before the start how many are before', async () => {
     const a = new ScriptedAgent('a', [busy()]);

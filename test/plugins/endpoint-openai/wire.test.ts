@@ -241,7 +241,7 @@ describe.each(['uws', 'node'] as const)('on the wire of transport-%s', (transpor
     expect(answer.headers['x-request-id']).toBeTruthy();
   });
 
-  it.each(['/v1/x', '/v1/', '/v1/models/', '/v1/models/%00', '/v1/chat'])(
+  it.each(['/v1/x', '/v1/x/', '/v1//x', '/v1/models/%00', '/v1/chat'])(
     'answers %s as that API does, and what is no part of it as everywhere else',
     async (path) => {
       const answer = await call(port, { path });
