@@ -23,28 +23,41 @@ interface Got {
   readonly code?: string | undefined;
   readonly message?: string | undefined;
   readonly status?: number;
+  /** The arguments of the tools that it wants to be called, as text where they are no JSON. */
+  readonly calls?: readonly unknown[];
 }
 
 let hive: Hive;
 let server: ScriptedServer;
+/** Has no list of models. */
+let listless: ScriptedServer;
 
 beforeAll(async () => {
   server = await startScriptedServer();
   hive = await startHive();
   const openai = { baseUrl: `${server.url}/v1`, reasoningTags: true };
   await hive.kernel.load(agentOpenai, { id: 'agent-openai', config: openai });
+  listless = await startScriptedServer({}, { gets: { status: 404, body: '<h1>404</h1>' } });
+  const plain = { baseUrl: `${listless.url}/v1/chat/completions?v=1 `, model: 'm', streamOptions: false };
+  await hive.kernel.load(agentOpenai, {
+    id: 'agent-plain',
+    config: { ...plain, stream: false, headers: { 'api-key': 'k' }, body: { extra: [1] } },
+  });
   await hive.kernel.load(agentOllama, { id: 'agent-ollama', config: { baseUrl: server.url } });
 });
 afterAll(async () => {
   await hive.close();
   await server.close();
+  await listless.close();
 });
 
 const ofFrames = (frames: readonly Frame[], status = 200): Got => {
   const last = frames.at(-1);
   const thinking = frames.map(({ type, content }) => (type === 'streaming_thinking' ? content : '')).join('');
   const { reason, usage, code, message } = (last ?? {}) as Partial<Got>;
-  return { text: textOf(frames), thinking, reason, usage, code, message, status };
+  const calls = frames.filter(({ type }) => type === 'streaming_tool_call');
+  const wanted = calls.map((call) => call.argumentsText ?? call.arguments);
+  return { text: textOf(frames), thinking, reason, usage, code, message, status, calls: wanted };
 };
 
 const post = (path: string, body: object, headers: object = {}) =>
@@ -89,6 +102,10 @@ const doors: Readonly<Record<string, (agent: string) => Promise<Got>>> = {
     const all = (await answer.text()).split('\n\n').map((event) => event.replace(/^data: /, ''));
     const pieces = all.filter((data) => /^\{/.test(data)).map((data) => JSON.parse(data));
     const join = (field: string) => pieces.map(({ choices }) => choices?.[0]?.delta?.[field] ?? '').join('');
+    const calls: string[] = [];
+    for (const piece of pieces.flatMap(({ choices }) => choices?.[0]?.delta?.tool_calls ?? [])) {
+      calls[piece.index] = (calls[piece.index] ?? '') + (piece.function?.arguments ?? '');
+    }
     const { code, message } = pieces.find(({ error }) => error)?.error ?? {};
     return {
       status,
@@ -98,6 +115,7 @@ const doors: Readonly<Record<string, (agent: string) => Promise<Got>>> = {
       usage: pieces.find(({ usage }) => usage)?.usage,
       code,
       message,
+      calls: calls.map((text) => (text.endsWith('}') ? JSON.parse(text) : text)),
     };
   },
 };
@@ -113,6 +131,10 @@ interface Row {
 const delta = (more: object, finish_reason: unknown = null) => ({
   choices: [{ delta: more, finish_reason }],
 });
+/** A call of a tool as a delta has it. */
+const called = (args: string, more: object = {}) =>
+  delta({ tool_calls: [{ type: 'function', function: { name: 'f', arguments: args }, ...more }] });
+
 const hi = delta({ content: 'Hi' });
 const stop = delta({}, 'stop');
 const openai = (body: NonNullable<Script['body']>, more: Script = {}) =>
@@ -236,6 +258,25 @@ const rows: Readonly<Record<string, Row>> = {
     ...openai(events(delta({ content: [{ type: 'text', text: 'Hi' }] }), stop)),
     got: well,
   },
+  // Tool calls are put together by id, and are text.
+  'two calls at one place': {
+    ...openai(
+      events(
+        called('{"city":"Rome"}', { index: 0, id: 'a' }),
+        called('{"city":"Oslo"}', { index: 0, id: 'b' }),
+        delta({}, 'tool_calls'),
+      ),
+    ),
+    got: { calls: [{ city: 'Rome' }, { city: 'Oslo' }], reason: 'tool_calls' },
+  },
+  'a call in pieces that name no place': {
+    ...openai(events(called('{"n":', { id: 'a' }), called('1}'), delta({}, 'stop'))),
+    got: { calls: [{ n: 1 }], reason: 'tool_calls' },
+  },
+  'arguments that are no JSON': {
+    ...openai(events(called('{"city": "Par', { index: 0, id: 'a' }), delta({}, 'tool_calls'))),
+    got: { calls: ['{"city": "Par'], reason: 'tool_calls' },
+  },
   // Thinking between tags.
   'tags around thinking': {
     ...openai(events(delta({ content: '<thi' }), delta({ content: 'nk>Hm</think>\nHi' }), stop)),
@@ -258,6 +299,19 @@ describe.each(Object.keys(doors))('%s tells of', (door) => {
     expect(server.chats.at(-1)?.body.messages).toHaveLength(1);
   });
 });
+
+it.each(Object.keys(doors))(
+  '%s is answered by a server with no list and with what it wants',
+  async (door) => {
+    listless.play({ body: '{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}' });
+    expect(await doors[door]?.('plain')).toMatchObject(well);
+    const { path, headers, body } = listless.chats.at(-1) ?? {};
+    expect(path).toBe('/v1/chat/completions?v=1');
+    expect(headers).toMatchObject({ 'api-key': 'k' });
+    expect(body).toMatchObject({ model: 'm', stream: false, extra: [1] });
+    expect(body).not.toHaveProperty('stream_options');
+  },
+);
 
 it('thinking between tags is not sent back', async () => {
   server.play({ body: events(hi, stop) });
