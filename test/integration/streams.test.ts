@@ -317,14 +317,14 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       const response = await fetch(`${hive.url}/chat/stream`, {
         method: 'POST',
         headers: json,
-        body: JSON.stringify({ content: 'x', user_id: 'u', model: 'slow-headers?t=300&n=5' }),
+        body: JSON.stringify({ content: 'x', user_id: 'u', model: 'slow-headers?t=1500&n=5' }),
       });
       const text = await response.text();
       expect(text.split(': keep-alive\n\n').length).toBeGreaterThan(5);
       const frames = [...text.matchAll(/^data: ([^\n]*)$/gm)].map(
         ([, data]) => JSON.parse(data as string) as Frame,
       );
-      expect(textOf(frames)).toBe(fake.expectedText('slow-headers?t=300&n=5'));
+      expect(textOf(frames)).toBe(fake.expectedText('slow-headers?t=1500&n=5'));
       expect(response.headers.get('x-stream-id')).toBe(frames[0]?.streamId);
     });
   });
