@@ -33,3 +33,8 @@ function partsOf(value: object, parts: unknown[]): number {
   }
   return 0;
 }
+
+/** The same text on its own: a part of a text keeps the whole of it in memory. */
+export function detached(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le');
+}

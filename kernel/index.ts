@@ -26,6 +26,7 @@ export * from './contracts/stream.js';
 export * from './contracts/task.js';
 export * from './contracts/transport.js';
 export * from './contracts/upstream/answered.js';
+export * from './contracts/upstream/availability.js';
 export * from './contracts/upstream/back-off.js';
 export * from './contracts/upstream/body-pieces.js';
 export * from './contracts/upstream/can-chat.js';

@@ -71,3 +71,8 @@ function depthOver(text: string, limit: number): boolean {
   }
   return false;
 }
+
+/** Whether a value is what JSON calls an object. */
+export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { z } from '#zod';
 import { charsIn } from '../chars.js';
 import { WaggleError } from '../errors.js';
@@ -34,6 +35,11 @@ export type TurnEnd = 'cancelled' | 'failed' | 'refused';
 
 /** What a request may need of an agent beside words. */
 export type Capability = 'tools' | 'images' | 'format';
+
+/** An id for a tool call to which nobody has given one. */
+export function newCallId(): string {
+  return `call_${randomBytes(6).toString('hex')}`;
+}
 
 /** One message of a conversation, as agents read it. */
 export interface ChatMessage {

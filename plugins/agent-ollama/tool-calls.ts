@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { PieceError, rawParts, type StreamChunk } from '#kernel';
+import { detached, newCallId, PieceError, rawParts, type StreamChunk } from '#kernel';
 
 /** A tool call as a line has it. */
 interface LineCall {
@@ -30,7 +29,7 @@ export class ToolCalls {
   /** Some runners give none, or the same to all. */
   #idFor(given: unknown): string {
     const isNew = typeof given === 'string' && given !== '' && !this.#ids.has(given);
-    const id = isNew ? given : `call_${randomBytes(6).toString('hex')}`;
+    const id = isNew ? given : newCallId();
     this.#ids.add(id);
     return id;
   }
@@ -44,9 +43,7 @@ export function withRawArguments(value: unknown, line: string): unknown {
   const calls = (message.tool_calls as (LineCall | null)[]).map((call, place) => {
     if (typeof call?.function?.arguments !== 'object' || call.function.arguments === null) return call;
     const text = partOf(partOf(raw[place] ?? '', 'function'), 'arguments');
-    // A copy: a part of a text keeps the whole of it in memory.
-    const args = Buffer.from(text, 'utf16le').toString('utf16le');
-    return { ...call, function: { ...call.function, arguments: args } };
+    return { ...call, function: { ...call.function, arguments: detached(text) } };
   });
   return { ...(value as object), message: { ...message, tool_calls: calls } };
 }

@@ -2,6 +2,7 @@ import {
   faultIn,
   faultOf,
   IncompleteError,
+  isJsonObject,
   modelError,
   PieceError,
   type PieceReader,
@@ -52,7 +53,7 @@ export class ChunkReader implements PieceReader<string> {
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof model === 'string' && model !== '') this.#model = model;
     const [choice] = Array.isArray(choices) ? choices : [];
-    if (isFields(choice)) this.#choice(choice, data, chunks);
+    if (isJsonObject(choice)) this.#choice(choice, data, chunks);
   }
 
   /** Nothing more will come: ends the answer if the server has said why. @throws PieceError, ModelError, IncompleteError */
@@ -73,10 +74,10 @@ export class ChunkReader implements PieceReader<string> {
     const { error, delta, message, text, usage, finish_reason: reason } = choice;
     if (error) throw modelError(faultOf(error));
     const said = delta ?? message;
-    if (isFields(said)) this.#delta(said, chunks);
+    if (isJsonObject(said)) this.#delta(said, chunks);
     else if (text) this.#said.add('text', text, chunks);
-    if (isFields(delta)) this.#calls.read('delta', delta, data, chunks);
-    if (isFields(message)) this.#calls.read('message', message, data, chunks);
+    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, chunks);
+    if (isJsonObject(message)) this.#calls.read('message', message, data, chunks);
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof reason === 'string' && reason !== '') this.#reason = reason;
   }
@@ -105,12 +106,8 @@ function parse(data: string): Fields | undefined {
     if (/^\[?done\]?$/i.test(text)) return done;
     throw new PieceError('an event is not valid JSON', { cause });
   }
-  if (isFields(value)) return value;
+  if (isJsonObject(value)) return value;
   const fault = faultIn(value);
   if (fault) throw modelError(fault);
   throw new PieceError('an event is not a JSON object');
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { PieceError, rawParts, type StreamChunk } from '#kernel';
+import { detached, isJsonObject, newCallId, PieceError, rawParts, type StreamChunk } from '#kernel';
 import { JsonEnd } from './json-end.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -65,8 +64,8 @@ export class ToolCalls {
     this.#fresh.clear();
     let raw: readonly (string | undefined)[] | undefined;
     for (const [place, entry] of list.entries()) {
-      if (!isFields(entry)) continue;
-      const called = isFields(entry.function) ? entry.function : {};
+      if (!isJsonObject(entry)) continue;
+      const called = isJsonObject(entry.function) ? entry.function : {};
       let { arguments: args } = called;
       if (typeof args === 'object' && args !== null) {
         raw ??= rawArguments(source, data);
@@ -142,7 +141,7 @@ export class ToolCalls {
       given: '',
       index,
       // The name that a server gave to two calls serves one of them.
-      id: this.#byId.has(id) ? newId() : '',
+      id: this.#byId.has(id) ? newCallId() : '',
       name: '',
       arguments: '',
       end: new JsonEnd(),
@@ -215,19 +214,15 @@ export class ToolCalls {
 
 /** Some servers give none. */
 function identified(call: Call): Call {
-  call.id ||= newId();
+  call.id ||= newCallId();
   return call;
-}
-
-function newId(): string {
-  return `call_${randomBytes(6).toString('hex')}`;
 }
 
 /** The calls in it; `function_call` is how they were written before there could be several. */
 function listIn({ tool_calls: calls, function_call: called }: Fields): readonly unknown[] {
   if (Array.isArray(calls)) return calls;
-  if (isFields(calls)) return [calls];
-  return isFields(called) ? [{ index: 0, function: called }] : [];
+  if (isJsonObject(calls)) return [calls];
+  return isJsonObject(called) ? [{ index: 0, function: called }] : [];
 }
 
 /** The arguments of each call as they stand in the event, where they are no text. */
@@ -238,12 +233,10 @@ function rawArguments(source: string, data: string): readonly (string | undefine
   const called = calls?.startsWith('[')
     ? [...rawParts(calls).values()].map((call) => part(call, 'function'))
     : [calls ? part(calls, 'function') : part(fields, 'function_call')];
-  return called.map((each) => copied(part(each, 'arguments')));
-}
-
-/** A part of a text keeps the whole of it in memory. */
-function copied(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : Buffer.from(text, 'utf16le').toString('utf16le');
+  return called.map((each) => {
+    const args = part(each, 'arguments');
+    return args === undefined ? undefined : detached(args);
+  });
 }
 
 /** What else the server says of a call is nobody's business but its own. */
@@ -259,8 +252,4 @@ function indexOf(index: unknown): number | undefined {
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,6 +6,7 @@ import {
   type Contributions,
   checkContent,
   type EventBus,
+  isBusy,
   messageOf,
   type ToolCall,
   WaggleError,
@@ -13,7 +14,6 @@ import {
 import type { Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, isWhole, speaks } from './batch.js';
-import { isBusy } from './blame.js';
 import { noticeOf } from './demonstration.js';
 import { Patience } from './patience.js';
 

@@ -1,17 +1,14 @@
-import { type Capability, type ChatMessage, type ChatRequest, httpStatus, WaggleError } from '#kernel';
+import {
+  type Capability,
+  type ChatMessage,
+  type ChatRequest,
+  httpStatus,
+  isBusy,
+  WaggleError,
+} from '#kernel';
 
 /** Limits of this server that have a status of the server. */
 const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
-
-/** Whether an agent is well and only has no room now. */
-export function isBusy(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
-  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && Boolean(failure.details?.busy);
-}
-
-/** Whether it shows that nothing answers where the agent asks. */
-export function isUnreachable(failure: unknown): boolean {
-  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && !isBusy(failure);
-}
 
 /** Whether it is the request that cannot be answered so, by this agent or by any: the client's mistake. */
 export function isRefusal(failure: unknown): boolean {

@@ -1,4 +1,4 @@
-import { isBusy } from './blame.js';
+import { isBusy } from '#kernel';
 
 const firstMs = 500;
 const longestMs = 8000;

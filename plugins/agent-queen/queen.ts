@@ -14,6 +14,7 @@ import {
   ConversationStore,
   createToken,
   type EventBus,
+  isUnreachable,
   type StreamChunk,
   type TurnEnd,
   WaggleError,
@@ -21,7 +22,7 @@ import {
 import { Answers } from './answers.js';
 import { Asking, type Court, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
-import { isFault, isForTheNext, isRefusal, isUnreachable, needsOf } from './blame.js';
+import { isFault, isForTheNext, isRefusal, needsOf } from './blame.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
 import { Demonstration } from './demonstration.js';

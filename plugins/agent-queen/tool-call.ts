@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import type { StreamChunk } from '#kernel';
+import { newCallId, type StreamChunk } from '#kernel';
 
 type Call = Extract<StreamChunk, { type: 'tool_call' | 'tool_call_piece' }>;
 
@@ -18,7 +17,7 @@ export function textual(call: Extract<StreamChunk, { type: 'tool_call' }>): type
   const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
   return {
     ...call,
-    id: typeof id === 'string' && id !== '' ? id : `call_${randomBytes(6).toString('hex')}`,
+    id: typeof id === 'string' && id !== '' ? id : newCallId(),
     arguments: text || '{}',
   };
 }

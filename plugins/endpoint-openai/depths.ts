@@ -1,4 +1,4 @@
-import { depthOf, jsonDepthLimit, toolDepthLimit, WaggleError } from '#kernel';
+import { depthOf, isJsonObject, jsonDepthLimit, toolDepthLimit, WaggleError } from '#kernel';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -7,7 +7,7 @@ type Fields = Readonly<Record<string, unknown>>;
  * @throws TOO_DEEP, INVALID_REQUEST with the tool whose schema is too deep
  */
 export function checkDepths(body: unknown): void {
-  const { tools, functions, response_format: format, ...rest } = isFields(body) ? body : { body };
+  const { tools, functions, response_format: format, ...rest } = isJsonObject(body) ? body : { body };
   check(rest);
   checkTools('tools', tools, 'function.parameters', (tool) => partOf(tool, 'function'));
   checkTools('functions', functions, 'parameters', (tool) => tool);
@@ -47,9 +47,5 @@ function check(value: unknown): void {
 }
 
 function partOf(value: unknown, key: string): unknown {
-  return isFields(value) ? value[key] : undefined;
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isJsonObject(value) ? value[key] : undefined;
 }

@@ -1,4 +1,4 @@
-type Fields = Readonly<Record<string, unknown>>;
+import { isJsonObject } from '../../json.js';
 
 const depthLimit = 5;
 const listLimit = 3;
@@ -51,7 +51,7 @@ interface Found {
 }
 
 function isError(value: unknown): boolean {
-  if (!isFields(value)) return false;
+  if (!isJsonObject(value)) return false;
   if (value.error || value.object === 'error' || value.type === 'error') return true;
   if ('choices' in value || 'done' in value || 'usage' in value) return false;
   return errorKeys.some((key) => {
@@ -67,14 +67,14 @@ function textIn(value: unknown, found: Found, depth: number): string {
     const texts = value.slice(0, listLimit).map((each) => textIn(each, found, depth + 1));
     return texts.filter((text) => text !== '').join('; ');
   }
-  if (!isFields(value)) return '';
+  if (!isJsonObject(value)) return '';
   for (const key of codeKeys) note(value[key], found);
-  if (isFields(value.error) || Array.isArray(value.error)) return textIn(value.error, found, depth + 1);
+  if (isJsonObject(value.error) || Array.isArray(value.error)) return textIn(value.error, found, depth + 1);
   let text = '';
   for (const key of textKeys) text ||= textIn(value[key], found, depth + 1);
   // FastAPI tells where the mistake is, and routers what the server behind them said.
   if (Array.isArray(value.loc) && text) return `${value.loc.join('.')}: ${text}`;
-  const behind = isFields(value.metadata) ? textIn(value.metadata.raw, found, depth + 1) : '';
+  const behind = isJsonObject(value.metadata) ? textIn(value.metadata.raw, found, depth + 1) : '';
   return behind && behind !== text ? `${text}: ${behind}` : text;
 }
 
@@ -114,8 +114,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined; // Then it is a text.
   }
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

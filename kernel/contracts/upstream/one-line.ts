@@ -1,3 +1,5 @@
+import { detached } from '../../chars.js';
+
 const lineChars = 500;
 const secretChars = 4;
 
@@ -18,6 +20,5 @@ export function oneLine(text: string, secrets: readonly string[] = []): string {
   // Shorter ones are words that any text has.
   for (const secret of secrets) if (secret.length >= secretChars) line = line.replaceAll(secret, '…');
   for (const [pattern, instead] of secretLike) line = line.replace(pattern, instead);
-  // A copy: a part of a text keeps the whole of it in memory.
-  return Buffer.from(line.slice(0, lineChars), 'utf16le').toString('utf16le');
+  return detached(line.slice(0, lineChars));
 }

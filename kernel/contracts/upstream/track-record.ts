@@ -1,4 +1,5 @@
 import { WaggleError } from '../../errors.js';
+import { isBusy, isUnreachable } from './availability.js';
 import { BackOff } from './back-off.js';
 
 /** A list says more again when so much time has passed since an answer has failed, or has come. */
@@ -80,13 +81,8 @@ export class TrackRecord {
   }
 }
 
-function isUnreachable(failure: WaggleError): failure is WaggleError<'AGENT_UNAVAILABLE'> {
-  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && !failure.details?.busy;
-}
-
 /** Whether it may be the server's own. */
 function isFault(failure: WaggleError): boolean {
   if (WaggleError.is(failure, 'AGENT_FAILED')) return !failure.details?.refused && !failure.details?.model;
-  if (WaggleError.is(failure, 'AGENT_UNAVAILABLE')) return !failure.details?.busy;
-  return !WaggleError.is(failure, 'CONTEXT_TOO_LONG');
+  return !isBusy(failure) && !WaggleError.is(failure, 'CONTEXT_TOO_LONG');
 }
