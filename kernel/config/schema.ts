@@ -60,7 +60,7 @@ export function checkNow<T>(
     if (!result.issues) return { value: result.value };
     const most = origin.foreign ? mostMistakes : Number.POSITIVE_INFINITY;
     const mistakes = new Set<string>();
-    for (const issue of result.issues) {
+    for (const issue of result.issues.flatMap(told)) {
       for (const each of mistakesAt(pathOf(issue), root, value, issue.message, origin)) mistakes.add(each);
       if (mistakes.size >= most) break;
     }
@@ -75,6 +75,21 @@ export function checkNow<T>(
     });
     return certain.length > 0 ? judge({ issues: certain }) : after(validate(schema, value), judge);
   });
+}
+
+/** An issue as the library has it: of a union, with those of each of its ways. */
+interface UnionIssue extends StandardSchemaV1.Issue {
+  readonly code?: string;
+  readonly errors?: readonly (readonly UnionIssue[])[];
+}
+
+/** Of a union whose one way has the right type, the mistakes are those of that way. */
+function told(issue: UnionIssue): readonly StandardSchemaV1.Issue[] {
+  const isOfType = ({ path = [], code = '' }: UnionIssue) =>
+    path.length > 0 || !/^(invalid_type|invalid_value|invalid_union)$/.test(code);
+  const way = issue.errors?.find((mistakes) => mistakes.length > 0 && mistakes.every(isOfType));
+  if (!way) return [issue];
+  return way.flatMap((each) => told({ ...each, path: [...(issue.path ?? []), ...(each.path ?? [])] }));
 }
 
 type Soon<T> = T | Promise<T>;
@@ -134,8 +149,17 @@ function mistakesAt(
   const variable = origin.variable(path);
   const first = variable ? `${variable}: ` : '';
   const word = (what: string) => [`${first}${say(path, what)}`];
-  if (!node || fits(node, value)) return word(origin.foreign ? cut(message, longestMessage) : message);
+  if (!node || fits(node, value)) {
+    const plain = plainly(message);
+    return word(origin.foreign ? cut(plain, longestMessage) : plain);
+  }
   return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
+}
+
+/** A message of the schema library in our words: where nothing else is known of a rule, its own say little. */
+function plainly(message: string): string {
+  if (message === 'Invalid input') return 'expected another value';
+  return message.replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2');
 }
 
 function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
@@ -158,7 +182,7 @@ function coerce(value: unknown, node: Node | undefined, path: Path, origin: Orig
 
 function expectation(node: Node): string {
   const ways = waysOf(node);
-  if (ways) return [...new Set(ways.map(expectation))].join(' or ');
+  if (ways) return [...new Set(ways.flatMap(expectations))].join(' or ');
   if ('const' in node) return JSON.stringify(node.const);
   if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
   const { minimum, maximum, minLength, maxLength } = node;
@@ -177,6 +201,10 @@ function expectation(node: Node): string {
     default:
       return String(node.type ?? 'another value');
   }
+}
+
+function expectations(node: Node): readonly string[] {
+  return waysOf(node)?.flatMap(expectations) ?? [expectation(node)];
 }
 
 function range(from: number | undefined, to: number | undefined, unit: string): string {

@@ -54,7 +54,7 @@ const definition = z.looseObject({
 const tool = z.union([
   z.looseObject({ type: z.literal('function').nullish(), function: definition }),
   z
-    .looseObject({ type: z.string().regex(/^(?!function$)/) })
+    .looseObject({ type: z.string().regex(/^(?!function$)/, 'expected a function beside it') })
     .describe('Of another kind: it is left out, which `x-waggle-warning` says'),
 ]);
 

@@ -75,7 +75,7 @@ function order(
     model: body.model,
     streamed: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
-    leftOut,
+    leftOut: [...leftOut, ...roundedIn(body)],
     command: {
       ...asked,
       content: '',
@@ -137,7 +137,14 @@ function optionsOf(body: CommonBody): ChatOptions {
 
 /** Seeds of 64 bits come with and without a sign, servers take them with one. */
 function seedOf(seed: number): number {
-  return Math.abs(seed) < 2 ** 63 ? seed : Number(BigInt.asIntN(64, BigInt(seed)));
+  const signed = Math.abs(seed) < 2 ** 63 ? seed : Number(BigInt.asIntN(64, BigInt(seed)));
+  // Written in decimals, the least one is beyond what 64 bits hold.
+  return Math.max(signed, 1024 - 2 ** 63);
+}
+
+/** What JSON has rounded before anybody could read it. */
+function roundedIn({ seed }: CommonBody): readonly string[] {
+  return typeof seed !== 'number' || Number.isSafeInteger(seed) ? [] : ['the last digits of "seed"'];
 }
 
 function chatOptionsOf(body: ChatBody): ChatOptions {

@@ -113,7 +113,7 @@ describe('a request with very many mistakes', () => {
   it.each<[string, z.ZodType, unknown, RegExp]>([
     ['a list', z.array(number).max(16), list(1), /<=16 items/],
     ['a list of exactly so many', z.array(number).length(1), list(1), /1 items/],
-    ['a list of one of several types', z.union([name, z.array(name).max(16)]), list('me'), /Invalid input/],
+    ['a list of one of several types', z.union([name, z.array(name).max(16)]), list('me'), /<=16 items/],
     ['a list in a list', z.array(z.array(number).max(16)), [list(1)], /^0: .*<=16 items/],
     ['a list of which some are wrong, too', z.array(number).max(16), [1, 'a', ...list(1)], /<=16 items/],
   ])('is told where there is too much: %s', async (_, schema, input, message) => {

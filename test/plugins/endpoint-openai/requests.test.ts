@@ -242,6 +242,7 @@ describe('what clients send is read as others read it', () => {
     ],
     ['a seed of 53 bits', { seed: 9007199254740991 }, { seed: 9007199254740991 }],
     ['a seed of 64 bits without a sign', { seed: 2 ** 64 - 2048 }, { seed: -2048 }],
+    ['a seed that no number holds', { seed: 2 ** 63 }, { seed: 1024 - 2 ** 63 }],
     ['a seed of 64 bits', { seed: 2 ** 63 - 1024 }, { seed: 2 ** 63 - 1024 }],
     ['an empty stop', { stop: '' }, {}, 'stop'],
     ['empty stops', { stop: ['', 'x', ''] }, { stop: ['x'] }],
@@ -282,6 +283,14 @@ describe('what clients send is read as others read it', () => {
       { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'ftp://x' } }] }] },
       'messages[0].content[0].image_url.url',
       'data URL',
+    ],
+    ['a list in a list of stops', { stop: [['a']] }, 'stop[0]', 'expected string, got list'],
+    ['a function that is none', { tools: [{ type: 'function' }] }, 'tools[0].type', 'a function beside it'],
+    [
+      'a question without one',
+      { messages: [{ role: 'user', content: null }] },
+      'messages[0].content',
+      'expected string, got null',
     ],
     ['a tool choice', { tools: [look], tool_choice: 'sometimes' }, 'tool_choice', 'required'],
     [
