@@ -414,7 +414,7 @@ describe('the official client gets typed errors', () => {
     ['two answers at once', { n: 2 }, 'n'],
     ['a temperature in words', { temperature: 'hot' }, 'temperature'],
     ['no model', { model: undefined }, 'model'],
-    ['tools that are none', { tools: [{}] }, 'tools[0]'],
+    ['tools that are none', { tools: [{}] }, 'tools[0].function'],
     ['an unknown effort', { reasoning_effort: 'some' }, 'reasoning_effort'],
     ['an unknown response format', { response_format: { type: 'xml' } }, 'response_format.type'],
   ])('400 for %s', async (_, more, param) => {

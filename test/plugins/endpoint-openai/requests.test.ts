@@ -290,7 +290,7 @@ describe('what clients send is read as others read it', () => {
       'a question without one',
       { messages: [{ role: 'user', content: null }] },
       'messages[0].content',
-      'expected string, got null',
+      'got null',
     ],
     ['a tool choice', { tools: [look], tool_choice: 'sometimes' }, 'tool_choice', 'required'],
     [
