@@ -128,8 +128,10 @@ export const errorCatalog = { ...kernelErrors, ...clientErrors };
 
 /** Every code of the catalogue. */
 export type ErrorCode = keyof typeof errorCatalog;
-/** The codes that a client may see. */
+/** A code that a client may see. */
 export type ClientErrorCode = keyof typeof clientErrors;
+/** All of them. */
+export const clientErrorCodes = Object.keys(clientErrors) as readonly ClientErrorCode[];
 /** What the message of a code is made from. */
 export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof errorCatalog)[C]>[0];
 

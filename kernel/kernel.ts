@@ -5,8 +5,8 @@ import type { Agent } from './contracts/agent.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { drain } from './drain.js';
 import { wrongDurations } from './duration.js';
-import { checkConfig, createEntry, type Entry, renew, reportOf, type UseOptions } from './entry.js';
 import { messageOf, WaggleError } from './errors.js';
+import { checkConfig, createEntry, type Entry, renew, reportOf, type UseOptions } from './instance.js';
 import { blaming, createLogger, type Logger } from './logger.js';
 import { dependentsOf, expectFit, orderPlugins } from './order.js';
 import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
@@ -25,7 +25,7 @@ export interface KernelOptions {
 }
 
 /** How one plugin is to be used. */
-export type { UseOptions } from './entry.js';
+export type { UseOptions } from './instance.js';
 
 /** Starts plugins in the order of what they need, and stops them in reverse. */
 export class Kernel {

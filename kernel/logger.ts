@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
 /** What plugins log with. */
@@ -54,11 +53,10 @@ function standardOutput(): DestinationStream {
     // Nobody reads it any more.
     if (failing || error.code === 'EPIPE') return;
     failing = true;
-    try {
-      writeSync(2, `waggle: the log cannot be written: ${error.message}\n`);
-    } catch {
-      // It may be the same file.
-    }
+    const standardError = pino.destination({ dest: 2, sync: true });
+    // It may be the same file.
+    standardError.on('error', () => {});
+    standardError.write(`waggle: the log cannot be written: ${error.message}\n`);
   });
   return destination;
 }

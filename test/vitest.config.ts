@@ -25,7 +25,15 @@ if (!real)
 
 export default defineConfig({
   root,
-  resolve: { alias: { '#kernel': `${root}kernel/index.ts`, '#zod': `${root}kernel/zod.ts` } },
+  resolve: {
+    alias: {
+      '#kernel': `${root}kernel/index.ts`,
+      '#sdk/http': `${root}kernel/sdk/http/index.ts`,
+      '#sdk/upstream': `${root}kernel/sdk/upstream/index.ts`,
+      '#sdk': `${root}kernel/sdk/index.ts`,
+      '#zod': `${root}kernel/contracts/zod.ts`,
+    },
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [

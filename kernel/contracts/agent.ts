@@ -1,9 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import type { z } from '#zod';
-import { charsIn } from '../chars.js';
 import { WaggleError } from '../errors.js';
 import type { Logger } from '../logger.js';
-import type { usage } from './frames.js';
+import type { Usage } from './usage.js';
 
 /** A tool that a model wants to be called. */
 export interface ToolCall {
@@ -35,11 +32,6 @@ export type TurnEnd = 'cancelled' | 'failed' | 'refused';
 
 /** What a request may need of an agent beside words. */
 export type Capability = 'tools' | 'images' | 'format';
-
-/** An id for a tool call to which nobody has given one. */
-export function newCallId(): string {
-  return `call_${randomBytes(6).toString('hex')}`;
-}
 
 /** One message of a conversation, as agents read it. */
 export interface ChatMessage {
@@ -118,9 +110,6 @@ export interface ChatRequest {
   readonly model?: string;
   readonly options?: ChatOptions;
 }
-
-/** What an answer has cost, in tokens. */
-export type Usage = Readonly<z.infer<typeof usage>>;
 
 /** Why an agent ended its answer. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
@@ -226,9 +215,9 @@ export abstract class BaseAgent implements Agent {
     const toolCalls: Extract<StreamChunk, { type: 'tool_call' }>[] = [];
     let chars = 0;
     for await (const batch of this.generateResponseStream(request, call))
-      for (const chunk of chunksOf(batch)) {
+      for (const chunk of Array.isArray(batch) ? (batch as readonly StreamChunk[]) : [batch as StreamChunk]) {
         if (chunk.type === 'tool_call_piece') continue;
-        chars += 'content' in chunk ? chunk.content.length : charsIn(chunk);
+        chars += 'content' in chunk ? chunk.content.length : JSON.stringify(chunk).length;
         if (chars > wholeLimitChars) {
           const why = `its answer is longer than ${wholeLimitChars} characters`;
           throw new WaggleError('AGENT_FAILED', { agent: this.name, why });
@@ -241,11 +230,6 @@ export abstract class BaseAgent implements Agent {
     const { reason, usage } = end;
     return { content, thinking, toolCalls, reason, ...(usage && { usage }) };
   }
-}
-
-/** What one pull of an agent's stream gave, as a list. */
-export function chunksOf<T extends object>(batch: T | readonly T[]): readonly T[] {
-  return Array.isArray(batch) ? batch : [batch as T];
 }
 
 interface AgentEvent {

@@ -1,5 +1,4 @@
 import { z } from '#zod';
-import type { HttpRequest } from './transport.js';
 
 const name = z.string().min(1).max(128);
 
@@ -31,21 +30,3 @@ export const traceHeaders = z.object({
 
 /** The client's place in a trace, in the words of its headers. */
 export type TraceContext = Readonly<z.infer<typeof traceHeaders>>;
-
-/** What of `source` it is; no field where there is none. */
-export function traceContextOf(source: TraceContext): TraceContext {
-  const { traceparent, tracestate, baggage } = source;
-  return {
-    ...(traceparent && { traceparent }),
-    ...(tracestate && { tracestate }),
-    ...(baggage && { baggage }),
-  };
-}
-
-/** What comes with a request. */
-export function traceContextIn(request: Pick<HttpRequest, 'header'>): TraceContext {
-  const [traceparent, tracestate, baggage] = ['traceparent', 'tracestate', 'baggage'].map((name) =>
-    request.header(name),
-  );
-  return traceContextOf({ traceparent, tracestate, baggage });
-}

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { z } from '#zod';
-import type { ClientErrorCode } from '../errors.js';
-import { httpStatus } from './transport.js';
+import { type ClientErrorCode, clientErrorCodes } from '../errors.js';
+import { usage } from './usage.js';
 
 const count = z.int().min(0);
 const milliseconds = z.number().min(0);
@@ -13,21 +13,7 @@ const taskId = z.string().describe('A capability: whoever has it may look at or 
 const position = count
   .describe('UTF-16 code units of all content up to here; when asked for')
   .exactOptional();
-const errorCode = z.enum(Object.keys(httpStatus) as [ClientErrorCode]);
-
-/** What an answer has cost. */
-export const usage = z.object({
-  inputTokens: z.number(),
-  outputTokens: z.number(),
-  cachedTokens: z
-    .number()
-    .describe('Of the input, those that it knew already; where it says so')
-    .exactOptional(),
-  reasoningTokens: z
-    .number()
-    .describe('Of the output, those of its thinking; where it says so')
-    .exactOptional(),
-});
+const errorCode = z.enum(clientErrorCodes as [ClientErrorCode]);
 
 /** Milliseconds since the request was accepted. */
 export const timings = z.object({

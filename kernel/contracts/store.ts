@@ -47,23 +47,5 @@ export interface ConversationStore {
   list(userId: string, options: ListOptions): Promise<readonly ConversationSummary[]>;
 }
 
-/** How much a message takes of the limits of a store. */
-export function charsOf({ content, toolCalls }: ChatMessage): number {
-  return toolCalls ? content.length + JSON.stringify(toolCalls).length : content.length;
-}
-
 /** Provided by the plugin that remembers. */
 export const ConversationStore = createToken<ConversationStore>('conversations');
-
-const titleLimit = 80;
-
-/** What a conversation is called: the start of what its user said first, on one line. */
-export function titleOf(messages: readonly ChatMessage[]): string {
-  const { content = '' } = messages.find(({ role }) => role === 'user') ?? {};
-  const line = content
-    .slice(0, 10 * titleLimit)
-    .replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ')
-    .trim();
-  const characters = [...line];
-  return characters.length <= titleLimit ? line : `${characters.slice(0, titleLimit - 1).join('')}…`;
-}

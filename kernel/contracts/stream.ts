@@ -1,11 +1,13 @@
 import type { z } from '#zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
-import type { ToolCall, ToolCallPiece, Usage } from './agent.js';
+import type { ToolCall, ToolCallPiece } from './agent.js';
 import type { ChatCommand } from './chat.js';
 import type { TraceContext } from './chat-fields.js';
 import type { cancelReason, serverFrame, streamFrame, terminalFrame, timings } from './frames.js';
+import type { ReadableListener } from './readable.js';
 import type { TaskPriority } from './task.js';
+import type { Usage } from './usage.js';
 
 /** Milliseconds since the request was accepted. */
 export type Timings = Readonly<z.infer<typeof timings>>;
@@ -64,12 +66,6 @@ export interface StartCommand extends ChatCommand, TraceContext {
   readonly priority?: TaskPriority | undefined;
   /** The client's own notes, kept as long as the reply. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** Who is told of something new: an object, because thousands of functions would be as many cold places in memory. */
-export interface ReadableListener {
-  /** There is something to take. */
-  readable(): void;
 }
 
 /**

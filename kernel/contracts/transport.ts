@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
-import type { ReadableListener } from './stream.js';
+import type { ReadableListener } from './readable.js';
 
 /** One HTTP request, copied out of the native layer before anything asynchronous happens. */
 export interface HttpRequest {
@@ -184,57 +184,3 @@ export interface Transport {
 
 /** Provided by the plugin that owns the port. */
 export const Transport = createToken<Transport>('transport');
-
-/**
- * The close codes of WebSockets that say something: those of RFC 6455 and of its registry, and ours (4400 and above).
- * Clients may close with any other one from 3000 to 4999, so whoever counts by code counts those as one.
- */
-export const closeCodes: ReadonlySet<number> = new Set([
-  ...[1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013],
-  ...[4400, 4401, 4403, 4408, 4409, 4429],
-]);
-
-/** The status that stands for each error a client may see. */
-export const httpStatus: Readonly<Record<ClientErrorCode, number>> = {
-  INVALID_JSON: 400,
-  INVALID_FRAME: 400,
-  INVALID_REQUEST: 400,
-  TOO_DEEP: 400,
-  UNKNOWN_TYPE: 400,
-  CONTEXT_TOO_LONG: 400,
-  FORBIDDEN: 403,
-  NOT_FOUND: 404,
-  AGENT_UNKNOWN: 404,
-  CONVERSATION_UNKNOWN: 404,
-  STREAM_UNKNOWN: 404,
-  TASK_UNKNOWN: 404,
-  METHOD_NOT_ALLOWED: 405,
-  BUSY: 409,
-  IDEMPOTENCY_MISMATCH: 409,
-  TASK_CANCELLED: 409,
-  STREAM_GONE: 410,
-  TOO_LARGE: 413,
-  UNSUPPORTED_MEDIA_TYPE: 415,
-  HOST_NOT_ALLOWED: 421,
-  UPGRADE_REQUIRED: 426,
-  INTERNAL: 500,
-  TASK_FAILED: 500,
-  TASK_CRASHED: 500,
-  TASK_OUT_OF_MEMORY: 500,
-  AGENT_DISCONNECTED: 502,
-  AGENT_PROTOCOL: 502,
-  AGENT_FAILED: 502,
-  AGENT_UNAVAILABLE: 503,
-  QUEUE_FULL: 503,
-  SHUTTING_DOWN: 503,
-  AGENT_TIMEOUT: 504,
-  TASK_TIMEOUT: 504,
-  DEADLINE_EXCEEDED: 504,
-};
-
-/** The status that stands for an error: a request that a model server does not take keeps the status of its refusal. */
-export function statusOf(error: WaggleError<ClientErrorCode>): number {
-  const { refused } = error.details as { readonly refused?: unknown };
-  const isRefusal = error.code === 'AGENT_FAILED' && typeof refused === 'number';
-  return isRefusal && refused >= 400 && refused < 500 ? refused : httpStatus[error.code];
-}

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { canBeAsked, toClientHost, unquoted } from '#kernel';
+import { canBeAsked, toClientHost, unquoted } from '#sdk/upstream';
 
 const defaultPort = 11434;
 const cloud = 'ollama.com';

@@ -1,12 +1,5 @@
-import {
-  faultIn,
-  modelError,
-  PieceError,
-  type PieceReader,
-  type ReasoningTags,
-  Said,
-  type StreamChunk,
-} from '#kernel';
+import type { StreamChunk } from '#kernel';
+import { faultIn, modelError, PieceError, type PieceReader, type ReasoningTags, Said } from '#sdk/upstream';
 import { ToolCalls } from './tool-calls.js';
 
 /** The fields of a line of `/api/chat` that matter here (github.com/ollama/ollama/blob/main/docs/api.md). */

@@ -1,4 +1,5 @@
-import { extraHeaders, milliseconds, reasoningTags } from '#kernel';
+import { milliseconds } from '#sdk';
+import { extraHeaders, reasoningTags } from '#sdk/upstream';
 import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { type Exchange, ExchangeError, isOk } from '#kernel';
+import { type Exchange, ExchangeError, isOk } from '#sdk/upstream';
 import { Verbatim } from './verbatim.js';
 
 /**

@@ -1,4 +1,4 @@
-import { soundsLikeChat } from '#kernel';
+import { soundsLikeChat } from '#sdk/upstream';
 
 /** A model as `/api/tags` lists it; older versions give no capabilities there. */
 export interface Installed {

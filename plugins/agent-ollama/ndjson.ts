@@ -1,4 +1,4 @@
-import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
+import { PieceError, type PieceSplitter, type Pieces } from '#sdk/upstream';
 import { withRawArguments } from './tool-calls.js';
 
 /** One JSON object. */

@@ -1,10 +1,7 @@
 import { Ollama, type ChatRequest as OllamaRequest } from 'ollama/browser';
+import type { AgentCall, AgentHealth, ChatOptions, ChatRequest } from '#kernel';
 import {
-  type AgentCall,
-  type AgentHealth,
   BodyPieces,
-  type ChatOptions,
-  type ChatRequest,
   type Exchange,
   type PieceReader,
   type PieceSource,
@@ -12,7 +9,7 @@ import {
   UpstreamAgent,
   withExtra,
   withoutThinking,
-} from '#kernel';
+} from '#sdk/upstream';
 import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';

@@ -1,4 +1,6 @@
-import { detached, newCallId, PieceError, rawParts, type StreamChunk } from '#kernel';
+import type { StreamChunk } from '#kernel';
+import { detached, newCallId, rawParts } from '#sdk';
+import { PieceError } from '#sdk/upstream';
 
 /** A tool call as a line has it. */
 interface LineCall {

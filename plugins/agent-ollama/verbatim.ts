@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { spliceable } from '#kernel';
+import { spliceable } from '#sdk';
 
 /** JSON that goes into a body as it is written, though somebody else turns that into text. */
 export class Verbatim {

@@ -1,4 +1,4 @@
-import { ModelError } from '#kernel';
+import { ModelError } from '#sdk/upstream';
 
 /** In which words a server is asked, as far as servers differ. */
 export interface Words {

@@ -1,4 +1,4 @@
-import { canBeAsked, toClientHost, unquoted } from '#kernel';
+import { canBeAsked, toClientHost, unquoted } from '#sdk/upstream';
 
 /** What people copy along from the examples of a server. */
 const endpoint = /\/(chat\/completions|completions|models)$/;

@@ -1,4 +1,4 @@
-import { PieceError, type PieceSplitter, type Pieces } from '#kernel';
+import { PieceError, type PieceSplitter, type Pieces } from '#sdk/upstream';
 import { EventSplitter, isJson } from './events.js';
 
 /** What an answer in one piece may have. */

@@ -1,16 +1,15 @@
+import type { StreamChunk, Usage } from '#kernel';
+import { isJsonObject } from '#sdk';
 import {
   faultIn,
   faultOf,
   IncompleteError,
-  isJsonObject,
   modelError,
   PieceError,
   type PieceReader,
   type ReasoningTags,
   Said,
-  type StreamChunk,
-  type Usage,
-} from '#kernel';
+} from '#sdk/upstream';
 import { ToolCalls } from './tool-calls.js';
 import { usageIn } from './usage.js';
 

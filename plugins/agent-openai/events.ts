@@ -1,5 +1,5 @@
 import { createParser, type EventSourceMessage, type ParseError } from 'eventsource-parser';
-import { PieceError, type Pieces } from '#kernel';
+import { PieceError, type Pieces } from '#sdk/upstream';
 
 /** Events that only keep a connection open. */
 const idle = /^(ping|heartbeat|keep-?alive)$/i;

@@ -1,4 +1,4 @@
-import { ExchangeError, soundsLikeChat } from '#kernel';
+import { ExchangeError, soundsLikeChat } from '#sdk/upstream';
 
 type Fields = Readonly<Record<string, unknown>>;
 

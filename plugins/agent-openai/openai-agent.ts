@@ -1,9 +1,6 @@
+import type { AgentCall, AgentHealth, AgentTakes, ChatRequest } from '#kernel';
 import {
-  type AgentCall,
-  type AgentHealth,
-  type AgentTakes,
   BodyPieces,
-  type ChatRequest,
   type Exchange,
   hasAnswered,
   isOk,
@@ -13,7 +10,7 @@ import {
   UpstreamAgent,
   withExtra,
   withoutThinking,
-} from '#kernel';
+} from '#sdk/upstream';
 import { otherWords, type Words } from './adaptation.js';
 import { baseUrlOf, limitFieldOf, secretsIn, urlOf } from './base-url.js';
 import { BodySplitter } from './body.js';

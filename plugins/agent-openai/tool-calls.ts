@@ -1,4 +1,6 @@
-import { detached, isJsonObject, newCallId, PieceError, rawParts, type StreamChunk } from '#kernel';
+import type { StreamChunk } from '#kernel';
+import { detached, isJsonObject, newCallId, rawParts } from '#sdk';
+import { PieceError } from '#sdk/upstream';
 import { JsonEnd } from './json-end.js';
 
 type Fields = Readonly<Record<string, unknown>>;

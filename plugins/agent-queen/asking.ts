@@ -4,13 +4,13 @@ import {
   type AgentCall,
   type ChatRequest,
   type Contributions,
-  checkContent,
   type EventBus,
-  isBusy,
   messageOf,
   type ToolCall,
   WaggleError,
 } from '#kernel';
+import { checkContent } from '#sdk';
+import { isBusy } from '#sdk/upstream';
 import type { Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, isWhole, speaks } from './batch.js';

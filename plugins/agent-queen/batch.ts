@@ -1,11 +1,5 @@
-import {
-  type AgentChosen,
-  type AgentQueued,
-  chunksOf,
-  type StreamChunk,
-  type ToolCall,
-  WaggleError,
-} from '#kernel';
+import { type AgentChosen, type AgentQueued, type StreamChunk, type ToolCall, WaggleError } from '#kernel';
+import { chunksOf } from '#sdk';
 import { isCall, textual } from './tool-call.js';
 
 /** What is written at a time. */

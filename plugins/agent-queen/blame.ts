@@ -1,11 +1,5 @@
-import {
-  type Capability,
-  type ChatMessage,
-  type ChatRequest,
-  httpStatus,
-  isBusy,
-  WaggleError,
-} from '#kernel';
+import { type Capability, type ChatMessage, type ChatRequest, httpStatus, WaggleError } from '#kernel';
+import { isBusy } from '#sdk/upstream';
 
 /** Limits of this server that have a status of the server. */
 const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);

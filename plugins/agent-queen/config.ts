@@ -1,4 +1,4 @@
-import { milliseconds, millisecondsOrNone } from '#kernel';
+import { milliseconds, millisecondsOrNone } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({

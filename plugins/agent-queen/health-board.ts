@@ -1,4 +1,5 @@
-import { type Agent, type AgentHealth, BackOff, messageOf } from '#kernel';
+import { type Agent, type AgentHealth, messageOf } from '#kernel';
+import { BackOff } from '#sdk/upstream';
 
 interface Finding {
   readonly health: AgentHealth;

@@ -1,4 +1,4 @@
-import { isBusy } from '#kernel';
+import { isBusy } from '#sdk/upstream';
 
 const firstMs = 500;
 const longestMs = 8000;

@@ -14,11 +14,11 @@ import {
   ConversationStore,
   createToken,
   type EventBus,
-  isUnreachable,
   type StreamChunk,
   type TurnEnd,
   WaggleError,
 } from '#kernel';
+import { isUnreachable } from '#sdk/upstream';
 import { Answers } from './answers.js';
 import { Asking, type Court, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';

@@ -1,4 +1,5 @@
-import { newCallId, type StreamChunk } from '#kernel';
+import type { StreamChunk } from '#kernel';
+import { newCallId } from '#sdk';
 
 type Call = Extract<StreamChunk, { type: 'tool_call' | 'tool_call_piece' }>;
 

@@ -1,12 +1,5 @@
-import {
-  chatFields,
-  check,
-  clientChosenId,
-  fromClient,
-  integerText,
-  type StartCommand,
-  WaggleError,
-} from '#kernel';
+import { chatFields, check, clientChosenId, fromClient, type StartCommand, WaggleError } from '#kernel';
+import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */

@@ -1,13 +1,12 @@
 import {
-  agentHeader,
   type ChatStreams,
   type HttpReply,
   type HttpRequest,
   type Reply,
   type ReplyReader,
-  traceContextIn,
   WaggleError,
 } from '#kernel';
+import { agentHeader, traceContextIn } from '#sdk';
 import type { z } from '#zod';
 import { readCommand, readPosition } from './body.js';
 import type { cancelReceipt, wholeAnswer } from './docs.js';

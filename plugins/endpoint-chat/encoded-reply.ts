@@ -1,4 +1,5 @@
-import { agentHeader, type Headers, type LogEntry, type Reply, ReplyBody, type ReplyReader } from '#kernel';
+import type { Headers, LogEntry, Reply, ReplyReader } from '#kernel';
+import { agentHeader, ReplyBody } from '#sdk';
 import type { Encoding } from './encoding.js';
 
 /** What a reader gives, as text. A reply that failed before it began is thrown, so that it has a status. */

@@ -1,4 +1,5 @@
-import { clientChosenId, integerText, type RouteDocs } from '#kernel';
+import { clientChosenId, type RouteDocs } from '#kernel';
+import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 const maxListed = 100;

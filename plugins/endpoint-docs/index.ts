@@ -1,4 +1,5 @@
-import { definePlugin, Overview, type Route, Transport, version, WaggleError } from '#kernel';
+import { definePlugin, Overview, type Route, Transport, WaggleError } from '#kernel';
+import { version } from '#sdk';
 import { Assets } from './assets.js';
 import { asyncApi } from './asyncapi.js';
 import { assetDocs, asyncApiDocs, openApiDocs, pageDocs } from './docs.js';

@@ -1,4 +1,5 @@
-import { Chat, ConversationStore, definePlugin, Overview, Transport, version } from '#kernel';
+import { Chat, ConversationStore, definePlugin, Overview, Transport } from '#kernel';
+import { version } from '#sdk';
 import { healthDocs, readyDocs } from './docs.js';
 import { readiness } from './readiness.js';
 

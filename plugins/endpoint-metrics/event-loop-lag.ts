@@ -1,4 +1,5 @@
-import { EventLoopLag, type Lag, type Undo } from '#kernel';
+import type { Undo } from '#kernel';
+import { EventLoopLag, type Lag } from '#sdk';
 import type { Metrics } from './metrics.js';
 
 /** How late the event loop was since the last time that somebody asked, under the names that others give it. Undone, it is no longer measured. */

@@ -1,4 +1,5 @@
-import { ChatStreams, definePlugin, Overview, TaskEngine, Transport, version } from '#kernel';
+import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { version } from '#sdk';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
 import { eventLoopMetrics } from './event-loop-lag.js';

@@ -1,4 +1,4 @@
-import { memoryNow } from '#kernel';
+import { memoryNow } from '#sdk';
 import type { Metrics } from './metrics.js';
 
 /** This process, under the names that the clients of Prometheus agree on. Those of prom-client cannot be ended. */

@@ -1,13 +1,5 @@
-import {
-  agentHeader,
-  type ChatStreams,
-  type ErrorFormat,
-  type Headers,
-  type HttpReply,
-  type HttpRequest,
-  type Reply,
-  traceContextIn,
-} from '#kernel';
+import type { ChatStreams, ErrorFormat, Headers, HttpReply, HttpRequest, Reply } from '#kernel';
+import { agentHeader, traceContextIn } from '#sdk';
 import { type Order, readChat, readText } from './command.js';
 import type { Config } from './config.js';
 import { errorAnswer, exposed } from './errors.js';

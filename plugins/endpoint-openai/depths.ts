@@ -1,4 +1,5 @@
-import { depthOf, isJsonObject, jsonDepthLimit, toolDepthLimit, WaggleError } from '#kernel';
+import { WaggleError } from '#kernel';
+import { depthOf, isJsonObject, jsonDepthLimit, toolDepthLimit } from '#sdk';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,5 @@
-import { type ClientErrorCode, type ErrorAnswer, type Headers, statusOf, WaggleError } from '#kernel';
+import { type ClientErrorCode, type ErrorAnswer, type Headers, WaggleError } from '#kernel';
+import { statusOf } from '#sdk';
 import { z } from '#zod';
 
 /** An error, as clients of OpenAI's API expect it. */

@@ -1,4 +1,5 @@
-import { agentHeader, type Headers, type LogEntry, type PieceEntry, type Reply, ReplyBody } from '#kernel';
+import type { Headers, LogEntry, PieceEntry, Reply } from '#kernel';
+import { agentHeader, ReplyBody } from '#sdk';
 import type { Config } from './config.js';
 import { errorEvent } from './errors.js';
 import { failureOf } from './failure.js';

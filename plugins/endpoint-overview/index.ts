@@ -1,4 +1,5 @@
-import { Chat, definePlugin, Overview, Transport, version } from '#kernel';
+import { Chat, definePlugin, Overview, Transport } from '#kernel';
+import { version } from '#sdk';
 import { agentsDocs, overviewDocs } from './docs.js';
 import { EndpointList } from './endpoint-list.js';
 

@@ -1,4 +1,4 @@
-import { millisecondsOrNone } from '#kernel';
+import { millisecondsOrNone } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({

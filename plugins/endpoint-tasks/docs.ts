@@ -1,15 +1,14 @@
 import {
   type ClientErrorCode,
   clientChosenId,
-  integerText,
   longestMs,
-  milliseconds,
-  millisecondsOrNone,
   type RouteDocs,
   type TaskCounts,
   type TaskFigures,
   taskPriorities,
 } from '#kernel';
+import { milliseconds, millisecondsOrNone } from '#sdk';
+import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 const count = z.int().min(0);

@@ -4,14 +4,12 @@ import {
   checkNow,
   clientChosenId,
   fromClient,
-  milliseconds,
-  outerText,
-  parseJson,
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
   WaggleError,
 } from '#kernel';
+import { milliseconds, outerText, parseJson } from '#sdk';
 
 import { z } from '#zod';
 

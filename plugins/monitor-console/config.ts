@@ -1,4 +1,4 @@
-import { milliseconds } from '#kernel';
+import { milliseconds } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({

@@ -1,4 +1,5 @@
-import { ChatStreams, definePlugin, EventLoopLag, Overview, TaskEngine, Transport } from '#kernel';
+import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { EventLoopLag } from '#sdk';
 import { config } from './config.js';
 import { statsDocs } from './docs.js';
 import { Screen } from './screen.js';

@@ -1,12 +1,5 @@
-import {
-  type ChatStreams,
-  type EventLoopLag,
-  type Lag,
-  memoryNow,
-  type TaskEngine,
-  type TaskPriority,
-  type Transport,
-} from '#kernel';
+import type { ChatStreams, TaskEngine, TaskPriority, Transport } from '#kernel';
+import { type EventLoopLag, type Lag, memoryNow } from '#sdk';
 
 /** Where figures come from. Those of a source that is absent are left out. */
 export interface Sources {

@@ -1,4 +1,4 @@
-import { ageMs } from '#kernel';
+import { ageMs } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({

@@ -3,11 +3,10 @@ import {
   type ConversationKey,
   type ConversationStore,
   type ConversationSummary,
-  charsOf,
   type ListOptions,
-  titleOf,
   WaggleError,
 } from '#kernel';
+import { charsOf, titleOf } from '#sdk';
 import type { Config } from './config.js';
 
 interface Conversation {

@@ -1,4 +1,4 @@
-import { ageMs } from '#kernel';
+import { ageMs } from '#sdk';
 import { z } from '#zod';
 
 const chars = z.int().min(1);

@@ -1,10 +1,5 @@
-import {
-  type ChatMessage,
-  type ConversationKey,
-  type ConversationSummary,
-  charsOf,
-  type ListOptions,
-} from '#kernel';
+import type { ChatMessage, ConversationKey, ConversationSummary, ListOptions } from '#kernel';
+import { charsOf } from '#sdk';
 import { FileState } from './file-state.js';
 import { closeFile, codeOf, lockFile, madeFile, openFile, type SqliteFile, wordingOf } from './open-file.js';
 import { prepareStatements } from './statements.js';

@@ -1,12 +1,5 @@
-import {
-  charsIn,
-  type LogEntry,
-  type PieceEntry as Piece,
-  type StreamFrame,
-  spliceable,
-  type ToolCall,
-  type ToolCallPiece,
-} from '#kernel';
+import type { LogEntry, PieceEntry as Piece, StreamFrame, ToolCall, ToolCallPiece } from '#kernel';
+import { charsIn, spliceable } from '#sdk';
 
 /** Pieces are put together until they are this long. */
 export const mergedChars = 8 * 1024;

@@ -1,24 +1,18 @@
 import {
   type Chat,
   type ChatStreams,
-  capability,
-  charsIn,
   type EventBus,
-  KeyedRuns,
   type Logger,
   type Reply,
-  type RequestKey,
-  Retention,
-  requestKey,
   type StartCommand,
   type StreamFigures,
   type TaskCall,
   type TaskDefinition,
   type TaskEngine,
   timerMs,
-  traceContextOf,
   WaggleError,
 } from '#kernel';
+import { capability, charsIn, KeyedRuns, type RequestKey, Retention, requestKey, traceContextOf } from '#sdk';
 import type { Config } from './config.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import type { ReplyLog } from './reply-log.js';

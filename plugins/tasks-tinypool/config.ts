@@ -1,4 +1,5 @@
-import { milliseconds, taskPriorities } from '#kernel';
+import { taskPriorities } from '#kernel';
+import { milliseconds } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({

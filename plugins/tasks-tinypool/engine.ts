@@ -5,12 +5,8 @@ import {
   type DeadLetter,
   type EventBus,
   fromClient,
-  KeyedRuns,
   type Logger,
   messageOf,
-  type RequestKey,
-  Retention,
-  requestKey,
   type SubmitOptions,
   type TaskDefinition,
   type TaskEngine,
@@ -26,6 +22,7 @@ import {
   type Watcher,
   wrongDurations,
 } from '#kernel';
+import { KeyedRuns, type RequestKey, Retention, requestKey } from '#sdk';
 import { Announcer } from './announcer.js';
 import type { Config } from './config.js';
 import { Counts, Kind } from './kind.js';

@@ -1,7 +1,5 @@
 import {
   type ClientErrorCode,
-  capability,
-  charsIn,
   type SubmitOptions,
   type TaskPriority,
   type TaskRun,
@@ -9,6 +7,7 @@ import {
   type TaskUpdate,
   WaggleError,
 } from '#kernel';
+import { capability, charsIn } from '#sdk';
 import type { Kind } from './kind.js';
 import { UpdateLog } from './update-log.js';
 

@@ -1,5 +1,6 @@
 import type { Attributes, Context, Span, SpanKind, Tracer } from '@opentelemetry/api';
-import { type KernelEvents, type TraceContext, version } from '#kernel';
+import type { KernelEvents, TraceContext } from '#kernel';
+import { version } from '#sdk';
 import type { Api } from './api.js';
 
 /** How a span ended: well, with a code of the catalogue, or because the answer was no longer wanted. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { Connection, type Opening } from '#kernel';
+import { Connection, type Opening } from '#sdk/http';
 
 const discardLimitBytes = 16 * 1024 * 1024;
 /** What Node.js itself looks at to tell a slow connection from one that stands still. */

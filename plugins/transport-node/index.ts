@@ -1,4 +1,5 @@
-import { definePlugin, Transport, transportConfig } from '#kernel';
+import { definePlugin, Transport } from '#kernel';
+import { transportConfig } from '#sdk/http';
 import { NodeTransport } from './transport.js';
 
 /** HTTP and WebSockets on `node:http` and `ws`: for platforms where uWebSockets.js does not load. */

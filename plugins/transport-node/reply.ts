@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
+import type { Headers } from '#kernel';
+import { BaseReply, type Opening, type ReplyHost, type Request } from '#sdk/http';
 import { BodyPace } from './body-pace.js';
 
 /** Told before an answer goes out that ends its connection. */

@@ -3,21 +3,17 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
+import { every, messageOf, type Transport, type Undo, WaggleError } from '#kernel';
 import {
   addHeader,
   BaseTransport,
   busyAnswer,
-  every,
   frameHardLimitBytes,
-  messageOf,
   type Opening,
   plainAddress,
   type RequestHead,
   TcpLimit,
-  type Transport,
-  type Undo,
-  WaggleError,
-} from '#kernel';
+} from '#sdk/http';
 import { NodeConnection } from './connection.js';
 import { linger } from './linger.js';
 import { isWebSocket, serveWithoutUpgrade } from './plain-request.js';

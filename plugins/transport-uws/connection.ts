@@ -1,5 +1,5 @@
 import type uWS from 'uWebSockets.js';
-import { Connection } from '#kernel';
+import { Connection } from '#sdk/http';
 
 /** What a native socket carries. uWebSockets copies its fields, so that it cannot be the connection itself. */
 export interface UserData {

@@ -1,4 +1,4 @@
-import type { Request } from '#kernel';
+import type { Request } from '#sdk/http';
 
 /**
  * Finds requests glued to one after which nothing may run. The native parser goes on with what it has read, also behind an

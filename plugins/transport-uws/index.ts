@@ -1,4 +1,5 @@
-import { definePlugin, Transport, transportConfig } from '#kernel';
+import { definePlugin, Transport } from '#kernel';
+import { transportConfig } from '#sdk/http';
 import { UwsTransport } from './transport.js';
 
 /** HTTP and WebSockets on uWebSockets.js. */

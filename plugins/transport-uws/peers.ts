@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { plainAddress } from '#kernel';
+import { plainAddress } from '#sdk/http';
 
 const established = '01';
 

@@ -1,6 +1,7 @@
 import type uWS from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
-import { BaseReply, type Headers, type Opening, type ReplyHost, type Request } from '#kernel';
+import type { Headers } from '#kernel';
+import { BaseReply, type Opening, type ReplyHost, type Request } from '#sdk/http';
 import { UwsConnection } from './connection.js';
 import type { GluedRequests } from './glued-requests.js';
 

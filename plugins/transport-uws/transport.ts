@@ -1,5 +1,6 @@
 import uWS from 'uWebSockets.js';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Transport } from '#kernel';
 import {
   addHeader,
   BaseTransport,
@@ -7,8 +8,7 @@ import {
   plainAddress,
   type RequestHead,
   TcpLimit,
-  type Transport,
-} from '#kernel';
+} from '#sdk/http';
 import type { UserData } from './connection.js';
 import { GluedRequests } from './glued-requests.js';
 import { listen } from './listen.js';

@@ -1,14 +1,13 @@
-import {
-  type ChatStreams,
-  type Contributions,
-  type KernelReport,
-  memoryNow,
-  type TaskCounts,
-  type TaskDefinition,
-  type TaskEngine,
-  type Transport,
-  version,
+import type {
+  ChatStreams,
+  Contributions,
+  KernelReport,
+  TaskCounts,
+  TaskDefinition,
+  TaskEngine,
+  Transport,
 } from '#kernel';
+import { memoryNow, version } from '#sdk';
 import type { Board } from './board.js';
 import { viewOf } from './registrations.js';
 import type { Sampler } from './sampler.js';

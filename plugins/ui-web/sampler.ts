@@ -1,4 +1,5 @@
-import { type ChatStreams, EventLoopLag, every, type TaskEngine, type Undo } from '#kernel';
+import { type ChatStreams, every, type TaskEngine, type Undo } from '#kernel';
+import { EventLoopLag } from '#sdk';
 
 const maxSamples = 120;
 

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { type Agent, type ChatRequest, chunksOf, type StreamChunk } from '#kernel';
+import type { Agent, ChatRequest, StreamChunk } from '#kernel';
+import { chunksOf } from '#sdk';
 
 export interface AgentSubject {
   readonly agent: Agent;

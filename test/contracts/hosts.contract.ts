@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Plugin, TransportConfig } from '../../kernel/index.js';
+import type { TransportConfig } from '#sdk/http';
+import type { Plugin } from '../../kernel/index.js';
 import { httpRequest, parseResponseHead, RawClient } from '../support/raw-client.js';
 import { Client, call, type RunningTransport, refusedUpgrade, runTransport } from '../support/transport.js';
 

@@ -1,6 +1,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { UpstreamAgent, Usage, WaggleError } from '#kernel';
+import type { Usage, WaggleError } from '#kernel';
+import type { UpstreamAgent } from '#sdk/upstream';
 import { deferred } from '../support/kernel.js';
 import { leakCheck } from '../support/leaks.js';
 import { type ScriptedServer, type Scripts, startScriptedServer } from '../support/scripted-server.js';

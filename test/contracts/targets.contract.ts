@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Plugin, TransportConfig } from '../../kernel/index.js';
+import type { TransportConfig } from '#sdk/http';
+import type { Plugin } from '../../kernel/index.js';
 import { httpRequest, RawClient } from '../support/raw-client.js';
 import { Client, call, type RunningTransport, runTransport } from '../support/transport.js';
 

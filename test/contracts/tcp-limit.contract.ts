@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { Plugin, TransportConfig } from '../../kernel/index.js';
+import type { TransportConfig } from '#sdk/http';
+import type { Plugin } from '../../kernel/index.js';
 import { httpRequest, RawClient, RawWebSocket } from '../support/raw-client.js';
 import { call, type RunningTransport, runTransport } from '../support/transport.js';
 

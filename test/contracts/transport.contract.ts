@@ -4,13 +4,8 @@ import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import {
-  type Plugin,
-  type Route,
-  type Socket,
-  type TransportConfig,
-  WaggleError,
-} from '../../kernel/index.js';
+import type { TransportConfig } from '#sdk/http';
+import { type Plugin, type Route, type Socket, WaggleError } from '../../kernel/index.js';
 import { leakCheck } from '../support/leaks.js';
 import { httpRequest, opcodes, RawClient, RawWebSocket, webSocketFrame } from '../support/raw-client.js';
 import {

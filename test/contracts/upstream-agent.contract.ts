@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { chunksOf, type UpstreamAgent, type UpstreamTimeouts } from '#kernel';
+import { chunksOf } from '#sdk';
+import type { UpstreamAgent, UpstreamTimeouts } from '#sdk/upstream';
 import { expectAtOnce, roundTripMs } from '../support/at-once.js';
 import { eventually } from '../support/eventually.js';
 import {

@@ -59,11 +59,16 @@ describe('npm start in production', () => {
 
   it.each<[string, Parameters<typeof checkout>[0], (path: string) => void, string]>([
     ['built, and without a compiler since', { built: true }, () => {}, ''],
-    ['built, edited, without a compiler', { built: true }, (path) => edit(path, 'kernel/new.ts'), 'edited\n'],
+    [
+      'built, edited, without a compiler',
+      { built: true },
+      (path) => edit(path, 'kernel/host/commands/new.ts'),
+      'edited\n',
+    ],
     [
       'built, edited, with a compiler',
       { built: true, compiler: true },
-      (path) => edit(path, 'kernel/new.ts'),
+      (path) => edit(path, 'kernel/host/commands/new.ts'),
       'edited\n',
     ],
     [
@@ -87,12 +92,12 @@ describe('npm start in production', () => {
 
   it('says which file cannot be read', async () => {
     const path = checkout({ built: true });
-    writeFileSync(join(path, 'kernel/json.ts'), 'export const = ;');
+    writeFileSync(join(path, 'kernel/sdk/json.ts'), 'export const = ;');
     const later = new Date(Date.now() + 60_000);
-    utimesSync(join(path, 'kernel/json.ts'), later, later);
+    utimesSync(join(path, 'kernel/sdk/json.ts'), later, later);
     const failure = await promisify(execFile)('npm', ['run', 'prestart'], { cwd: path, env }).catch(
       (error) => error,
     );
-    expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining('kernel/json.ts') });
+    expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining('kernel/sdk/json.ts') });
   });
 });

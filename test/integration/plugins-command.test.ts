@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { version } from '../../kernel/version.js';
+import { version } from '../../kernel/sdk/version.js';
 import { runWaggle, startServer } from '../support/server.js';
 
 /** The cells of the table, by plugin. */

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 interface SourceFile {
   readonly path: string;
   readonly text: string;
-  /** What it imports; a relative specifier as a path from the root. */
+  /** Imported modules; a relative specifier as a path from the root. */
   readonly imports: readonly string[];
 }
 
@@ -37,8 +37,47 @@ function resolved(path: string, specifier: string): string {
 const kernel = sourcesOf('kernel');
 const plugins = sourcesOf('plugins');
 
-describe('the layers', () => {
-  it('are read: there are files, and what they import is seen', () => {
+type Room = 'kernel' | 'contracts' | 'sdk' | 'sdk/http' | 'sdk/upstream' | 'host' | `plugins/${string}`;
+
+/** The room of a path from the root, without its ending. */
+function roomOf(path: string): Room | undefined {
+  const [, plugin] = /^plugins\/([^/]+)\//.exec(path) ?? [];
+  if (plugin) return `plugins/${plugin}`;
+  const [, room] = /^kernel\/(contracts|sdk\/http|sdk\/upstream|sdk|host)\//.exec(path) ?? [];
+  return (room as Room | undefined) ?? (path.startsWith('kernel/') ? 'kernel' : undefined);
+}
+
+/** The rooms whose files a room may import, beside its own. */
+const mayImport: Readonly<Record<string, readonly Room[]>> = {
+  kernel: ['contracts'],
+  contracts: ['kernel'],
+  sdk: ['kernel', 'contracts'],
+  'sdk/http': ['kernel', 'contracts', 'sdk'],
+  'sdk/upstream': ['kernel', 'contracts', 'sdk'],
+  host: ['kernel', 'contracts', 'sdk'],
+};
+
+/** Doors are the exception of a room: a list of what others may import, and the entry of the process. */
+const doors: Readonly<Record<string, readonly Room[]>> = {
+  'kernel/sdk/all.ts': ['sdk/http', 'sdk/upstream'],
+  'kernel/cli.ts': ['host'],
+};
+
+/** Names of this package and its packages of the network, the file system and the process, by room. */
+const forbidden: Readonly<Record<string, RegExp>> = {
+  kernel:
+    /^(#|waggle-server|ws$|undici|ollama|(node:)?(fs|http|https|net|tls|dgram|worker_threads|child_process)\b)/,
+  contracts: /^(#(?!zod$)|waggle-server|ws$|undici|ollama|node:(?!module$))/,
+  sdk: /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/http': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/upstream': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  host: /^(#(?!zod$|register$)|waggle-server(?!\/client$)|ollama|uWebSockets\.js$|tinypool$)/,
+};
+
+const inKernel = kernel.map((file) => [file.path, file] as const);
+
+describe('the rooms', () => {
+  it('are read: there are files, and their imports are seen', () => {
     expect(kernel.find(({ path }) => path === 'kernel/scope.ts')?.imports).toContain('kernel/errors.js');
     expect(plugins.filter(({ imports }) => imports.includes('#kernel')).length).toBeGreaterThan(10);
     expect(importsOf(`import 'a';\nexport * from 'b';\nconst c = await import('c');`)).toEqual([
@@ -46,50 +85,36 @@ describe('the layers', () => {
       'b',
       'c',
     ]);
+    expect(new Set(kernel.map(({ path }) => roomOf(path)))).toEqual(new Set(Object.keys(mayImport)));
   });
 
-  it.each(kernel.map(({ path, imports }) => [path, imports] as const))(
-    'of the kernel: %s imports nothing of the plugins, and of HTTP only as part of that or as the door',
-    (path, imports) => {
-      expect(imports.filter((each) => each.startsWith('plugins/') || each === '#kernel')).toEqual([]);
-      if (path.startsWith('kernel/contracts/http/') || path === 'kernel/index.ts') return;
-      expect(imports.filter((each) => each.startsWith('kernel/contracts/http'))).toEqual([]);
-    },
-  );
+  it.each(inKernel)('%s imports only from the rooms that its own room may know', (path, { imports }) => {
+    const room = roomOf(path) as Room;
+    const allowed = [room, ...(mayImport[room] ?? []), ...(doors[path] ?? [])];
+    const strange = imports.filter((each) => {
+      const other = roomOf(each);
+      return other !== undefined && !allowed.includes(other);
+    });
+    expect(strange).toEqual([]);
+  });
 
-  it.each(kernel.map(({ path, imports }) => [path, imports] as const))(
-    'of the kernel: %s knows no native sockets, no thread pool and no model server',
-    (_, imports) => {
-      expect(imports.filter((each) => /^(uWebSockets\.js|uwebsockets|tinypool|ollama)$/.test(each))).toEqual(
-        [],
-      );
-    },
-  );
+  // Templates are texts of modules of third parties.
+  const ours = inKernel.filter(([path]) => !path.startsWith('kernel/host/templates/'));
 
-  it('of the kernel: what `Kernel` stands on knows no network and no threads at all', () => {
-    const reached = new Set<SourceFile>();
-    const visit = (path: string): void => {
-      const file = kernel.find((each) => each.path === path.replace(/\.js$/, '.ts'));
-      if (!file || reached.has(file)) return;
-      reached.add(file);
-      for (const each of file.imports) visit(each);
-    };
-    visit('kernel/kernel.ts');
-    expect(reached.size).toBeGreaterThan(10);
-    const network = /^(ws|undici|(node:)?(http|http2|https|net|tls|dgram|worker_threads|child_process))$/;
-    for (const { path, imports } of reached)
-      expect([path, ...imports.filter((each) => network.test(each))]).toEqual([path]);
+  it.each(ours)('%s imports no package that its room must not know', (path, { imports }) => {
+    const pattern = forbidden[roomOf(path) as Room] as RegExp;
+    expect(imports.filter((each) => roomOf(each) === undefined && pattern.test(each))).toEqual([]);
   });
 
   it.each([...kernel, ...plugins].map(({ path, imports }) => [path, imports] as const))(
     '%s takes zod from #zod, which opens its files one at a time',
     (path, imports) => {
-      if (path !== 'kernel/zod.ts') expect(imports).not.toContain('zod');
+      if (path !== 'kernel/contracts/zod.ts') expect(imports).not.toContain('zod');
     },
   );
 
   it.each(plugins.map(({ path, imports }) => [path, imports] as const))(
-    'of the plugins: %s imports #kernel, npm packages, Node and its own folder',
+    '%s imports the doors, npm packages, Node and its own folder',
     (path, imports) => {
       const own = path.split('/').slice(0, 2).join('/');
       const others = imports.filter(
@@ -99,10 +124,58 @@ describe('the layers', () => {
       expect(imports).not.toContain('waggle-server');
     },
   );
+
+  it('have no circle of files whose imports remain when they run', () => {
+    const edges = new Map(
+      kernel.map(({ path, text }) => [
+        path,
+        importsOf(text.replace(/\b(import|export) type [^;]+;/g, ''))
+          .map((each) => resolved(path, each).replace(/\.js$/, '.ts'))
+          .filter((each) => each.startsWith('kernel/')),
+      ]),
+    );
+    const done = new Set<string>();
+    const circleFrom = (path: string, way: readonly string[]): readonly string[] | undefined => {
+      if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
+      if (done.has(path)) return undefined;
+      const circle = (edges.get(path) ?? []).map((next) => circleFrom(next, [...way, path])).find(Boolean);
+      done.add(path);
+      return circle;
+    };
+    expect([...edges.keys()].map((path) => circleFrom(path, [])).filter(Boolean)).toEqual([]);
+  });
+});
+
+describe('the kernel', () => {
+  const lines = (room: Room) =>
+    kernel
+      .filter(({ path }) => roomOf(path) === room)
+      .reduce((sum, { text }) => sum + text.split('\n').length - 1, 0);
+
+  it('stays small enough to read in one sitting', () => {
+    expect(lines('kernel')).toBeLessThanOrEqual(2500);
+  });
+
+  it('has contracts in which nothing runs', () => {
+    const classes = kernel
+      .filter(({ path }) => roomOf(path) === 'contracts')
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/^export (?:abstract )?(?:class|function) (\w+)/gm)].map(([, name]) => [
+          path,
+          name,
+        ]),
+      );
+    expect(classes).toEqual([
+      ['kernel/contracts/agent.ts', 'BaseAgent'],
+      ['kernel/contracts/task.ts', 'BaseTask'],
+    ]);
+  });
 });
 
 describe('a plugin folder', () => {
-  const folders = readdirSync(join(root, 'plugins'));
+  const folders = readdirSync(join(root, 'plugins'), { withFileTypes: true })
+    .filter((each) => each.isDirectory())
+    .map(({ name }) => name);
 
   it.each(folders)('%s has an index.ts of wiring only', (folder) => {
     const index = plugins.find(({ path }) => path === `plugins/${folder}/index.ts`);

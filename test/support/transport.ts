@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { type ClientOptions, WebSocket } from 'ws';
+import type { TransportConfig } from '#sdk/http';
 import {
   createLogger,
   definePlugin,
@@ -10,7 +11,6 @@ import {
   type Plugin,
   type Route,
   Transport,
-  type TransportConfig,
   type Undo,
   type WebSocketEndpoint,
 } from '../../kernel/index.js';

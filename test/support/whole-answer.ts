@@ -1,4 +1,5 @@
-import { type Agent, type ChatRequest, chunksOf, type StreamChunk } from '#kernel';
+import type { Agent, ChatRequest, StreamChunk } from '#kernel';
+import { chunksOf } from '#sdk';
 import { silentLogger as logger } from './kernel.js';
 
 /** A request that says hello. */

@@ -2,7 +2,8 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { integerText, type Route, type RouteDocs, type WebSocketEndpoint } from '#kernel';
+import type { Route, RouteDocs, WebSocketEndpoint } from '#kernel';
+import { integerText } from '#sdk/http';
 import { openApi } from '../../../plugins/endpoint-docs/openapi.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into documents freely

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type ChatMessage, titleOf } from '#kernel';
+import type { ChatMessage } from '#kernel';
+import { titleOf } from '#sdk';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
 import { type Call, ConversationFile } from '../../../plugins/store-sqlite/conversation-file.js';
 import { tempFolder } from '../../support/kernel.js';

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Bus, Registry, type UpstreamAgent } from '#kernel';
+import { Bus, Registry } from '#kernel';
+import type { UpstreamAgent } from '#sdk/upstream';
 import { config as ollamaConfig } from '../../../plugins/agent-ollama/config.js';
 import { OllamaAgent } from '../../../plugins/agent-ollama/ollama-agent.js';
 import { config as openAiConfig } from '../../../plugins/agent-openai/config.js';

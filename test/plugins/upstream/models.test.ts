@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { soundsLikeChat } from '#kernel';
+import { soundsLikeChat } from '#sdk/upstream';
 import { config as ollamaConfig } from '../../../plugins/agent-ollama/config.js';
 import { OllamaAgent } from '../../../plugins/agent-ollama/ollama-agent.js';
 import { config as openAiConfig } from '../../../plugins/agent-openai/config.js';

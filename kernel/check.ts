@@ -1,0 +1,240 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { cutShort, holdsForAll } from './cut-short.js';
+import { messageOf } from './errors.js';
+import { childOf, fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
+import { nearest } from './nearest.js';
+
+/** Suggestions for typos of operators. */
+export { nearest };
+
+/** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
+export interface Origin {
+  /** What a mistake begins with: `default.yaml: transport-uws.`; the path follows. */
+  prefix(path: Path): string;
+  /** The environment variable that a value was taken from. Such values are never printed. */
+  variable(path: Path): string | undefined;
+  /** Whether that variable is not set. This was said already; what follows from it is not said again. */
+  unset?(path: Path): boolean;
+  /** A client sent it: the first mistakes are worded, shortly and without suggestions, as that costs whoever serves it. */
+  readonly foreign?: boolean;
+}
+
+/** Where a value stands: keys of maps and places in lists. */
+export type Path = readonly (string | number)[];
+/** The value with its defaults, or everything that is wrong with it. */
+export type Checked<T> =
+  | { readonly value: T; readonly mistakes?: undefined }
+  | { readonly value?: undefined; readonly mistakes: readonly string[] };
+
+const nowhere: Origin = { prefix: () => '', variable: () => undefined };
+/** What requests are checked with. */
+export const fromClient: Origin = { ...nowhere, foreign: true };
+
+/** How many mistakes of a request are worded. */
+const mostMistakes = 10;
+const longestKey = 100;
+const longestMessage = 300;
+
+/**
+ * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
+ * the environment become the number or boolean which the schema asks for.
+ */
+export async function check<T>(
+  schema: StandardSchemaV1<unknown, T>,
+  input: unknown,
+  origin: Origin = nowhere,
+): Promise<Checked<T>> {
+  return checkNow(schema, input, origin);
+}
+
+/** The same, at once where the schema can say so at once. */
+export function checkNow<T>(
+  schema: StandardSchemaV1<unknown, T>,
+  input: unknown,
+  origin: Origin = nowhere,
+): Checked<T> | Promise<Checked<T>> {
+  const root = jsonSchemaOf(schema) as Node | undefined;
+  // Only texts of the environment become something else; to copy a request would be for nothing.
+  const value = root && origin !== nowhere && !origin.foreign ? coerce(input, root, [], origin) : input;
+  const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
+    if (!result.issues) return { value: result.value };
+    const most = origin.foreign ? mostMistakes : Number.POSITIVE_INFINITY;
+    const mistakes = new Set<string>();
+    for (const issue of result.issues.flatMap(told)) {
+      for (const each of mistakesAt(pathOf(issue), root, value, issue.message, origin)) mistakes.add(each);
+      if (mistakes.size >= most) break;
+    }
+    return { mistakes: [...mistakes].slice(0, most) };
+  };
+  const sample = root && origin.foreign ? cutShort(root, value, mostMistakes) : value;
+  if (sample === value) return after(validate(schema, value), judge);
+  return after(validate(schema, sample), ({ issues = [] }) => {
+    const certain = issues.filter((issue) => {
+      const path = pathOf(issue);
+      return holdsForAll(root as Node, path, valueAt(sample, path), valueAt(value, path));
+    });
+    return certain.length > 0 ? judge({ issues: certain }) : after(validate(schema, value), judge);
+  });
+}
+
+/** An issue as the library has it: of a union, with those of each of its ways. */
+interface UnionIssue extends StandardSchemaV1.Issue {
+  readonly code?: string;
+  readonly errors?: readonly (readonly UnionIssue[])[];
+}
+
+/** Of a union whose one way has the right type, the mistakes are those of that way. */
+function told(issue: UnionIssue): readonly StandardSchemaV1.Issue[] {
+  const isOfType = ({ path = [], code = '' }: UnionIssue) =>
+    path.length > 0 || !/^(invalid_type|invalid_value|invalid_union)$/.test(code);
+  const way = issue.errors?.find((mistakes) => mistakes.length > 0 && mistakes.every(isOfType));
+  if (!way) return [issue];
+  return way.flatMap((each) => told({ ...each, path: [...(issue.path ?? []), ...(each.path ?? [])] }));
+}
+
+type Soon<T> = T | Promise<T>;
+
+function after<A, B>(first: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
+  return first instanceof Promise ? first.then(then) : then(first);
+}
+
+/** A rule of a schema that throws has found a mistake, too. */
+function validate<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Soon<StandardSchemaV1.Result<T>> {
+  const thrown = (error: unknown) => ({ issues: [{ message: messageOf(error) }] });
+  try {
+    const result = schema['~standard'].validate(value);
+    return result instanceof Promise ? result.catch(thrown) : result;
+  } catch (error) {
+    return thrown(error);
+  }
+}
+
+function pathOf(issue: StandardSchemaV1.Issue): Path {
+  return (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value);
+}
+
+function mistakesAt(
+  path: Path,
+  root: Node | undefined,
+  input: unknown,
+  message: string,
+  origin: Origin,
+): string[] {
+  if (origin.unset?.(path)) return [];
+  const node = root && nodeAt(root, path);
+  const value = valueAt(input, path);
+  const at = (where: Path) => {
+    const text = `${origin.prefix(where)}${where.map((key) => cut(key, longestKey)).join('.')}`;
+    return text.endsWith('.') ? text.slice(0, -1) : text;
+  };
+  const say = (where: Path, what: string) => (at(where) ? `${at(where)}: ${what}` : what);
+
+  if (node?.properties && isMap(value) && node.additionalProperties === false) {
+    const known = Object.keys(node.properties);
+    const unknown = Object.keys(value).filter((key) => !known.includes(key));
+    if (unknown.length > 0)
+      return unknown.slice(0, origin.foreign ? mostMistakes : unknown.length).map((key) => {
+        const meant = origin.foreign ? undefined : nearest(key, known);
+        return say(
+          [...path, key],
+          `unknown key${meant ? `, did you mean "${meant}"?` : ` (known: ${known.join(', ')})`}`,
+        );
+      });
+  }
+  // What fits the described type was refused by a rule of its own, whose message says more than the type does.
+  const variable = origin.variable(path);
+  const first = variable ? `${variable}: ` : '';
+  const word = (what: string) => [`${first}${say(path, what)}`];
+  if (!node || fits(node, value)) {
+    const plain = plainly(message);
+    return word(origin.foreign ? cut(plain, longestMessage) : plain);
+  }
+  return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
+}
+
+/** A message of the schema library in our words: where nothing else is known of a rule, its own say little. */
+function plainly(message: string): string {
+  if (message === 'Invalid input') return 'expected another value';
+  return message.replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2');
+}
+
+function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => coerce(item, node?.items, [...path, index], origin));
+  if (isMap(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        coerce(item, node && childOf(node, key), [...path, key], origin),
+      ]),
+    );
+  if (typeof value !== 'string' || !node || !origin.variable(path)) return value;
+  const wants = (type: string) => (waysOf(node) ?? [node]).some((each) => each.type === type);
+  if (wants('string')) return value;
+  if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
+  if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
+  return value;
+}
+
+function expectation(node: Node): string {
+  const ways = waysOf(node);
+  if (ways) return [...new Set(ways.flatMap(expectations))].join(' or ');
+  if ('const' in node) return JSON.stringify(node.const);
+  if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
+  const { minimum, maximum, minLength, maxLength } = node;
+  switch (node.type) {
+    case 'integer':
+    case 'number':
+      return node.type + range(safe(minimum), safe(maximum), '');
+    case 'string':
+      return node.type + range(minLength, maxLength, ' characters');
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return 'list';
+    case 'object':
+      return 'map';
+    default:
+      return String(node.type ?? 'another value');
+  }
+}
+
+function expectations(node: Node): readonly string[] {
+  return waysOf(node)?.flatMap(expectations) ?? [expectation(node)];
+}
+
+function range(from: number | undefined, to: number | undefined, unit: string): string {
+  if (from !== undefined && to !== undefined) return ` ${from}-${to}${unit}`;
+  if (from !== undefined) return ` >= ${from}${unit}`;
+  return to === undefined ? '' : ` <= ${to}${unit}`;
+}
+
+// Schemas state the limits of exact integers, too; nobody wants to read those.
+function safe(limit: number | undefined): number | undefined {
+  return limit !== undefined && Math.abs(limit) < Number.MAX_SAFE_INTEGER ? limit : undefined;
+}
+
+function sight(value: unknown, path: Path, origin: Origin): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'object') return 'map';
+  const variable = origin.variable(path);
+  if (variable) return `${typeof value} from \${${variable}}`;
+  if (/password|secret|token|key|authorization|cookie/i.test(path.join('.'))) return typeof value;
+  const shown = typeof value === 'string' ? value.slice(0, 60) : value;
+  return `${typeof value} ${JSON.stringify(shown).slice(0, 60)}`;
+}
+
+function cut(text: string | number, length: number): string {
+  const whole = String(text);
+  return whole.length > length ? `${whole.slice(0, length)}…` : whole;
+}
+
+function plainKey(key: PropertyKey): string | number {
+  return typeof key === 'symbol' ? String(key) : key;
+}

@@ -1,0 +1,5 @@
+/** Who is told of something new: an object, because thousands of functions would be as many cold places in memory. */
+export interface ReadableListener {
+  /** There is something to take. */
+  readable(): void;
+}

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto';
+import { createInterface, type Interface } from 'node:readline';
+import {
+  type Chunk,
+  type ClientState,
+  connect,
+  type Reply,
+  type WaggleClient,
+  WaggleClientError,
+} from 'waggle-server/client';
+import WebSocket from 'ws';
+import { messageOf } from '../../errors.js';
+
+/** What `waggle chat` may be told. */
+export interface ChatSettings {
+  readonly agent?: string;
+  readonly model?: string;
+  readonly user?: string;
+}
+
+/** Talks to a running server: at a terminal with a prompt, otherwise line by line. Resolves with the exit code. */
+export async function chat(url: string, settings: ChatSettings): Promise<number> {
+  let conversation: Conversation | undefined;
+  try {
+    const client = await connect(addressOf(url, settings), {
+      WebSocket,
+      onState: (state, error) => conversation?.connectionIs(state, error),
+    });
+    conversation = new Conversation(client, settings);
+    return await conversation.run();
+  } catch (error) {
+    process.stderr.write(`waggle: ${url}: ${messageOf(error)}\n`);
+    return 1;
+  }
+}
+
+/** The base address of a server, or a whole one with its client id. */
+function addressOf(
+  url: string,
+  { user = `terminal-${randomBytes(4).toString('hex')}` }: ChatSettings,
+): string {
+  const address = new URL(withScheme(url));
+  if (!/\/ws\/[^/]+$/.test(address.pathname))
+    address.pathname = `${address.pathname.replace(/\/+$/, '')}/ws/${encodeURIComponent(user)}`;
+  return address.href;
+}
+
+/** `localhost:9797` is an address, too, as is that of a page of the server. */
+function withScheme(url: string): string {
+  const [, scheme, rest = url] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(url) ?? [];
+  if (scheme && !/^(ws|http)s?$/i.test(scheme))
+    throw new Error('expected the address of a server, as localhost:9797');
+  const host = /^:?\d+(\/|$)/.test(rest) ? `localhost:${rest.replace(':', '')}` : rest;
+  return `${/^(wss|https)$/i.test(scheme ?? '') ? 'wss' : 'ws'}://${host.replace(/#.*$/, '').replace(/\/ui(\/inspector)?\/?$/, '')}`;
+}
+
+/** Questions from standard input, answers to standard output, everything else to standard error. */
+class Conversation {
+  readonly #client: WaggleClient;
+  readonly #settings: ChatSettings;
+  readonly #atTerminal = Boolean(process.stdin.isTTY && process.stdout.isTTY);
+  readonly #lines: Interface;
+  #id: string | undefined;
+  #reply: Reply | undefined;
+  #cancelling = false;
+  #leaving = false;
+  #exitCode = 0;
+
+  constructor(client: WaggleClient, settings: ChatSettings) {
+    this.#client = client;
+    this.#settings = settings;
+    const { stdin: input, stdout: output } = process;
+    this.#lines = createInterface(this.#atTerminal ? { input, output, prompt: '> ' } : { input });
+  }
+
+  async run(): Promise<number> {
+    const interrupt = () => this.#interrupt();
+    // A terminal in raw mode sends a key, everything else a signal.
+    this.#lines.on('SIGINT', interrupt);
+    process.on('SIGINT', interrupt);
+    // Whoever read the answers is gone.
+    process.stdout.on('error', () => this.#leave());
+    if (this.#atTerminal) this.#note('Ctrl-C stops an answer, Ctrl-D leaves.');
+    this.#prompt();
+    for await (const line of this.#lines) {
+      if (line.trim() !== '') await this.#ask(line);
+      if (this.#leaving) break;
+      this.#prompt();
+    }
+    this.#leave();
+    process.off('SIGINT', interrupt);
+    await this.#client.close();
+    return this.#exitCode;
+  }
+
+  connectionIs(state: ClientState, error: WaggleClientError | undefined): void {
+    if (state === 'reconnecting') this.#note('connection lost, trying again');
+    if (state !== 'closed' || this.#leaving) return;
+    this.#fail(error);
+    this.#leave();
+  }
+
+  async #ask(question: string): Promise<void> {
+    const { agent, model } = this.#settings;
+    const reply = this.#client.chat(question, { agent, model, conversationId: this.#id });
+    this.#reply = reply;
+    this.#cancelling = false;
+    try {
+      for await (const chunk of reply) this.#print(chunk);
+      this.#id = reply.conversationId;
+      process.stdout.write('\n');
+      const { cancelled } = await reply.result;
+      if (cancelled)
+        this.#note(`cancelled; the model's connection closed after ${cancelled.upstreamClosedMs} ms`);
+    } catch (error) {
+      if (reply.text) process.stdout.write('\n');
+      if (!this.#leaving) this.#fail(error);
+    }
+    this.#reply = undefined;
+  }
+
+  #interrupt(): void {
+    if (this.#reply && !this.#cancelling) {
+      this.#cancelling = true;
+      // What comes of it shows where the reply is read.
+      this.#reply.cancel().catch(() => {});
+    } else {
+      if (this.#reply) this.#exitCode = 130;
+      this.#leave();
+    }
+  }
+
+  #leave(): void {
+    this.#leaving = true;
+    this.#lines.close();
+    void this.#client.close();
+  }
+
+  #prompt(): void {
+    if (this.#atTerminal) this.#lines.prompt();
+  }
+
+  #print(chunk: Chunk): void {
+    if (chunk.type === 'text') process.stdout.write(printable(chunk.content));
+    else if (!this.#atTerminal) return;
+    else if (chunk.type === 'thinking') process.stdout.write(dim(printable(chunk.content)));
+    else process.stdout.write(dim(printable(`[${chunk.name} ${JSON.stringify(chunk.arguments)}]\n`)));
+  }
+
+  #note(text: string): void {
+    process.stderr.write(`${this.#atTerminal ? dim(text) : text}\n`);
+  }
+
+  #fail(error: unknown): void {
+    this.#exitCode = 1;
+    const code = error instanceof WaggleClientError ? `${error.code}: ` : '';
+    process.stderr.write(`waggle: ${code}${messageOf(error)}\n`);
+  }
+}
+
+/** A model must not be able to steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '');
+}
+
+function dim(text: string): string {
+  return `\x1b[2m${text}\x1b[22m`;
+}

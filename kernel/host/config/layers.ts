@@ -1,0 +1,35 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What names the files of a config on the command line. */
+export interface LayerOptions {
+  readonly config?: string;
+  readonly profile?: string;
+}
+
+const packageFolder = fileURLToPath(new URL('../../../../config', import.meta.url));
+
+/** The files of a config, the first one lowest: the defaults, a profile of this folder or of the package, a file. */
+export function layersOf({ config, profile }: LayerOptions, mistakes: string[]): readonly string[] {
+  const layers = [join(packageFolder, 'default.yaml')];
+  if (profile) {
+    const folder = [resolve('config'), packageFolder].find((each) => profilesIn(each).includes(profile));
+    if (folder) layers.push(join(folder, `${profile}.yaml`));
+    else mistakes.push(unknownProfile(profile));
+  }
+  if (config) layers.push(resolve(config));
+  return layers;
+}
+
+function unknownProfile(profile: string): string {
+  const known = new Set([resolve('config'), packageFolder].flatMap(profilesIn).sort());
+  const origin = profile === process.env.WAGGLE_PROFILE ? 'WAGGLE_PROFILE' : '--profile';
+  return `${origin}: no profile is called "${profile}" (there are: ${[...known].join(', ')}); --config takes a file`;
+}
+
+function profilesIn(folder: string): readonly string[] {
+  if (!existsSync(folder)) return [];
+  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'default.yaml');
+  return files.map((name) => basename(name, '.yaml'));
+}

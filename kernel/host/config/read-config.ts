@@ -1,0 +1,231 @@
+import { basename } from 'node:path';
+import { z } from '#zod';
+import { check, type Origin, type Path } from '../../check.js';
+import { logLevels } from '../../logger.js';
+import { milliseconds, millisecondsOrNone } from '../../sdk/milliseconds.js';
+import { readYaml } from './read-yaml.js';
+
+const entry = z.strictObject({
+  use: z.string().min(1).optional(),
+  fallback: z.string().min(1).optional(),
+  optional: z.boolean().default(false),
+  enabled: z.boolean().default(true),
+  config: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** What one file of a config may hold, and all of them together. */
+export const configFile = z.strictObject({
+  server: z
+    .strictObject({
+      logLevel: z.enum(logLevels).default('info'),
+      drainTimeoutMs: millisecondsOrNone.max(3_600_000).default(10_000),
+      pluginTimeoutMs: milliseconds.max(600_000).default(10_000),
+    })
+    .prefault({}),
+  plugins: z.record(z.string(), entry).prefault({}),
+  extensions: z.string().min(1).optional(),
+});
+
+/** The part of the config that is about the process itself. */
+export type ServerSettings = z.infer<typeof configFile>['server'];
+
+/** One plugin as the config names it. */
+export interface PluginEntry extends z.infer<typeof entry> {
+  readonly id: string;
+  /** The file that says which module it is; relative paths start there. */
+  readonly file: string;
+  readonly origin: Origin;
+}
+
+/** All files of a config as one, and what is wrong with them. */
+export interface Config {
+  readonly server: ServerSettings;
+  readonly plugins: readonly PluginEntry[];
+  /** The folder whose plugins are loaded, too, and the file that names it. */
+  readonly extensions?: { readonly folder: string; readonly file: string };
+  /** One line each; what could be read is returned all the same, so that later checks can add theirs. */
+  readonly mistakes: readonly string[];
+}
+
+/** What a value of the merged tree came from. */
+interface Source {
+  readonly file: string;
+  readonly variable?: string;
+  readonly unset?: boolean;
+}
+
+type Tree = Record<string, unknown>;
+
+/**
+ * Reads YAML files, later ones over earlier ones (maps are merged, lists and scalars replaced), and puts the
+ * environment in for `${NAME}` and `${NAME:-default}`. Throws nothing: all that is wrong is in `mistakes`.
+ */
+export async function readConfig(
+  files: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Config> {
+  const mistakes: string[] = [];
+  const sources = new Map<string, Source>();
+  const tree: Tree = {};
+  for (const path of files) merge(tree, readYaml(path, mistakes), [], path, sources, mistakes);
+  const filled = substitute(tree, [], env, sources, mistakes) as Tree;
+
+  const origin = originOf(sources, files, []);
+  filled.server ??= {};
+  filled.plugins ??= {};
+  const plugins = isMap(filled.plugins) ? filled.plugins : {};
+  for (const id of Object.keys(plugins)) plugins[id] ??= {};
+  const checked = await check(configFile, filled, origin);
+  if (checked.mistakes) mistakes.push(...checked.mistakes);
+  // Beside the mistakes, everything that is right goes on to be checked further.
+  const value = checked.value ?? (await mend(filled));
+
+  return {
+    server: value.server,
+    plugins: Object.entries(value.plugins).map(([id, each]) => ({
+      ...each,
+      id,
+      file: sourceOf(sources, ['plugins', id, each.use ? 'use' : 'config'])?.file ?? files.at(-1) ?? '',
+      origin: originOf(sources, files, ['plugins', id, 'config'], id),
+    })),
+    ...(value.extensions && {
+      extensions: {
+        folder: value.extensions,
+        file: sourceOf(sources, ['extensions'])?.file ?? '',
+      },
+    }),
+    mistakes: [...new Set(mistakes)],
+  };
+}
+
+/** The parts of a wrong file that are right by themselves. */
+async function mend(filled: Tree): Promise<z.infer<typeof configFile>> {
+  const part = async (name: 'server' | 'extensions') => {
+    const { [name]: value } = filled;
+    return (await check(configFile, { [name]: value })).mistakes ? {} : { [name]: value };
+  };
+  const plugins: Tree = {};
+  for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {})) {
+    const { value } = await check(entry.strip(), each);
+    if (value) plugins[id] = value;
+  }
+  const mended = await check(configFile, {
+    ...(await part('server')),
+    ...(await part('extensions')),
+    plugins,
+  });
+  return mended.value ?? configFile.parse({});
+}
+
+function merge(
+  into: Tree,
+  from: unknown,
+  path: Path,
+  fileName: string,
+  sources: Map<string, Source>,
+  mistakes: string[],
+): void {
+  for (const [key, value] of Object.entries(isMap(from) ? from : {})) {
+    const at = [...path, key];
+    if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
+      mistakes.push(`${basename(fileName)}: ${at.join('.')}: this key is not allowed`);
+      continue;
+    }
+    const existing = into[key];
+    // What was meant for one module is not for the one that takes its place.
+    if (isReplaced(path, existing, value)) delete (existing as Tree).config;
+    // A key with nothing under it, as after commenting it all out, takes nothing away.
+    if (value === null && isMap(existing)) continue;
+    sources.set(idOf(at), { file: fileName });
+    if (isMap(value)) {
+      const target: Tree = isMap(existing) ? existing : {};
+      into[key] = target;
+      merge(target, value, at, fileName, sources, mistakes);
+    } else into[key] = value;
+  }
+}
+
+/** Whether a plugin that one layer takes from somewhere is taken from elsewhere by the next. */
+function isReplaced(path: Path, before: unknown, now: unknown): boolean {
+  if (path.join() !== 'plugins' || !isMap(before) || !isMap(now)) return false;
+  return before.use !== undefined && now.use !== undefined && before.use !== now.use;
+}
+
+function substitute(
+  value: unknown,
+  path: Path,
+  env: Readonly<Record<string, string | undefined>>,
+  sources: Map<string, Source>,
+  mistakes: string[],
+): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => substitute(item, [...path, index], env, sources, mistakes));
+  if (isMap(value)) {
+    const fill = (key: string) => substitute(value[key], [...path, key], env, sources, mistakes);
+    // What is switched off need not have its variables set.
+    const isOff = path.length === 2 && path[0] === 'plugins' && String(fill('enabled')) === 'false';
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        isOff && key !== 'enabled' && key !== 'optional' ? item : fill(key),
+      ]),
+    );
+  }
+  if (typeof value !== 'string' || !value.includes('${')) return value;
+  const source = sourceOf(sources, path);
+  const say = (what: string, first = '') =>
+    mistakes.push(`${first}${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
+  return value.replace(/\$\$\{|\$\{([^}]*)\}?/g, (match, inside?: string) => {
+    if (inside === undefined) return '${';
+    const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inside) ?? [];
+    if (!name || !match.endsWith('}') || fallback?.includes('${')) {
+      say(`"${match}" is not \${NAME} or \${NAME:-default}`);
+      return '';
+    }
+    const set = env[name];
+    const unset = set === undefined && fallback === undefined;
+    sources.set(idOf(path), { file: source?.file ?? '', variable: name, unset });
+    if (unset) say(`the environment variable ${name} is not set`, `${name}: `);
+    // As in a shell: `:-` also stands in for a variable that is set to nothing.
+    return set || (fallback ?? '');
+  });
+}
+
+/** `plugins.transport-uws.config.port` is written as people think of it: `transport-uws.port`. */
+function placeOf(path: Path): string {
+  if (path[0] !== 'plugins' || path.length < 2) return path.join('.');
+  return [path[1], ...path.slice(path[2] === 'config' ? 3 : 2)].join('.');
+}
+
+function originOf(
+  sources: ReadonlyMap<string, Source>,
+  files: readonly string[],
+  base: Path,
+  shown?: string,
+): Origin {
+  return {
+    prefix: (path) => {
+      const name = basename(sourceOf(sources, [...base, ...path])?.file ?? files.at(-1) ?? 'config');
+      return shown === undefined ? `${name}: ` : `${name}: ${shown}.`;
+    },
+    variable: (path) => sources.get(idOf([...base, ...path]))?.variable,
+    unset: (path) => sources.get(idOf([...base, ...path]))?.unset ?? false,
+  };
+}
+
+/** Where a value, or else the nearest thing around it, was written. */
+function sourceOf(sources: ReadonlyMap<string, Source>, path: Path): Source | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const found = sources.get(idOf(path.slice(0, length)));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function idOf(path: Path): string {
+  return JSON.stringify(path.map(String));
+}
+
+function isMap(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

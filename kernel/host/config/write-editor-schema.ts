@@ -1,0 +1,36 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Plugin } from '../../plugin.js';
+import { builtInNames, builtIns, locate } from '../loader/resolve-plugin.js';
+import { type Configurable, fileSchema } from './editor-schema.js';
+
+/** Sources and `config/` are below this folder, also for what is built into `dist/`. */
+function rootOf(url: string): URL {
+  const root = new URL('../../../', url);
+  return root.pathname.endsWith('/dist/') ? new URL('../', root) : root;
+}
+
+/** The text of `config/schema.json`, from the plugins of this checkout and the comments in their sources. */
+export async function schemaText(): Promise<string> {
+  const root = rootOf(import.meta.url);
+  const plugins: Configurable[] = [];
+  for (const name of builtInNames()) {
+    const { url } = locate(name, fileURLToPath(builtIns));
+    const { config } = ((await import(url.href)) as { readonly default: Plugin }).default;
+    const sources = [new URL(`plugins/${name}/config.ts`, root), new URL('kernel/sdk/http/config.ts', root)];
+    const source = sources.find((each) => existsSync(each)) as URL;
+    plugins.push({ name, ...(config && { config }), docs: docsIn(readFileSync(source, 'utf8')) });
+  }
+  return `${JSON.stringify(fileSchema(plugins), null, 2)}\n`;
+}
+
+/** The comments in front of keys, by key. */
+function docsIn(source: string): ReadonlyMap<string, string> {
+  const found = source.matchAll(/\/\*\*\s((?:(?!\*\/).)+?)\s*\*\/\s+(\w+):/gs);
+  return new Map(
+    [...found].map(([, text, key]) => [key as string, (text as string).replace(/\s*\n\s*\* ?/g, ' ').trim()]),
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  writeFileSync(new URL('config/schema.json', rootOf(import.meta.url)), await schemaText());

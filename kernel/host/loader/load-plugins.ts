@@ -1,0 +1,155 @@
+import { realpathSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf, WaggleError } from '../../errors.js';
+import type { Kernel, UseOptions } from '../../kernel.js';
+import type { Logger } from '../../logger.js';
+import type { Plugin } from '../../plugin.js';
+import { runStep } from '../../step.js';
+import type { Config, PluginEntry } from '../config/read-config.js';
+import { type Extensions, extensionsOf } from './extensions.js';
+import { whyNotImported } from './import-failure.js';
+import { editionOf } from './module-hooks.js';
+import { builtIns, locate, type Place, packageVersion } from './resolve-plugin.js';
+
+/** What went wrong while plugins were imported; empty when nothing did. */
+export interface Loaded {
+  readonly mistakes: readonly string[];
+  /** Plugins whose module threw while it was imported. */
+  readonly failures: readonly WaggleError[];
+}
+
+/** A plugin that was imported, and how it is to be used. */
+export interface Imported {
+  readonly plugin: Plugin;
+  readonly options: UseOptions<Plugin>;
+  /** Whether it runs from a file or folder that was named. */
+  readonly path?: string;
+}
+
+/** Names of the plugins that come with the package. */
+export { builtInNames } from './resolve-plugin.js';
+
+/** Imports every plugin of a config and adds it to the kernel. Throws nothing: all that is wrong is returned. */
+export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
+  const mistakes: string[] = [];
+  const failures: WaggleError[] = [];
+  const { entries, skipped } = entriesOf(config, mistakes);
+  for (const [name, why] of skipped) tellSkipped(logger, name, why);
+  for (const entry of entries) {
+    try {
+      const { plugin, options } = await importEntry(entry, config, logger);
+      kernel.use(plugin, options);
+    } catch (error) {
+      if (isImportFailure(error)) {
+        kernel.use(failing(entry.id, error), { id: entry.id, optional: entry.optional });
+        if (!entry.optional) failures.push(error);
+      } else mistakes.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
+    }
+  }
+  return { mistakes, failures };
+}
+
+/** Says what of the folder of extensions is not loaded. */
+export function tellSkipped(logger: Logger, name: string, why: string): void {
+  logger.info({ extension: name, why }, 'left alone in the folder of extensions');
+}
+
+/** What is to run: the plugins that a config names, and those in its folder of extensions as they are now. */
+export function entriesOf(config: Config, mistakes: string[]): Extensions {
+  const entries = config.plugins.filter((entry) => entry.enabled);
+  const { entries: extensions, skipped } = extensionsOf(config, mistakes);
+  for (const extension of extensions) {
+    const at = entries.findIndex((entry) => entry.id === extension.id && !entry.use);
+    const known = at === -1 ? undefined : entries[at];
+    if (known) entries[at] = { ...known, use: extension.use as string };
+    else if (!config.plugins.some((entry) => entry.id === extension.id)) entries.push(extension);
+  }
+  return { entries, skipped };
+}
+
+/** A plugin that could not be imported: it takes its place in the report and fails when its turn comes. */
+function failing(name: string, error: WaggleError): Plugin {
+  return {
+    name,
+    apiVersion: 1,
+    setup: () => {
+      throw error;
+    },
+  };
+}
+
+/**
+ * Imports the plugin of one entry, or its fallback; each edition reads all of its modules anew.
+ * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_PLUGIN_INVALID, and an error in words where there is no such module
+ */
+export async function importEntry(
+  entry: PluginEntry,
+  { server }: Pick<Config, 'server'>,
+  logger: Logger,
+  edition = 0,
+): Promise<Imported> {
+  const { id, optional, origin, config } = entry;
+  const use = entry.use ?? id;
+  const load = async (specifier: string): Promise<Imported> => {
+    const place = locate(specifier, entry.file);
+    const plugin = await importPlugin(id, place, edition, server.pluginTimeoutMs);
+    const version = plugin?.version ?? packageVersion(dirname(fileURLToPath(place.url)));
+    const known = version === undefined ? {} : { version };
+    return { ...place, plugin, options: { id, optional, origin, config, module: place.url.href, ...known } };
+  };
+  try {
+    return await load(use);
+  } catch (error) {
+    if (!entry.fallback || !isImportFailure(error)) throw error;
+    logger.warn(
+      { plugin: id, fallback: entry.fallback, node: process.version, why: messageOf(error.cause ?? error) },
+      `the module of "${use}" cannot be loaded; "${entry.fallback}" takes its place`,
+    );
+    return load(entry.fallback);
+  }
+}
+
+async function importPlugin(
+  id: string,
+  { url, path }: Place,
+  edition: number,
+  timeoutMs: number,
+): Promise<Plugin> {
+  // Lets plugins outside this package be TypeScript, and import this very copy of it.
+  if (!url.href.startsWith(builtIns.href)) await import('./register.js');
+  const folder = path && statSync(path).isDirectory() ? path : dirname(fileURLToPath(url));
+  if (edition > 0) forgetCommonJs(realpathSync(folder) + sep);
+  const { href } = edition > 0 ? editionOf(url, folder, edition) : url;
+  let plugin: Plugin | undefined;
+  const run = async () => {
+    try {
+      const { default: found } = (await import(href)) as { readonly default?: Plugin };
+      // What compilers make of `export default` in CommonJS.
+      const { __esModule: isCompiled, default: inner } = Object(found);
+      plugin = isCompiled ? inner : found;
+    } catch (cause) {
+      const why = path ? whyNotImported(cause, fileURLToPath(url)) : messageOf(cause);
+      throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
+    }
+  };
+  await runStep({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal, run });
+  if (plugin === undefined)
+    throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why: 'its module has no default export' });
+  return plugin;
+}
+
+function isImportFailure(
+  error: unknown,
+): error is WaggleError<'KERNEL_PLUGIN_FAILED' | 'KERNEL_PLUGIN_TIMEOUT'> {
+  return WaggleError.is(error, 'KERNEL_PLUGIN_FAILED') || WaggleError.is(error, 'KERNEL_PLUGIN_TIMEOUT');
+}
+
+/** Node keeps CommonJS modules by their paths alone, whatever the edition. */
+function forgetCommonJs(folder: string): void {
+  const { cache } = createRequire(import.meta.url);
+  for (const path of Object.keys(cache))
+    if (path.startsWith(folder) && !path.slice(folder.length).split(sep).includes('node_modules'))
+      delete cache[path];
+}

@@ -1,0 +1,194 @@
+import { existsSync, type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { WaggleError } from '../../errors.js';
+import type { Kernel } from '../../kernel.js';
+import type { Logger } from '../../logger.js';
+import type { Config, PluginEntry } from '../config/read-config.js';
+import { extensionsFolder } from './extensions.js';
+import { entriesOf, importEntry, tellSkipped } from './load-plugins.js';
+import { locate } from './resolve-plugin.js';
+
+/** What a plugin was made from. */
+interface Known {
+  readonly use: string | undefined;
+  /** Its file or folder; nothing for what is built in or comes from npm, which is not watched. */
+  readonly path: string | undefined;
+  readonly print: string;
+}
+
+const settleMs = 100;
+
+/**
+ * Keeps the plugins of a running kernel as their files are: what changed is reloaded, what was added to the folder of
+ * extensions is loaded, what was taken out of it is unloaded. A version that fails changes nothing.
+ */
+export class PluginWatch {
+  readonly #kernel: Kernel;
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #known = new Map<string, Known>();
+  readonly #mistakes = new Set<string>();
+  readonly #skipped: Set<string>;
+  #watchers: readonly FSWatcher[] = [];
+  #editions = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #settling: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(kernel: Kernel, config: Config, logger: Logger) {
+    this.#kernel = kernel;
+    this.#config = config;
+    this.#logger = logger;
+    this.#watchFolders();
+    const { entries, skipped } = entriesOf(config, []);
+    for (const entry of entries) this.#known.set(entry.id, knownOf(entry));
+    this.#skipped = new Set(skipped.keys());
+    this.#watchFolders();
+    kernel.bus.on('kernel:state', ({ to }) => {
+      if (to === 'draining') this.close();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  /** Waits for silence: an editor writes a file in several steps, and a folder has many files. */
+  #touch(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#settling = this.#settling
+        .then(() => this.#settle())
+        .catch((err: unknown) => this.#logger.error({ err }, 'watching the plugins failed'));
+    }, settleMs);
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#closed) return;
+    // Before anything is read: what changes after that is seen the next time.
+    this.#watchFolders();
+    const mistakes: string[] = [];
+    const { entries, skipped } = entriesOf(this.#config, mistakes);
+    for (const [name, why] of skipped) {
+      if (!this.#skipped.has(name)) tellSkipped(this.#logger, name, why);
+      this.#skipped.add(name);
+    }
+    this.#tell(mistakes);
+    for (const [id, { path }] of this.#known)
+      if (path && !existsSync(path) && !entries.some((entry) => entry.id === id && entry.use))
+        await this.#unload(id);
+    // Again when one was refused for the lack of another, which may stand further down.
+    for (let again = true; again; ) {
+      const outcomes: string[] = [];
+      for (const entry of entries) outcomes.push(await this.#bringUp(entry));
+      again = outcomes.includes('lacking') && outcomes.includes('loaded');
+    }
+  }
+
+  async #bringUp(entry: PluginEntry): Promise<'unchanged' | 'loaded' | 'lacking' | 'refused'> {
+    const { id } = entry;
+    const before = this.#known.get(id);
+    const now = knownOf(entry, before?.path);
+    if (this.#closed || (before?.use === now.use && before?.print === now.print)) return 'unchanged';
+    this.#known.set(id, now);
+    try {
+      const { plugin, options } = await importEntry(entry, this.#config, this.#logger, ++this.#editions);
+      await this.#kernel.reload(plugin, options);
+      this.#logger.info({ plugin: id, version: options.version }, before ? 'reloaded' : 'loaded');
+      return 'loaded';
+    } catch (err) {
+      if (WaggleError.is(err, 'KERNEL_START_ABORTED') || WaggleError.is(err, 'KERNEL_STATE'))
+        return 'unchanged';
+      const runs = this.#kernel.inspect().plugins.some((each) => each.id === id && each.state === 'active');
+      this.#logger.error({ err, plugin: id }, runs ? 'not reloaded; the old version runs on' : 'not loaded');
+      if (!WaggleError.is(err, 'KERNEL_DEPENDENCY_MISSING')) return 'refused';
+      this.#known.delete(id);
+      return 'lacking';
+    }
+  }
+
+  async #unload(id: string): Promise<void> {
+    this.#known.delete(id);
+    try {
+      await this.#kernel.unload(id);
+      this.#logger.info({ plugin: id }, 'unloaded');
+    } catch (err) {
+      // One that did not run is gone already.
+      if (!WaggleError.is(err, 'KERNEL_PLUGIN_UNKNOWN'))
+        this.#logger.error({ err, plugin: id }, 'not unloaded cleanly');
+    }
+  }
+
+  /** Each mistake once, as long as it is there. */
+  #tell(mistakes: readonly string[]): void {
+    for (const mistake of mistakes) if (!this.#mistakes.has(mistake)) this.#logger.error(mistake);
+    this.#mistakes.clear();
+    for (const mistake of mistakes) this.#mistakes.add(mistake);
+  }
+
+  /** All of them anew: a folder that was replaced is another one, whatever its name. */
+  #watchFolders(): void {
+    const paths = [...this.#known.values()].flatMap(({ path }) => path ?? []);
+    const folders = new Set([extensionsFolder(this.#config), ...paths].flatMap(foldersAt));
+    const before = this.#watchers;
+    this.#watchers = [...folders].flatMap((folder) => this.#watcherOf(folder) ?? []);
+    for (const watcher of before) watcher.close();
+  }
+
+  #watcherOf(folder: string): FSWatcher | undefined {
+    try {
+      const watcher = watch(folder, { persistent: false }, () => this.#touch());
+      return watcher.on('error', () => this.#touch());
+    } catch (err) {
+      this.#logger.warn({ err, folder }, 'this folder cannot be watched');
+      return undefined;
+    }
+  }
+}
+
+function knownOf(entry: PluginEntry, before?: string): Known {
+  const path = pathOf(entry) ?? (entry.use ? before : undefined);
+  return { use: entry.use, path, print: path ? filesAt(path).map(printOf).join('\n') : '' };
+}
+
+function pathOf(entry: PluginEntry): string | undefined {
+  try {
+    return locate(entry.use ?? entry.id, entry.file).path;
+  } catch {
+    return undefined; // Importing it says why.
+  }
+}
+
+/** The folder at a path with those below it, or the one around a file, or the nearest around nothing. */
+function foldersAt(path: string): readonly string[] {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return [nearestFolder(dirname(path))];
+  return [
+    path,
+    ...childrenOf(path)
+      .filter(({ isFolder }) => isFolder)
+      .flatMap((child) => foldersAt(child.path)),
+  ];
+}
+
+function nearestFolder(path: string): string {
+  return existsSync(path) || path === dirname(path) ? path : nearestFolder(dirname(path));
+}
+
+function filesAt(path: string): readonly string[] {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return [path];
+  return childrenOf(path).flatMap((child) => (child.isFolder ? filesAt(child.path) : [child.path]));
+}
+
+function childrenOf(folder: string): readonly { readonly path: string; readonly isFolder: boolean }[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => name !== 'node_modules' && !name.startsWith('.'))
+    .map((child) => ({ path: join(folder, child.name), isFolder: child.isDirectory() }));
+}
+
+function printOf(path: string): string {
+  const { mtimeMs, size, ino } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  return [path, mtimeMs, size, ino].join(' ');
+}

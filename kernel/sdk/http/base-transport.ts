@@ -1,0 +1,290 @@
+import type { EventBus } from '../../bus.js';
+import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../../contracts/transport.js';
+import { wrongDurations } from '../../duration.js';
+import { toClientError, WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import type { Undo } from '../../scope.js';
+import { AllowedHosts } from './allowed-hosts.js';
+import { basePathOf } from './base-path.js';
+import type { TransportConfig } from './config.js';
+import type { Connection, ConnectionHost } from './connection.js';
+import { checkFraming } from './framing.js';
+import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
+import type { BaseReply, ReplyHost } from './reply.js';
+import { Request, type RequestHead } from './request.js';
+import { type Match, RouteTable } from './route-table.js';
+import { SlowReaders } from './slow-readers.js';
+import { belowBase, readingsOf } from './target.js';
+import { type Forwarded, TrustedProxies } from './trusted-proxies.js';
+
+/** What a path leads to; neither where it leads nowhere. */
+interface Found {
+  /** As routes spell it. */
+  readonly path: string;
+  readonly routes: Match<Route> | undefined;
+  readonly endpoints: Match<WebSocketEndpoint> | undefined;
+}
+
+/** Everything of a transport that does not depend on the library below it. */
+export abstract class BaseTransport implements Transport {
+  protected readonly config: TransportConfig;
+  protected readonly logger: Logger;
+  readonly #hosts: AllowedHosts;
+  readonly #proxies: TrustedProxies;
+  /** What is known of requests that no proxy tells of. */
+  readonly #direct: Forwarded & { readonly basePath: string };
+  readonly #routes = new RouteTable<Route>();
+  readonly #endpoints = new RouteTable<WebSocketEndpoint>();
+  readonly #formats = new Set<ErrorFormat>();
+  readonly #connecting: ConnectionHost;
+  readonly #replying: { -readonly [K in keyof ReplyHost]: ReplyHost[K] };
+  #closing = false;
+
+  constructor(config: TransportConfig, logger: Logger, bus: EventBus) {
+    const { stallTimeoutMs } = config;
+    this.config = config;
+    this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
+    this.#proxies = new TrustedProxies(config.trustedProxies);
+    this.#direct = { basePath: basePathOf(config.basePath) as string };
+    this.logger = logger;
+    const slow = new SlowReaders(stallTimeoutMs, (err) =>
+      logger.error({ err }, 'looking for slow readers failed'),
+    );
+    this.#connecting = { config, logger, bus, slow, connections: new Set() };
+    this.#replying = { logger, stallTimeoutMs, leaving: false, replies: new Set() };
+  }
+
+  abstract readonly address: Transport['address'];
+
+  get basePath(): string {
+    return this.#direct.basePath;
+  }
+
+  get connections(): Transport['connections'] {
+    return { open: this.#connecting.connections.size, limit: this.config.maxConnections };
+  }
+
+  openAt(endpoint: WebSocketEndpoint): number {
+    return this.#openAt(endpoint).length;
+  }
+
+  get routes(): readonly Route[] {
+    return this.#routes.values;
+  }
+
+  get endpoints(): readonly WebSocketEndpoint[] {
+    return this.#endpoints.values;
+  }
+
+  route(route: Route): Undo {
+    const [why] = wrongDurations({ timeoutMs: route.timeoutMs }, 1);
+    if (why) throw new WaggleError('ROUTE_INVALID', { path: route.path, why });
+    return this.#routes.add(route.method, route.path, route);
+  }
+
+  websocket(endpoint: WebSocketEndpoint): Undo {
+    const remove = this.#endpoints.add('GET', endpoint.path, endpoint);
+    return async () => {
+      await remove();
+      await this.#leave(this.#openAt(endpoint));
+    };
+  }
+
+  errors(format: ErrorFormat): Undo {
+    this.#formats.add(format);
+    return () => void this.#formats.delete(format);
+  }
+
+  /** From now on every answer asks its client to connect anew next time. */
+  drain(): void {
+    this.#replying.leaving = true;
+  }
+
+  /** The WebSockets that are open. */
+  protected get webSockets(): ReadonlySet<Connection> {
+    return this.#connecting.connections;
+  }
+
+  /** What native replies need. */
+  protected get replyHost(): ReplyHost {
+    return this.#replying;
+  }
+
+  /** Ends all that is open: WebSockets with 1001 after their data, requests when they are answered; both bounded in time. */
+  protected async closeAll(): Promise<void> {
+    this.drain();
+    this.#closing = true;
+    const { replies } = this.#replying;
+    const answered = new Promise<void>((resolve) => {
+      this.#replying.onIdle = resolve;
+      if (replies.size === 0) resolve();
+    });
+    await Promise.all([this.#leave([...this.#connecting.connections]), this.#bounded(answered)]);
+    for (const reply of replies) reply.cut();
+  }
+
+  /** A request whose headers have arrived, with what proxies tell of it. */
+  protected requestOf(head: RequestHead): Request {
+    const { basePath } = this.#direct;
+    const told = this.#proxies.read(head);
+    const forwarded = told ? { ...told, basePath: told.basePath ?? basePath } : this.#direct;
+    return new Request(head, this.config.bodyLimitBytes, forwarded);
+  }
+
+  /** Takes a request whose headers have arrived. Never throws: whatever goes wrong is answered and logged. */
+  protected serve(request: Request, reply: BaseReply): void {
+    try {
+      this.#dispatch(request, reply);
+    } catch (error) {
+      this.#failed(error, request, reply);
+    }
+  }
+
+  #dispatch(request: Request, reply: BaseReply): void {
+    const { method, host } = request;
+    const origin = request.header('origin');
+    const verdict = judgeOrigin(origin, host, this.config.allowedOrigins);
+    if (origin !== undefined && verdict === 'cross') reply.add(corsHeaders(origin));
+    const { path, routes, endpoints } = this.#find(request);
+    const format = this.#formatFor(path);
+    if (format) reply.format = format;
+    checkFraming(request);
+    const refusal = this.#hosts.refusal(host);
+    if (refusal) {
+      reply.closeAfter();
+      throw refusal;
+    }
+    if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
+
+    const upgrades = method === 'GET' && request.header('upgrade')?.toLowerCase() === 'websocket';
+    // Its client may speak WebSocket already.
+    if (upgrades) reply.closeAfter();
+    if (endpoints && upgrades) {
+      if (verdict === 'refused') throw refused();
+      this.#upgrade(request, reply, endpoints);
+      return;
+    }
+    if (!routes && !endpoints) {
+      // A page would not learn more than that something went wrong.
+      if (format && method === 'OPTIONS') {
+        this.#preflight(request, reply, verdict, 'GET, POST, OPTIONS');
+        return;
+      }
+      throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
+    }
+
+    const methods = routes?.values ?? endpoints?.values ?? new Map();
+    const allow = [...methods.keys(), ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'];
+    const route = routes?.values.get(method === 'HEAD' ? 'GET' : method);
+    if (!route) reply.add({ allow: allow.join(', ') });
+    if (method === 'OPTIONS') {
+      this.#preflight(request, reply, verdict, allow.join(', '));
+      return;
+    }
+    if (!allow.includes(method)) throw new WaggleError('METHOD_NOT_ALLOWED', { method, allow });
+    if (!routes || !route) {
+      reply.add({ upgrade: 'websocket' });
+      throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
+    }
+    if (verdict === 'refused' && method !== 'GET' && method !== 'HEAD') throw refused();
+    this.#checkLength(request);
+
+    request.params = routes.params;
+    reply.expire(route.timeoutMs ?? this.config.requestTimeoutMs);
+    const result = route.handler(request, reply);
+    if (result instanceof Promise)
+      result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
+  }
+
+  /** Paths as they come: most are those of a route, and the others cost a second look. */
+  #find({ path: sent, basePath }: Request): Found {
+    const found = this.#at(belowBase(sent, basePath));
+    if (found.routes || found.endpoints) return found;
+    const readings = readingsOf(sent, basePath).map((each) => this.#at(each));
+    return readings.find(({ routes, endpoints }) => routes || endpoints) ?? (readings[0] as Found);
+  }
+
+  #at(path: string): Found {
+    return { path, routes: this.#routes.match(path), endpoints: this.#endpoints.match(path) };
+  }
+
+  #formatFor(path: string): ErrorFormat | undefined {
+    for (const each of this.#formats) if (path.startsWith(`${each.path}/`)) return each;
+    return undefined;
+  }
+
+  #preflight(request: Request, reply: BaseReply, verdict: OriginVerdict, allow: string): void {
+    const asked = request.header('access-control-request-headers');
+    reply.send(204, '', verdict === 'cross' ? preflightHeaders(allow, asked) : {});
+  }
+
+  #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
+    const endpoint = values.get('GET') as WebSocketEndpoint;
+    if (request.hasBody)
+      throw new WaggleError('INVALID_REQUEST', { mistakes: ['an upgrade to WebSocket has no body'] });
+    if (request.header('sec-websocket-version') !== '13') {
+      reply.add({ upgrade: 'websocket', 'sec-websocket-version': '13' });
+      throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
+    }
+    if (!/^[A-Za-z\d+/]{22}==$/.test(request.header('sec-websocket-key') ?? ''))
+      throw new WaggleError('INVALID_REQUEST', {
+        mistakes: ['Sec-WebSocket-Key: expected 16 bytes in base64'],
+      });
+    request.params = params;
+    const { remoteAddress } = request;
+    const offered = request.header('sec-websocket-protocol')?.split(',') ?? [];
+    const protocol = offered.some((each) => each.trim() === endpoint.protocol)
+      ? endpoint.protocol
+      : undefined;
+    const accepted: unknown = endpoint.accept?.(request);
+    // An async function passes for one that returns nothing; what it would refuse later must not be open until then.
+    if (accepted instanceof Promise) {
+      accepted.catch(() => {});
+      throw new TypeError(`accept() of ${endpoint.path} returned a promise; it must decide at once`);
+    }
+    // At once, because uWebSockets closes some of the connections that are upgraded outside the call that brought them.
+    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress, protocol });
+  }
+
+  #checkLength(request: Request): void {
+    const length = request.header('content-length');
+    if (length === undefined) return;
+    const { bodyLimitBytes } = this.config;
+    if (Number(length) > bodyLimitBytes) throw new WaggleError('TOO_LARGE', { limitBytes: bodyLimitBytes });
+  }
+
+  #failed(err: unknown, request: Request, reply: BaseReply, route = request.path): void {
+    const { id: requestId, method } = request;
+    // Once nobody waits for the answer, failing is how most handlers find out.
+    if (request.aborted)
+      this.logger.debug({ err, requestId, method, route }, 'a request ended after its client');
+    else if (reply.sent || toClientError(err).code === 'INTERNAL')
+      this.logger.error({ err, requestId, method, route }, 'handling a request failed');
+    reply.fail(err);
+  }
+
+  #openAt(endpoint: WebSocketEndpoint): readonly Connection[] {
+    return [...this.#connecting.connections].filter((each) => each.endpoint === endpoint);
+  }
+
+  async #leave(connections: readonly Connection[]): Promise<void> {
+    await this.#bounded(Promise.all(connections.map((each) => each.leave(1001, 'shutting down'))));
+    for (const connection of connections) connection.destroy();
+  }
+
+  async #bounded(work: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.config.closeTimeoutMs);
+    });
+    await Promise.race([work, late]);
+    clearTimeout(timer);
+  }
+}
+
+function refused(): WaggleError {
+  const why =
+    'pages of this origin may not call; the config key "allowedOrigins" lists those that may, and a proxy in front of ' +
+    'this server has to pass "Host" on as it came';
+  return new WaggleError('FORBIDDEN', { why });
+}

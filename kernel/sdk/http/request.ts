@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import type { HttpRequest } from '../../contracts/transport.js';
+import { plainAddress } from './address.js';
+import { Body } from './body.js';
+import { targetOf } from './target.js';
+import type { Forwarded } from './trusted-proxies.js';
+
+/** What a native layer knows of a request when its headers have arrived. */
+export interface RequestHead {
+  readonly method: string;
+  /** Or the whole target, as `http://host/path`. */
+  readonly path: string;
+  /** Without the question mark. */
+  readonly query: string;
+  /** Names in lower case; values of a repeated header joined with `, `. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly remoteAddress: string;
+}
+
+/** One request, owned by us: nothing of it lives in a native layer. */
+export class Request implements HttpRequest {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly remoteAddress: string;
+  readonly basePath: string;
+  /** The name that the client has called, with its port. */
+  readonly host: string | undefined;
+  readonly body: Body;
+  /** Set once a route is found. */
+  params: Readonly<Record<string, string>> = {};
+  readonly #head: RequestHead;
+  readonly #protocol: 'http' | 'https';
+  #query: URLSearchParams | undefined;
+  #abort: AbortController | undefined;
+  #reason: unknown;
+
+  constructor(head: RequestHead, bodyLimitBytes: number, forwarded: Forwarded = {}) {
+    const id = head.headers.get('x-request-id');
+    this.id = id && /^[\w.~-]{1,128}$/.test(id) ? id : randomUUID();
+    this.method = head.method;
+    const { path, host = head.headers.get('host') } = targetOf(head.path);
+    this.path = path;
+    this.host = forwarded.host ?? host;
+    this.basePath = forwarded.basePath ?? '';
+    this.remoteAddress = forwarded.remoteAddress ?? plainAddress(head.remoteAddress);
+    this.#protocol = forwarded.protocol ?? 'http';
+    this.body = new Body(bodyLimitBytes);
+    this.#head = head;
+    if (!this.hasBody) this.body.end();
+  }
+
+  get origin(): string {
+    return `${this.#protocol}://${this.host}`;
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#head.query);
+    return this.#query;
+  }
+
+  // Made only for who asks: most handlers answer at once.
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#reason !== undefined) this.#abort.abort(this.#reason);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Its headers announce one, rightly or not. */
+  get hasBody(): boolean {
+    const length = this.header('content-length');
+    return (length !== undefined && length !== '0') || this.header('transfer-encoding') !== undefined;
+  }
+
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  header(name: string): string | undefined {
+    return this.#head.headers.get(name.toLowerCase());
+  }
+
+  json(depthLimit?: number): Promise<unknown> {
+    const [contentType, contentEncoding] = [this.header('content-type'), this.header('content-encoding')];
+    return this.body.json({ contentType, contentEncoding, depthLimit });
+  }
+
+  /** The answer is no longer wanted. */
+  abort(reason: Error): void {
+    this.#reason ??= reason;
+    this.body.fail(reason);
+    this.#abort?.abort(reason);
+  }
+}
+
+/** Adds one header to a map of them, joining what comes twice. */
+export function addHeader(headers: Map<string, string>, name: string, value: string): void {
+  const earlier = headers.get(name);
+  headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+}

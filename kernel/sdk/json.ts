@@ -1,0 +1,78 @@
+import { messageOf, WaggleError } from '../errors.js';
+
+/** Text that was sent to us, as a value: `JSON.parse` takes a million levels, almost everything after it far fewer. */
+export const jsonDepthLimit = 32;
+
+/** @throws TOO_DEEP, INVALID_JSON */
+export function parseJson(text: string, depthLimit: number = jsonDepthLimit): unknown {
+  if (depthOver(text, depthLimit)) throw new WaggleError('TOO_DEEP', { depthLimit });
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new WaggleError('INVALID_JSON', { why: messageOf(cause) }, { cause });
+  }
+}
+
+/**
+ * The text at a key of the outermost map, found without parsing: also where `json` is too deep, too long or cut off. The
+ * last one counts, as in `JSON.parse`; what is no text, or longer than `limitChars`, does not.
+ */
+export function outerText(json: string, key: string, limitChars: number): string | undefined {
+  const wanted = JSON.stringify(key);
+  let depth = 0;
+  let found: string | undefined;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === 0x22) {
+      const end = endOfText(json, at);
+      if (depth === 1 && end - at === wanted.length && json.startsWith(wanted, at))
+        found = textBehind(json, end, limitChars) ?? found;
+      at = end - 1;
+    } else if (code === 0x7b || code === 0x5b) depth++;
+    else if (code === 0x7d || code === 0x5d) depth--;
+  }
+  return found;
+}
+
+/** The place behind the text that begins at `from`. */
+export function endOfText(json: string, from: number): number {
+  for (let at = from + 1; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === 0x5c) at++;
+    else if (code === 0x22) return at + 1;
+  }
+  return json.length;
+}
+
+/** The value behind a key that ends at `from`, if it is a text. */
+function textBehind(json: string, from: number, limitChars: number): string | undefined {
+  // Written with escapes, a character takes six.
+  const [, text] = /^\s*:\s*("(?:[^"\\]|\\.)*")/.exec(json.slice(from, from + 6 * limitChars + 64)) ?? [];
+  try {
+    const value: unknown = text && JSON.parse(text);
+    return typeof value === 'string' && value.length <= limitChars ? value : undefined;
+  } catch {
+    return undefined; // A text that JSON does not know.
+  }
+}
+
+function depthOver(text: string, limit: number): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (quoted) {
+      if (code === 0x5c) at++;
+      else if (code === 0x22) quoted = false;
+    } else if (code === 0x22) quoted = true;
+    else if (code === 0x7b || code === 0x5b) {
+      if (++depth > limit) return true;
+    } else if (code === 0x7d || code === 0x5d) depth--;
+  }
+  return false;
+}
+
+/** Whether a value is what JSON calls an object. */
+export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

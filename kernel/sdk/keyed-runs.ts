@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { WaggleError } from '../errors.js';
+
+/** A key that a client chose, and a fingerprint of the one request that it stands for. */
+export interface RequestKey {
+  readonly id: string;
+  readonly fingerprint: string;
+}
+
+/**
+ * The key within its owner's own. `request` holds all that decides on the result, and nothing of how that is delivered
+ * (positions, priority, time limits): who asks again may ask for it in another way. Without an owner there is no key, as
+ * strangers share nothing.
+ */
+export function requestKey(
+  owner: string | undefined,
+  key: string | undefined,
+  request: object,
+): RequestKey | undefined {
+  if (owner === undefined || key === undefined) return undefined;
+  const fingerprint = createHash('sha256').update(canonical(request)).digest('base64');
+  return { id: JSON.stringify([owner, key]), fingerprint };
+}
+
+/** Runs by the key of the request that started each. */
+export class KeyedRuns<T extends object> {
+  readonly #runs = new Map<string, { readonly run: T; readonly fingerprint: string }>();
+  readonly #ids = new Map<T, string>();
+
+  /** The run that the same request has started. */
+  find(key: RequestKey | undefined): T | undefined {
+    const known = key && this.#runs.get(key.id);
+    return known?.fingerprint === key?.fingerprint ? known?.run : undefined;
+  }
+
+  /** For a request that has started none. @throws IDEMPOTENCY_MISMATCH where another one has its key */
+  claim(key: RequestKey | undefined): void {
+    if (key && this.#runs.has(key.id)) throw new WaggleError('IDEMPOTENCY_MISMATCH', {});
+  }
+
+  keep(key: RequestKey | undefined, run: T): void {
+    if (!key) return;
+    this.#runs.set(key.id, { run, fingerprint: key.fingerprint });
+    this.#ids.set(run, key.id);
+  }
+
+  /** Frees the key of a run: the next request with it starts another. */
+  drop(run: T): void {
+    const id = this.#ids.get(run);
+    if (id === undefined) return;
+    this.#ids.delete(run);
+    this.#runs.delete(id);
+  }
+}
+
+/** JSON with the keys of each map in order, so that the same content gives the same text. */
+function canonical(value: object): string {
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (part instanceof Map || part instanceof Set) return [part.constructor.name, ...part];
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

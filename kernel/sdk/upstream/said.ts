@@ -1,0 +1,52 @@
+import type { FinishReason, StreamChunk } from '../../contracts/agent.js';
+import { finishReason } from './finish-reason.js';
+import { oneLine } from './one-line.js';
+import { type ContentKind, readParts } from './parts.js';
+import { IncompleteError, ModelError } from './pieces.js';
+import type { ReasoningTags } from './reasoning-tags.js';
+
+/** What a model says in one answer, as chunks, and whether its end is a good one: the same in every dialect. */
+export class Said {
+  readonly #tags: ReasoningTags | undefined;
+  #isEmpty = true;
+  #hasRefused = false;
+
+  constructor(tags?: ReasoningTags) {
+    this.#tags = tags;
+  }
+
+  /** Adds content, a text or parts, to `chunks`. @throws PieceError */
+  add(kind: ContentKind, content: unknown, chunks: StreamChunk[]): void {
+    if (typeof content === 'string') this.#give(kind, content, chunks);
+    else readParts(content, kind, (own, text) => this.#give(own, text, chunks));
+  }
+
+  /**
+   * The reason for the end, which the server calls `word`, after what was held back. With tool calls an answer needs no text.
+   * @throws IncompleteError for what ends no answer well, ModelError where nothing was said
+   */
+  end(word: string, hasCalls: boolean, chunks: StreamChunk[]): FinishReason {
+    const reason = finishReason(word);
+    if (!reason) throw new IncompleteError(`its answer ended with "${oneLine(word)}"`);
+    const before = chunks.length;
+    this.#tags?.end(chunks);
+    if (this.#isEmpty && chunks.length === before && !hasCalls)
+      throw new ModelError(`its answer is empty (${reason})`);
+    if (reason !== 'stop') return reason;
+    if (hasCalls) return 'tool_calls';
+    return this.#hasRefused ? 'refusal' : reason;
+  }
+
+  #give(kind: ContentKind, content: string, chunks: StreamChunk[]): void {
+    if (content === '') return;
+    if (kind === 'text' && this.#tags) {
+      const before = chunks.length;
+      this.#tags.push(content, chunks);
+      if (chunks.length > before) this.#isEmpty = false;
+      return;
+    }
+    this.#isEmpty = false;
+    if (kind === 'refusal') this.#hasRefused = true;
+    chunks.push({ type: kind === 'thinking' ? kind : 'text', content });
+  }
+}
