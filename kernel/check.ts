@@ -23,15 +23,20 @@ export interface Origin {
 export type Path = readonly (string | number)[];
 /** The value with its defaults, or everything that is wrong with it. */
 export type Checked<T> =
-  | { readonly value: T; readonly mistakes?: undefined }
-  | { readonly value?: undefined; readonly mistakes: readonly string[] };
+  | { readonly value: T; readonly issues?: undefined; readonly mistakes?: undefined }
+  | {
+      readonly value?: undefined;
+      readonly issues: readonly string[];
+      /** @deprecated The same as `issues`. */
+      readonly mistakes: readonly string[];
+    };
 
 const nowhere: Origin = { prefix: () => '', variable: () => undefined };
 /** What requests are checked with. */
 export const fromClient: Origin = { ...nowhere, foreign: true };
 
 /** How many mistakes of a request are worded. */
-const mostMistakes = 10;
+const mostIssues = 10;
 const longestKey = 100;
 const longestMessage = 300;
 
@@ -58,15 +63,16 @@ export function checkNow<T>(
   const value = root && origin !== nowhere && !origin.foreign ? coerce(input, root, [], origin) : input;
   const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
     if (!result.issues) return { value: result.value };
-    const most = origin.foreign ? mostMistakes : Number.POSITIVE_INFINITY;
-    const mistakes = new Set<string>();
+    const most = origin.foreign ? mostIssues : Number.POSITIVE_INFINITY;
+    const found = new Set<string>();
     for (const issue of result.issues.flatMap(told)) {
-      for (const each of mistakesAt(pathOf(issue), root, value, issue.message, origin)) mistakes.add(each);
-      if (mistakes.size >= most) break;
+      for (const each of issuesAt(pathOf(issue), root, value, issue.message, origin)) found.add(each);
+      if (found.size >= most) break;
     }
-    return { mistakes: [...mistakes].slice(0, most) };
+    const issues = [...found].slice(0, most);
+    return { issues, mistakes: issues };
   };
-  const sample = root && origin.foreign ? cutShort(root, value, mostMistakes) : value;
+  const sample = root && origin.foreign ? cutShort(root, value, mostIssues) : value;
   if (sample === value) return after(validate(schema, value), judge);
   return after(validate(schema, sample), ({ issues = [] }) => {
     const certain = issues.filter((issue) => {
@@ -87,7 +93,7 @@ interface UnionIssue extends StandardSchemaV1.Issue {
 function told(issue: UnionIssue): readonly StandardSchemaV1.Issue[] {
   const isOfType = ({ path = [], code = '' }: UnionIssue) =>
     path.length > 0 || !/^(invalid_type|invalid_value|invalid_union)$/.test(code);
-  const way = issue.errors?.find((mistakes) => mistakes.length > 0 && mistakes.every(isOfType));
+  const way = issue.errors?.find((issues) => issues.length > 0 && issues.every(isOfType));
   if (!way) return [issue];
   return way.flatMap((each) => told({ ...each, path: [...(issue.path ?? []), ...(each.path ?? [])] }));
 }
@@ -117,7 +123,7 @@ function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value);
 }
 
-function mistakesAt(
+function issuesAt(
   path: Path,
   root: Node | undefined,
   input: unknown,
@@ -137,7 +143,7 @@ function mistakesAt(
     const known = Object.keys(node.properties);
     const unknown = Object.keys(value).filter((key) => !known.includes(key));
     if (unknown.length > 0)
-      return unknown.slice(0, origin.foreign ? mostMistakes : unknown.length).map((key) => {
+      return unknown.slice(0, origin.foreign ? mostIssues : unknown.length).map((key) => {
         const meant = origin.foreign ? undefined : nearest(key, known);
         return say(
           [...path, key],

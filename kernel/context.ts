@@ -11,7 +11,7 @@ import type { EffectScope } from './scope.js';
 import { type ServiceTable, tokenId } from './services.js';
 
 /** What all plugins of one kernel share. */
-export interface Shared {
+export interface KernelServices {
   readonly bus: Bus;
   readonly services: ServiceTable;
   readonly agents: Registry<Agent>;
@@ -33,7 +33,7 @@ export function createContext(
   provides: readonly symbol[],
   scope: EffectScope,
   hooks: Hooks,
-  shared: Shared,
+  shared: KernelServices,
 ): PluginContext {
   const { bus, services, agents, tasks } = shared;
   const keep = <T>(label: string, set: Set<T>, item: T) =>

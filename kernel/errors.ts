@@ -7,8 +7,8 @@ const lines = (items: readonly string[]): string => items.map((item) => `\n  ${i
 const kernelErrors = {
   KERNEL_STATE: (d: { action: string; state: string }) => `cannot ${d.action} while the kernel is ${d.state}`,
   KERNEL_START_ABORTED: (_: Record<never, never>) => 'the start was aborted by a stop',
-  KERNEL_CONFIG_INVALID: (d: { mistakes: readonly string[] }) =>
-    `the configuration has ${d.mistakes.length} mistake(s):${lines(d.mistakes)}`,
+  KERNEL_CONFIG_INVALID: (d: { issues: readonly string[] }) =>
+    `the configuration has ${d.issues.length} mistake(s):${lines(d.issues)}`,
   KERNEL_PLUGIN_INVALID: (d: { plugin: string; why: string }) => `"${d.plugin}" is not a plugin: ${d.why}`,
   KERNEL_PLUGIN_DUPLICATE: (d: { plugin: string }) =>
     `two plugins have the id "${d.plugin}"; give one of them another key in the config`,
@@ -58,8 +58,8 @@ const kernelErrors = {
 /** What a client may see. Messages carry no stack, no file path and no secret. */
 const clientErrors = {
   INVALID_JSON: (d: { why?: string }) => `invalid JSON${d.why ? `: ${d.why}` : ''}`,
-  INVALID_FRAME: (d: { mistakes: readonly string[] }) => `invalid frame: ${d.mistakes.join('; ')}`,
-  INVALID_REQUEST: (d: { mistakes: readonly string[] }) => `invalid request: ${d.mistakes.join('; ')}`,
+  INVALID_FRAME: (d: { issues: readonly string[] }) => `invalid frame: ${d.issues.join('; ')}`,
+  INVALID_REQUEST: (d: { issues: readonly string[] }) => `invalid request: ${d.issues.join('; ')}`,
   TOO_DEEP: (d: { depthLimit: number }) => `the JSON is nested deeper than ${d.depthLimit} levels`,
   TOO_LARGE: (d: { limitBytes: number }) => `more than ${d.limitBytes} bytes`,
   UNKNOWN_TYPE: (d: { type: string; known: readonly string[] }) =>
@@ -132,19 +132,27 @@ export type ErrorCode = keyof typeof errorCatalog;
 export type ClientErrorCode = keyof typeof clientErrors;
 /** All of them. */
 export const clientErrorCodes = Object.keys(clientErrors) as readonly ClientErrorCode[];
-/** What the message of a code is made from. */
+/** Parameters of a code's message. */
 export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof errorCatalog)[C]>[0];
+/** @deprecated `mistakes` is the former name of `issues`. */
+type FormerDetails<C extends ErrorCode> =
+  ErrorDetails<C> extends { readonly issues: readonly string[] }
+    ? { readonly mistakes: readonly string[] }
+    : never;
 
 /** An error with a code of the catalogue. Compare codes, not classes: a plugin may bring its own copy of this package. */
 export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
   override readonly name = 'WaggleError';
+  readonly details: ErrorDetails<C>;
 
   constructor(
     readonly code: C,
-    readonly details: ErrorDetails<C>,
+    given: ErrorDetails<C> | FormerDetails<C>,
     options?: ErrorOptions,
   ) {
+    const details = ('mistakes' in given ? { issues: given.mistakes } : given) as ErrorDetails<C>;
     super((errorCatalog[code] as (d: ErrorDetails<C>) => string)(details), options);
+    this.details = details;
   }
 
   /** When to try again, in milliseconds, where that helps. */

@@ -14,7 +14,7 @@ export interface UseOptions<T extends Plugin> {
   readonly config?: ConfigInput<T>;
   /** May fail without stopping the others; the kernel is `degraded` then. */
   readonly optional?: boolean;
-  /** Words mistakes in `config` by the file they were made in. */
+  /** Words issues in `config` by the file they were made in. */
   readonly origin?: Origin;
   /** URL of the module, so that an error that arose in it can be traced to the plugin. */
   readonly module?: string;
@@ -23,7 +23,7 @@ export interface UseOptions<T extends Plugin> {
 }
 
 /** One plugin of a kernel, from its setup to its end; whoever starts it again renews it first. */
-export interface Entry {
+export interface PluginInstance {
   readonly id: string;
   readonly plugin: Plugin;
   readonly input: unknown;
@@ -33,16 +33,16 @@ export interface Entry {
   /** How stack traces name its code: by URL, and by path where it is a CommonJS module. */
   readonly code: readonly string[];
   readonly requires: readonly symbol[];
-  readonly wants: readonly symbol[];
+  readonly usesOptionally: readonly symbol[];
   readonly provides: readonly symbol[];
   readonly scope: EffectScope;
   readonly hooks: Hooks;
   config: unknown;
   state: PluginState;
   /** What is meant to be: that it runs, that it waits for something it needs, or that it is gone. */
-  goal: 'run' | 'wait' | 'gone';
+  desiredState: 'run' | 'wait' | 'gone';
   /** Its place among all starts of this kernel. */
-  rank: number;
+  startOrder: number;
   setupMs: number;
   /** Timers that its setup left running, less those that its stop ended. */
   timers: number;
@@ -51,8 +51,8 @@ export interface Entry {
   error?: unknown;
 }
 
-/** Makes the entry of a plugin. @throws KERNEL_PLUGIN_INVALID */
-export function createEntry<T extends Plugin>(plugin: T, options: UseOptions<T>): Entry {
+/** Makes the instance of a plugin. @throws KERNEL_PLUGIN_INVALID */
+export function createInstance<T extends Plugin>(plugin: T, options: UseOptions<T>): PluginInstance {
   const id = options.id ?? plugin?.name ?? 'unnamed';
   const why = whyInvalid(plugin);
   if (why) throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why });
@@ -65,32 +65,32 @@ export function createEntry<T extends Plugin>(plugin: T, options: UseOptions<T>)
     version: options.version ?? plugin.version,
     code: codeOf(options.module),
     requires: Object.values(plugin.requires ?? {}),
-    wants: Object.values(plugin.optional ?? {}),
+    usesOptionally: Object.values(plugin.optional ?? {}),
     provides: plugin.provides ?? [],
     config: undefined,
-    rank: 0,
+    startOrder: 0,
     ...unstarted(id),
   };
 }
 
 /** The same plugin once more, with the config that was checked and nothing of what it did. */
-export function renew({ error: _, ...entry }: Entry): Entry {
-  return { ...entry, ...unstarted(entry.id) };
+export function renew({ error: _, ...instance }: PluginInstance): PluginInstance {
+  return { ...instance, ...unstarted(instance.id) };
 }
 
 /** Puts the checked config in place, or gives all that is wrong with it; an empty list where that was said already. */
-export async function checkConfig(entry: Entry): Promise<readonly string[] | undefined> {
-  entry.config = entry.input;
-  if (!entry.plugin.config) return undefined;
-  const checked = await check(entry.plugin.config, entry.input ?? {}, entry.origin);
-  if (checked.mistakes) return checked.mistakes;
-  entry.config = checked.value;
+export async function checkConfig(instance: PluginInstance): Promise<readonly string[] | undefined> {
+  instance.config = instance.input;
+  if (!instance.plugin.config) return undefined;
+  const checked = await check(instance.plugin.config, instance.input ?? {}, instance.origin);
+  if (checked.issues) return checked.issues;
+  instance.config = checked.value;
   return undefined;
 }
 
 /** What `kernel.inspect()` says of it. */
-export function reportOf(entry: Entry): PluginReport {
-  const { id, plugin, version, state, optional, setupMs, provides, scope, error } = entry;
+export function reportOf(instance: PluginInstance): PluginReport {
+  const { id, plugin, version, state, optional, setupMs, provides, scope, error } = instance;
   return {
     id,
     name: plugin.name,
@@ -110,7 +110,7 @@ function unstarted(id: string) {
     scope: new EffectScope(id),
     hooks,
     state: 'pending',
-    goal: 'run',
+    desiredState: 'run',
     setupMs: 0,
     timers: 0,
     opened: new Map<string, number>(),

@@ -1,19 +1,26 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Bus, type EventBus } from './bus.js';
-import { createContext, type Shared } from './context.js';
+import { createContext, type KernelServices } from './context.js';
 import type { Agent } from './contracts/agent.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { drain } from './drain.js';
 import { wrongDurations } from './duration.js';
 import { messageOf, WaggleError } from './errors.js';
-import { checkConfig, createEntry, type Entry, renew, reportOf, type UseOptions } from './instance.js';
-import { blaming, createLogger, type Logger } from './logger.js';
-import { dependentsOf, expectFit, orderPlugins } from './order.js';
+import {
+  checkConfig,
+  createInstance,
+  type PluginInstance,
+  renew,
+  reportOf,
+  type UseOptions,
+} from './instance.js';
+import { createLogger, type Logger, withPluginName } from './logger.js';
+import { assertCanJoin, dependentsOf, orderPlugins } from './order.js';
 import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
 import { Registry } from './registry.js';
 import { moreThan, openHandles, runningTimers } from './resources.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
-import { runStep } from './step.js';
+import { withTimeout } from './with-timeout.js';
 
 /** What a kernel may be told; all of it has defaults. */
 export interface KernelOptions {
@@ -29,13 +36,13 @@ export type { UseOptions } from './instance.js';
 
 /** Starts plugins in the order of what they need, and stops them in reverse. */
 export class Kernel {
-  #entries: readonly Entry[] = [];
-  readonly #shared: Shared;
+  #instances: readonly PluginInstance[] = [];
+  readonly #shared: KernelServices;
   readonly #options: Required<KernelOptions>;
   readonly #abort = new AbortController();
   readonly #timersBefore = runningTimers();
   /** What runs, in the order of its start. */
-  #active: readonly Entry[] = [];
+  #active: readonly PluginInstance[] = [];
   #starts = 0;
   #state: KernelState = 'idle';
   #stopping: Promise<void> | undefined;
@@ -45,9 +52,9 @@ export class Kernel {
   /** @throws KERNEL_CONFIG_INVALID when a duration is none */
   constructor(options: KernelOptions = {}) {
     const { pluginTimeoutMs, drainTimeoutMs } = options;
-    const mistakes = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
-    if (mistakes.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
-    const logger = blaming(options.logger ?? createLogger(), (error) => this.pluginOf(error));
+    const issues = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
+    if (issues.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
+    const logger = withPluginName(options.logger ?? createLogger(), (error) => this.pluginOf(error));
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
     const onFailure = (err: unknown) => logger.error({ err }, 'a refused item was not taken back');
     this.#shared = {
@@ -81,19 +88,19 @@ export class Kernel {
   /** Adds a plugin before the start. @throws KERNEL_STATE, KERNEL_PLUGIN_INVALID, KERNEL_PLUGIN_DUPLICATE */
   use<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): this {
     this.#expect('add a plugin', 'idle');
-    const entry = createEntry(plugin, options);
-    if (this.#entries.some(({ id }) => id === entry.id))
-      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: entry.id });
-    this.#entries = [...this.#entries, entry];
+    const instance = createInstance(plugin, options);
+    if (this.#instances.some(({ id }) => id === instance.id))
+      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: instance.id });
+    this.#instances = [...this.#instances, instance];
     return this;
   }
 
   /**
    * Checks every config and the dependency graph, and starts nothing. Returns the ids in start order.
-   * @throws KERNEL_CONFIG_INVALID with all mistakes, KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING, KERNEL_DEPENDENCY_CYCLE
+   * @throws KERNEL_CONFIG_INVALID with all issues, KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING, KERNEL_DEPENDENCY_CYCLE
    */
   async check(): Promise<readonly string[]> {
-    return (await this.#checked()).map((entry) => entry.id);
+    return (await this.#checked()).map((instance) => instance.id);
   }
 
   /**
@@ -108,8 +115,13 @@ export class Kernel {
    * Sets everything up, calls nobody ready, and undoes it all again: what there would be, and what would fail.
    * @throws what `check` throws; KERNEL_STOP_FAILED; KERNEL_START_ABORTED after a `stop`
    */
+  dryRun(): Promise<KernelReport> {
+    return this.#begin('rehearse', () => this.#dryRun());
+  }
+
+  /** @deprecated The same as `dryRun`. */
   rehearse(): Promise<KernelReport> {
-    return this.#begin('rehearse', () => this.#rehearse());
+    return this.dryRun();
   }
 
   /** Drains, then stops plugins in the reverse of their start order, all of it bounded in time. Safe to call again. @throws KERNEL_STOP_FAILED */
@@ -126,8 +138,8 @@ export class Kernel {
    * @throws KERNEL_STATE, KERNEL_PLUGIN_DUPLICATE; what `use`, `check` and `start` throw of one plugin
    */
   async load<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
-    const entry = createEntry(plugin, options);
-    await this.#change('load a plugin', () => this.#load(entry));
+    const instance = createInstance(plugin, options);
+    await this.#change('load a plugin', () => this.#load(instance));
   }
 
   /**
@@ -136,8 +148,8 @@ export class Kernel {
    * @throws what `load` throws
    */
   async reload<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
-    const entry = createEntry(plugin, options);
-    await this.#change('reload a plugin', () => this.#reload(entry));
+    const instance = createInstance(plugin, options);
+    await this.#change('reload a plugin', () => this.#reload(instance));
   }
 
   /**
@@ -147,19 +159,21 @@ export class Kernel {
    */
   async unload(id: string): Promise<void> {
     await this.#change('unload a plugin', async () => {
-      const known = this.#entries.filter((each) => each.goal === 'wait' || this.#active.includes(each));
-      const entry = known.find((each) => each.id === id);
-      if (!entry) {
+      const known = this.#instances.filter(
+        (each) => each.desiredState === 'wait' || this.#active.includes(each),
+      );
+      const instance = known.find((each) => each.id === id);
+      if (!instance) {
         const ids = known.map((each) => each.id);
         throw new WaggleError('KERNEL_PLUGIN_UNKNOWN', { plugin: id, known: ids });
       }
-      entry.goal = 'gone';
-      await this.#takeDown(entry);
+      instance.desiredState = 'gone';
+      await this.#takeDown(instance);
     });
   }
 
   inspect(): KernelReport {
-    return { state: this.#state, plugins: this.#entries.filter(isKnown).map(reportOf) };
+    return { state: this.#state, plugins: this.#instances.filter(isKnown).map(reportOf) };
   }
 
   /** The plugin in whose code an error arose, as far as its stack and those of its causes tell. */
@@ -169,7 +183,7 @@ export class Kernel {
       seen.add(at);
       const stack = String(at.stack);
       // The one nearest to the throw: the others only called it.
-      const [culprit] = this.#entries
+      const [culprit] = this.#instances
         .flatMap(({ id, code }) => code.map((place) => ({ id, depth: stack.indexOf(place) })))
         .filter(({ depth }) => depth !== -1)
         .sort((a, b) => a.depth - b.depth);
@@ -185,65 +199,66 @@ export class Kernel {
 
   /** The plugins that opened handles of this kind when they started, as `process.getActiveResourcesInfo` names it. */
   openersOf(kind: string): readonly string[] {
-    return this.#entries.filter(({ opened }) => (opened.get(kind) ?? 0) > 0).map(({ id }) => id);
+    return this.#instances.filter(({ opened }) => (opened.get(kind) ?? 0) > 0).map(({ id }) => id);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  async #checked(): Promise<readonly Entry[]> {
-    const mistakes: string[] = [];
+  async #checked(): Promise<readonly PluginInstance[]> {
+    const issues: string[] = [];
     let valid = true;
-    for (const entry of this.#entries) {
-      const found = await checkConfig(entry);
+    for (const instance of this.#instances) {
+      const found = await checkConfig(instance);
       if (!found) continue;
-      mistakes.push(...found);
+      issues.push(...found);
       valid = false;
     }
-    if (valid) return orderPlugins(this.#entries);
+    if (valid) return orderPlugins(this.#instances);
     try {
-      orderPlugins(this.#entries);
+      orderPlugins(this.#instances);
     } catch (error) {
-      mistakes.push(messageOf(error));
+      issues.push(messageOf(error));
     }
-    throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
+    throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
   }
 
   async #start(): Promise<void> {
     const ordered = await this.#checked();
-    for (const entry of ordered) await this.#attempt(entry, () => this.#setup(entry), isOptional);
-    for (const entry of ordered)
-      if (entry.state === 'active') await this.#attempt(entry, () => this.#ready(entry), isOptional);
+    for (const instance of ordered) await this.#attempt(instance, () => this.#setup(instance), isOptional);
+    for (const instance of ordered)
+      if (instance.state === 'active') await this.#attempt(instance, () => this.#ready(instance), isOptional);
     this.#throwIfAborted();
     this.#enter(this.#runningState());
   }
 
-  async #rehearse(): Promise<KernelReport> {
-    for (const entry of await this.#checked()) await this.#attempt(entry, () => this.#setup(entry), isAny);
+  async #dryRun(): Promise<KernelReport> {
+    for (const instance of await this.#checked())
+      await this.#attempt(instance, () => this.#setup(instance), isAny);
     const report = this.inspect();
-    await this.#stopEntries(this.#active);
+    await this.#stopInstances(this.#active);
     this.#enter('stopped');
     return report;
   }
 
-  async #load(entry: Entry): Promise<void> {
-    if (this.#active.some(({ id }) => id === entry.id))
-      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: entry.id });
-    await this.#checkJoining(entry, this.#active);
-    await this.#join(entry);
+  async #load(instance: PluginInstance): Promise<void> {
+    if (this.#active.some(({ id }) => id === instance.id))
+      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: instance.id });
+    await this.#checkJoining(instance, this.#active);
+    await this.#join(instance);
   }
 
-  async #reload(entry: Entry): Promise<void> {
-    const old = this.#entries.find(({ id }) => id === entry.id);
-    const affected = dependentsOf(this.#active, entry.id);
+  async #reload(instance: PluginInstance): Promise<void> {
+    const old = this.#instances.find(({ id }) => id === instance.id);
+    const affected = dependentsOf(this.#active, instance.id);
     const others = this.#active.filter((each) => !affected.includes(each));
-    await this.#checkJoining(entry, others);
-    if (!old || affected.length === 0) return this.#join(entry);
+    await this.#checkJoining(instance, others);
+    if (!old || affected.length === 0) return this.#join(instance);
     // What could not be undone was logged there.
     await this.#takeDown(old).catch(() => {});
     try {
-      await this.#join(entry);
+      await this.#join(instance);
     } catch (error) {
       if (!WaggleError.is(error, 'KERNEL_START_ABORTED'))
         await this.#join(renew(old)).catch((err: unknown) =>
@@ -254,31 +269,31 @@ export class Kernel {
   }
 
   /** Whether a plugin can join those that run. */
-  async #checkJoining(entry: Entry, running: readonly Entry[]): Promise<void> {
-    const mistakes = await checkConfig(entry);
-    if (mistakes) throw new WaggleError('KERNEL_CONFIG_INVALID', { mistakes });
-    const others = this.#entries.filter(({ id }) => id !== entry.id);
+  async #checkJoining(instance: PluginInstance, running: readonly PluginInstance[]): Promise<void> {
+    const issues = await checkConfig(instance);
+    if (issues) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
+    const others = this.#instances.filter(({ id }) => id !== instance.id);
     const waiting = others.filter(
-      (each) => each.goal === 'wait' || (this.#active.includes(each) && !running.includes(each)),
+      (each) => each.desiredState === 'wait' || (this.#active.includes(each) && !running.includes(each)),
     );
-    expectFit(entry, running, waiting);
+    assertCanJoin(instance, running, waiting);
     this.#throwIfAborted();
   }
 
-  async #join(entry: Entry): Promise<void> {
-    const replaced = this.#entries.find(({ id }) => id === entry.id);
-    this.#put(entry);
-    const returned: Entry[] = [];
+  async #join(instance: PluginInstance): Promise<void> {
+    const replaced = this.#instances.find(({ id }) => id === instance.id);
+    this.#put(instance);
+    const returned: PluginInstance[] = [];
     try {
-      await this.#setup(entry);
+      await this.#setup(instance);
       await this.#setupWaiting(returned);
-      await this.#ready(entry);
+      await this.#ready(instance);
     } catch (error) {
-      if (!WaggleError.is(error, 'KERNEL_START_ABORTED')) this.#move(entry, 'failed', error);
+      if (!WaggleError.is(error, 'KERNEL_START_ABORTED')) this.#move(instance, 'failed', error);
       // What could not be undone was logged there.
-      await this.#takeDown(entry).catch(() => {});
+      await this.#takeDown(instance).catch(() => {});
       if (replaced) this.#put(replaced);
-      else this.#entries = this.#entries.filter((each) => each !== entry);
+      else this.#instances = this.#instances.filter((each) => each !== instance);
       throw error;
     }
     for (const each of returned)
@@ -286,51 +301,58 @@ export class Kernel {
   }
 
   /** Sets up again what waits, as far as all that it needs is there now, in the order of its last start. */
-  async #setupWaiting(returned: Entry[]): Promise<void> {
+  async #setupWaiting(returned: PluginInstance[]): Promise<void> {
     const { services } = this.#shared;
     for (;;) {
-      const [next] = this.#entries
-        .filter(({ goal, requires }) => goal === 'wait' && requires.every((token) => services.has(token)))
-        .sort((a, b) => a.rank - b.rank);
+      const [next] = this.#instances
+        .filter(
+          ({ desiredState, requires }) =>
+            desiredState === 'wait' && requires.every((token) => services.has(token)),
+        )
+        .sort((a, b) => a.startOrder - b.startOrder);
       if (!next) return;
-      const entry = renew(next);
-      this.#put(entry);
-      returned.push(entry);
-      await this.#attempt(entry, () => this.#setup(entry), isAny);
+      const instance = renew(next);
+      this.#put(instance);
+      returned.push(instance);
+      await this.#attempt(instance, () => this.#setup(instance), isAny);
     }
   }
 
   /** Lets a plugin fail where that is allowed, to it and to those that stand on it; these wait for its return. */
-  async #attempt(entry: Entry, step: () => Promise<void>, mayFail: (entry: Entry) => boolean): Promise<void> {
+  async #attempt(
+    instance: PluginInstance,
+    step: () => Promise<void>,
+    mayFail: (instance: PluginInstance) => boolean,
+  ): Promise<void> {
     this.#throwIfAborted();
     try {
       await step();
     } catch (error) {
       if (WaggleError.is(error, 'KERNEL_START_ABORTED')) throw error;
-      this.#move(entry, 'failed', error);
-      if (!dependentsOf(this.#active, entry.id).every(mayFail)) throw error;
-      const level = entry.optional ? 'warn' : 'error';
-      const kind = entry.optional ? 'an optional plugin' : 'a plugin';
-      this.#options.logger[level]({ err: error, plugin: entry.id }, `${kind} failed`);
+      this.#move(instance, 'failed', error);
+      if (!dependentsOf(this.#active, instance.id).every(mayFail)) throw error;
+      const level = instance.optional ? 'warn' : 'error';
+      const kind = instance.optional ? 'an optional plugin' : 'a plugin';
+      this.#options.logger[level]({ err: error, plugin: instance.id }, `${kind} failed`);
       // What could not be undone was logged there.
-      await this.#takeDown(entry).catch(() => {});
+      await this.#takeDown(instance).catch(() => {});
     }
   }
 
-  async #setup(entry: Entry): Promise<void> {
+  async #setup(instance: PluginInstance): Promise<void> {
     const { services } = this.#shared;
-    this.#active = [...this.#active, entry];
-    entry.rank = this.#starts++;
-    this.#move(entry, 'starting');
+    this.#active = [...this.#active, instance];
+    instance.startOrder = this.#starts++;
+    this.#move(instance, 'starting');
     const startedAt = performance.now();
-    const missing = entry.requires.filter((token) => !services.has(token));
+    const missing = instance.requires.filter((token) => !services.has(token));
     if (missing.length > 0) {
-      entry.goal = 'wait';
+      instance.desiredState = 'wait';
       throw new WaggleError('KERNEL_DEPENDENCY_MISSING', {
-        missing: missing.map((token) => `"${entry.id}" requires ${tokenId(token)}, whose plugin failed`),
+        missing: missing.map((token) => `"${instance.id}" requires ${tokenId(token)}, whose plugin failed`),
       });
     }
-    const wanted = Object.entries({ ...entry.plugin.optional, ...entry.plugin.requires } as Record<
+    const wanted = Object.entries({ ...instance.plugin.optional, ...instance.plugin.requires } as Record<
       string,
       symbol
     >);
@@ -338,40 +360,40 @@ export class Kernel {
       wanted.filter(([, token]) => services.has(token)).map(([key, token]) => [key, services.get(token)]),
     );
     const context = createContext(
-      entry.id,
-      entry.config,
-      entry.provides,
-      entry.scope,
-      entry.hooks,
+      instance.id,
+      instance.config,
+      instance.provides,
+      instance.scope,
+      instance.hooks,
       this.#shared,
     );
     const timersBefore = runningTimers();
     try {
-      await this.#run(entry, 'setup', () => entry.plugin.setup(context, deps));
-      const broken = entry.provides.find((token) => !services.has(token));
+      await this.#run(instance, 'setup', () => instance.plugin.setup(context, deps));
+      const broken = instance.provides.find((token) => !services.has(token));
       if (broken)
-        throw new WaggleError('KERNEL_SERVICE_PROMISED', { service: tokenId(broken), plugin: entry.id });
-      this.#move(entry, 'active');
+        throw new WaggleError('KERNEL_SERVICE_PROMISED', { service: tokenId(broken), plugin: instance.id });
+      this.#move(instance, 'active');
     } finally {
-      entry.setupMs = performance.now() - startedAt;
-      entry.timers = runningTimers() - timersBefore;
+      instance.setupMs = performance.now() - startedAt;
+      instance.timers = runningTimers() - timersBefore;
     }
   }
 
-  async #ready(entry: Entry): Promise<void> {
-    for (const hook of entry.hooks.ready) await this.#run(entry, 'ready', hook);
+  async #ready(instance: PluginInstance): Promise<void> {
+    for (const hook of instance.hooks.ready) await this.#run(instance, 'ready', hook);
   }
 
-  async #run(entry: Entry, phase: string, run: () => void | Promise<void>): Promise<void> {
+  async #run(instance: PluginInstance, phase: string, run: () => void | Promise<void>): Promise<void> {
     const { pluginTimeoutMs: timeoutMs } = this.#options;
     const before = openHandles();
     try {
-      await runStep({ plugin: entry.id, phase, timeoutMs, signal: this.#abort.signal, run });
+      await withTimeout({ plugin: instance.id, phase, timeoutMs, signal: this.#abort.signal, run });
     } finally {
       // What `listen` and the like begin is there a tick later.
       await nextTurn();
       for (const [kind, count] of moreThan(before))
-        entry.opened.set(kind, (entry.opened.get(kind) ?? 0) + count);
+        instance.opened.set(kind, (instance.opened.get(kind) ?? 0) + count);
     }
   }
 
@@ -382,7 +404,7 @@ export class Kernel {
     await drain(this.#active, this.#options, this.#options.logger);
     this.#enter('stopping');
     try {
-      await this.#stopEntries(this.#active);
+      await this.#stopInstances(this.#active);
     } finally {
       this.#warnOfTimers();
       this.#enter('stopped');
@@ -392,7 +414,7 @@ export class Kernel {
   /** A timer that outlives its plugin runs code that is no longer there; only setup tells whose it is. */
   #warnOfTimers(): void {
     if (runningTimers() <= this.#timersBefore) return;
-    for (const { id, timers } of this.#entries) {
+    for (const { id, timers } of this.#instances) {
       if (timers <= 0) continue;
       this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
       this.#leftBehind.push(`${id}: ${timers} timer(s)`);
@@ -400,26 +422,26 @@ export class Kernel {
   }
 
   /** Stops a plugin after everything that stands on it; that waits for its return. */
-  async #takeDown(entry: Entry): Promise<void> {
-    const affected = dependentsOf(this.#active, entry.id);
-    for (const each of affected) if (each !== entry) each.goal = 'wait';
-    await this.#stopEntries(affected);
+  async #takeDown(instance: PluginInstance): Promise<void> {
+    const affected = dependentsOf(this.#active, instance.id);
+    for (const each of affected) if (each !== instance) each.desiredState = 'wait';
+    await this.#stopInstances(affected);
   }
 
-  async #stopEntries(entries: readonly Entry[]): Promise<void> {
-    this.#active = this.#active.filter((entry) => !entries.includes(entry));
+  async #stopInstances(instances: readonly PluginInstance[]): Promise<void> {
+    this.#active = this.#active.filter((instance) => !instances.includes(instance));
     const { pluginTimeoutMs, logger } = this.#options;
     const failures: string[] = [];
-    for (const entry of [...entries].reverse()) {
-      if (entry.state !== 'failed') this.#move(entry, 'stopping');
+    for (const instance of [...instances].reverse()) {
+      if (instance.state !== 'failed') this.#move(instance, 'stopping');
       const timersBefore = runningTimers();
       const handlesBefore = openHandles();
-      const { errors, left } = await entry.scope.close(pluginTimeoutMs);
-      entry.timers -= timersBefore - runningTimers();
+      const { errors, left } = await instance.scope.close(pluginTimeoutMs);
+      instance.timers -= timersBefore - runningTimers();
       await nextTurn();
       for (const [kind, count] of moreThan(openHandles(), handlesBefore))
-        entry.opened.set(kind, (entry.opened.get(kind) ?? 0) - count);
-      const plugin = entry.id;
+        instance.opened.set(kind, (instance.opened.get(kind) ?? 0) - count);
+      const plugin = instance.id;
       const all = [...errors];
       for (const err of errors) logger.error({ err, plugin }, 'an undo failed');
       this.#leftBehind.push(...errors.map((error) => `${plugin}: ${messageOf(error)}`));
@@ -431,8 +453,8 @@ export class Kernel {
         this.#leftBehind.push(...left.map((label) => `${plugin}: ${label}`));
       }
       failures.push(...all.map((error) => `${plugin}: ${error.message}`));
-      if (all.length > 0) this.#move(entry, 'failed', entry.error ?? all[0]);
-      else if (entry.state !== 'failed') this.#move(entry, 'stopped');
+      if (all.length > 0) this.#move(instance, 'failed', instance.error ?? all[0]);
+      else if (instance.state !== 'failed') this.#move(instance, 'stopped');
     }
     if (failures.length > 0) throw new WaggleError('KERNEL_STOP_FAILED', { failures });
   }
@@ -444,7 +466,7 @@ export class Kernel {
       try {
         return await step();
       } catch (error) {
-        await this.#stopEntries(this.#active).catch((err: unknown) =>
+        await this.#stopInstances(this.#active).catch((err: unknown) =>
           this.#options.logger.error({ err }, 'undoing the failed start was not complete'),
         );
         this.#enter(WaggleError.is(error, 'KERNEL_START_ABORTED') ? 'stopped' : 'failed');
@@ -477,28 +499,28 @@ export class Kernel {
   }
 
   #runningState(): KernelState {
-    return this.#entries.some(({ state, goal }) => state !== 'active' && goal !== 'gone')
+    return this.#instances.some(({ state, desiredState }) => state !== 'active' && desiredState !== 'gone')
       ? 'degraded'
       : 'ready';
   }
 
-  /** Puts an entry in the place of the one with its id, or at the end. */
-  #put(entry: Entry): void {
-    const isKnown = this.#entries.some(({ id }) => id === entry.id);
-    this.#entries = isKnown
-      ? this.#entries.map((each) => (each.id === entry.id ? entry : each))
-      : [...this.#entries, entry];
+  /** Puts an instance in the place of the one with its id, or at the end. */
+  #put(instance: PluginInstance): void {
+    const isKnown = this.#instances.some(({ id }) => id === instance.id);
+    this.#instances = isKnown
+      ? this.#instances.map((each) => (each.id === instance.id ? instance : each))
+      : [...this.#instances, instance];
   }
 
   #throwIfAborted(): void {
     if (this.#abort.signal.aborted) throw new WaggleError('KERNEL_START_ABORTED', {});
   }
 
-  #move(entry: Entry, to: PluginState, error?: unknown): void {
-    const from = entry.state;
-    entry.state = to;
-    if (error !== undefined) entry.error = error;
-    const event = { plugin: entry.id, from, to };
+  #move(instance: PluginInstance, to: PluginState, error?: unknown): void {
+    const from = instance.state;
+    instance.state = to;
+    if (error !== undefined) instance.error = error;
+    const event = { plugin: instance.id, from, to };
     this.#shared.bus.emit('plugin:state', error === undefined ? event : { ...event, error });
   }
 
@@ -513,8 +535,8 @@ export class Kernel {
   }
 }
 
-const isOptional = (entry: Entry): boolean => entry.optional;
+const isOptional = (instance: PluginInstance): boolean => instance.optional;
 /** Not unloaded, or still under way to it. */
-const isKnown = ({ goal, state }: Entry): boolean =>
-  goal !== 'gone' || state === 'stopping' || state === 'active';
+const isKnown = ({ desiredState, state }: PluginInstance): boolean =>
+  desiredState !== 'gone' || state === 'stopping' || state === 'active';
 const isAny = (): boolean => true;

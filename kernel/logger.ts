@@ -62,7 +62,7 @@ function standardOutput(): DestinationStream {
 }
 
 /** A logger that adds to each error the plugin in whose code it arose. */
-export function blaming(logger: Logger, pluginOf: (error: unknown) => string | undefined): Logger {
+export function withPluginName(logger: Logger, pluginOf: (error: unknown) => string | undefined): Logger {
   const err = (error: Error) => {
     const plugin = pluginOf(error);
     const plain = pino.stdSerializers.err(error);

@@ -5,7 +5,7 @@ import { tokenId } from './services.js';
 export interface Orderable {
   readonly id: string;
   readonly requires: readonly symbol[];
-  readonly wants: readonly symbol[];
+  readonly usesOptionally: readonly symbol[];
   readonly provides: readonly symbol[];
 }
 
@@ -30,7 +30,7 @@ export function orderPlugins<T extends Orderable>(plugins: readonly T[]): readon
       throw new WaggleError('KERNEL_DEPENDENCY_CYCLE', {
         path: [...path.slice(start), plugin].map((each) => each.id),
       });
-    for (const token of [...plugin.requires, ...plugin.wants]) {
+    for (const token of [...plugin.requires, ...plugin.usesOptionally]) {
       const provider = providers.get(token);
       if (provider) visit(provider, [...path, plugin]);
     }
@@ -44,7 +44,8 @@ export function orderPlugins<T extends Orderable>(plugins: readonly T[]): readon
 export function dependentsOf<T extends Orderable>(ordered: readonly T[], id: string): readonly T[] {
   const lost = new Set<symbol>();
   return ordered.filter((plugin) => {
-    const leaves = plugin.id === id || [...plugin.requires, ...plugin.wants].some((token) => lost.has(token));
+    const leaves =
+      plugin.id === id || [...plugin.requires, ...plugin.usesOptionally].some((token) => lost.has(token));
     if (leaves) for (const token of plugin.provides) lost.add(token);
     return leaves;
   });
@@ -55,7 +56,7 @@ export function dependentsOf<T extends Orderable>(ordered: readonly T[], id: str
  * or by those that wait to come back.
  * @throws KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING (all of them at once)
  */
-export function expectFit(
+export function assertCanJoin(
   plugin: Orderable,
   running: readonly Orderable[],
   waiting: readonly Orderable[],

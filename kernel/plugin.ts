@@ -4,7 +4,7 @@ import type { EventBus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
 import type { BaseTask, TaskDefinition, TaskInput, TaskOutput, TaskTypes } from './contracts/task.js';
 import type { Logger } from './logger.js';
-import type { Contributions } from './registry.js';
+import type { ReadonlyRegistry } from './registry.js';
 import type { EffectScope, Undo } from './scope.js';
 import type { ServiceOf, ServicesOf, Token, TokenRecord } from './services.js';
 
@@ -58,9 +58,9 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   /** Aborts when the plugin begins to stop. */
   readonly signal: AbortSignal;
   /** To be read: `addAgent` adds. Whoever watches it stops with the plugin. */
-  readonly agents: Contributions<Agent>;
+  readonly agents: ReadonlyRegistry<Agent>;
   /** The same of tasks: `registerTask` adds. */
-  readonly tasks: Contributions<TaskDefinition>;
+  readonly tasks: ReadonlyRegistry<TaskDefinition>;
   /** State of the kernel and of every plugin. */
   inspect(): KernelReport;
 

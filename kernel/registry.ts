@@ -2,7 +2,7 @@ import { messageOf, WaggleError } from './errors.js';
 import type { EffectScope, Undo } from './scope.js';
 
 /** The read side of a registry: what plugins have contributed so far. */
-export interface Contributions<T> extends Iterable<T> {
+export interface ReadonlyRegistry<T> extends Iterable<T> {
   find(name: string): T | undefined;
   /** Tells of what is here, and of what comes and goes. */
   watch(watcher: Watcher<T>): Undo;
@@ -18,7 +18,7 @@ export interface Watcher<T> {
 }
 
 /** Named things that plugins contribute and other plugins look up: agents, tasks. */
-export class Registry<T extends { readonly name: string }> implements Contributions<T> {
+export class Registry<T extends { readonly name: string }> implements ReadonlyRegistry<T> {
   readonly #items = new Map<string, { readonly item: T; readonly owner: string }>();
   readonly #watchers = new Set<Watcher<T>>();
   readonly #kind: string;
@@ -60,7 +60,7 @@ export class Registry<T extends { readonly name: string }> implements Contributi
   }
 
   /** What the plugin of `scope` gets to see: nothing can be added to it, and whoever watches it stops with the plugin. */
-  view(scope: EffectScope): Contributions<T> {
+  view(scope: EffectScope): ReadonlyRegistry<T> {
     return Object.freeze({
       find: (name: string) => this.find(name),
       watch: (watcher: Watcher<T>) => scope.effect(`watch ${this.#kind}s`, () => this.watch(watcher)),

@@ -108,7 +108,7 @@ export interface Reply {
 }
 
 /** How much is going on. */
-export interface StreamFigures {
+export interface StreamStats {
   readonly running: number;
   readonly waiting: number;
   /** Ended, and still readable. */
@@ -128,7 +128,9 @@ export interface ChatStreams {
   find(streamId: string): Reply | undefined;
   /** Every reply that can be read. Ids are capabilities: they are shown to nobody but their owner. */
   list(): readonly Reply[];
-  readonly figures: StreamFigures;
+  readonly stats: StreamStats;
+  /** @deprecated The same as `stats`. */
+  readonly figures?: StreamStats;
 }
 
 /** Provided by the plugin that keeps the logs. */

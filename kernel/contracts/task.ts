@@ -182,7 +182,7 @@ export interface TaskCounts {
 }
 
 /** How much is going on. */
-export interface TaskFigures extends TaskCounts {
+export interface TaskStats extends TaskCounts {
   /** Waiting by priority. */
   readonly queued: Readonly<Record<TaskPriority, number>>;
   readonly delayed: number;
@@ -197,7 +197,9 @@ export interface TaskEngine {
   find(taskId: string): TaskRun | undefined;
   /** Counts of one task since it was registered. */
   countsOf(name: string): TaskCounts | undefined;
-  readonly figures: TaskFigures;
+  readonly stats: TaskStats;
+  /** @deprecated The same as `stats`. */
+  readonly figures?: TaskStats;
   /** The newest last. */
   readonly deadLetters: readonly DeadLetter[];
 }

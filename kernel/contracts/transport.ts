@@ -43,7 +43,7 @@ export interface BodyParts {
 }
 
 /** The one answer to a request. Whatever is sent after the client has gone is dropped. */
-export interface HttpReply {
+export interface HttpResponse {
   /** True once an answer was begun. */
   readonly sent: boolean;
   json(status: number, body: unknown, headers?: Headers): void;
@@ -56,7 +56,7 @@ export interface HttpReply {
 }
 
 /** One answer of a route. */
-export interface AnswerDocs {
+export interface ResponseDocs {
   readonly description: string;
   /** The body by media type; for an event stream and for lines of JSON, each event or line. */
   readonly content: Readonly<Record<string, StandardSchemaV1>>;
@@ -70,7 +70,10 @@ export interface RouteDocs {
   readonly query?: StandardSchemaV1;
   readonly headers?: StandardSchemaV1;
   readonly body?: StandardSchemaV1;
-  readonly answers: Readonly<Record<number, AnswerDocs>>;
+  /** By status. */
+  readonly responses: Readonly<Record<number, ResponseDocs>>;
+  /** @deprecated Read where there are no `responses`. */
+  readonly answers?: Readonly<Record<number, ResponseDocs>>;
   /** What a body with an error looks like, where it is not as everywhere else. */
   readonly error?: StandardSchemaV1;
   /** What it may throw. What the transport refuses by itself needs no mention, nor do mistakes in the body. */
@@ -102,7 +105,7 @@ export interface Route {
   readonly timeoutMs?: number;
   readonly docs?: RouteDocs;
   /** What it throws is answered: a client error by its code, anything else as `INTERNAL`. */
-  handler(request: HttpRequest, reply: HttpReply): void | Promise<void>;
+  handler(request: HttpRequest, reply: HttpResponse): void | Promise<void>;
 }
 
 /** How an error is answered. */

@@ -101,9 +101,9 @@ async function talk(url: string, settings: ChatSettings): Promise<void> {
 
 async function copy(file: string, options: Options): Promise<void> {
   const { backUp } = await import('./commands/backup.js');
-  const mistakes: string[] = [];
-  const config = await readConfig(layersOf(options, mistakes));
-  process.exitCode = await backUp({ ...config, mistakes: [...mistakes, ...config.mistakes] }, file);
+  const issues: string[] = [];
+  const config = await readConfig(layersOf(options, issues));
+  process.exitCode = await backUp({ ...config, issues: [...issues, ...config.issues] }, file);
 }
 
 function create(kind: PluginKind, name: string): void {
@@ -137,7 +137,7 @@ async function list(options: Options): Promise<void> {
   const { kernel, failures } = await load(options, 'silent');
   const [missing] = failures;
   try {
-    const report = await kernel.rehearse();
+    const report = await kernel.dryRun();
     const failed = report.plugins.some(({ state }) => state === 'failed');
     process.exitCode = failed ? exitCodes.failed : exitCodes.clean;
     // A plugin that left something behind must not hold up the end.
@@ -164,8 +164,8 @@ async function prepare(options: Options): Promise<Prepared> {
 
 /** Reads the config, imports the plugins and checks all of it; ends the process with 78 and every mistake there is. */
 async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
-  const mistakes: string[] = [];
-  const config = await readConfig(layersOf(options, mistakes));
+  const issues: string[] = [];
+  const config = await readConfig(layersOf(options, issues));
   const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const kernel = new core.Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
@@ -174,14 +174,14 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   allowExit = guardExit();
   const loaded = await loadPlugins(kernel, config, logger);
   process.exitCode = undefined; // Whatever a plugin thinks of it.
-  mistakes.push(...config.mistakes, ...loaded.mistakes);
+  issues.push(...config.issues, ...loaded.issues);
   const found = await kernel.check().catch((error: WaggleError) => error);
-  if (core.WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) mistakes.push(...found.details.mistakes);
+  if (core.WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) issues.push(...found.details.issues);
   // With a plugin missing, what others miss of it says nothing new.
-  else if (found instanceof core.WaggleError && mistakes.length + loaded.failures.length === 0)
-    mistakes.push(found.message);
-  if (mistakes.length > 0) {
-    process.stderr.write(`${mistakes.join('\n')}\n`);
+  else if (found instanceof core.WaggleError && issues.length + loaded.failures.length === 0)
+    issues.push(found.message);
+  if (issues.length > 0) {
+    process.stderr.write(`${issues.join('\n')}\n`);
     process.exit(exitCodes.badConfig);
   }
   return { kernel, config, logger, failures: loaded.failures };

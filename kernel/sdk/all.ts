@@ -1,6 +1,23 @@
-// The door `waggle-server`: that of the kernel, and for one more release the names that have moved to `waggle-server/sdk…`.
+// The door `waggle-server`: that of the kernel, and for one more release the names that have moved to `waggle-server/sdk…`
+// or are called otherwise now.
+
+export type {
+  /** @deprecated `HttpResponse` */
+  HttpResponse as HttpReply,
+  /** @deprecated `ReadonlyRegistry` */
+  ReadonlyRegistry as Contributions,
+  /** @deprecated `ResponseDocs` */
+  ResponseDocs as AnswerDocs,
+  /** @deprecated `StreamStats` */
+  StreamStats as StreamFigures,
+  /** @deprecated `TaskStats` */
+  TaskStats as TaskFigures,
+} from '../index.js';
 export * from '../index.js';
-/** @deprecated Import them from `waggle-server/sdk`, `waggle-server/sdk/http` and `waggle-server/sdk/upstream`. */
+/** @deprecated `withPluginName` */
+export { withPluginName as blaming } from '../index.js';
 export * from './http/index.js';
 export * from './index.js';
+/** @deprecated `ExpiringSet`, `randomId` */
+export { ExpiringSet as Retention, randomId as capability } from './index.js';
 export * from './upstream/index.js';

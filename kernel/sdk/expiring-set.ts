@@ -6,7 +6,7 @@ interface Limits {
 }
 
 /** What has ended and is kept for a while: the oldest goes first, when its time is over or others need the room. */
-export class Retention<T> {
+export class ExpiringSet<T> {
   readonly #keptAt = new Map<T, number>();
   readonly #limits: Limits;
   readonly #onGone: (item: T) => void;

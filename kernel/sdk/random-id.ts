@@ -6,7 +6,7 @@ const pool = Buffer.alloc(bytes * 256);
 let at = pool.length;
 
 /** An id that nobody guesses, 144 random bits in 24 characters: whoever has it may do what it stands for. */
-export function capability(): string {
+export function randomId(): string {
   if (at === pool.length) {
     randomFillSync(pool);
     at = 0;

@@ -3,9 +3,9 @@ import {
   type Agent,
   type AgentCall,
   type ChatRequest,
-  type Contributions,
   type EventBus,
   messageOf,
+  type ReadonlyRegistry,
   type ToolCall,
   WaggleError,
 } from '#kernel';
@@ -28,7 +28,7 @@ export interface Sink {
 
 /** What all requests share. */
 export interface Court {
-  readonly agents: Contributions<Agent>;
+  readonly agents: ReadonlyRegistry<Agent>;
   readonly bus: EventBus;
   readonly answers: Answers;
   readonly busyTimeoutMs: number;

@@ -1,7 +1,7 @@
 import { type Agent, type AgentHealth, messageOf } from '#kernel';
 import { BackOff } from '#sdk/upstream';
 
-interface Finding {
+interface HealthResult {
   readonly health: AgentHealth;
   readonly at: number;
 }
@@ -11,7 +11,7 @@ interface Finding {
  * that no reply waits; an unhealthy one is left alone for a while, the longer the more often it was. An answer is better than a check.
  */
 export class HealthBoard {
-  readonly #findings = new Map<string, Finding>();
+  readonly #results = new Map<string, HealthResult>();
   readonly #checks = new Map<string, Promise<AgentHealth>>();
   readonly #backOffs = new Map<string, BackOff>();
   readonly #ttlMs: number;
@@ -24,7 +24,7 @@ export class HealthBoard {
 
   /** Whether to ask this agent now. */
   async isHealthy(agent: Agent): Promise<boolean> {
-    const known = this.#findings.get(agent.name);
+    const known = this.#results.get(agent.name);
     if (!known) return (await this.check(agent)).healthy;
     if (!known.health.healthy)
       return this.#backOff(agent).mayTry() ? (await this.check(agent)).healthy : false;
@@ -32,7 +32,7 @@ export class HealthBoard {
     return true;
   }
 
-  /** A fresh finding, within the time limit. Checks that run already are joined. */
+  /** A fresh result, within the time limit. Checks that run already are joined. */
   check(agent: Agent): Promise<AgentHealth> {
     const running = this.#checks.get(agent.name);
     if (running) return running;
@@ -53,17 +53,17 @@ export class HealthBoard {
 
   /** After a failure the next request does not take the agent's health for granted. */
   doubt(agent: Agent): void {
-    if (this.#findings.get(agent.name)?.health.healthy) this.#findings.delete(agent.name);
+    if (this.#results.get(agent.name)?.health.healthy) this.#results.delete(agent.name);
   }
 
   /** It has left. */
   forget({ name }: Agent): void {
-    this.#findings.delete(name);
+    this.#results.delete(name);
     this.#backOffs.delete(name);
   }
 
   #found(agent: Agent, health: AgentHealth): void {
-    this.#findings.set(agent.name, { health, at: performance.now() });
+    this.#results.set(agent.name, { health, at: performance.now() });
     if (health.healthy) this.#backOffs.delete(agent.name);
     else this.#backOff(agent).failed();
   }

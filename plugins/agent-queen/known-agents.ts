@@ -1,9 +1,9 @@
-import { type Agent, type Contributions, type Logger, nearest } from '#kernel';
+import { type Agent, type Logger, nearest, type ReadonlyRegistry } from '#kernel';
 
 /** Warns of candidates that no plugin has registered: they are passed over, a typo as well as one that comes later. */
 export function warnOfUnknown(
   candidates: readonly string[],
-  agents: Contributions<Agent>,
+  agents: ReadonlyRegistry<Agent>,
   logger: Pick<Logger, 'warn'>,
 ): void {
   const known = [...agents].map(({ name }) => name);

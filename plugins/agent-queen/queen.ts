@@ -10,10 +10,10 @@ import {
   type ChatOptions,
   type ChatRequest,
   type ChatSink,
-  type Contributions,
   ConversationStore,
   createToken,
   type EventBus,
+  type ReadonlyRegistry,
   type StreamChunk,
   type TurnEnd,
   WaggleError,
@@ -34,7 +34,7 @@ import { TurnMemory } from './turn-memory.js';
 /** Her config, for injection. */
 export const QueenConfig = createToken<Config>('queen.config');
 /** The agents that plugins have added, for injection. */
-export const Agents = createToken<Contributions<Agent>>('queen.agents');
+export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
 /** Where she announces whom she asks, for injection. */
 export const QueenBus = createToken<EventBus>('queen.bus');
 
@@ -47,7 +47,7 @@ export class Queen implements Agent, Chat, Court {
   readonly #store: ConversationStore;
   readonly #health: HealthBoard;
   readonly #demonstration = new Demonstration();
-  readonly agents: Contributions<Agent>;
+  readonly agents: ReadonlyRegistry<Agent>;
   readonly bus: EventBus;
   /** What she pulls from agents now. */
   readonly answers: Answers;
@@ -56,7 +56,7 @@ export class Queen implements Agent, Chat, Court {
 
   constructor(
     @inject(QueenConfig) config: Config,
-    @inject(Agents) agents: Contributions<Agent>,
+    @inject(Agents) agents: ReadonlyRegistry<Agent>,
     @inject(ConversationStore) store: ConversationStore,
     @inject(QueenBus) bus: EventBus,
   ) {

@@ -18,8 +18,8 @@ export const chatBody = z.strictObject({
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readCommand(body: unknown): Promise<StartCommand> {
-  const { value, mistakes } = await check(chatBody, body, fromClient);
-  if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
+  const { value, issues } = await check(chatBody, body, fromClient);
+  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
   const { user_id, conversation_id, request_id, on_disconnect, ...rest } = value;
   return {
     ...rest,
@@ -37,7 +37,7 @@ export const resumeQuery = z.object({
 
 /** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
 export async function readPosition(position: string | undefined): Promise<number> {
-  const { value, mistakes } = await check(resumeQuery, { position }, fromClient);
-  if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
+  const { value, issues } = await check(resumeQuery, { position }, fromClient);
+  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
   return Number(value.position);
 }

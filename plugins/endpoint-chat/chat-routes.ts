@@ -1,7 +1,7 @@
 import {
   type ChatStreams,
-  type HttpReply,
   type HttpRequest,
+  type HttpResponse,
   type Reply,
   type ReplyReader,
   WaggleError,
@@ -17,7 +17,7 @@ import { encodingFor } from './encoding.js';
 export async function answerWhole(
   streams: ChatStreams,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const command = await readCommand(await request.json());
   // Without a request_id nobody could come back for it.
@@ -42,7 +42,7 @@ export async function answerWhole(
 export async function answerStream(
   streams: ChatStreams,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
   heartbeatMs: number,
 ): Promise<void> {
   const command = await readCommand(await request.json());
@@ -54,7 +54,7 @@ export async function answerStream(
 export async function resumeStream(
   streams: ChatStreams,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
   heartbeatMs: number,
 ): Promise<void> {
   const streamId = request.params.stream_id as string;
@@ -74,7 +74,7 @@ export async function resumeStream(
 export async function cancelStream(
   streams: ChatStreams,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const streamId = request.params.stream_id as string;
   const receipt = await streams.find(streamId)?.cancel('client');
@@ -86,7 +86,7 @@ async function send(
   reply: Reply,
   reader: ReplyReader,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
   heartbeatMs: number,
 ): Promise<void> {
   const encoding = encodingFor(request.header('accept'));

@@ -30,7 +30,7 @@ export const wholeDocs: RouteDocs = {
   summary: 'Ask, and get the whole answer',
   headers: traceHeaders,
   body: chatBody,
-  answers: { 200: { description: 'The answer', content: { 'application/json': wholeAnswer } } },
+  responses: { 200: { description: 'The answer', content: { 'application/json': wholeAnswer } } },
   errors: [
     ...beforeTheStart,
     'AGENT_DISCONNECTED',
@@ -47,7 +47,7 @@ export const streamDocs: RouteDocs = {
   summary: 'Ask, and get the answer as it comes',
   headers: traceHeaders,
   body: chatBody,
-  answers: { 200: frames },
+  responses: { 200: frames },
   errors: [...beforeTheStart, ...refusals, 'DEADLINE_EXCEEDED'],
 };
 
@@ -60,7 +60,7 @@ export const resumeDocs: RouteDocs = {
       'What EventSource sends from its second try on; it comes before `position`',
     ),
   }),
-  answers: {
+  responses: {
     200: frames,
     204: { description: 'Nothing follows `Last-Event-ID`: EventSource stops', content: {} },
   },
@@ -70,6 +70,6 @@ export const resumeDocs: RouteDocs = {
 /** `DELETE /chat/stream/{stream_id}` */
 export const cancelDocs: RouteDocs = {
   summary: 'Cancel a stream; answers when the model has stopped',
-  answers: { 200: { description: 'It is cancelled', content: { 'application/json': cancelReceipt } } },
+  responses: { 200: { description: 'It is cancelled', content: { 'application/json': cancelReceipt } } },
   errors: ['STREAM_UNKNOWN', 'DEADLINE_EXCEEDED'],
 };

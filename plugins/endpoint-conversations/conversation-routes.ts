@@ -5,8 +5,8 @@ import {
   type ConversationStore,
   check,
   fromClient,
-  type HttpReply,
   type HttpRequest,
+  type HttpResponse,
   WaggleError,
 } from '#kernel';
 import type { z } from '#zod';
@@ -19,7 +19,7 @@ const privately = { 'cache-control': 'no-store' };
 export async function listConversations(
   store: ConversationStore,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const { user_id, limit, before } = await queryOf(listQuery, request);
   const list = await store.list(user_id, {
@@ -39,7 +39,7 @@ export async function listConversations(
 export async function listMessages(
   store: ConversationStore,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const { messages: found } = await conversationOf(store, request);
   const messages = found.map(({ role, content, end }) => ({ role, content, ...(end && { end }) }));
@@ -50,7 +50,7 @@ export async function listMessages(
 export async function deleteConversation(
   store: ConversationStore,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const key = await keyOf(request);
   if (!(await store.delete(key))) throw new WaggleError('CONVERSATION_UNKNOWN', key);
@@ -61,7 +61,7 @@ export async function deleteConversation(
 export async function exportConversation(
   store: ConversationStore,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const { key, messages } = await conversationOf(store, request);
   const { conversationId } = key;
@@ -75,7 +75,7 @@ export async function exportConversation(
 export async function exportAll(
   store: ConversationStore,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const { user_id } = await queryOf(userQuery, request);
   await response.stream(200, downloadAs('conversations.jsonl'), allLinesOf(store, user_id));
@@ -105,7 +105,7 @@ async function keyOf(request: HttpRequest): Promise<ConversationKey> {
 }
 
 async function queryOf<T>(schema: StandardSchemaV1<unknown, T>, { query }: HttpRequest): Promise<T> {
-  const { value, mistakes } = await check(schema, Object.fromEntries(query), fromClient);
-  if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
+  const { value, issues } = await check(schema, Object.fromEntries(query), fromClient);
+  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
   return value;
 }

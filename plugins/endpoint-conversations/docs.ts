@@ -62,7 +62,7 @@ const exported = {
 export const listDocs: RouteDocs = {
   summary: "A user's conversations",
   query: listQuery,
-  answers: { 200: { description: 'One page of them', content: { 'application/json': conversationList } } },
+  responses: { 200: { description: 'One page of them', content: { 'application/json': conversationList } } },
   errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
@@ -70,7 +70,7 @@ export const listDocs: RouteDocs = {
 export const messagesDocs: RouteDocs = {
   summary: 'The messages of a conversation',
   query: userQuery,
-  answers: { 200: { description: 'All of them', content: { 'application/json': messageList } } },
+  responses: { 200: { description: 'All of them', content: { 'application/json': messageList } } },
   errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
@@ -78,7 +78,7 @@ export const messagesDocs: RouteDocs = {
 export const deleteDocs: RouteDocs = {
   summary: 'Delete a conversation',
   query: userQuery,
-  answers: { 200: { description: 'It is gone', content: { 'application/json': deletion } } },
+  responses: { 200: { description: 'It is gone', content: { 'application/json': deletion } } },
   errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
@@ -86,7 +86,7 @@ export const deleteDocs: RouteDocs = {
 export const exportDocs: RouteDocs = {
   summary: 'Download a conversation as lines of JSON',
   query: userQuery,
-  answers: { 200: exported },
+  responses: { 200: exported },
   errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
@@ -94,6 +94,6 @@ export const exportDocs: RouteDocs = {
 export const exportAllDocs: RouteDocs = {
   summary: "Download all of a user's conversations as lines of JSON",
   query: userQuery,
-  answers: { 200: exported },
+  responses: { 200: exported },
   errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };

@@ -53,7 +53,7 @@ function operationOf(route: Route): object {
       requestBody: { required: true, content: { [json]: { schema: embedded(docs.body) } } },
     }),
     responses: {
-      ...responsesOf(docs?.answers ?? {}, errorsOf(route), docs?.error),
+      ...responsesOf(docs?.responses ?? docs?.answers ?? {}, errorsOf(route), docs?.error),
       // What a route answers that says nothing of itself is anything.
       ...(!docs && { default: { description: 'Not described' } }),
     },

@@ -1,27 +1,30 @@
 import { STATUS_CODES } from 'node:http';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { type AnswerDocs, type ClientErrorCode, httpStatus } from '#kernel';
+import { type ClientErrorCode, httpStatus, type ResponseDocs } from '#kernel';
 import { embedded, type JsonSchema } from './json-schema.js';
 
 const json = 'application/json';
 
-/** The responses of an operation by status: its answers, and its errors with the codes that each status stands for. */
+/** The responses of an operation by status: those of its docs, and its errors with the codes that each status stands for. */
 export function responsesOf(
-  answers: Readonly<Record<number, AnswerDocs>>,
+  documented: Readonly<Record<number, ResponseDocs>>,
   errors: readonly ClientErrorCode[],
   error?: StandardSchemaV1,
 ): Record<string, object> {
-  const statuses = new Set([...Object.keys(answers).map(Number), ...errors.map((code) => httpStatus[code])]);
+  const statuses = new Set([
+    ...Object.keys(documented).map(Number),
+    ...errors.map((code) => httpStatus[code]),
+  ]);
   const responses = [...statuses].map((status) => {
     const codes = new Set(errors.filter((code) => httpStatus[code] === status));
-    return [status, responseOf(status, answers[status], [...codes].sort(), error)];
+    return [status, responseOf(status, documented[status], [...codes].sort(), error)];
   });
   return Object.fromEntries(responses);
 }
 
 function responseOf(
   status: number,
-  answer: AnswerDocs | undefined,
+  answer: ResponseDocs | undefined,
   errors: readonly ClientErrorCode[],
   error?: StandardSchemaV1,
 ): object {

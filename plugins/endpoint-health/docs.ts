@@ -14,13 +14,13 @@ const report = z.object({
 /** `GET /health` */
 export const healthDocs: RouteDocs = {
   summary: 'Whether the process can answer',
-  answers: { 200: { description: 'It can', content: { 'application/json': health } } },
+  responses: { 200: { description: 'It can', content: { 'application/json': health } } },
 };
 
 /** `GET /ready` */
 export const readyDocs: RouteDocs = {
   summary: 'Whether new work may be sent here',
-  answers: {
+  responses: {
     200: { description: 'It may', content: { 'application/json': report } },
     503: { description: 'It may not, with the reasons', content: { 'application/json': report } },
   },

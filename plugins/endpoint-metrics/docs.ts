@@ -4,7 +4,7 @@ import { z } from '#zod';
 /** `GET /metrics` */
 export const metricsDocs: RouteDocs = {
   summary: 'All figures, for Prometheus',
-  answers: {
+  responses: {
     200: {
       description: 'The text format of Prometheus, version 0.0.4',
       content: { 'text/plain': z.string() },

@@ -5,18 +5,18 @@ const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 /** Replies, and the tokens in them. */
 export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStreams): void {
-  metrics.gauge('waggle_streams_running', 'Replies that run', () => streams.figures.running);
-  metrics.gauge('waggle_streams_waiting', 'Replies that wait for their turn', () => streams.figures.waiting);
+  metrics.gauge('waggle_streams_running', 'Replies that run', () => streams.stats.running);
+  metrics.gauge('waggle_streams_waiting', 'Replies that wait for their turn', () => streams.stats.waiting);
   metrics.gauge(
     'waggle_streams_kept',
     'Replies that have ended and can still be read',
-    () => streams.figures.kept,
+    () => streams.stats.kept,
   );
-  metrics.gauge('waggle_stream_readers', 'Readers of replies', () => streams.figures.readers);
+  metrics.gauge('waggle_stream_readers', 'Readers of replies', () => streams.stats.readers);
   metrics.total(
     'waggle_stream_tokens_total',
     'Pieces of answers, thinking included',
-    () => streams.figures.tokens,
+    () => streams.stats.tokens,
   );
 
   const ended = metrics.counter('waggle_streams_ended_total', 'Replies that have ended', 'outcome');

@@ -3,17 +3,17 @@ import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
 /** Tasks by name, and the threads that they run on. */
 export function taskMetrics(metrics: Metrics, bus: EventBus, tasks: TaskEngine): void {
-  metrics.gauge('waggle_tasks_running', 'Runs under way', () => tasks.figures.running);
+  metrics.gauge('waggle_tasks_running', 'Runs under way', () => tasks.stats.running);
   metrics.gauges('waggle_tasks_waiting', 'Runs that wait, delayed ones included', ['priority'], () =>
-    Object.entries(tasks.figures.queued).map(([priority, count]) => [{ priority }, count] as const),
+    Object.entries(tasks.stats.queued).map(([priority, count]) => [{ priority }, count] as const),
   );
-  metrics.gauge('waggle_tasks_delayed', 'Runs that are not due yet', () => tasks.figures.delayed);
-  metrics.gauge('waggle_workers', 'Threads for tasks', () => tasks.figures.workers.alive);
-  metrics.gauge('waggle_workers_busy', 'Threads that run a task', () => tasks.figures.workers.busy);
+  metrics.gauge('waggle_tasks_delayed', 'Runs that are not due yet', () => tasks.stats.delayed);
+  metrics.gauge('waggle_workers', 'Threads for tasks', () => tasks.stats.workers.alive);
+  metrics.gauge('waggle_workers_busy', 'Threads that run a task', () => tasks.stats.workers.busy);
   metrics.total(
     'waggle_worker_restarts_total',
     'Threads that were lost and replaced',
-    () => tasks.figures.workers.lost,
+    () => tasks.stats.workers.lost,
   );
 
   const ended = metrics.counter('waggle_tasks_ended_total', 'Runs that have ended', 'task', 'outcome');

@@ -16,7 +16,7 @@ import { checkContent } from './takes.js';
 import { toolsOf } from './tools.js';
 
 /** A request that was read. */
-export interface Order {
+export interface CompletionRequest {
   /** As the client calls it. */
   readonly model: string;
   readonly streamed: boolean;
@@ -36,7 +36,7 @@ const textFields = new Set(Object.keys(textBody.shape));
 const anonymous = 'openai';
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
-export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<Order> {
+export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<CompletionRequest> {
   const input = await request.json(Number.POSITIVE_INFINITY);
   checkDepths(input);
   checkShape(input);
@@ -50,7 +50,7 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
 }
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
-export async function readText(request: HttpRequest): Promise<Order> {
+export async function readText(request: HttpRequest): Promise<CompletionRequest> {
   const input = await request.json();
   checkTextShape(input);
   const body: TextBody = await checked(textBody, input);
@@ -68,7 +68,7 @@ function order(
   headers: RunHeaders,
   asked: Pick<Required<StartCommand>, 'endpoint' | 'messages'> & { readonly options: ChatOptions },
   leftOut: readonly string[],
-): Order {
+): CompletionRequest {
   const { 'X-Conversation-Id': conversationId, 'Idempotency-Key': key } = headers;
   const user = userOf(body.user);
   return {
@@ -101,8 +101,8 @@ async function readHeaders(request: HttpRequest) {
 }
 
 async function checked<T>(schema: Parameters<typeof check<T>>[0], input: unknown): Promise<T> {
-  const { value, mistakes } = await check(schema, input, fromClient);
-  if (mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes });
+  const { value, issues } = await check(schema, input, fromClient);
+  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
   return value;
 }
 
@@ -112,7 +112,7 @@ function userOf(user: CommonBody['user']): string | undefined {
   if (typeof id !== 'string' || id === '') return undefined;
   const { success } = clientChosenId.safeParse(id);
   if (success) return id;
-  throw new WaggleError('INVALID_REQUEST', { mistakes: [`${field}: expected string 1-128 characters`] });
+  throw new WaggleError('INVALID_REQUEST', { issues: [`${field}: expected string 1-128 characters`] });
 }
 
 function nameOf(user: CommonBody['user']): readonly [string, unknown] {

@@ -1,6 +1,7 @@
-import type { ChatStreams, ErrorFormat, Headers, HttpReply, HttpRequest, Reply } from '#kernel';
+import type { ChatStreams, ErrorFormat, Headers, HttpRequest, HttpResponse, Reply } from '#kernel';
 import { agentHeader, traceContextIn } from '#sdk';
-import { type Order, readChat, readText } from './command.js';
+import { ChatChunkFormat, type ChunkFormat, TextChunkFormat } from './chunk-format.js';
+import { type CompletionRequest, readChat, readText } from './command.js';
 import type { Config } from './config.js';
 import { errorAnswer, exposed } from './errors.js';
 import { EventStream } from './event-stream.js';
@@ -8,7 +9,6 @@ import type { Models } from './models.js';
 import { sentence } from './shape.js';
 import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
-import { ChatWording, TextWording, type Wording } from './wording.js';
 
 // Without these, proxies hold an event stream back or compress it.
 const eventStream: Headers = {
@@ -38,30 +38,30 @@ export class Completions {
   };
 
   /** `POST /v1/chat/completions` */
-  async chat(request: HttpRequest, response: HttpReply): Promise<void> {
+  async chat(request: HttpRequest, response: HttpResponse): Promise<void> {
     const order = await readChat(request, this.#agentOf);
     const { reasoningField } = this.#config;
     await this.#answer(
       order,
-      (streamId, model) => new ChatWording(streamId, model, reasoningField),
+      (streamId, model) => new ChatChunkFormat(streamId, model, reasoningField),
       request,
       response,
     );
   }
 
   /** `POST /v1/completions` */
-  async text(request: HttpRequest, response: HttpReply): Promise<void> {
+  async text(request: HttpRequest, response: HttpResponse): Promise<void> {
     const order = await readText(request);
-    await this.#answer(order, (streamId, model) => new TextWording(streamId, model), request, response);
+    await this.#answer(order, (streamId, model) => new TextChunkFormat(streamId, model), request, response);
   }
 
   readonly #agentOf = (model: string) => this.#models.agentOf(model);
 
   async #answer(
-    { command, model, streamed, includeUsage, leftOut }: Order,
-    wordingFor: (streamId: string, model: string) => Wording,
+    { command, model, streamed, includeUsage, leftOut }: CompletionRequest,
+    formatFor: (streamId: string, model: string) => ChunkFormat,
     request: HttpRequest,
-    response: HttpReply,
+    response: HttpResponse,
   ): Promise<void> {
     const asked = this.#models.resolve(model);
     const reply = this.#streams.start({
@@ -72,7 +72,7 @@ export class Completions {
       ...traceContextIn(request),
     });
     this.#runs.set(request, reply);
-    const wordedFor = (agent: string) => wordingFor(reply.streamId, modelOf(model, asked.agent, agent));
+    const wordedFor = (agent: string) => formatFor(reply.streamId, modelOf(model, asked.agent, agent));
     const warning = warningOf(command.options ?? {}, leftOut, this.#agentOf(model));
     const headers = { ...exposed, ...warning, 'x-stream-id': reply.streamId };
     if (streamed) {

@@ -39,7 +39,7 @@ function checkTools(
 function checkSchema(schema: unknown, path: string, whose: string): void {
   if (depthOf(schema, toolDepthLimit) <= toolDepthLimit) return;
   const what = `${whose} is nested deeper than ${toolDepthLimit} levels`;
-  throw new WaggleError('INVALID_REQUEST', { mistakes: [`${path}: ${what}`] });
+  throw new WaggleError('INVALID_REQUEST', { issues: [`${path}: ${what}`] });
 }
 
 function check(value: unknown): void {

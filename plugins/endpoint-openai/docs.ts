@@ -101,7 +101,7 @@ const failed = { description: 'The agent failed', content: { 'application/json':
 /** `GET /v1/models` */
 export const modelsDocs: RouteDocs = {
   summary: "Every agent, and every agent's model, as a model of OpenAI's API",
-  answers: { 200: { description: 'The models', content: { 'application/json': models } } },
+  responses: { 200: { description: 'The models', content: { 'application/json': models } } },
   error: errorObject,
   errors: ['DEADLINE_EXCEEDED'],
 };
@@ -110,7 +110,7 @@ export const modelsDocs: RouteDocs = {
 export const modelDocs: RouteDocs = {
   summary: 'One model',
   params: z.object({ model: z.string().describe('Slashes may be encoded or not') }),
-  answers: { 200: { description: 'The model', content: { 'application/json': model } } },
+  responses: { 200: { description: 'The model', content: { 'application/json': model } } },
   error: errorObject,
   errors: ['AGENT_UNKNOWN', 'DEADLINE_EXCEEDED'],
 };
@@ -136,7 +136,7 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
     summary,
     headers: runHeaders.extend(traceHeaders.shape),
     body,
-    answers: {
+    responses: {
       200: {
         description:
           'The answer. `X-Stream-Id` names its run, which `/chat/stream/{stream_id}` reads again and cancels. A stream ' +

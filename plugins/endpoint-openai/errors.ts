@@ -77,7 +77,7 @@ function worded(
     model !== undefined
       ? [404, 'model_not_found']
       : (wordingOf(error) ?? [statusOf(error), error.code.toLowerCase()]);
-  const [mistake] = WaggleError.is(error, 'INVALID_REQUEST') ? error.details.mistakes.map(located) : [];
+  const [mistake] = WaggleError.is(error, 'INVALID_REQUEST') ? error.details.issues.map(located) : [];
   const message =
     model !== undefined ? `model '${model}' not found; GET /v1/models lists those there are` : error.message;
   const param = model !== undefined ? 'model' : (mistake?.param ?? null);

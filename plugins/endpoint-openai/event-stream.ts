@@ -1,11 +1,11 @@
 import type { Headers, LogEntry, PieceEntry, Reply } from '#kernel';
 import { agentHeader, ReplyBody } from '#sdk';
+import { type ChunkFormat, doneEvent } from './chunk-format.js';
 import type { Config } from './config.js';
 import { errorEvent } from './errors.js';
 import { failureOf } from './failure.js';
 import { GrowingCalls } from './growing-calls.js';
 import { endOf } from './whole.js';
-import { doneEvent, type Wording } from './wording.js';
 
 /**
  * One reply as an event stream, a part for all that is new. Nothing comes before the first token, unless that takes too
@@ -13,8 +13,8 @@ import { doneEvent, type Wording } from './wording.js';
  */
 export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
   readonly #reply: Reply;
-  readonly #wordingFor: (agent: string) => Wording;
-  #wording: Wording;
+  readonly #formatFor: (agent: string) => ChunkFormat;
+  #format: ChunkFormat;
   #agent: string | undefined;
   readonly #includeUsage: boolean;
   #started = false;
@@ -24,7 +24,7 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
 
   constructor(
     reply: Reply,
-    wordingFor: (agent: string) => Wording,
+    formatFor: (agent: string) => ChunkFormat,
     includeUsage: boolean,
     { holdHeadersMs, heartbeatMs }: Pick<Config, 'holdHeadersMs' | 'heartbeatMs'>,
   ) {
@@ -34,9 +34,9 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
       firstAfterMs: holdHeadersMs,
     });
     this.#reply = reply;
-    this.#wordingFor = wordingFor;
-    this.#wording = wordingFor('');
-    this.#calls = new GrowingCalls(this.#wording);
+    this.#formatFor = formatFor;
+    this.#format = formatFor('');
+    this.#calls = new GrowingCalls(this.#format);
     this.#includeUsage = includeUsage;
   }
 
@@ -53,10 +53,10 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
           this.#answeredBy(frame.agent);
           break;
         case 'streaming_token':
-          part += this.#start() + this.#wording.text(frame.content);
+          part += this.#start() + this.#format.text(frame.content);
           break;
         case 'streaming_thinking':
-          part += this.#start() + this.#wording.thinking(frame.content);
+          part += this.#start() + this.#format.thinking(frame.content);
           break;
         case 'streaming_tool_call':
           if (!toolCall || toolCall.executor === 'server') break;
@@ -65,7 +65,7 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
           break;
         case 'message':
           this.#answeredBy(frame.agent);
-          part += this.#start() + this.#wording.text(frame.content);
+          part += this.#start() + this.#format.text(frame.content);
           part += this.#finish(endOf('stop', this.#calls.count, this.#calls.count > 0), frame.usage);
           break;
         case 'streaming_end':
@@ -92,17 +92,17 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
   #answeredBy(agent: string): void {
     if (this.#started) return;
     this.#agent = agent;
-    this.#wording = this.#wordingFor(agent);
-    this.#calls = new GrowingCalls(this.#wording);
+    this.#format = this.#formatFor(agent);
+    this.#calls = new GrowingCalls(this.#format);
   }
 
   #start(): string {
     if (this.#started) return '';
     this.#started = true;
-    return this.#wording.start();
+    return this.#format.start();
   }
 
-  #finish(reason: string, usage: Parameters<Wording['usage']>[0]): string {
-    return this.#wording.finish(reason) + (this.#includeUsage ? this.#wording.usage(usage) : '') + doneEvent;
+  #finish(reason: string, usage: Parameters<ChunkFormat['usage']>[0]): string {
+    return this.#format.finish(reason) + (this.#includeUsage ? this.#format.usage(usage) : '') + doneEvent;
   }
 }

@@ -1,15 +1,15 @@
 import type { ToolCall, ToolCallPiece } from '#kernel';
-import type { Wording } from './wording.js';
+import type { ChunkFormat } from './chunk-format.js';
 
 /** The tool calls of one streamed answer: each begins once, grows, and ends with what is left of it. */
 export class GrowingCalls {
-  readonly #wording: Wording;
+  readonly #format: ChunkFormat;
   /** By id: its place, and how many characters of its arguments were sent. */
   readonly #calls = new Map<string, { readonly index: number; sentChars: number; isWhole: boolean }>();
   #count = 0;
 
-  constructor(wording: Wording) {
-    this.#wording = wording;
+  constructor(format: ChunkFormat) {
+    this.#format = format;
   }
 
   /** How many there are. */
@@ -23,7 +23,7 @@ export class GrowingCalls {
     if (call?.isWhole || from !== (call?.sentChars ?? 0)) return '';
     if (!call) return this.#begin({ id, name, arguments: text }, false);
     call.sentChars += text.length;
-    return this.#wording.toolCallPart(call.index, text);
+    return this.#format.toolCallPart(call.index, text);
   }
 
   /** The whole of it, or what is left of that. */
@@ -33,12 +33,12 @@ export class GrowingCalls {
     if (!call || call.isWhole) return this.#begin(toolCall, true);
     call.isWhole = true;
     const rest = toolCall.arguments.slice(call.sentChars);
-    return rest === '' && !toolCall.extra ? '' : this.#wording.toolCallPart(call.index, rest, toolCall.extra);
+    return rest === '' && !toolCall.extra ? '' : this.#format.toolCallPart(call.index, rest, toolCall.extra);
   }
 
   #begin(toolCall: ToolCall, isWhole: boolean): string {
     const index = this.#count++;
     this.#calls.set(toolCall.id, { index, sentChars: toolCall.arguments.length, isWhole });
-    return this.#wording.toolCall(index, toolCall);
+    return this.#format.toolCall(index, toolCall);
   }
 }

@@ -1,4 +1,4 @@
-import { type Agent, type Chat, type Contributions, WaggleError } from '#kernel';
+import { type Agent, type Chat, type ReadonlyRegistry, WaggleError } from '#kernel';
 
 /** A model, as clients see it. */
 export interface Model {
@@ -11,11 +11,11 @@ export interface Model {
 
 /** Every agent is a model, and so is each model of an agent, as `agent/model`. */
 export class Models {
-  readonly #agents: Contributions<Agent>;
+  readonly #agents: ReadonlyRegistry<Agent>;
   readonly #chat: Chat;
   readonly #created = Math.floor(Date.now() / 1000);
 
-  constructor(agents: Contributions<Agent>, chat: Chat) {
+  constructor(agents: ReadonlyRegistry<Agent>, chat: Chat) {
     this.#agents = agents;
     this.#chat = chat;
   }

@@ -3,7 +3,7 @@ import { WaggleError } from '#kernel';
 /** What is said to clients of another API. */
 export const sentence = 'this is the Chat Completions API of OpenAI; the Responses API is not spoken here';
 
-/** A request in the shape of another API gets one sentence in place of a list of mistakes. @throws INVALID_REQUEST */
+/** A request in the shape of another API gets one sentence in place of a list of issues. @throws INVALID_REQUEST */
 export function checkShape(body: unknown): void {
   const { messages, input, prompt, tools } = (body ?? {}) as Readonly<Record<string, unknown>>;
   if (messages == null && input != null) refuse('input', `${sentence}: send \`messages\``);
@@ -22,5 +22,5 @@ export function checkTextShape(body: unknown): void {
 }
 
 function refuse(field: string, what: string): never {
-  throw new WaggleError('INVALID_REQUEST', { mistakes: [`${field}: ${what}`] });
+  throw new WaggleError('INVALID_REQUEST', { issues: [`${field}: ${what}`] });
 }

@@ -3,12 +3,12 @@ import type { ChatBody } from './body.js';
 import { imageIn, isHere } from './content.js';
 
 /** The first fields of a request that are looked at. */
-const mostMistakes = 10;
+const mostIssues = 10;
 
 /** @throws INVALID_REQUEST for content that `agent` cannot pass on */
 export function checkContent(messages: ChatBody['messages'], agent: Agent | undefined): void {
   const { imageUrls = false, parts = false } = agent?.takes ?? {};
-  const mistakes = messages.flatMap(({ content }, place) => {
+  const issues = messages.flatMap(({ content }, place) => {
     if (!Array.isArray(content)) return [];
     return content.flatMap((part, at) => {
       const path = `messages.${place}.content.${at}`;
@@ -20,8 +20,7 @@ export function checkContent(messages: ChatBody['messages'], agent: Agent | unde
       return [];
     });
   });
-  if (mistakes.length > 0)
-    throw new WaggleError('INVALID_REQUEST', { mistakes: mistakes.slice(0, mostMistakes) });
+  if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues: issues.slice(0, mostIssues) });
 }
 
 // Ours to use: who asks, and the client's notes.

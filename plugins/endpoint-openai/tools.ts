@@ -65,5 +65,5 @@ function nameIn(choice: unknown): string {
 }
 
 function refuse(field: string, what: string): never {
-  throw new WaggleError('INVALID_REQUEST', { mistakes: [`${field}: ${what}`] });
+  throw new WaggleError('INVALID_REQUEST', { issues: [`${field}: ${what}`] });
 }

@@ -1,6 +1,6 @@
 import type { Reply, ToolCall } from '#kernel';
+import type { Answer } from './chunk-format.js';
 import { failureOf } from './failure.js';
-import type { Answer } from './wording.js';
 
 /** Reads an answer to its end. @throws why it failed; undefined when nobody waits for it any more */
 export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answer | undefined> {

@@ -10,13 +10,13 @@ const overview = z.object({
 /** `GET /` */
 export const overviewDocs: RouteDocs = {
   summary: 'What this server offers',
-  answers: { 200: { description: 'Its endpoints', content: { 'application/json': overview } } },
+  responses: { 200: { description: 'Its endpoints', content: { 'application/json': overview } } },
 };
 
 /** `GET /agents` */
 export const agentsDocs: RouteDocs = {
   summary: 'The agents and their health',
-  answers: {
+  responses: {
     200: {
       description: 'All of them',
       content: { 'application/json': z.object({ agents: z.array(agentStatus) }) },

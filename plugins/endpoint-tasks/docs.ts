@@ -4,7 +4,7 @@ import {
   longestMs,
   type RouteDocs,
   type TaskCounts,
-  type TaskFigures,
+  type TaskStats,
   taskPriorities,
 } from '#kernel';
 import { milliseconds, millisecondsOrNone } from '#sdk';
@@ -79,7 +79,7 @@ export const taskList = z.object({
     queued: z.object({ low: count, normal: count, high: count, urgent: count }),
     delayed: count,
     workers: z.object({ alive: count, busy: count, lost: count }),
-  }) satisfies z.ZodType<TaskFigures>,
+  }) satisfies z.ZodType<TaskStats>,
 });
 
 /** What a cancel answers. */
@@ -101,7 +101,7 @@ const failures: readonly ClientErrorCode[] = [
 /** `GET /tasks` */
 export const listDocs: RouteDocs = {
   summary: 'The registered tasks, with their schemas and figures',
-  answers: { 200: { description: 'All of them', content: { 'application/json': taskList } } },
+  responses: { 200: { description: 'All of them', content: { 'application/json': taskList } } },
 };
 
 /** `POST /tasks/{task}` */
@@ -110,7 +110,7 @@ export const submitDocs: RouteDocs = {
   params: params('The name of the task'),
   query: waitQuery,
   body: submission,
-  answers: {
+  responses: {
     200: { description: 'It has ended well', content: { 'application/json': runReport } },
     202: { description: 'It is accepted', content: { 'application/json': runReport } },
   },
@@ -128,7 +128,7 @@ export const submitDocs: RouteDocs = {
 export const lookDocs: RouteDocs = {
   summary: 'State and result of a run',
   params: runId,
-  answers: { 200: { description: 'As it is now', content: { 'application/json': runReport } } },
+  responses: { 200: { description: 'As it is now', content: { 'application/json': runReport } } },
   errors: ['TASK_UNKNOWN'],
 };
 
@@ -136,6 +136,6 @@ export const lookDocs: RouteDocs = {
 export const cancelDocs: RouteDocs = {
   summary: 'Cancel a run; answers when it has stopped',
   params: runId,
-  answers: { 200: { description: 'It runs no more', content: { 'application/json': cancelAnswer } } },
+  responses: { 200: { description: 'It runs no more', content: { 'application/json': cancelAnswer } } },
   errors: ['TASK_UNKNOWN', 'DEADLINE_EXCEEDED'],
 };

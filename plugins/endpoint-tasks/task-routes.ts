@@ -1,10 +1,10 @@
 import {
-  type Contributions,
   check,
   fromClient,
-  type HttpReply,
   type HttpRequest,
+  type HttpResponse,
   jsonSchemaOf,
+  type ReadonlyRegistry,
   type TaskDefinition,
   type TaskEngine,
   type TaskRun,
@@ -13,10 +13,10 @@ import {
 import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 
-type Tasks = Contributions<TaskDefinition>;
+type Tasks = ReadonlyRegistry<TaskDefinition>;
 
 /** `GET /tasks` */
-export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpReply): void {
+export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpResponse): void {
   const all = [...tasks].flatMap((definition) => {
     const { name, description, lane, exposed = false, message = false } = definition;
     const counts = engine.countsOf(name);
@@ -34,7 +34,7 @@ export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpReply)
       counts,
     };
   });
-  response.json(200, { tasks: all, figures: engine.figures } satisfies z.infer<typeof taskList>);
+  response.json(200, { tasks: all, figures: engine.stats } satisfies z.infer<typeof taskList>);
 }
 
 /** `POST /tasks/{task}`: 202 at once, or 200 with the result if it ends within `?wait=`. @throws what the engine refuses it with, and why it failed */
@@ -43,7 +43,7 @@ export async function submitTask(
   tasks: Tasks,
   maxWaitMs: number,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const name = request.params.task as string;
   const { wait } = await checked(waitQuery, { wait: request.query.get('wait') ?? undefined });
@@ -64,7 +64,7 @@ export async function submitTask(
 }
 
 /** `GET /tasks/{task}` @throws TASK_UNKNOWN */
-export function lookAtRun(engine: TaskEngine, request: HttpRequest, response: HttpReply): void {
+export function lookAtRun(engine: TaskEngine, request: HttpRequest, response: HttpResponse): void {
   response.json(200, reportOf(find(engine, request)));
 }
 
@@ -72,7 +72,7 @@ export function lookAtRun(engine: TaskEngine, request: HttpRequest, response: Ht
 export async function cancelRun(
   engine: TaskEngine,
   request: HttpRequest,
-  response: HttpReply,
+  response: HttpResponse,
 ): Promise<void> {
   const run = find(engine, request);
   const cancelled = !run.ended && (await run.cancel());
@@ -120,7 +120,7 @@ async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise
 
 async function checked<T>(schema: z.ZodType<T>, value: unknown): Promise<T> {
   const result = await check(schema, value, fromClient);
-  if (result.mistakes) throw new WaggleError('INVALID_REQUEST', { mistakes: result.mistakes });
+  if (result.issues) throw new WaggleError('INVALID_REQUEST', { issues: result.issues });
   return result.value;
 }
 

@@ -1,9 +1,9 @@
 import {
-  type Contributions,
   chatFields,
   checkNow,
   clientChosenId,
   fromClient,
+  type ReadonlyRegistry,
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
@@ -61,13 +61,13 @@ export type ClientFrame =
     }[keyof ClientFrames];
 
 /** @throws INVALID_JSON, TOO_DEEP, INVALID_FRAME with the path of each wrong field, UNKNOWN_TYPE */
-export function readFrame(text: string, tasks: Contributions<TaskDefinition>): ClientFrame {
+export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>): ClientFrame {
   const json = parseJson(text);
   if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new WaggleError('INVALID_FRAME', { mistakes: ['expected a JSON object'] });
+    throw new WaggleError('INVALID_FRAME', { issues: ['expected a JSON object'] });
   const { type } = json as { readonly type?: unknown };
   if (typeof type !== 'string')
-    throw new WaggleError('INVALID_FRAME', { mistakes: ['type: expected a string'] });
+    throw new WaggleError('INVALID_FRAME', { issues: ['type: expected a string'] });
   if (!isKnown(type)) {
     if (tasks.find(type)?.message) return messageFrame(type, json);
     const known = [...Object.keys(clientFrames), ...messageTypes(tasks).map(({ name }) => name)];
@@ -106,7 +106,7 @@ function messageFrame(name: string, json: object): MessageFrame {
 function checked<T>(schema: z.ZodType<T>, json: unknown): T {
   const result = checkNow(schema, json, fromClient);
   if (result instanceof Promise) throw new TypeError('a schema of frames must not wait');
-  if (result.mistakes) throw new WaggleError('INVALID_FRAME', { mistakes: result.mistakes });
+  if (result.issues) throw new WaggleError('INVALID_FRAME', { issues: result.issues });
   return result.value;
 }
 

@@ -1,9 +1,9 @@
 import {
   type ChatStreams,
   type ClientErrorCode,
-  type Contributions,
   type EventBus,
   type Logger,
+  type ReadonlyRegistry,
   type Reply,
   type ReplyReader,
   type ServerFrame,
@@ -25,7 +25,7 @@ export interface SessionHost {
   readonly streams: ChatStreams;
   /** Absent where no plugin runs tasks. */
   readonly engine: TaskEngine | undefined;
-  readonly tasks: Contributions<TaskDefinition>;
+  readonly tasks: ReadonlyRegistry<TaskDefinition>;
   readonly config: Config;
   readonly bus: Pick<EventBus, 'emit'>;
   readonly logger: Logger;

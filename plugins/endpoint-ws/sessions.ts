@@ -59,7 +59,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
   accept({ params }: { readonly params: Readonly<Record<string, string>> }): void {
     if (!clientParams.safeParse(params).success)
       throw new WaggleError('INVALID_REQUEST', {
-        mistakes: ['client_id: expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ -'],
+        issues: ['client_id: expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ -'],
       });
   }
 

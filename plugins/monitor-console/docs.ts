@@ -42,7 +42,7 @@ const stats = z.object({
 /** `GET /stats` */
 export const statsDocs: RouteDocs = {
   summary: 'How much is going on',
-  answers: {
+  responses: {
     200: {
       description: 'The figures of now; those of a plugin that does not run are absent',
       content: { 'application/json': stats },

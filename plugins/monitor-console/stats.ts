@@ -4,8 +4,8 @@ import { type EventLoopLag, type Lag, memoryNow } from '#sdk';
 /** Where figures come from. Those of a source that is absent are left out. */
 export interface Sources {
   readonly transport?: Pick<Transport, 'connections'>;
-  readonly streams?: Pick<ChatStreams, 'figures'>;
-  readonly tasks?: Pick<TaskEngine, 'figures'>;
+  readonly streams?: Pick<ChatStreams, 'stats'>;
+  readonly tasks?: Pick<TaskEngine, 'stats'>;
 }
 
 /** How much is going on. Rates and lag are those of the last full interval, or since the start while there was none. */
@@ -76,8 +76,8 @@ export class Sampler {
     return {
       uptimeMs: Math.round(this.#now() - this.#startedAtMs),
       ...(transport && { connections: transport.connections }),
-      ...(streams && { streams: streamsOf(streams.figures, rates.tokens) }),
-      ...(tasks && { tasks: tasksOf(tasks.figures, rates.tasks), workers: tasks.figures.workers }),
+      ...(streams && { streams: streamsOf(streams.stats, rates.tokens) }),
+      ...(tasks && { tasks: tasksOf(tasks.stats, rates.tasks), workers: tasks.stats.workers }),
       eventLoop: { p50Ms: tenths(p50Ms), p99Ms: tenths(p99Ms), maxMs: tenths(maxMs) },
       memory: { rssMb: megabytes(rssBytes), heapMb: megabytes(heapBytes) },
     };
@@ -93,10 +93,10 @@ export class Sampler {
 
   #count(): Counters {
     const { streams, tasks } = this.#sources;
-    const { succeeded, failed, cancelled } = tasks?.figures ?? { succeeded: 0, failed: 0, cancelled: 0 };
+    const { succeeded, failed, cancelled } = tasks?.stats ?? { succeeded: 0, failed: 0, cancelled: 0 };
     return {
       atMs: this.#now(),
-      tokens: streams?.figures.tokens ?? 0,
+      tokens: streams?.stats.tokens ?? 0,
       ended: succeeded + failed + cancelled,
     };
   }
@@ -113,12 +113,12 @@ export class Sampler {
   }
 }
 
-function streamsOf(figures: ChatStreams['figures'], tokensPerSecond: number): NonNullable<Stats['streams']> {
+function streamsOf(figures: ChatStreams['stats'], tokensPerSecond: number): NonNullable<Stats['streams']> {
   const { running, waiting, kept, readers } = figures;
   return { running, waiting, kept, readers, tokensPerSecond };
 }
 
-function tasksOf(figures: TaskEngine['figures'], perSecond: number): NonNullable<Stats['tasks']> {
+function tasksOf(figures: TaskEngine['stats'], perSecond: number): NonNullable<Stats['tasks']> {
   const { running, waiting, queued, failed, rejected } = figures;
   return { running, waiting, queued, failed, rejected, perSecond };
 }

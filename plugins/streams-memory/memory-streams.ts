@@ -5,14 +5,14 @@ import {
   type Logger,
   type Reply,
   type StartCommand,
-  type StreamFigures,
+  type StreamStats,
   type TaskCall,
   type TaskDefinition,
   type TaskEngine,
   timerMs,
   WaggleError,
 } from '#kernel';
-import { capability, charsIn, KeyedRuns, type RequestKey, Retention, requestKey, traceContextOf } from '#sdk';
+import { charsIn, ExpiringSet, KeyedRuns, type RequestKey, randomId, requestKey, traceContextOf } from '#sdk';
 import type { Config } from './config.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import type { ReplyLog } from './reply-log.js';
@@ -34,7 +34,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #replies = new Map<string, MemoryReply>();
   readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new Set<MemoryReply>();
-  readonly #kept: Retention<MemoryReply>;
+  readonly #kept: ExpiringSet<MemoryReply>;
   /** Logs whose readers have something new to take. */
   #stale: ReplyLog[] = [];
   #running = 0;
@@ -49,7 +49,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#config = config;
     this.#bus = bus;
     this.#logger = logger;
-    this.#kept = new Retention(config, (reply) => this.#forget(reply));
+    this.#kept = new ExpiringSet(config, (reply) => this.#forget(reply));
     const { replyTimeoutMs, cancelTimeoutMs } = config;
     this.task = {
       name: chatTask,
@@ -63,7 +63,11 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     };
   }
 
-  get figures(): StreamFigures {
+  get figures(): StreamStats {
+    return this.stats;
+  }
+
+  get stats(): StreamStats {
     let readers = 0;
     for (const reply of this.#replies.values()) readers += reply.readers;
     return {
@@ -85,8 +89,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
     const request = {
       ...command,
-      streamId: capability(),
-      conversationId: command.conversationId ?? capability(),
+      streamId: randomId(),
+      conversationId: command.conversationId ?? randomId(),
     };
     const requestChars = charsIn(...Object.values(command));
     if (!this.grew(requestChars, 0)) {

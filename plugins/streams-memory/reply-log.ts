@@ -160,7 +160,7 @@ export class ReplyLog {
   #read(position: number | undefined, withPieces: boolean): Reader {
     if (position !== undefined && position > this.#position)
       throw new WaggleError('INVALID_REQUEST', {
-        mistakes: [`position: only ${this.#position} characters were sent`],
+        issues: [`position: only ${this.#position} characters were sent`],
       });
     this.#settle();
     const reader = new Reader(this, this.#entries, position, withPieces);

@@ -10,24 +10,24 @@ import {
   type SubmitOptions,
   type TaskDefinition,
   type TaskEngine,
-  type TaskFigures,
   type TaskInput,
   type TaskOutput,
   type TaskPriority,
   type TaskRetries,
   type TaskRun,
+  type TaskStats,
   taskPriorities,
   toClientError,
   WaggleError,
   type Watcher,
   wrongDurations,
 } from '#kernel';
-import { KeyedRuns, type RequestKey, Retention, requestKey } from '#sdk';
-import { Announcer } from './announcer.js';
+import { ExpiringSet, KeyedRuns, type RequestKey, requestKey } from '#sdk';
 import type { Config } from './config.js';
-import { Counts, Kind } from './kind.js';
 import type { Lane } from './lane.js';
 import { PriorityQueue } from './priority-queue.js';
+import { QueuePositionNotifier } from './queue-position-notifier.js';
+import { Counts, RegisteredTask } from './registered-task.js';
 import { type Outcome, Run, type StopReason } from './run.js';
 
 const lanes = ['main', 'worker'] as const;
@@ -36,10 +36,10 @@ export type LaneName = (typeof lanes)[number];
 
 const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
 /** What no second try can change, and what says so of itself. */
-const final = new Set<ClientErrorCode>(['INVALID_REQUEST', 'SHUTTING_DOWN']);
+const nonRetryableCodes = new Set<ClientErrorCode>(['INVALID_REQUEST', 'SHUTTING_DOWN']);
 /** What a dead letter keeps of an error's text. */
 const reasonChars = 1000;
-const violent = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY', 'TASK_TIMEOUT']);
+const crashCodes = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY', 'TASK_TIMEOUT']);
 
 /**
  * Admits runs, lets them wait for their turn, tries them on a lane and keeps the books: whatever is submitted succeeds,
@@ -51,16 +51,16 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #bus: EventBus;
   readonly #logger: Logger;
   readonly #queues: Readonly<Record<LaneName, PriorityQueue<Run>>>;
-  readonly #kinds = new Map<string, Kind>();
+  readonly #kinds = new Map<string, RegisteredTask>();
   readonly #counts = new Counts();
   readonly #queued: Record<TaskPriority, number> = { low: 0, normal: 0, high: 0, urgent: 0 };
   readonly #runs = new Map<string, Run>();
   readonly #unended = new Set<Run>();
   readonly #keyed = new KeyedRuns<Run>();
-  readonly #kept: Retention<Run>;
+  readonly #kept: ExpiringSet<Run>;
   readonly #deadLetters: DeadLetter[] = [];
-  readonly #announcer: Announcer;
-  readonly #workers: () => TaskFigures['workers'];
+  readonly #notifier: QueuePositionNotifier;
+  readonly #workers: () => TaskStats['workers'];
   readonly #runEvents = {
     cancel: (run: Run) => this.#cancel(run),
     grew: (chars: number) => this.#grew(chars),
@@ -74,7 +74,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   constructor(
     config: Config,
     lanes: Readonly<Record<LaneName, Lane>>,
-    workers: () => TaskFigures['workers'],
+    workers: () => TaskStats['workers'],
     bus: EventBus,
     logger: Logger,
   ) {
@@ -85,14 +85,18 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#logger = logger;
     const { ageEvery } = config;
     this.#queues = { main: new PriorityQueue(ageEvery), worker: new PriorityQueue(ageEvery) };
-    this.#announcer = new Announcer(
+    this.#notifier = new QueuePositionNotifier(
       () => this.#allQueues(),
       (err, { name }) => logger.error({ err, task: name }, 'a listener of the line failed'),
     );
-    this.#kept = new Retention(config, (run) => this.#forget(run));
+    this.#kept = new ExpiringSet(config, (run) => this.#forget(run));
   }
 
-  get figures(): TaskFigures {
+  get figures(): TaskStats {
+    return this.stats;
+  }
+
+  get stats(): TaskStats {
     return {
       ...this.#counts,
       queued: { ...this.#queued },
@@ -128,7 +132,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   /** A task was registered. @throws what is wrong with it */
   added(definition: TaskDefinition): void {
     this.#lanes[definition.lane].accept(definition);
-    this.#kinds.set(definition.name, new Kind(definition, this.#config.ageEvery));
+    this.#kinds.set(definition.name, new RegisteredTask(definition, this.#config.ageEvery));
   }
 
   /** A task was unregistered: what waits is cancelled, what runs may end for a while. */
@@ -167,7 +171,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#draining = true;
     await this.#cancelAll();
     this.#kept.clear();
-    this.#announcer.close();
+    this.#notifier.close();
     await Promise.all(lanes.map((lane) => this.#lanes[lane].close()));
   }
 
@@ -179,7 +183,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       if (run.kind.busy) this.#place(run, run.kind.parked);
       else this.#start(run);
     }
-    this.#announcer.changed();
+    this.#notifier.changed();
   }
 
   #submit(name: string, input: unknown, options: SubmitOptions, key: RequestKey | undefined): Run {
@@ -197,7 +201,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   #admit(
-    kind: Kind | undefined,
+    kind: RegisteredTask | undefined,
     name: string,
     input: unknown,
     options: SubmitOptions,
@@ -207,8 +211,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
     const { definition } = kind;
     const { timeoutMs, delayMs } = options;
-    const mistakes = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ delayMs })];
-    if (mistakes.length > 0) throw new WaggleError('INVALID_REQUEST', { mistakes });
+    const issues = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ delayMs })];
+    if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues });
     const queue = this.#queues[definition.lane];
     const atOnce =
       !options.delayMs && !kind.busy && queue.size === 0 && this.#lanes[definition.lane].free > 0;
@@ -236,7 +240,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return run;
   }
 
-  #checkRoom(kind: Kind): void {
+  #checkRoom(kind: RegisteredTask): void {
     const { queueLimit } = this.#config;
     const { maxQueued = queueLimit } = kind.definition;
     const { running, waiting } = kind.counts;
@@ -278,7 +282,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const { lane } = run.kind.definition;
     run.state = 'queued';
     this.#place(run, run.kind.busy ? run.kind.parked : this.#queues[lane]);
-    this.#announcer.added(run);
+    this.#notifier.added(run);
     this.pump(lane);
   }
 
@@ -347,7 +351,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const { retries } = kind.definition;
     if (
       outcome.state === 'failed' &&
-      !final.has(outcome.error.code) &&
+      !nonRetryableCodes.has(outcome.error.code) &&
       run.attempts <= (retries?.max ?? 0) &&
       kind.registered &&
       !this.#draining
@@ -380,10 +384,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   async #checked(run: Run, output: unknown): Promise<Outcome> {
     const { output: schema } = run.kind.definition;
     if (!schema) return { state: 'succeeded', output };
-    const { value, mistakes } = await checkNow(schema, output, fromClient);
-    if (!mistakes) return { state: 'succeeded', output: value };
+    const { value, issues } = await checkNow(schema, output, fromClient);
+    if (!issues) return { state: 'succeeded', output: value };
     const why = 'its output is not what its definition promises';
-    const cause = new Error(mistakes.join('; '));
+    const cause = new Error(issues.join('; '));
     return { state: 'failed', error: new WaggleError('TASK_FAILED', { task: run.name, why }, { cause }) };
   }
 
@@ -402,7 +406,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (run.leave) this.#count(run, 'waiting', -1);
     run.ends(outcome);
     this.#unended.delete(run);
-    this.#announcer.left(run);
+    this.#notifier.left(run);
     this.#counts[outcome.state]++;
     run.kind.counts[outcome.state]++;
     this.#report(run, outcome);
@@ -421,7 +425,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       const { error } = outcome;
       const { code } = error;
       this.#bus.emit('task:failed', { taskId, name, code, error, attempts, queuedMs, runMs });
-      if (attempts > 1 || violent.has(code))
+      if (attempts > 1 || crashCodes.has(code))
         this.#bury({ taskId, name, attempts, code, reason: reasonOf(error), at: Date.now() });
       // Other deliberate errors are for those to tell who throw them.
       const level = code.startsWith('TASK_') ? 'warn' : 'debug';
@@ -472,12 +476,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
 }
 
 /** @throws INVALID_REQUEST */
-function inputOf({ value, mistakes }: Checked<unknown>): unknown {
-  if (!mistakes) return value;
+function inputOf({ value, issues }: Checked<unknown>): unknown {
+  if (!issues) return value;
   throw new WaggleError('INVALID_REQUEST', {
-    mistakes: mistakes.map((mistake) =>
-      /^[\w.]+: /.test(mistake) ? `input.${mistake}` : `input: ${mistake}`,
-    ),
+    issues: issues.map((mistake) => (/^[\w.]+: /.test(mistake) ? `input.${mistake}` : `input: ${mistake}`)),
   });
 }
 

@@ -13,7 +13,7 @@ export default definePlugin({
       free: (lane) => engine.pump(lane),
       lost: (reason) => ctx.bus.emit('worker:lost', { reason }),
     });
-    const engine: Engine = new Engine(ctx.config, lanes, () => lanes.figures, ctx.bus, ctx.logger);
+    const engine: Engine = new Engine(ctx.config, lanes, () => lanes.stats, ctx.bus, ctx.logger);
     ctx.effect('lanes and threads', () => () => engine.close());
     ctx.tasks.watch(engine);
     ctx.provide(TaskEngine, engine);

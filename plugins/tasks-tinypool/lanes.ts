@@ -1,4 +1,4 @@
-import type { Logger, TaskFigures } from '#kernel';
+import type { Logger, TaskStats } from '#kernel';
 import type { Config } from './config.js';
 import type { LaneName } from './engine.js';
 import type { Lane } from './lane.js';
@@ -12,12 +12,12 @@ interface LanesEvents {
 
 /** The threads of both lanes. */
 interface Threads {
-  readonly figures: TaskFigures['workers'];
+  readonly stats: TaskStats['workers'];
   /** Starts them. */
   open(): void;
 }
 
-const noThreads: TaskFigures['workers'] = { alive: 0, busy: 0, lost: 0 };
+const noThreads: TaskStats['workers'] = { alive: 0, busy: 0, lost: 0 };
 
 /** Both lanes; with no workers the second one is on the main thread, too, one run at a time. */
 export function createLanes(
@@ -29,14 +29,14 @@ export function createLanes(
   const main = new MainLane({ concurrency: mainConcurrency, cancelGraceMs }, logger, () => free('main'));
   if (workers === 0) {
     const inline = new MainLane({ concurrency: 1, cancelGraceMs }, logger, () => free('worker'));
-    return { main, worker: inline, figures: noThreads, open: () => {} };
+    return { main, worker: inline, stats: noThreads, open: () => {} };
   }
   const worker = new WorkerLane(config, logger, { free: () => free('worker'), lost });
   return {
     main,
     worker,
-    get figures() {
-      return worker.figures;
+    get stats() {
+      return worker.stats;
     },
     open: () => worker.open(),
   };

@@ -7,8 +7,8 @@ import {
   type TaskUpdate,
   WaggleError,
 } from '#kernel';
-import { capability, charsIn } from '#sdk';
-import type { Kind } from './kind.js';
+import { charsIn, randomId } from '#sdk';
+import type { RegisteredTask } from './registered-task.js';
 import { UpdateLog } from './update-log.js';
 
 /** How a run ended. */
@@ -34,8 +34,8 @@ interface Waiting {
 
 /** One run of one task: what is known of it, and who waits for it. What happens to it is the engine's business. */
 export class Run implements TaskRun {
-  readonly id = capability();
-  readonly kind: Kind;
+  readonly id = randomId();
+  readonly kind: RegisteredTask;
   readonly priority: TaskPriority;
   readonly timeoutMs: number;
   /** What is kept of them once it has ended is the key. */
@@ -66,7 +66,7 @@ export class Run implements TaskRun {
   #runMs = 0;
 
   constructor(
-    kind: Kind,
+    kind: RegisteredTask,
     options: SubmitOptions,
     settled: {
       readonly priority: TaskPriority;

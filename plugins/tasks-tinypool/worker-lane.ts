@@ -70,7 +70,7 @@ export class WorkerLane implements Lane {
     return this.#idle.length;
   }
 
-  get figures(): { readonly alive: number; readonly busy: number; readonly lost: number } {
+  get stats(): { readonly alive: number; readonly busy: number; readonly lost: number } {
     const threads = [...this.#threads];
     const alive = threads.filter(({ ready }) => ready).length;
     return { alive, busy: threads.filter(({ busy }) => busy).length, lost: this.#lost };

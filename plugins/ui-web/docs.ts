@@ -11,19 +11,19 @@ const known = { description: 'The client has it already', content: {} };
 /** `GET /ui` */
 export const chatDocs: RouteDocs = {
   summary: 'A page to chat with the agents',
-  answers: { 200: { description: 'A page', content: { 'text/html': text } }, 304: known },
+  responses: { 200: { description: 'A page', content: { 'text/html': text } }, 304: known },
 };
 
 /** `GET /ui/inspector` */
 export const inspectorDocs: RouteDocs = {
   summary: 'A page that shows what goes on in this server',
-  answers: { 200: { description: 'A page', content: { 'text/html': text } }, 304: known },
+  responses: { 200: { description: 'A page', content: { 'text/html': text } }, 304: known },
 };
 
 /** `GET /ui/{version}/{folder}/{file}` */
 export const assetDocs: RouteDocs = {
   summary: 'What the pages load',
-  answers: {
+  responses: {
     200: {
       description: 'A file that never changes',
       content: { 'text/css': text, 'text/javascript': text, 'image/svg+xml': text },
@@ -122,5 +122,5 @@ const state = z.object({
 /** `GET /ui/state` */
 export const stateDocs: RouteDocs = {
   summary: 'What the inspector shows: plugins, connections, streams, queue, and the last two minutes',
-  answers: { 200: { description: 'As it is now', content: { 'application/json': state } } },
+  responses: { 200: { description: 'As it is now', content: { 'application/json': state } } },
 };

@@ -9,11 +9,11 @@ import {
   WaggleError,
 } from '#kernel';
 import { AssetsOnDemand } from './assets.js';
-import { Board } from './board.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
 import { assetHeaders, pageHeaders, pageUrl, sendTagged } from './page-headers.js';
+import { ReplyHistory } from './reply-history.js';
 import { Sampler } from './sampler.js';
 
 export default definePlugin({
@@ -60,8 +60,8 @@ export default definePlugin({
     ctx.effect('samples', () => sampler.open());
     const startedAtMs = performance.now();
     const { tasks, inspect } = ctx;
-    const board = new Board(ctx.bus);
-    const inspected = { inspect, transport, streams, engine, tasks, board, sampler, startedAtMs };
+    const history = new ReplyHistory(ctx.bus);
+    const inspected = { inspect, transport, streams, engine, tasks, history, sampler, startedAtMs };
     addPage('/ui/inspector', 'inspector.html', inspectorDocs);
     add({
       method: 'GET',

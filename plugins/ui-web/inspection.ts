@@ -1,32 +1,32 @@
 import type {
   ChatStreams,
-  Contributions,
   KernelReport,
+  ReadonlyRegistry,
   TaskCounts,
   TaskDefinition,
   TaskEngine,
   Transport,
 } from '#kernel';
 import { memoryNow, version } from '#sdk';
-import type { Board } from './board.js';
 import { viewOf } from './registrations.js';
+import type { ReplyHistory } from './reply-history.js';
 import type { Sampler } from './sampler.js';
 
 /** What there is to look at. */
 export interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
-  readonly streams: Pick<ChatStreams, 'figures'> | undefined;
-  readonly engine: Pick<TaskEngine, 'figures' | 'countsOf'> | undefined;
-  readonly tasks: Contributions<TaskDefinition>;
-  readonly board: Board;
+  readonly streams: Pick<ChatStreams, 'stats'> | undefined;
+  readonly engine: Pick<TaskEngine, 'stats' | 'countsOf'> | undefined;
+  readonly tasks: ReadonlyRegistry<TaskDefinition>;
+  readonly history: ReplyHistory;
   readonly sampler: Sampler;
   readonly startedAtMs: number;
 }
 
 /** What `GET /ui/state` answers: nothing that opens anything, and no text of a plugin's author but names. */
 export function inspection(inspected: Inspected) {
-  const { transport, streams, engine, tasks, board, sampler, startedAtMs } = inspected;
+  const { transport, streams, engine, tasks, history, sampler, startedAtMs } = inspected;
   const { state, plugins } = inspected.inspect();
   const { rssBytes, heapBytes } = memoryNow();
   return {
@@ -38,11 +38,11 @@ export function inspection(inspected: Inspected) {
       heapBytes,
     },
     plugins: plugins.map(viewOf),
-    connections: { ...transport.connections, paths: pathsOf(transport), ...board.connections },
-    ...(streams && { streams: streamsOf(streams.figures, board) }),
+    connections: { ...transport.connections, paths: pathsOf(transport), ...history.connections },
+    ...(streams && { streams: streamsOf(streams.stats, history) }),
     ...(engine && {
-      queue: queueOf(engine.figures),
-      workers: engine.figures.workers,
+      queue: queueOf(engine.stats),
+      workers: engine.stats.workers,
       tasks: [...tasks].map((task) => taskOf(task, engine.countsOf(task.name))),
     }),
     samples: sampler.look(),
@@ -54,8 +54,8 @@ function pathsOf(transport: Inspected['transport']) {
   return Object.fromEntries(transport.endpoints.map((each) => [each.path, transport.openAt(each)]));
 }
 
-function streamsOf({ running, waiting, kept, readers, tokens }: ChatStreams['figures'], board: Board) {
-  return { running, waiting, kept, readers, tokens, ended: board.ended, replies: board.replies };
+function streamsOf({ running, waiting, kept, readers, tokens }: ChatStreams['stats'], history: ReplyHistory) {
+  return { running, waiting, kept, readers, tokens, ended: history.ended, replies: history.replies };
 }
 
 function queueOf({
@@ -67,7 +67,7 @@ function queueOf({
   failed,
   cancelled,
   rejected,
-}: TaskEngine['figures']) {
+}: TaskEngine['stats']) {
   return { waiting, queued, delayed, running, succeeded, failed, cancelled, rejected };
 }
 

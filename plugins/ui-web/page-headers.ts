@@ -1,4 +1,4 @@
-import type { Headers, HttpReply, HttpRequest, Transport } from '#kernel';
+import type { Headers, HttpRequest, HttpResponse, Transport } from '#kernel';
 
 const policy = [
   "default-src 'none'",
@@ -35,7 +35,7 @@ export const assetHeaders: Headers = {
 /** Answers with a body, or with 304 when the client has it already. */
 export function sendTagged(
   request: HttpRequest,
-  reply: HttpReply,
+  reply: HttpResponse,
   body: string | Uint8Array,
   headers: Headers & { readonly etag: string },
 ): void {

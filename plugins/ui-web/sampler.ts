@@ -16,8 +16,8 @@ export interface Sample {
 
 /** Where the figures come from; those of an absent source are 0. */
 export interface Sources {
-  readonly streams?: Pick<ChatStreams, 'figures'> | undefined;
-  readonly tasks?: Pick<TaskEngine, 'figures'> | undefined;
+  readonly streams?: Pick<ChatStreams, 'stats'> | undefined;
+  readonly tasks?: Pick<TaskEngine, 'stats'> | undefined;
 }
 
 /** Takes a sample each second while somebody looks, and costs nothing while nobody does. */
@@ -79,11 +79,11 @@ export class Sampler {
   #tick(): void {
     const { streams, tasks } = this.#sources;
     const seconds = (performance.now() - this.#begun.atMs) / 1000;
-    const tokens = (streams?.figures.tokens ?? 0) - this.#begun.tokens;
+    const tokens = (streams?.stats.tokens ?? 0) - this.#begun.tokens;
     const sample = {
       tokensPerSecond: tenths(tokens / seconds),
-      running: streams?.figures.running ?? 0,
-      waiting: tasks?.figures.waiting ?? 0,
+      running: streams?.stats.running ?? 0,
+      waiting: tasks?.stats.waiting ?? 0,
       lagMs: tenths(this.#eventLoop.lag.p99Ms),
     };
     this.#samples = [...this.#samples, sample].slice(-maxSamples);
@@ -92,7 +92,7 @@ export class Sampler {
   }
 
   #begin(): void {
-    this.#begun = { atMs: performance.now(), tokens: this.#sources.streams?.figures.tokens ?? 0 };
+    this.#begun = { atMs: performance.now(), tokens: this.#sources.streams?.stats.tokens ?? 0 };
     this.#eventLoop.reset();
   }
 }

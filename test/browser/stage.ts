@@ -57,7 +57,7 @@ export class Stage {
   async quiet(): Promise<void> {
     const { streams } = this.hive;
     const deadline = performance.now() + boundMs;
-    while (streams.figures.running > 0 || this.fake.requests.some(({ endedBy }) => !endedBy)) {
+    while (streams.stats.running > 0 || this.fake.requests.some(({ endedBy }) => !endedBy)) {
       if (performance.now() > deadline) throw new Error(`an answer still runs after ${boundMs} ms`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

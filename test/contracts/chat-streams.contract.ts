@@ -727,7 +727,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           for await (const batch of batches) entries.push(...batch);
           expect(words(entries.map(({ frame }) => frame))).toBe('one two');
         }
-        expect(streams.figures).toMatchObject({ running: 0, readers: 0 });
+        expect(streams.stats).toMatchObject({ running: 0, readers: 0 });
       });
     });
 
@@ -788,7 +788,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         await read(reply);
         refused();
         expect(streams.start(command)).toBe(reply);
-        expect(streams.figures).toMatchObject({ running: 0, kept: 1 });
+        expect(streams.stats).toMatchObject({ running: 0, kept: 1 });
       });
 
       it.each<[string, readonly Step[], StreamLimits, CancelReason | undefined, boolean]>([
@@ -848,7 +848,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams, events } = streamsOver([agent], { disconnectGraceMs: 60_000 });
         const reply = streams.start(ask());
         await untilFrame(reply, 'streaming_token');
-        expect(streams.figures.readers).toBe(0);
+        expect(streams.stats.readers).toBe(0);
         agent.release();
         expect(words(await framesOf(reply))).toBe('one two');
         expect(events).toEqual(['accepted', 'started', 'finished']);
@@ -911,7 +911,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
         const replies = Array.from({ length: 4 }, () => streams.start(ask()));
-        expect(streams.figures).toMatchObject({ running: 1, waiting: 3 });
+        expect(streams.stats).toMatchObject({ running: 1, waiting: 3 });
         const reads = replies.map(framesOf);
         for (const [index, reply] of replies.entries()) {
           await untilFrame(reply, 'streaming_start');
@@ -940,7 +940,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         agent.release();
         await untilFrame(third, 'streaming_start');
         await third.cancel('client');
-        expect(streams.figures).toMatchObject({ running: 0, waiting: 0 });
+        expect(streams.stats).toMatchObject({ running: 0, waiting: 0 });
       });
     });
 
@@ -952,7 +952,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         await read(reply);
         expect(streams.find(reply.streamId)).toBe(reply);
         while (streams.find(reply.streamId)) await new Promise((resolve) => setTimeout(resolve, 5));
-        expect(streams.figures).toEqual({ running: 0, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 2 });
+        expect(streams.stats).toEqual({ running: 0, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 2 });
         expect(streams.list()).toEqual([]);
         expect(streams.start(command)).not.toBe(reply);
       });
@@ -983,7 +983,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const second = streams.start(ask());
         expect((await framesOf(second)).at(-1)?.type).toBe('streaming_end');
         expect(streams.find(first.streamId)).toBeUndefined();
-        expect(streams.figures.chars).toBe(60);
+        expect(streams.stats.chars).toBe(60);
       });
 
       it('is not cut short for a reader that is still at it', async () => {
@@ -1021,7 +1021,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       const [first, ...others] = await Promise.all(readers);
       for (const other of others) expect(words(other)).toBe(words(first ?? []));
       expect(agent.requests).toHaveLength(1);
-      expect(streams.figures.readers).toBe(0);
+      expect(streams.stats.readers).toBe(0);
     });
 
     it('whatever happens in whatever order, each reader gets exactly the content after its position, and one end', async () => {
@@ -1118,9 +1118,9 @@ export function chatStreamsContract(name: string, create: Create): void {
             }
           }
           expect(events).toHaveLength(3);
-          expect(streams.figures).toMatchObject({ running: 0, waiting: 0, readers: 0 });
+          expect(streams.stats).toMatchObject({ running: 0, waiting: 0, readers: 0 });
           await streams.close();
-          expect(streams.figures).toMatchObject({ kept: 0, chars: 0 });
+          expect(streams.stats).toMatchObject({ kept: 0, chars: 0 });
         }),
         { numRuns: 200 },
       );

@@ -61,7 +61,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
       };
     };
     const balanced = () => {
-      const { submitted, succeeded, failed, cancelled, rejected, waiting, running } = engine.figures;
+      const { submitted, succeeded, failed, cancelled, rejected, waiting, running } = engine.stats;
       return submitted === succeeded + failed + cancelled + rejected + waiting + running;
     };
     return { ...created, log, register, module, gate, balanced };
@@ -129,7 +129,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
           }),
         );
         expect(() => engine.submit('len', 'x')).toThrow('input: expected');
-        expect(engine.figures).toMatchObject({ submitted: 2, rejected: 2, waiting: 0 });
+        expect(engine.stats).toMatchObject({ submitted: 2, rejected: 2, waiting: 0 });
         expect(balanced()).toBe(true);
         await engine.close();
       });
@@ -156,7 +156,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
         expect(await rejection(bad.result)).toMatchObject({ code: 'INVALID_REQUEST' });
         const cancelled = engine.submit('slow-check', 'good');
         expect(await cancelled.cancel()).toBe(true);
-        expect(engine.figures).toMatchObject({
+        expect(engine.stats).toMatchObject({
           succeeded: 1,
           failed: 1,
           cancelled: 1,
@@ -189,7 +189,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
           expect(error.message).toBe('task "fails" failed: it threw an error');
           expect(error.cause).toBeInstanceOf(Error);
           expect(await engine.submit('fails', { how: 'fine' }).result).toBe('fine');
-          expect(engine.figures).toMatchObject({ failed: 1, succeeded: 1 });
+          expect(engine.stats).toMatchObject({ failed: 1, succeeded: 1 });
           expect(balanced()).toBe(true);
           await engine.close();
         },
@@ -246,7 +246,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
             at: expect.any(Number),
           },
         ]);
-        expect(engine.figures).toMatchObject({ failed: 1, submitted: 1 });
+        expect(engine.stats).toMatchObject({ failed: 1, submitted: 1 });
         expect(balanced()).toBe(true);
         await engine.close();
       });
@@ -261,9 +261,9 @@ export function taskEngineContract(name: string, limits: Limits): void {
         const run = engine.submit('fails', { how: 'throw' });
         await retrying;
         expect(run.state).toBe('delayed');
-        expect(engine.figures).toMatchObject({ waiting: 1, delayed: 1 });
+        expect(engine.stats).toMatchObject({ waiting: 1, delayed: 1 });
         expect(await run.cancel()).toBe(true);
-        expect(engine.figures).toMatchObject({ waiting: 0, delayed: 0, cancelled: 1 });
+        expect(engine.stats).toMatchObject({ waiting: 0, delayed: 0, cancelled: 1 });
         await engine.close();
       });
 
@@ -362,7 +362,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
         expect(run.state).toBe('running');
         expect(await run.cancel()).toBe(true);
         expect(run).toMatchObject({ state: 'cancelled', error: { code: 'TASK_CANCELLED' } });
-        expect(engine.figures).toMatchObject({ running: 0, cancelled: 1 });
+        expect(engine.stats).toMatchObject({ running: 0, cancelled: 1 });
         await engine.close();
       });
 
@@ -461,7 +461,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
         const first = engine.submit('gate', null);
         const priorities = mixed(10_000, 3);
         const runs = priorities.map((priority, index) => engine.submit('note', index, { priority }));
-        expect(engine.figures.queued).toEqual({ low: 2500, normal: 2500, high: 2500, urgent: 2500 });
+        expect(engine.stats.queued).toEqual({ low: 2500, normal: 2500, high: 2500, urgent: 2500 });
         release();
         await first.result;
         await settled(runs);
@@ -526,7 +526,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
           await run.result;
         }
         releaseAll();
-        expect(engine.figures).toMatchObject({ submitted: 4, succeeded: 3, rejected: 1 });
+        expect(engine.stats).toMatchObject({ submitted: 4, succeeded: 3, rejected: 1 });
         expect(balanced()).toBe(true);
         await engine.close();
       });
@@ -649,10 +649,10 @@ export function taskEngineContract(name: string, limits: Limits): void {
         register({ name: 'note' });
         const run = engine.submit('note', 1, { delayMs: 20 });
         expect(run.state).toBe('delayed');
-        expect(engine.figures).toMatchObject({ delayed: 1, waiting: 1, running: 0 });
+        expect(engine.stats).toMatchObject({ delayed: 1, waiting: 1, running: 0 });
         expect(await run.result).toBe(1);
         expect(run.queuedMs).toBeGreaterThanOrEqual(19);
-        expect(engine.figures).toMatchObject({ delayed: 0, waiting: 0 });
+        expect(engine.stats).toMatchObject({ delayed: 0, waiting: 0 });
         await engine.close();
       });
     });
@@ -711,7 +711,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
         await run.result;
         refused();
         expect(engine.submit('gate', { pin: 1234 }, key)).toBe(run);
-        expect(engine.figures.rejected).toBe(2);
+        expect(engine.stats.rejected).toBe(2);
         expect(balanced()).toBe(true);
         await engine.close();
       });
@@ -844,7 +844,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
           await run.result;
         }
         await drained;
-        expect(engine.figures).toMatchObject({ succeeded: 2, rejected: 1 });
+        expect(engine.stats).toMatchObject({ succeeded: 2, rejected: 1 });
         await engine.close();
       });
 
@@ -870,7 +870,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
         await engine.submit('echo', 1).result;
         await engine.close();
         expect(() => engine.submit('echo', 1)).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
-        expect(engine.figures).toMatchObject({
+        expect(engine.stats).toMatchObject({
           submitted: 2,
           succeeded: 1,
           rejected: 1,
@@ -919,7 +919,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
           const releasing = setInterval(releaseAll, 1);
           const outcomes = await all;
           clearInterval(releasing);
-          expect(engine.figures).toMatchObject({
+          expect(engine.stats).toMatchObject({
             submitted: runs.size + refused,
             rejected: refused,
             waiting: 0,

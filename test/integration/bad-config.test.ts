@@ -122,7 +122,7 @@ describe.each(['start', 'check'])('waggle %s with a bad configuration ends with 
     expect(lines.join('\n')).not.toMatch(/^\s+at /m);
   });
 
-  it('all mistakes at once, one line each', async () => {
+  it('all issues at once, one line each', async () => {
     const { code, lines } = await fails(command, {
       config: {
         server: { logLevel: 'loud' },

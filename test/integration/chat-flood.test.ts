@@ -73,7 +73,7 @@ it.each(['uws', 'node'] as const)(
     })();
     while (hive.tasks.countsOf('chat:message')?.submitted !== requests)
       await new Promise((go) => setImmediate(go));
-    expect(hive.streams.figures).toMatchObject({ running: concurrency, waiting });
+    expect(hive.streams.stats).toMatchObject({ running: concurrency, waiting });
     expect(agent.running).toBe(concurrency);
     const releasing = setInterval(() => agent.release(), 1);
     const frames = await Promise.all(ends);
@@ -94,7 +94,7 @@ it.each(['uws', 'node'] as const)(
     expect(new Set(told.map((frame) => frame.requestId)).size).toBe(waiting);
     // How often depends on how fast the flood is over.
     expect(answered).toBeGreaterThan(0);
-    expect(hive.tasks.figures).toMatchObject({
+    expect(hive.tasks.stats).toMatchObject({
       submitted: requests,
       succeeded: concurrency + waiting,
       rejected: refused.length,

@@ -85,7 +85,7 @@ describe.each(['uws', 'node'] as const)('a client with Last-Event-ID, over trans
 
   it('that has all of the text and not the end is told of the end first', async () => {
     const id = await streamed([...long, 'wait', done], 'there');
-    await eventually(() => expect(hive.streams.figures.readers).toBe(0));
+    await eventually(() => expect(hive.streams.stats.readers).toBe(0));
     agent.release();
     await hive.settled();
     const answer = await resume(id, { 'last-event-id': end });

@@ -151,7 +151,7 @@ describe('GET /metrics', () => {
     expect(value('waggle_stream_duration_seconds_count')).toBe(6);
     expect(value('waggle_stream_first_token_seconds_count')).toBe(4);
     expect(value('waggle_stream_token_interval_seconds_count')).toBe(3);
-    expect(value('waggle_stream_tokens_total')).toBe(hive.streams.figures.tokens);
+    expect(value('waggle_stream_tokens_total')).toBe(hive.streams.stats.tokens);
     expect(value('waggle_model_tokens_total', { type: 'output' })).toBeGreaterThan(3);
     const asked = 'waggle_upstream_requests_total';
     expect(value(asked, { agent: 'ollama', outcome: 'answered' })).toBe(2);
@@ -173,7 +173,7 @@ describe('GET /metrics', () => {
     }
     expect(value('waggle_task_retries_total', { task: 'badly' })).toBe(1);
     expect(value('waggle_task_errors_total', { task: 'kills', code: 'TASK_CRASHED' })).toBe(1);
-    expect(value('waggle_tasks_rejected_total')).toBe(hive.tasks.figures.rejected);
+    expect(value('waggle_tasks_rejected_total')).toBe(hive.tasks.stats.rejected);
     expect(value('waggle_worker_restarts_total')).toBe(1);
     expect(value('waggle_plugin_state', { plugin: 'endpoint-metrics', state: 'active' })).toBe(1);
     expect(value('waggle_plugin_state', { state: 'failed' })).toBe(0);

@@ -50,7 +50,7 @@ describe('waggle plugins', () => {
     expect(run.stderr).toBe('waggle: plugin "agent-queen" failed during import: not today\n');
   });
 
-  it('ends with 78 and all mistakes of a bad config', async () => {
+  it('ends with 78 and all issues of a bad config', async () => {
     const run = await runWaggle('plugins', {
       config: { plugins: { 'agent-eliza': { config: { sed: 1 } } } },
     });

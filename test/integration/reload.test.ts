@@ -68,7 +68,7 @@ describe('a task that is replaced', () => {
       expect(hive.tasks.countsOf('thread')).toBeUndefined();
     }
     expect(threadIds.size).toBe(runs);
-    expect(hive.tasks.figures).toMatchObject({ succeeded: runs, workers: { lost: 0 } });
+    expect(hive.tasks.stats).toMatchObject({ succeeded: runs, workers: { lost: 0 } });
     await hive.close();
     await leaks.settled();
   });

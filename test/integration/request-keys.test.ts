@@ -238,11 +238,11 @@ describe.each(['uws', 'node'] as const)('a key stands for one request over trans
 
   /** Replies and runs that began so far. */
   function runs(): number {
-    const { submitted, rejected } = hive.tasks.figures;
+    const { submitted, rejected } = hive.tasks.stats;
     return submitted - rejected;
   }
 
   async function ended(): Promise<void> {
-    while (hive.tasks.figures.running > 0) await new Promise((resolve) => setImmediate(resolve));
+    while (hive.tasks.stats.running > 0) await new Promise((resolve) => setImmediate(resolve));
   }
 });

@@ -94,11 +94,11 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       second.send({ type: 'cancel_task', taskId: other.taskId });
       await second.until((frame) => frame.code === 'TASK_CANCELLED');
       await second.close();
-      const before = hive.tasks.figures.submitted;
+      const before = hive.tasks.stats.submitted;
       client.send({ type: 'task', task: 'wait', requestId: 'again' });
       client.send({ type: 'cancel_task', taskId });
       await client.until((frame) => frame.code === 'TASK_CANCELLED' && frame.taskId === taskId);
-      expect(hive.tasks.figures.submitted).toBe(before);
+      expect(hive.tasks.stats.submitted).toBe(before);
     });
 
     it('is cancelled by whoever knows its id, and by nobody else', async () => {

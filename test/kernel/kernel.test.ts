@@ -145,7 +145,7 @@ describe('starting', () => {
 describe('before anything starts', () => {
   const setup = vi.fn();
 
-  it('every config is checked, and all mistakes come in one error that names plugin, path and nearest key', async () => {
+  it('every config is checked, and all issues come in one error that names plugin, path and nearest key', async () => {
     const config = z.strictObject({ port: z.int().max(65_535).default(80), host: z.string().default('::') });
     const kernel = kernelWith([
       plugin('first', { setup }),
@@ -155,7 +155,7 @@ describe('before anything starts', () => {
     expect(await rejection(kernel.start())).toMatchObject({
       code: 'KERNEL_CONFIG_INVALID',
       details: {
-        mistakes: [
+        issues: [
           'one.host: expected string, got number 5',
           'one.prot: unknown key, did you mean "port"?',
           'another.port: expected integer <= 65535, got string "x"',
@@ -167,7 +167,7 @@ describe('before anything starts', () => {
     expect(states(kernel)).toEqual({ first: 'pending', one: 'pending', another: 'pending' });
   });
 
-  it('mistakes in configs and in the graph are told together', async () => {
+  it('issues in configs and in the graph are told together', async () => {
     const config = z.strictObject({ port: z.int() });
     const kernel = kernelWith([plugin('one', { config }), plugin('two', { requires: { a: A } })]);
     const error = await rejection(kernel.check());
@@ -1050,7 +1050,7 @@ describe('a config whose variable was not set', () => {
     const kernel = kernelWith([[needy, { config: {}, origin }]]);
     await expect(kernel.start()).rejects.toMatchObject({
       code: 'KERNEL_CONFIG_INVALID',
-      details: { mistakes: [] },
+      details: { issues: [] },
     });
     expect(started).toBe(false);
   });

@@ -616,7 +616,7 @@ describe('a rehearsal', () => {
   it('sets everything up, calls nobody ready, and undoes it in reverse', async () => {
     const done: string[] = [];
     const kernel = kernelWith([part('b', ['a'], done), part('a', [], done)]);
-    expect(await kernel.rehearse()).toMatchObject({
+    expect(await kernel.dryRun()).toMatchObject({
       plugins: [
         { id: 'b', state: 'active', effects: ['mark', 'provide loading.b', 'onReady'] },
         { id: 'a', state: 'active' },
@@ -634,7 +634,7 @@ describe('a rehearsal', () => {
       part('c', [], []),
       boom,
     ]);
-    expect(await kernel.rehearse()).toMatchObject({
+    expect(await kernel.dryRun()).toMatchObject({
       plugins: [
         { id: 'a', state: 'failed', error: 'plugin "a" failed during setup: boom' },
         { id: 'b', state: 'failed', error: expect.stringContaining('"b" requires loading.a') },
@@ -648,7 +648,7 @@ describe('a rehearsal', () => {
   it('checks first, as a start does', async () => {
     const done: string[] = [];
     const kernel = kernelWith([part('c', [], done), part('a', ['b'], done)]);
-    await expect(kernel.rehearse()).rejects.toMatchObject({ code: 'KERNEL_DEPENDENCY_MISSING' });
+    await expect(kernel.dryRun()).rejects.toMatchObject({ code: 'KERNEL_DEPENDENCY_MISSING' });
     expect(done).toEqual([]);
     expect(kernel.state).toBe('failed');
   });
@@ -662,7 +662,7 @@ describe('a rehearsal', () => {
       },
     });
     const kernel = kernelWith([hangs]);
-    const rehearsal = rejection(kernel.rehearse());
+    const rehearsal = rejection(kernel.dryRun());
     await begun.promise;
     await kernel.stop();
     expect(await rehearsal).toMatchObject({ code: 'KERNEL_START_ABORTED' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { blaming, createLogger } from '../../kernel/logger.js';
+import { createLogger, withPluginName } from '../../kernel/logger.js';
 import { recordingLogger } from '../support/kernel.js';
 
 describe('the log', () => {
@@ -89,7 +89,7 @@ describe('a logger that blames', () => {
   const blamed = () => {
     const { logger, lines } = recordingLogger();
     const pluginOf = (error: unknown) => (error instanceof TypeError ? 'culprit' : undefined);
-    return { logger: blaming(logger, pluginOf), lines };
+    return { logger: withPluginName(logger, pluginOf), lines };
   };
 
   it('adds the plugin to an error that arose in it, also in child loggers, and to no other', () => {

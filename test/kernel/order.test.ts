@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dependentsOf, expectFit, type Orderable, orderPlugins } from '../../kernel/order.js';
+import { assertCanJoin, dependentsOf, type Orderable, orderPlugins } from '../../kernel/order.js';
 import { createToken } from '../../kernel/services.js';
 
 const token = (id: string) => createToken<unknown>(`order.${id}`);
 
 function node(id: string, uses: readonly string[] = [], overrides: Partial<Orderable> = {}): Orderable {
-  return { id, requires: uses.map(token), wants: [], provides: [token(id)], ...overrides };
+  return { id, requires: uses.map(token), usesOptionally: [], provides: [token(id)], ...overrides };
 }
 
 const ids = (plugins: readonly Orderable[]) => plugins.map((plugin) => plugin.id);
@@ -20,13 +20,13 @@ const graphs = fc
         uses
           .filter(([, required]) => rank > 0 && required === isRequired)
           .map(([n]) => token(String(n % rank)));
-      return node(String(rank), [], { requires: pick(true), wants: pick(false) });
+      return node(String(rank), [], { requires: pick(true), usesOptionally: pick(false) });
     }),
   )
   .chain((plugins) => fc.shuffledSubarray(plugins, { minLength: plugins.length }));
 
 function usesOf(plugins: readonly Orderable[], plugin: Orderable): readonly Orderable[] {
-  const tokens = [...plugin.requires, ...plugin.wants];
+  const tokens = [...plugin.requires, ...plugin.usesOptionally];
   return plugins.filter(({ provides }) => provides.some((each) => tokens.includes(each)));
 }
 
@@ -58,7 +58,7 @@ describe('the order of plugins', () => {
   });
 
   it('counts services that are only wanted, and those may be missing', () => {
-    const user = node('user', [], { wants: [token('late'), token('nobody')] });
+    const user = node('user', [], { usesOptionally: [token('late'), token('nobody')] });
     expect(ids(orderPlugins([user, node('late')]))).toEqual(['late', 'user']);
   });
 
@@ -121,7 +121,7 @@ describe('the order of plugins', () => {
 
 describe('dependents', () => {
   it('are all who hold something of a plugin, directly or not, in start order', () => {
-    const wanting = node('w', [], { wants: [token('b')] });
+    const wanting = node('w', [], { usesOptionally: [token('b')] });
     const ordered = [node('a'), node('b', ['a']), node('other'), node('c', ['b']), wanting];
     expect(ids(dependentsOf(ordered, 'b'))).toEqual(['b', 'c', 'w']);
     expect(ids(dependentsOf(ordered, 'other'))).toEqual(['other']);
@@ -143,12 +143,14 @@ describe('dependents', () => {
 describe('a plugin that joins others', () => {
   const running = [node('a'), node('b', ['a'])];
 
-  it('finds all it requires among those that run, and may do without what it only wants', () => {
-    expect(() => expectFit(node('c', ['a', 'b'], { wants: [token('nobody')] }), running, [])).not.toThrow();
+  it('finds all it requires among those that run, and may do without what it only usesOptionally', () => {
+    expect(() =>
+      assertCanJoin(node('c', ['a', 'b'], { usesOptionally: [token('nobody')] }), running, []),
+    ).not.toThrow();
   });
 
   it('is told of everything that is missing, also where its provider waits', () => {
-    expect(() => expectFit(node('c', ['a', 'x', 'y']), running, [node('y')])).toThrow(
+    expect(() => assertCanJoin(node('c', ['a', 'x', 'y']), running, [node('y')])).toThrow(
       expect.objectContaining({
         code: 'KERNEL_DEPENDENCY_MISSING',
         details: {
@@ -165,7 +167,7 @@ describe('a plugin that joins others', () => {
     ['runs', running, []],
     ['waits', [], [node('a')]],
   ])('is refused when what it provides is that of one which %s', (_, active, waiting) => {
-    expect(() => expectFit(node('c', [], { provides: [token('a')] }), active, waiting)).toThrow(
+    expect(() => assertCanJoin(node('c', [], { provides: [token('a')] }), active, waiting)).toThrow(
       expect.objectContaining({
         code: 'KERNEL_SERVICE_CONFLICT',
         details: { service: 'order.a', owner: 'a', plugin: 'c' },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Contributions, PluginContext } from '#kernel';
+import type { PluginContext, ReadonlyRegistry } from '#kernel';
 import { Registry, type Watcher } from '../../kernel/registry.js';
 import { deferred, kernelWith, plugin, rejection, startKernel } from '../support/kernel.js';
 
@@ -70,7 +70,7 @@ describe('an item that a watcher refuses', () => {
 
   it('fails the plugin that adds it, and is found by no other one', async () => {
     const heard: string[] = [];
-    let agents: Contributions<Thing> | undefined;
+    let agents: ReadonlyRegistry<Thing> | undefined;
     const watcher = (name: string, added: (item: Thing) => void) =>
       plugin(name, {
         setup(ctx: PluginContext) {
@@ -122,7 +122,7 @@ describe.each(['agents', 'tasks'] as const)('ctx.%s', (kind) => {
     });
 
   it('lets nobody add, replace or take away', async () => {
-    let seen: Contributions<Thing> | undefined;
+    let seen: ReadonlyRegistry<Thing> | undefined;
     const look = plugin('looks', {
       setup(ctx: PluginContext) {
         seen = ctx[kind];
@@ -146,7 +146,7 @@ describe.each(['agents', 'tasks'] as const)('ctx.%s', (kind) => {
 
   it('is watched as long as the plugin runs, and no longer', async () => {
     const heard: string[] = [];
-    let view: Contributions<Thing> | undefined;
+    let view: ReadonlyRegistry<Thing> | undefined;
     const watcher: Watcher<Thing> = {
       added: ({ name }) => void heard.push(`+${name}`),
       removed: ({ name }) => void heard.push(`-${name}`),

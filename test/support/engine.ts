@@ -16,7 +16,7 @@ export function createEngine(limits: z.input<typeof config> = {}) {
     free: (lane) => engine.pump(lane),
     lost: (reason) => bus.emit('worker:lost', { reason }),
   });
-  const engine: Engine = new Engine(settings, lanes, () => lanes.figures, bus, logger);
+  const engine: Engine = new Engine(settings, lanes, () => lanes.stats, bus, logger);
   lanes.open();
   const tasks = new Registry<TaskDefinition>('task');
   tasks.watch(engine);

@@ -54,8 +54,8 @@ export async function startHive(options: HiveOptions = {}) {
   const host = `127.0.0.1:${wires.address?.port}`;
   /** Everything that goes up while work is done and has to come down again. */
   const gauges = () => {
-    const { running, waiting, readers } = streams.figures;
-    const { running: runningTasks, waiting: waitingTasks } = tasks.figures;
+    const { running, waiting, readers } = streams.stats;
+    const { running: runningTasks, waiting: waitingTasks } = tasks.stats;
     return { connections: wires.connections.open, running, waiting, readers, runningTasks, waitingTasks };
   };
   const before = gauges();

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { messageOf } from '../../errors.js';
-import { checkConfig, createEntry, type Entry } from '../../instance.js';
+import { checkConfig, createInstance, type PluginInstance } from '../../instance.js';
 import { createLogger } from '../../logger.js';
 import type { Config } from '../config/read-config.js';
 import { entriesOf, importEntry } from '../loader/load-plugins.js';
@@ -15,14 +15,14 @@ export async function backUp(config: Config, file: string): Promise<number> {
   // The copy that has begun is removed at the exit.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => process.exit(exitCodes.stopped));
-  const mistakes = [...config.mistakes];
+  const issues = [...config.issues];
   const failures: string[] = [];
-  const entries = await keepersOf(config, mistakes, failures);
+  const entries = await keepersOf(config, issues, failures);
   const [keeper, ...others] = entries;
-  if (mistakes.length === 0 && !keeper) mistakes.push(nothingKept, ...failures);
+  if (issues.length === 0 && !keeper) issues.push(nothingKept, ...failures);
   if (others.length > 0)
-    mistakes.push(`more than one plugin can be copied: ${entries.map(({ id }) => id).join(', ')}`);
-  if (!keeper || mistakes.length > 0) return fail(exitCodes.badConfig, mistakes.join('\n'));
+    issues.push(`more than one plugin can be copied: ${entries.map(({ id }) => id).join(', ')}`);
+  if (!keeper || issues.length > 0) return fail(exitCodes.badConfig, issues.join('\n'));
   try {
     const to = resolve(file);
     await keeper.plugin.backup?.(keeper.config, to);
@@ -34,16 +34,20 @@ export async function backUp(config: Config, file: string): Promise<number> {
 }
 
 /** The plugins that can be copied, with their config; one that cannot be imported is not one of them. */
-async function keepersOf(config: Config, mistakes: string[], failures: string[]): Promise<readonly Entry[]> {
+async function keepersOf(
+  config: Config,
+  issues: string[],
+  failures: string[],
+): Promise<readonly PluginInstance[]> {
   const logger = createLogger('silent');
-  const keepers: Entry[] = [];
-  for (const each of entriesOf(config, mistakes).entries) {
+  const keepers: PluginInstance[] = [];
+  for (const each of entriesOf(config, issues).entries) {
     const imported = await importEntry(each, config, logger).catch((error: unknown) => {
       failures.push(messageOf(error));
     });
     if (!imported?.plugin.backup) continue;
-    const entry = createEntry(imported.plugin, imported.options);
-    mistakes.push(...((await checkConfig(entry)) ?? []));
+    const entry = createInstance(imported.plugin, imported.options);
+    issues.push(...((await checkConfig(entry)) ?? []));
     keepers.push(entry);
   }
   return keepers;

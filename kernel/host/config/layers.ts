@@ -11,12 +11,12 @@ export interface LayerOptions {
 const packageFolder = fileURLToPath(new URL('../../../../config', import.meta.url));
 
 /** The files of a config, the first one lowest: the defaults, a profile of this folder or of the package, a file. */
-export function layersOf({ config, profile }: LayerOptions, mistakes: string[]): readonly string[] {
+export function layersOf({ config, profile }: LayerOptions, issues: string[]): readonly string[] {
   const layers = [join(packageFolder, 'default.yaml')];
   if (profile) {
     const folder = [resolve('config'), packageFolder].find((each) => profilesIn(each).includes(profile));
     if (folder) layers.push(join(folder, `${profile}.yaml`));
-    else mistakes.push(unknownProfile(profile));
+    else issues.push(unknownProfile(profile));
   }
   if (config) layers.push(resolve(config));
   return layers;

@@ -44,7 +44,7 @@ export interface Config {
   /** The folder whose plugins are loaded, too, and the file that names it. */
   readonly extensions?: { readonly folder: string; readonly file: string };
   /** One line each; what could be read is returned all the same, so that later checks can add theirs. */
-  readonly mistakes: readonly string[];
+  readonly issues: readonly string[];
 }
 
 /** What a value of the merged tree came from. */
@@ -58,17 +58,17 @@ type Tree = Record<string, unknown>;
 
 /**
  * Reads YAML files, later ones over earlier ones (maps are merged, lists and scalars replaced), and puts the
- * environment in for `${NAME}` and `${NAME:-default}`. Throws nothing: all that is wrong is in `mistakes`.
+ * environment in for `${NAME}` and `${NAME:-default}`. Throws nothing: all that is wrong is in `issues`.
  */
 export async function readConfig(
   files: readonly string[],
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Config> {
-  const mistakes: string[] = [];
+  const issues: string[] = [];
   const sources = new Map<string, Source>();
   const tree: Tree = {};
-  for (const path of files) merge(tree, readYaml(path, mistakes), [], path, sources, mistakes);
-  const filled = substitute(tree, [], env, sources, mistakes) as Tree;
+  for (const path of files) merge(tree, readYaml(path, issues), [], path, sources, issues);
+  const filled = substitute(tree, [], env, sources, issues) as Tree;
 
   const origin = originOf(sources, files, []);
   filled.server ??= {};
@@ -76,8 +76,8 @@ export async function readConfig(
   const plugins = isMap(filled.plugins) ? filled.plugins : {};
   for (const id of Object.keys(plugins)) plugins[id] ??= {};
   const checked = await check(configFile, filled, origin);
-  if (checked.mistakes) mistakes.push(...checked.mistakes);
-  // Beside the mistakes, everything that is right goes on to be checked further.
+  if (checked.issues) issues.push(...checked.issues);
+  // Beside the issues, everything that is right goes on to be checked further.
   const value = checked.value ?? (await mend(filled));
 
   return {
@@ -94,7 +94,7 @@ export async function readConfig(
         file: sourceOf(sources, ['extensions'])?.file ?? '',
       },
     }),
-    mistakes: [...new Set(mistakes)],
+    issues: [...new Set(issues)],
   };
 }
 
@@ -102,7 +102,7 @@ export async function readConfig(
 async function mend(filled: Tree): Promise<z.infer<typeof configFile>> {
   const part = async (name: 'server' | 'extensions') => {
     const { [name]: value } = filled;
-    return (await check(configFile, { [name]: value })).mistakes ? {} : { [name]: value };
+    return (await check(configFile, { [name]: value })).issues ? {} : { [name]: value };
   };
   const plugins: Tree = {};
   for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {})) {
@@ -123,12 +123,12 @@ function merge(
   path: Path,
   fileName: string,
   sources: Map<string, Source>,
-  mistakes: string[],
+  issues: string[],
 ): void {
   for (const [key, value] of Object.entries(isMap(from) ? from : {})) {
     const at = [...path, key];
     if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
-      mistakes.push(`${basename(fileName)}: ${at.join('.')}: this key is not allowed`);
+      issues.push(`${basename(fileName)}: ${at.join('.')}: this key is not allowed`);
       continue;
     }
     const existing = into[key];
@@ -140,7 +140,7 @@ function merge(
     if (isMap(value)) {
       const target: Tree = isMap(existing) ? existing : {};
       into[key] = target;
-      merge(target, value, at, fileName, sources, mistakes);
+      merge(target, value, at, fileName, sources, issues);
     } else into[key] = value;
   }
 }
@@ -156,12 +156,12 @@ function substitute(
   path: Path,
   env: Readonly<Record<string, string | undefined>>,
   sources: Map<string, Source>,
-  mistakes: string[],
+  issues: string[],
 ): unknown {
   if (Array.isArray(value))
-    return value.map((item, index) => substitute(item, [...path, index], env, sources, mistakes));
+    return value.map((item, index) => substitute(item, [...path, index], env, sources, issues));
   if (isMap(value)) {
-    const fill = (key: string) => substitute(value[key], [...path, key], env, sources, mistakes);
+    const fill = (key: string) => substitute(value[key], [...path, key], env, sources, issues);
     // What is switched off need not have its variables set.
     const isOff = path.length === 2 && path[0] === 'plugins' && String(fill('enabled')) === 'false';
     return Object.fromEntries(
@@ -174,7 +174,7 @@ function substitute(
   if (typeof value !== 'string' || !value.includes('${')) return value;
   const source = sourceOf(sources, path);
   const say = (what: string, first = '') =>
-    mistakes.push(`${first}${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
+    issues.push(`${first}${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
   return value.replace(/\$\$\{|\$\{([^}]*)\}?/g, (match, inside?: string) => {
     if (inside === undefined) return '${';
     const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inside) ?? [];

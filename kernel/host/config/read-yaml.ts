@@ -6,58 +6,58 @@ import { messageOf } from '../../errors.js';
 /** Keys that hold nothing but anchors for the rest of the file. */
 const isAnchorPlace = (key: string) => key.startsWith('x-');
 
-/** What a YAML file holds, as a map; empty where it cannot be read, which `mistakes` says. */
-export function readYaml(path: string, mistakes: string[]): Readonly<Record<string, unknown>> {
+/** What a YAML file holds, as a map; empty where it cannot be read, which `issues` says. */
+export function readYaml(path: string, issues: string[]): Readonly<Record<string, unknown>> {
   const name = basename(path);
   if (!existsSync(path)) {
-    mistakes.push(`${path}: no such file`);
+    issues.push(`${path}: no such file`);
     return {};
   }
-  const text = textOf(path, mistakes);
+  const text = textOf(path, issues);
   if (text === undefined) return {};
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true });
   for (const error of document.errors) {
     const { line, col } = lines.linePos(error.pos[0]);
-    mistakes.push(`${name}:${line}:${col}: ${error.message}`);
+    issues.push(`${name}:${line}:${col}: ${error.message}`);
   }
   if (document.errors.length > 0) return {};
   if (document.contents !== null && !isMap(document.contents)) {
-    mistakes.push(`${name}: expected a map with server, plugins and extensions`);
+    issues.push(`${name}: expected a map with server, plugins and extensions`);
     return {};
   }
   const circles = circularAliases(document).map(
     ({ alias, at }) =>
       `${name}: the alias *${alias} in line ${lines.linePos(at).line} is circular: it stands inside of what it names`,
   );
-  mistakes.push(...circles);
+  issues.push(...circles);
   if (circles.length > 0) return {};
   try {
     const value: Record<string, unknown> = document.toJS({ maxAliasCount: 100 }) ?? {};
     return Object.fromEntries(Object.entries(value).filter(([key]) => !isAnchorPlace(key)));
   } catch (error) {
-    mistakes.push(`${name}: ${messageOf(error).split('\n')[0]}`);
+    issues.push(`${name}: ${messageOf(error).split('\n')[0]}`);
     return {};
   }
 }
 
-function textOf(path: string, mistakes: string[]): string | undefined {
+function textOf(path: string, issues: string[]): string | undefined {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    mistakes.push(`${path}: cannot be read: ${messageOf(error)}`);
+    issues.push(`${path}: cannot be read: ${messageOf(error)}`);
     return undefined;
   }
   // Windows writes UTF-16 with a mark at its beginning; in ASCII as UTF-16 every other byte is 0.
   if (/^(fffe|feff)/.test(bytes.subarray(0, 2).toString('hex')) || bytes.includes(0)) {
-    mistakes.push(`${basename(path)}: it is UTF-16 or no text at all; save it as UTF-8`);
+    issues.push(`${basename(path)}: it is UTF-16 or no text at all; save it as UTF-8`);
     return undefined;
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    mistakes.push(`${basename(path)}: it is not UTF-8; save it as that`);
+    issues.push(`${basename(path)}: it is not UTF-8; save it as that`);
     return undefined;
   }
 }

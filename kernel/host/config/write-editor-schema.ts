@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from '../../plugin.js';
-import { builtInNames, builtIns, locate } from '../loader/resolve-plugin.js';
+import { builtInNames, builtIns, resolvePlugin } from '../loader/resolve-plugin.js';
 import { type Configurable, fileSchema } from './editor-schema.js';
 
 /** Sources and `config/` are below this folder, also for what is built into `dist/`. */
@@ -15,7 +15,7 @@ export async function schemaText(): Promise<string> {
   const root = rootOf(import.meta.url);
   const plugins: Configurable[] = [];
   for (const name of builtInNames()) {
-    const { url } = locate(name, fileURLToPath(builtIns));
+    const { url } = resolvePlugin(name, fileURLToPath(builtIns));
     const { config } = ((await import(url.href)) as { readonly default: Plugin }).default;
     const sources = [new URL(`plugins/${name}/config.ts`, root), new URL('kernel/sdk/http/config.ts', root)];
     const source = sources.find((each) => existsSync(each)) as URL;

@@ -24,14 +24,14 @@ export function extensionsFolder({ extensions: named }: Config): string {
 }
 
 /** The plugins in the folder of extensions as it is now. What nothing says to be one is not imported. */
-export function extensionsOf(config: Config, mistakes: string[]): Extensions {
+export function extensionsOf(config: Config, issues: string[]): Extensions {
   const named = config.extensions;
   const folder = extensionsFolder(config);
   const file = named?.file ?? folder;
   const entries: PluginEntry[] = [];
   const skipped = new Map<string, string>();
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    if (named) mistakes.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);
+    if (named) issues.push(`${basename(file)}: extensions: no folder is at "${named.folder}"`);
     return { entries, skipped };
   }
   const configured = new Set(config.plugins.map(({ id }) => id));
@@ -41,7 +41,7 @@ export function extensionsOf(config: Config, mistakes: string[]): Extensions {
       if (found?.why !== undefined) skipped.set(name, found.why);
       else if (found) entries.push({ ...entryOf(found.id, join(folder, name)), file });
     } catch (error) {
-      mistakes.push(`extensions: ${name}: ${messageOf(error)}`);
+      issues.push(`extensions: ${name}: ${messageOf(error)}`);
     }
   }
   return { entries, skipped };

@@ -6,16 +6,16 @@ import { messageOf, WaggleError } from '../../errors.js';
 import type { Kernel, UseOptions } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
 import type { Plugin } from '../../plugin.js';
-import { runStep } from '../../step.js';
+import { withTimeout } from '../../with-timeout.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { type Extensions, extensionsOf } from './extensions.js';
 import { whyNotImported } from './import-failure.js';
-import { editionOf } from './module-hooks.js';
-import { builtIns, locate, type Place, packageVersion } from './resolve-plugin.js';
+import { generationUrl } from './module-hooks.js';
+import { builtIns, packageVersion, type ResolvedPlugin, resolvePlugin } from './resolve-plugin.js';
 
 /** What went wrong while plugins were imported; empty when nothing did. */
 export interface Loaded {
-  readonly mistakes: readonly string[];
+  readonly issues: readonly string[];
   /** Plugins whose module threw while it was imported. */
   readonly failures: readonly WaggleError[];
 }
@@ -33,9 +33,9 @@ export { builtInNames } from './resolve-plugin.js';
 
 /** Imports every plugin of a config and adds it to the kernel. Throws nothing: all that is wrong is returned. */
 export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
-  const mistakes: string[] = [];
+  const issues: string[] = [];
   const failures: WaggleError[] = [];
-  const { entries, skipped } = entriesOf(config, mistakes);
+  const { entries, skipped } = entriesOf(config, issues);
   for (const [name, why] of skipped) tellSkipped(logger, name, why);
   for (const entry of entries) {
     try {
@@ -45,10 +45,10 @@ export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger
       if (isImportFailure(error)) {
         kernel.use(failing(entry.id, error), { id: entry.id, optional: entry.optional });
         if (!entry.optional) failures.push(error);
-      } else mistakes.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
+      } else issues.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
     }
   }
-  return { mistakes, failures };
+  return { issues, failures };
 }
 
 /** Says what of the folder of extensions is not loaded. */
@@ -57,9 +57,9 @@ export function tellSkipped(logger: Logger, name: string, why: string): void {
 }
 
 /** What is to run: the plugins that a config names, and those in its folder of extensions as they are now. */
-export function entriesOf(config: Config, mistakes: string[]): Extensions {
+export function entriesOf(config: Config, issues: string[]): Extensions {
   const entries = config.plugins.filter((entry) => entry.enabled);
-  const { entries: extensions, skipped } = extensionsOf(config, mistakes);
+  const { entries: extensions, skipped } = extensionsOf(config, issues);
   for (const extension of extensions) {
     const at = entries.findIndex((entry) => entry.id === extension.id && !entry.use);
     const known = at === -1 ? undefined : entries[at];
@@ -81,20 +81,20 @@ function failing(name: string, error: WaggleError): Plugin {
 }
 
 /**
- * Imports the plugin of one entry, or its fallback; each edition reads all of its modules anew.
+ * Imports the plugin of one entry, or its fallback; each generation reads all of its modules anew.
  * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_PLUGIN_INVALID, and an error in words where there is no such module
  */
 export async function importEntry(
   entry: PluginEntry,
   { server }: Pick<Config, 'server'>,
   logger: Logger,
-  edition = 0,
+  generation = 0,
 ): Promise<Imported> {
   const { id, optional, origin, config } = entry;
   const use = entry.use ?? id;
   const load = async (specifier: string): Promise<Imported> => {
-    const place = locate(specifier, entry.file);
-    const plugin = await importPlugin(id, place, edition, server.pluginTimeoutMs);
+    const place = resolvePlugin(specifier, entry.file);
+    const plugin = await importPlugin(id, place, generation, server.pluginTimeoutMs);
     const version = plugin?.version ?? packageVersion(dirname(fileURLToPath(place.url)));
     const known = version === undefined ? {} : { version };
     return { ...place, plugin, options: { id, optional, origin, config, module: place.url.href, ...known } };
@@ -113,15 +113,15 @@ export async function importEntry(
 
 async function importPlugin(
   id: string,
-  { url, path }: Place,
-  edition: number,
+  { url, path }: ResolvedPlugin,
+  generation: number,
   timeoutMs: number,
 ): Promise<Plugin> {
   // Lets plugins outside this package be TypeScript, and import this very copy of it.
   if (!url.href.startsWith(builtIns.href)) await import('./register.js');
   const folder = path && statSync(path).isDirectory() ? path : dirname(fileURLToPath(url));
-  if (edition > 0) forgetCommonJs(realpathSync(folder) + sep);
-  const { href } = edition > 0 ? editionOf(url, folder, edition) : url;
+  if (generation > 0) forgetCommonJs(realpathSync(folder) + sep);
+  const { href } = generation > 0 ? generationUrl(url, folder, generation) : url;
   let plugin: Plugin | undefined;
   const run = async () => {
     try {
@@ -134,7 +134,7 @@ async function importPlugin(
       throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
     }
   };
-  await runStep({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal, run });
+  await withTimeout({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal, run });
   if (plugin === undefined)
     throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why: 'its module has no default export' });
   return plugin;
@@ -146,7 +146,7 @@ function isImportFailure(
   return WaggleError.is(error, 'KERNEL_PLUGIN_FAILED') || WaggleError.is(error, 'KERNEL_PLUGIN_TIMEOUT');
 }
 
-/** Node keeps CommonJS modules by their paths alone, whatever the edition. */
+/** Node keeps CommonJS modules by their paths alone, whatever the generation. */
 function forgetCommonJs(folder: string): void {
   const { cache } = createRequire(import.meta.url);
   for (const path of Object.keys(cache))

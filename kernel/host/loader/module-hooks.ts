@@ -37,9 +37,9 @@ export const load: LoadHook = async (url, context, next) => {
     typescript: { onlyRemoveTypeImports: true },
     decorator: { legacy: true },
   });
-  const mistakes = errors.filter(({ severity }) => String(severity) === 'Error');
-  if (mistakes.length > 0)
-    throw new SyntaxError(mistakes.map((mistake) => wording(mistake, path, source)).join('\n'));
+  const issues = errors.filter(({ severity }) => String(severity) === 'Error');
+  if (issues.length > 0)
+    throw new SyntaxError(issues.map((mistake) => wording(mistake, path, source)).join('\n'));
   const inline = Buffer.from(JSON.stringify(map)).toString('base64');
   return {
     format: 'module',
@@ -48,24 +48,24 @@ export const load: LoadHook = async (url, context, next) => {
   };
 };
 
-/** The address of another edition of a module: it, and all that it imports from the folder of its plugin, is read anew. */
-export function editionOf(module: URL, folder: string, edition: number): URL {
+/** The address of another generation of a module: it, and all that it imports from the folder of its plugin, is read anew. */
+export function generationUrl(module: URL, folder: string, generation: number): URL {
   const url = new URL(module);
   const depth = fileURLToPath(module).slice(folder.length).split(/[/\\]/).filter(Boolean).length - 1;
   // Nothing else is remembered: where the folder begins travels with each address, through every thread.
-  url.search = `?reload=${edition}&depth=${Math.max(depth, 0)}`;
+  url.search = `?reload=${generation}&depth=${Math.max(depth, 0)}`;
   return url;
 }
 
 function afresh(found: string, parent: URL): string {
-  const edition = parent.searchParams.get('reload');
-  if (!edition || !found.startsWith('file:')) return found;
+  const generation = parent.searchParams.get('reload');
+  if (!generation || !found.startsWith('file:')) return found;
   const folder = new URL('../'.repeat(Number(parent.searchParams.get('depth'))) || '.', parent).href;
   const url = new URL(found);
   if (!url.href.startsWith(folder) || url.search) return found;
   const inside = url.href.slice(folder.length).split('/');
   if (inside.includes('node_modules')) return found;
-  url.search = `?reload=${edition}&depth=${inside.length - 1}`;
+  url.search = `?reload=${generation}&depth=${inside.length - 1}`;
   return url.href;
 }
 

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { nearest } from '../../check.js';
 
 /** Where the module of a plugin is. */
-export interface Place {
+export interface ResolvedPlugin {
   readonly url: URL;
   /** The file or folder that was named; nothing for what is built in or comes from npm. */
   readonly path?: string;
@@ -17,7 +17,7 @@ export const builtIns = new URL('../../../plugins/', import.meta.url);
 export const moduleEndings: readonly string[] = ['.js', '.mjs', '.ts', '.mts'];
 
 /** The module that `use` names: a built-in plugin, a file or folder beside the config file, or an npm package. */
-export function locate(use: string, file: string): Place {
+export function resolvePlugin(use: string, file: string): ResolvedPlugin {
   if (/^(?!file:)[a-z][a-z+.-]+:/i.test(use))
     throw new Error(`"${use}" is refused: plugins are built-in names, files, folders or npm packages`);
   if (/^(\.{0,2}[/\\]|file:)/.test(use) || /^[A-Za-z]:[/\\]/.test(use) || use === '.' || use === '..') {

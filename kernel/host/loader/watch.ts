@@ -6,7 +6,7 @@ import type { Logger } from '../../logger.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { extensionsFolder } from './extensions.js';
 import { entriesOf, importEntry, tellSkipped } from './load-plugins.js';
-import { locate } from './resolve-plugin.js';
+import { resolvePlugin } from './resolve-plugin.js';
 
 /** What a plugin was made from. */
 interface Known {
@@ -27,7 +27,7 @@ export class PluginWatch {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #known = new Map<string, Known>();
-  readonly #mistakes = new Set<string>();
+  readonly #issues = new Set<string>();
   readonly #skipped: Set<string>;
   #watchers: readonly FSWatcher[] = [];
   #editions = 0;
@@ -70,13 +70,13 @@ export class PluginWatch {
     if (this.#closed) return;
     // Before anything is read: what changes after that is seen the next time.
     this.#watchFolders();
-    const mistakes: string[] = [];
-    const { entries, skipped } = entriesOf(this.#config, mistakes);
+    const issues: string[] = [];
+    const { entries, skipped } = entriesOf(this.#config, issues);
     for (const [name, why] of skipped) {
       if (!this.#skipped.has(name)) tellSkipped(this.#logger, name, why);
       this.#skipped.add(name);
     }
-    this.#tell(mistakes);
+    this.#tell(issues);
     for (const [id, { path }] of this.#known)
       if (path && !existsSync(path) && !entries.some((entry) => entry.id === id && entry.use))
         await this.#unload(id);
@@ -123,10 +123,10 @@ export class PluginWatch {
   }
 
   /** Each mistake once, as long as it is there. */
-  #tell(mistakes: readonly string[]): void {
-    for (const mistake of mistakes) if (!this.#mistakes.has(mistake)) this.#logger.error(mistake);
-    this.#mistakes.clear();
-    for (const mistake of mistakes) this.#mistakes.add(mistake);
+  #tell(issues: readonly string[]): void {
+    for (const mistake of issues) if (!this.#issues.has(mistake)) this.#logger.error(mistake);
+    this.#issues.clear();
+    for (const mistake of issues) this.#issues.add(mistake);
   }
 
   /** All of them anew: a folder that was replaced is another one, whatever its name. */
@@ -156,7 +156,7 @@ function knownOf(entry: PluginEntry, before?: string): Known {
 
 function pathOf(entry: PluginEntry): string | undefined {
   try {
-    return locate(entry.use ?? entry.id, entry.file).path;
+    return resolvePlugin(entry.use ?? entry.id, entry.file).path;
   } catch {
     return undefined; // Importing it says why.
   }

@@ -21,7 +21,7 @@ export class AllowedHosts {
     const name = host === undefined ? undefined : nameOf(host);
     if (name === undefined)
       return new WaggleError('INVALID_REQUEST', {
-        mistakes: ['Host: expected one name, with or without a port'],
+        issues: ['Host: expected one name, with or without a port'],
       });
     if (this.#isAny || this.#names.has(name) || isIP(name.replace(/^\[|\]$/g, ''))) return undefined;
     return new WaggleError('HOST_NOT_ALLOWED', { host: name.slice(0, 253) });

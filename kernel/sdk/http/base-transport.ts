@@ -221,14 +221,14 @@ export abstract class BaseTransport implements Transport {
   #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
     const endpoint = values.get('GET') as WebSocketEndpoint;
     if (request.hasBody)
-      throw new WaggleError('INVALID_REQUEST', { mistakes: ['an upgrade to WebSocket has no body'] });
+      throw new WaggleError('INVALID_REQUEST', { issues: ['an upgrade to WebSocket has no body'] });
     if (request.header('sec-websocket-version') !== '13') {
       reply.add({ upgrade: 'websocket', 'sec-websocket-version': '13' });
       throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
     }
     if (!/^[A-Za-z\d+/]{22}==$/.test(request.header('sec-websocket-key') ?? ''))
       throw new WaggleError('INVALID_REQUEST', {
-        mistakes: ['Sec-WebSocket-Key: expected 16 bytes in base64'],
+        issues: ['Sec-WebSocket-Key: expected 16 bytes in base64'],
       });
     request.params = params;
     const { remoteAddress } = request;

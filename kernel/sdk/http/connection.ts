@@ -2,7 +2,7 @@ import type { EventBus } from '../../bus.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../../contracts/transport.js';
 import { toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
-import { capability } from '../random-id.js';
+import { randomId } from '../random-id.js';
 import { frameHardLimitBytes, type TransportConfig } from './config.js';
 import type { SlowReaders } from './slow-readers.js';
 
@@ -37,7 +37,7 @@ interface Waiting {
 /** One WebSocket. A native layer supplies how frames go out; an idle connection holds no timer, closure or collection. */
 export abstract class Connection implements Socket {
   // Not a UUID, of which Node keeps fifteen pieces.
-  readonly id = capability();
+  readonly id = randomId();
   readonly params: Readonly<Record<string, string>>;
   readonly remoteAddress: string;
   readonly endpoint: WebSocketEndpoint;

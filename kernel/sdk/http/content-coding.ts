@@ -45,8 +45,8 @@ export async function decoded(
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
         throw new WaggleError('TOO_LARGE', { limitBytes }, { cause });
-      const mistakes = [`Content-Encoding: the body is not ${coding}, or a part of it is missing`];
-      throw new WaggleError('INVALID_REQUEST', { mistakes }, { cause });
+      const issues = [`Content-Encoding: the body is not ${coding}, or a part of it is missing`];
+      throw new WaggleError('INVALID_REQUEST', { issues }, { cause });
     }
   return bytes;
 }

@@ -5,10 +5,9 @@ import type { Request } from './request.js';
 export function checkFraming(request: Request): void {
   const coding = request.header('transfer-encoding');
   const length = request.header('content-length');
-  const mistakes: string[] = [];
+  const issues: string[] = [];
   if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || length !== undefined))
-    mistakes.push('Transfer-Encoding: expected "chunked", and no Content-Length beside it');
-  else if (length !== undefined && !/^\d+$/.test(length))
-    mistakes.push('Content-Length: expected one number');
-  if (mistakes.length > 0) throw new WaggleError('INVALID_REQUEST', { mistakes });
+    issues.push('Transfer-Encoding: expected "chunked", and no Content-Length beside it');
+  else if (length !== undefined && !/^\d+$/.test(length)) issues.push('Content-Length: expected one number');
+  if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues });
 }

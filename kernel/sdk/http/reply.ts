@@ -1,4 +1,10 @@
-import type { BodyParts, ErrorAnswer, ErrorFormat, Headers, HttpReply } from '../../contracts/transport.js';
+import type {
+  BodyParts,
+  ErrorAnswer,
+  ErrorFormat,
+  Headers,
+  HttpResponse,
+} from '../../contracts/transport.js';
 import { type ClientErrorCode, toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { statusOf } from '../status-of.js';
@@ -31,7 +37,7 @@ const asksToClose = /(^|,)\s*close\s*(,|$)/i;
  * The one answer to a request. A native layer supplies how bytes go out; it is never called before the headers of a
  * request have arrived, nor after the end or once the client has gone.
  */
-export abstract class BaseReply implements HttpReply {
+export abstract class BaseReply implements HttpResponse {
   readonly request: Request;
   /** How errors are worded where they are not as everywhere else. */
   format: ErrorFormat | undefined;

@@ -135,7 +135,7 @@ export interface Answer {
 /** A reply as it comes. Leaving the loop over it cancels it. */
 export interface Reply extends AsyncIterableIterator<Chunk> {
   readonly requestId: string;
-  /** A capability, known once the reply started: whoever has it may resume or cancel the reply. */
+  /** A randomId, known once the reply started: whoever has it may resume or cancel the reply. */
   readonly streamId: string | undefined;
   readonly agent: string | undefined;
   readonly conversationId: string | undefined;

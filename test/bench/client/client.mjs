@@ -34,7 +34,7 @@ const actions = {
 
   /** One stream on each of the first `on` connections, `waves` times, with a pause in between. */
   async streams({ question, tokens, on = connections.length, waves = 1, pauseMs = 0, kind = 'counted' }) {
-    const total = { tokens: 0, frames: 0, streams: 0, mistakes: [] };
+    const total = { tokens: 0, frames: 0, streams: 0, issues: [] };
     const times = { lateUs: [], gapsUs: [], firstUs: [] };
     for (let wave = 0; wave < waves; wave++) {
       if (wave > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -44,7 +44,7 @@ const actions = {
       for (const { stream, mistake } of streams) {
         total.streams++;
         total.frames += stream.frames;
-        if (mistake) total.mistakes.push(mistake);
+        if (mistake) total.issues.push(mistake);
         else total.tokens += stream.tokens;
         if (kind.startsWith('stamped')) {
           for (const late of stream.lateUs) times.lateUs.push(late);
@@ -53,7 +53,7 @@ const actions = {
         }
       }
     }
-    total.mistakes = total.mistakes.slice(0, 3);
+    total.issues = total.issues.slice(0, 3);
     if (!kind.startsWith('stamped')) return total;
     return {
       ...total,
@@ -87,7 +87,7 @@ const actions = {
       tokens: all.reduce((sum, { stream, mistake }) => sum + (mistake ? 0 : stream.tokens), 0),
       frames: framesOf(running),
       streams: all.length,
-      mistakes: all.flatMap(({ mistake }) => mistake ?? []).slice(0, 3),
+      issues: all.flatMap(({ mistake }) => mistake ?? []).slice(0, 3),
     };
   },
 

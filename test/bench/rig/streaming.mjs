@@ -90,7 +90,7 @@ export async function fanOutRound(contender, { connections, warmUp, measured: ho
 
 /** A server that loses or changes something is not measured. */
 export function expectWhole(result) {
-  if (result.mistakes.length > 0) throw new Error(`streams are not whole: ${result.mistakes.join('; ')}`);
+  if (result.issues.length > 0) throw new Error(`streams are not whole: ${result.issues.join('; ')}`);
   return result;
 }
 

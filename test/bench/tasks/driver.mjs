@@ -17,12 +17,12 @@ export function serveRuns(submit) {
 
 async function run(submit, { inFlight, us, ms }) {
   const took = [];
-  let mistakes = 0;
+  let issues = 0;
   const begun = performance.now();
   const until = begun + ms;
   const worker = async () => {
     for (let at = performance.now(); at < until; ) {
-      if ((await submit(us)) !== us) mistakes++;
+      if ((await submit(us)) !== us) issues++;
       const now = performance.now();
       took.push(now - at);
       at = now;
@@ -32,7 +32,7 @@ async function run(submit, { inFlight, us, ms }) {
   const { p50, p99 } = percentiles(took, [50, 99]);
   return {
     tasks: took.length,
-    mistakes,
+    issues,
     ms: performance.now() - begun,
     p50Us: p50 * 1000,
     p99Us: p99 * 1000,

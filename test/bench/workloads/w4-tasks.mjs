@@ -52,7 +52,7 @@ export default {
       await driver.ask({ do: 'ready' });
       const run = async (us, under, forMs = ms) => {
         const result = await driver.ask({ do: 'run', us, inFlight: under, ms: forMs });
-        if (result.mistakes > 0) throw new Error(`${result.mistakes} tasks gave something else`);
+        if (result.issues > 0) throw new Error(`${result.issues} tasks gave something else`);
         return { ...result, perSecond: (result.tasks / result.ms) * 1000 };
       };
       await run(0, inFlight, ms);

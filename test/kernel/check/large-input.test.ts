@@ -31,7 +31,7 @@ const message = z.object({ role: name, content }, { error });
 const list = (item: unknown) => Array.from({ length: many }, () => item);
 const map = (item: unknown) => Object.fromEntries(list(item).map((each, index) => [`key${index}`, each]));
 
-describe('a request with very many mistakes', () => {
+describe('a request with very many issues', () => {
   it.each<[string, z.ZodType, unknown]>([
     ['a list of wrong items', z.array(number), list('a')],
     ['a list of nothing', z.array(number), list(null)],
@@ -60,13 +60,13 @@ describe('a request with very many mistakes', () => {
     ['few parts each', z.array(message), list({ role: 'me', content: [0, {}] })],
   ])('is told a few of them: %s', async (_, schema, input) => {
     worded = 0;
-    const { mistakes = [] } = await check(schema, input);
-    expect(mistakes.length).toBeGreaterThan(0);
-    expect(mistakes.length).toBeLessThanOrEqual(10);
+    const { issues = [] } = await check(schema, input);
+    expect(issues.length).toBeGreaterThan(0);
+    expect(issues.length).toBeLessThanOrEqual(10);
     expect(worded).toBeLessThan(100);
     // The author of a config is told all.
     worded = 0;
-    expect((await check(schema, input, config)).mistakes?.length).toBeGreaterThan(0);
+    expect((await check(schema, input, config)).issues?.length).toBeGreaterThan(0);
     expect(worded).toBeGreaterThanOrEqual(many);
   });
 
@@ -75,19 +75,19 @@ describe('a request with very many mistakes', () => {
     const schema: StandardSchemaV1 = {
       '~standard': { version: 1, vendor: 'test', validate: () => ({ issues }) },
     };
-    const { mistakes = [] } = await check(schema, []);
-    expect(mistakes).toHaveLength(10);
-    expect(mistakes.join().length).toBeLessThan(6000);
+    const { issues: found = [] } = await check(schema, []);
+    expect(found).toHaveLength(10);
+    expect(found.join().length).toBeLessThan(6000);
   });
 
   it('gets no suggestions, and its keys are cut', async () => {
     const schema = z.strictObject({ content: z.string() });
-    const { mistakes } = await check(schema, { content: 'x', contents: 1, ['k'.repeat(1 << 20)]: 1 });
-    expect(mistakes).toEqual([
+    const { issues } = await check(schema, { content: 'x', contents: 1, ['k'.repeat(1 << 20)]: 1 });
+    expect(issues).toEqual([
       'contents: unknown key (known: content)',
       `${'k'.repeat(100)}…: unknown key (known: content)`,
     ]);
-    const { mistakes: others } = await check(schema, { content: 'x', ...map(1) });
+    const { issues: others } = await check(schema, { content: 'x', ...map(1) });
     expect(others).toHaveLength(10);
   });
 
@@ -107,7 +107,7 @@ describe('a request with very many mistakes', () => {
     ],
     ['a map has any keys', z.record(z.string(), z.coerce.number()), map('1')],
   ])('is only seen where the schema itself refuses it: %s', async (_, schema, input) => {
-    expect((await check(schema, input)).mistakes).toBeUndefined();
+    expect((await check(schema, input)).issues).toBeUndefined();
   });
 
   it.each<[string, z.ZodType, unknown, RegExp]>([
@@ -117,20 +117,20 @@ describe('a request with very many mistakes', () => {
     ['a list in a list', z.array(z.array(number).max(16)), [list(1)], /^0: .*<=16 items/],
     ['a list of which some are wrong, too', z.array(number).max(16), [1, 'a', ...list(1)], /<=16 items/],
   ])('is told where there is too much: %s', async (_, schema, input, message) => {
-    const { mistakes = [] } = await check(schema, input);
-    expect(mistakes[0]).toMatch(message);
-    expect(mistakes.length).toBeLessThanOrEqual(2);
+    const { issues = [] } = await check(schema, input);
+    expect(issues[0]).toMatch(message);
+    expect(issues.length).toBeLessThanOrEqual(2);
   });
 
   it('keeps the last mistake of a long list that is right but for it', async () => {
-    const { mistakes } = await check(z.array(number), [...list(1), 'a']);
-    expect(mistakes).toEqual([`${many}: expected number, got string "a"`]);
+    const { issues } = await check(z.array(number), [...list(1), 'a']);
+    expect(issues).toEqual([`${many}: expected number, got string "a"`]);
   });
 
   it('is checked by rules that take their time', async () => {
     const slow = z.array(number).refine(async (all) => all.length < many);
-    const { mistakes = [] } = await check(slow, list('a'));
-    expect(mistakes).toHaveLength(10);
-    expect((await check(slow, list(1))).mistakes).toHaveLength(1);
+    const { issues = [] } = await check(slow, list('a'));
+    expect(issues).toHaveLength(10);
+    expect((await check(slow, list(1))).issues).toHaveLength(1);
   });
 });

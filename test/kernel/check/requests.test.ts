@@ -72,11 +72,11 @@ const rows: readonly (readonly [string, z.ZodType, (size: number) => object, num
 
 describe('a mistake in a request', () => {
   it.each(rows)('is said in few words: %s', async (_, schema, input, count) => {
-    const { mistakes = [] } = await check(schema, input(megabyte), fromClient);
-    expect(mistakes.length).toBeGreaterThan(0);
-    expect(mistakes.length).toBeLessThanOrEqual(count);
-    expect(mistakes.join('').length).toBeLessThan(count * 600);
-    expect(mistakes.join('')).not.toContain('did you mean');
+    const { issues = [] } = await check(schema, input(megabyte), fromClient);
+    expect(issues.length).toBeGreaterThan(0);
+    expect(issues.length).toBeLessThanOrEqual(count);
+    expect(issues.join('').length).toBeLessThan(count * 600);
+    expect(issues.join('')).not.toContain('did you mean');
   });
 
   it.each(rows)('costs no more than its size asks for: %s', async (_, schema, input) => {
@@ -114,20 +114,20 @@ describe('a mistake in a request', () => {
     [{ input: 5 }, ['expected map, got nothing']],
     [{ text: 1, texts: 2 }, ['text: expected string, got number 1', 'texts: unknown key (known: text)']],
   ])('is said with its place: %j', async (input, expected) => {
-    const { mistakes = [] } = await check(z.strictObject({ text: z.string() }), input, fromClient);
-    for (const each of expected.slice(1)) expect(mistakes).toContain(each);
-    expect(mistakes.length).toBeGreaterThan(0);
+    const { issues = [] } = await check(z.strictObject({ text: z.string() }), input, fromClient);
+    for (const each of expected.slice(1)) expect(issues).toContain(each);
+    expect(issues.length).toBeGreaterThan(0);
   });
 
   it('is found also beyond the first ten lists', async () => {
     const schema = z.array(z.string());
-    const { mistakes } = await check(schema, [...Array(1000).fill('x'), ...zeros(1000)], fromClient);
-    expect(mistakes).toHaveLength(10);
-    expect(mistakes?.[0]).toBe('1000: expected string, got number 0');
+    const { issues } = await check(schema, [...Array(1000).fill('x'), ...zeros(1000)], fromClient);
+    expect(issues).toHaveLength(10);
+    expect(issues?.[0]).toBe('1000: expected string, got number 0');
   });
 
   it('is not what a model has made of the arguments of a tool', async () => {
     for (const text of [deep(100_000), '{', 'Rome', ''])
-      expect(await check(openaiBody, toolCall(text), fromClient)).not.toHaveProperty('mistakes');
+      expect(await check(openaiBody, toolCall(text), fromClient)).not.toHaveProperty('issues');
   });
 });

@@ -4,12 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { check, nearest, type Origin } from '../../../kernel/check.js';
 
-async function mistakes(
-  schema: StandardSchemaV1,
-  input: unknown,
-  origin?: Origin,
-): Promise<readonly string[]> {
-  return (await check(schema, input, origin)).mistakes ?? [];
+async function issues(schema: StandardSchemaV1, input: unknown, origin?: Origin): Promise<readonly string[]> {
+  return (await check(schema, input, origin)).issues ?? [];
 }
 
 /** All texts came from the environment. */
@@ -53,7 +49,7 @@ describe('a check', () => {
     ],
   ])('words %s', async (_, schema, input, expected) => {
     const wrapped = z.strictObject({ port: schema });
-    const got = await mistakes(wrapped, { port: input });
+    const got = await issues(wrapped, { port: input });
     expect(got).toHaveLength(1);
     // The limits of exact integers are left out, those of the schema are not.
     expect(got[0]).toBe(`port: ${expected}`);
@@ -61,15 +57,15 @@ describe('a check', () => {
 
   it('says what is missing, with its path into maps and lists', async () => {
     const schema = z.strictObject({ servers: z.array(z.strictObject({ url: z.string() })) });
-    expect(await mistakes(schema, { servers: [{ url: 'a' }, {}] })).toEqual([
+    expect(await issues(schema, { servers: [{ url: 'a' }, {}] })).toEqual([
       'servers.1.url: expected string, got nothing',
     ]);
-    expect(await mistakes(schema, {})).toEqual(['servers: expected list, got nothing']);
+    expect(await issues(schema, {})).toEqual(['servers: expected list, got nothing']);
   });
 
-  it('finds all mistakes at once', async () => {
+  it('finds all issues at once', async () => {
     const schema = z.strictObject({ a: z.int(), b: z.strictObject({ c: z.boolean() }) });
-    expect(await mistakes(schema, { a: 'x', b: { c: 1, d: 2 }, e: 3 })).toEqual([
+    expect(await issues(schema, { a: 'x', b: { c: 1, d: 2 }, e: 3 })).toEqual([
       'a: expected integer, got string "x"',
       'b.c: expected true or false, got number 1',
       'b.d: unknown key, did you mean "c"?',
@@ -79,7 +75,7 @@ describe('a check', () => {
 
   it('names the nearest known key for a typo, and all of them where none is near', async () => {
     const schema = z.strictObject({ baseUrl: z.string().optional(), model: z.string().optional() });
-    expect(await mistakes(schema, { baseurl: 'x', temperature: 1 })).toEqual([
+    expect(await issues(schema, { baseurl: 'x', temperature: 1 })).toEqual([
       'baseurl: unknown key, did you mean "baseUrl"?',
       'temperature: unknown key (known: baseUrl, model)',
     ]);
@@ -89,14 +85,14 @@ describe('a check', () => {
     const schema = z.object({
       url: z.string().refine((text) => text.startsWith('http'), 'must begin with http'),
     });
-    expect(await mistakes(schema, { url: 'ftp' })).toEqual(['url: must begin with http']);
+    expect(await issues(schema, { url: 'ftp' })).toEqual(['url: must begin with http']);
   });
 
   it('takes a rule that throws for a mistake', async () => {
     const schema = z.string().transform(() => {
       throw new Error('cannot be read');
     });
-    expect(await mistakes(schema, 'x')).toEqual(['cannot be read']);
+    expect(await issues(schema, 'x')).toEqual(['cannot be read']);
   });
 
   it('takes any Standard Schema, without a description of its keys and with asynchronous rules', async () => {
@@ -111,16 +107,16 @@ describe('a check', () => {
       },
     };
     expect(await check(schema, 'good')).toEqual({ value: 'good' });
-    expect(await mistakes(schema, 'bad')).toEqual(['deep.Symbol(s): not good']);
+    expect(await issues(schema, 'bad')).toEqual(['deep.Symbol(s): not good']);
   });
 
   it('begins each mistake with where the value was written', async () => {
     const origin: Origin = { prefix: () => 'my.yaml: queen.', variable: () => undefined };
     const schema = z.strictObject({ agent: z.string() });
-    expect(await mistakes(schema, { agent: 1 }, origin)).toEqual([
+    expect(await issues(schema, { agent: 1 }, origin)).toEqual([
       'my.yaml: queen.agent: expected string, got number 1',
     ]);
-    expect(await mistakes(schema, 'x', origin)).toEqual(['my.yaml: queen: expected map, got string "x"']);
+    expect(await issues(schema, 'x', origin)).toEqual(['my.yaml: queen: expected map, got string "x"']);
   });
 });
 
@@ -163,7 +159,7 @@ describe('a value from the environment', () => {
 
   it('is never printed', async () => {
     const input = { port: 'hunter2', on: 'hunter2', list: ['hunter2'] };
-    expect(await mistakes(schema, input, fromEnv)).toEqual([
+    expect(await issues(schema, input, fromEnv)).toEqual([
       // biome-ignore-start lint/suspicious/noTemplateCurlyInString: placeholders as users write them
       'NAME: port: expected integer, got string from ${NAME}',
       'NAME: on: expected true or false, got string from ${NAME}',
@@ -173,7 +169,7 @@ describe('a value from the environment', () => {
   });
 
   it('is not read as something else when it was written in the file', async () => {
-    expect(await mistakes(schema, { port: '80' })).toEqual(['port: expected integer, got string "80"']);
+    expect(await issues(schema, { port: '80' })).toEqual(['port: expected integer, got string "80"']);
   });
 });
 
@@ -184,7 +180,7 @@ describe('a secret in the file', () => {
       tokens: z.array(z.string()),
       auth: z.object({ password: z.int() }),
     });
-    const got = await mistakes(schema, { apiKey: 'hunter2', tokens: [1234], auth: { password: 'hunter2' } });
+    const got = await issues(schema, { apiKey: 'hunter2', tokens: [1234], auth: { password: 'hunter2' } });
     expect(got).toEqual([
       'apiKey: expected integer, got string',
       'tokens.0: expected string, got number',

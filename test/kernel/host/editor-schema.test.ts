@@ -11,7 +11,7 @@ const ajv = new Ajv({ allErrors: true, strictTypes: false });
 const validate = ajv.compile(JSON.parse(text));
 
 /** Where a config file is wrong, as an editor would show it. */
-function mistakes(yaml: string): readonly string[] {
+function issues(yaml: string): readonly string[] {
   if (validate(parse(yaml))) return [];
   return [...new Set(validate.errors?.map(({ instancePath }) => instancePath))];
 }
@@ -26,7 +26,7 @@ describe('config/schema.json', () => {
   it.each(files)('takes config/%s, which names it for editors', (name) => {
     const yaml = readFileSync(`${root}config/${name}`, 'utf8');
     expect(yaml).toMatch(/^# yaml-language-server: \$schema=\.\/schema\.json\n/);
-    expect(mistakes(yaml)).toEqual([]);
+    expect(issues(yaml)).toEqual([]);
   });
 
   it.each([
@@ -53,7 +53,7 @@ describe('config/schema.json', () => {
       'plugins: { store-memory: { use: store-sqlite, config: { path: c } } }',
     ],
   ])('takes %s', (_, yaml) => {
-    expect(mistakes(yaml)).toEqual([]);
+    expect(issues(yaml)).toEqual([]);
   });
 
   it.each([
@@ -82,7 +82,7 @@ describe('config/schema.json', () => {
     ],
     ['something that is no variable', 'server: { drainTimeoutMs: "$DRAIN" }', '/server/drainTimeoutMs'],
   ])('shows %s', (_, yaml, where) => {
-    expect(mistakes(yaml)).toContain(where);
+    expect(issues(yaml)).toContain(where);
   });
 
   it('tells what a key is for, and what it is when nothing is said', () => {

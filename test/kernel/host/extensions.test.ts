@@ -18,8 +18,8 @@ async function load(files: Readonly<Record<string, string>>, yaml = '') {
   const { logger, lines } = recordingLogger();
   const kernel = new Kernel({ logger });
   const { ran } = Object.assign(globalThis, { ran: [] as string[] });
-  const { mistakes, failures } = await loadPlugins(kernel, config, logger);
-  expect({ mistakes, failures }).toEqual({ mistakes: [], failures: [] });
+  const { issues, failures } = await loadPlugins(kernel, config, logger);
+  expect({ issues, failures }).toEqual({ issues: [], failures: [] });
   return {
     plugins: kernel.inspect().plugins.map(({ id }) => id),
     ran: (globalThis as unknown as { ran: typeof ran }).ran,

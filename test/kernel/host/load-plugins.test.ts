@@ -27,14 +27,14 @@ async function load(folder: TempFolder, yaml: string) {
   const kernel = new Kernel({ logger });
   const config = await readConfig([folder.write('c.yaml', yaml)], {});
   const loaded = await loadPlugins(kernel, config, logger);
-  const mistakes = [...config.mistakes, ...loaded.mistakes];
-  return { kernel, config, lines, mistakes, failures: loaded.failures };
+  const issues = [...config.issues, ...loaded.issues];
+  return { kernel, config, lines, issues, failures: loaded.failures };
 }
 
 /** The same, of which nothing is wrong: what runs, by id. */
 async function run(folder: TempFolder, yaml: string) {
-  const { kernel, lines, mistakes, failures } = await load(folder, yaml);
-  expect({ mistakes, failures }).toEqual({ mistakes: [], failures: [] });
+  const { kernel, lines, issues, failures } = await load(folder, yaml);
+  expect({ issues, failures }).toEqual({ issues: [], failures: [] });
   await kernel.start();
   const running = Object.fromEntries(
     kernel.inspect().plugins.map(({ id, name, effects }) => [id, `${name}: ${effects.join(', ')}`]),
@@ -45,11 +45,11 @@ async function run(folder: TempFolder, yaml: string) {
 
 describe('a plugin', () => {
   it('is built in when its id, or what `use` says, is the name of one', async () => {
-    const { kernel, mistakes } = await load(
+    const { kernel, issues } = await load(
       tempFolder(),
       'plugins: { agent-eliza: , second: { use: agent-eliza, config: { name: emma } } }',
     );
-    expect(mistakes).toEqual([]);
+    expect(issues).toEqual([]);
     await kernel.start();
     expect(kernel.inspect().plugins).toMatchObject([
       { id: 'agent-eliza', name: 'agent-eliza', effects: ['agent eliza'] },
@@ -130,11 +130,11 @@ plugins:
   });
 
   it('that is switched off is not even looked for', async () => {
-    const { kernel, mistakes } = await load(
+    const { kernel, issues } = await load(
       tempFolder(),
       'plugins: { nowhere: { use: ./nowhere.js, enabled: false } }',
     );
-    expect(mistakes).toEqual([]);
+    expect(issues).toEqual([]);
     expect(kernel.inspect().plugins).toEqual([]);
   });
 
@@ -196,11 +196,11 @@ describe('a mistake', () => {
   ])('is a module that is not there or not allowed: %s', async (use, expected) => {
     const folder = tempFolder();
     mkdirSync(join(folder.path, 'empty'));
-    const { mistakes } = await load(
+    const { issues } = await load(
       folder,
       `plugins: { p: { use: ${JSON.stringify(use)}, optional: true, fallback: agent-eliza } }`,
     );
-    expect(mistakes).toEqual([`c.yaml: p: ${expected}`]);
+    expect(issues).toEqual([`c.yaml: p: ${expected}`]);
   });
 
   it.each([
@@ -223,16 +223,16 @@ describe('a mistake', () => {
   ])('is a module that holds no plugin: %s', async (_, text, expected) => {
     const folder = tempFolder();
     folder.write('p.js', text);
-    const { mistakes, failures } = await load(folder, 'plugins: { p: { use: ./p.js, optional: true } }');
-    expect(mistakes).toEqual([`c.yaml: p: ${expected}`]);
+    const { issues, failures } = await load(folder, 'plugins: { p: { use: ./p.js, optional: true } }');
+    expect(issues).toEqual([`c.yaml: p: ${expected}`]);
     expect(failures).toEqual([]);
   });
 
   it('is a package whose manifest is broken', async () => {
     const folder = tempFolder();
     folder.write('node_modules/broken/package.json', '{');
-    const { mistakes } = await load(folder, 'plugins: { broken: }');
-    expect(mistakes).toEqual([expect.stringMatching(/^c\.yaml: broken: .*JSON/)]);
+    const { issues } = await load(folder, 'plugins: { broken: }');
+    expect(issues).toEqual([expect.stringMatching(/^c\.yaml: broken: .*JSON/)]);
   });
 
   it('comes together with all others, each with the file it was made in', async () => {
@@ -245,8 +245,8 @@ describe('a mistake', () => {
     const second = folder.write('b.yaml', 'plugins: { x: { use: ./z.js } }');
     const { logger } = recordingLogger();
     const kernel = new Kernel({ logger });
-    const { mistakes } = await loadPlugins(kernel, await readConfig([first, second], {}), logger);
-    expect(mistakes).toEqual([
+    const { issues } = await loadPlugins(kernel, await readConfig([first, second], {}), logger);
+    expect(issues).toEqual([
       'b.yaml: x: no file or folder with an index.js is at "./z.js"',
       'a.yaml: y: "data:x" is refused: plugins are built-in names, files, folders or npm packages',
     ]);
@@ -258,8 +258,8 @@ describe('a module that throws while it is imported', () => {
   it('is a failure that names plugin, phase and cause', async () => {
     const folder = tempFolder();
     folder.write('bad.js', throwing);
-    const { mistakes, failures } = await load(folder, 'plugins: { mine: { use: ./bad.js } }');
-    expect(mistakes).toEqual([]);
+    const { issues, failures } = await load(folder, 'plugins: { mine: { use: ./bad.js } }');
+    expect(issues).toEqual([]);
     expect(failures).toMatchObject([
       {
         code: 'KERNEL_PLUGIN_FAILED',
@@ -283,11 +283,11 @@ describe('a module that throws while it is imported', () => {
     const folder = tempFolder();
     folder.write('bad.js', throwing);
     folder.write('good.js', source('good'));
-    const { kernel, mistakes, failures } = await load(
+    const { kernel, issues, failures } = await load(
       folder,
       'plugins: { bad: { use: ./bad.js, optional: true }, good: { use: ./good.js } }',
     );
-    expect({ mistakes, failures }).toEqual({ mistakes: [], failures: [] });
+    expect({ issues, failures }).toEqual({ issues: [], failures: [] });
     await kernel.start();
     expect(kernel.state).toBe('degraded');
     expect(kernel.inspect().plugins).toMatchObject([
@@ -370,7 +370,7 @@ plugins:
     expect(running).toEqual({ on: 'extension on: config {"n":1}', other: 'mine: config undefined' });
   });
 
-  it('names mistakes in a config of such an entry by its file', async () => {
+  it('names issues in a config of such an entry by its file', async () => {
     const folder = tempFolder();
     folder.write(
       'more/picky.js',
@@ -403,8 +403,8 @@ plugins:
     folder.write('more-of-it/index.js', source('outside'));
     link('more-of-it', 'sibling');
     link('more/inside', 'alias');
-    const { kernel, mistakes } = await load(folder, 'extensions: more');
-    expect(mistakes).toEqual(
+    const { kernel, issues } = await load(folder, 'extensions: more');
+    expect(issues).toEqual(
       ['file.js', 'folder', 'half', 'main', 'sibling'].map(
         (name) => `extensions: ${name}: refused, because it is a link that leads out of the folder`,
       ),
@@ -417,8 +417,8 @@ plugins:
     folder.write('more/broken/package.json', '{');
     folder.write('more/good.js', source('good'));
     folder.write('more/none.js', 'export const apiVersion = 1;');
-    const { kernel, mistakes } = await load(folder, 'extensions: more');
-    expect(mistakes).toEqual([
+    const { kernel, issues } = await load(folder, 'extensions: more');
+    expect(issues).toEqual([
       expect.stringMatching(/^extensions: broken: .*JSON/),
       'c.yaml: none: "none" is not a plugin: its module has no default export',
     ]);
@@ -429,10 +429,10 @@ plugins:
     const folder = tempFolder();
     folder.write('file', '');
     for (const name of ['nowhere', './file'])
-      expect((await load(folder, `extensions: ${name}`)).mistakes).toEqual([
+      expect((await load(folder, `extensions: ${name}`)).issues).toEqual([
         `c.yaml: extensions: no folder is at "${name}"`,
       ]);
-    expect((await load(folder, '')).mistakes).toEqual([]);
+    expect((await load(folder, '')).issues).toEqual([]);
   });
 
   it('is ./extensions where the server was started when no config names one', async () => {

@@ -19,8 +19,8 @@ async function read(layers: string | readonly string[], env: Env = {}): Promise<
 
 /** The config of the one plugin that a text configures. */
 async function configOf(text: string, env: Env = {}) {
-  const { plugins, mistakes } = await read(`plugins: { p: { config: ${text} } }`, env);
-  return { config: plugins[0]?.config, mistakes };
+  const { plugins, issues } = await read(`plugins: { p: { config: ${text} } }`, env);
+  return { config: plugins[0]?.config, issues };
 }
 
 describe('a config file', () => {
@@ -52,13 +52,13 @@ extensions: ./more
         },
       ],
       extensions: { folder: './more', file: expect.stringMatching(/a\.yaml$/) },
-      mistakes: [],
+      issues: [],
     });
   });
 
   it.each(['', '# only a comment', 'server:\nplugins:\n', '{}'])('may be empty: %j', async (text) => {
-    const { server, plugins, mistakes } = await read(text);
-    expect({ plugins, mistakes }).toEqual({ plugins: [], mistakes: [] });
+    const { server, plugins, issues } = await read(text);
+    expect({ plugins, issues }).toEqual({ plugins: [], issues: [] });
     expect(server.logLevel).toBe('info');
   });
 
@@ -68,14 +68,14 @@ extensions: ./more
   });
 
   it('that is missing is a mistake with its whole path', async () => {
-    const { mistakes } = await readConfig(['/nowhere/my.yaml'], {});
-    expect(mistakes).toEqual(['/nowhere/my.yaml: no such file']);
+    const { issues } = await readConfig(['/nowhere/my.yaml'], {});
+    expect(issues).toEqual(['/nowhere/my.yaml: no such file']);
   });
 
   it('that cannot be read is a mistake with its path and the reason', async () => {
     const { path } = tempFolder();
-    const { mistakes } = await readConfig([path], {});
-    expect(mistakes).toEqual([expect.stringMatching(/^\/.*: cannot be read: EISDIR/)]);
+    const { issues } = await readConfig([path], {});
+    expect(issues).toEqual([expect.stringMatching(/^\/.*: cannot be read: EISDIR/)]);
   });
 
   it.each([
@@ -86,27 +86,25 @@ extensions: ./more
     ['a: 1\n---\nb: 2', /^a\.yaml:2:1: .*multiple documents/],
     ['a: *nobody', /^a\.yaml: Unresolved alias/],
   ])('that is broken is a mistake with line and column: %j', async (text, expected) => {
-    const { mistakes } = await read(text);
-    expect(mistakes).toHaveLength(1);
-    expect(mistakes[0]).toMatch(expected);
-    expect(mistakes[0]).not.toContain('\n');
+    const { issues } = await read(text);
+    expect(issues).toHaveLength(1);
+    expect(issues[0]).toMatch(expected);
+    expect(issues[0]).not.toContain('\n');
   });
 
   it.each(['- a\n- b', 'text', '42'])('that is no map is a mistake: %j', async (text) => {
-    expect((await read(text)).mistakes).toEqual([
-      'a.yaml: expected a map with server, plugins and extensions',
-    ]);
+    expect((await read(text)).issues).toEqual(['a.yaml: expected a map with server, plugins and extensions']);
   });
 
   it('takes anchors, but not such as blow up or stand inside of themselves', async () => {
     const fine = await read('plugins:\n  a: { config: &same { n: 1 } }\n  b: { config: *same }');
     expect(fine.plugins.map(({ config }) => config)).toEqual([{ n: 1 }, { n: 1 }]);
     const cyclic = await read('plugins: &all\n  a:\n    config: *all');
-    expect(cyclic.mistakes).toEqual([expect.stringMatching(/^a\.yaml: .*circular/)]);
+    expect(cyclic.issues).toEqual([expect.stringMatching(/^a\.yaml: .*circular/)]);
     const bomb = Array.from({ length: 9 }, (_, n) => `  l${n}: &l${n} [${`*l${n - 1},`.repeat(9)}]`);
     bomb[0] = '  l0: &l0 [1]';
     const blown = await read(`plugins:\n${bomb.join('\n')}`);
-    expect(blown.mistakes).toEqual([expect.stringMatching(/^a\.yaml: Excessive alias count/)]);
+    expect(blown.issues).toEqual([expect.stringMatching(/^a\.yaml: Excessive alias count/)]);
   });
 });
 
@@ -134,8 +132,8 @@ describe('anchors', () => {
     ['a scalar', `x-port: &port 80\n${at}{ port: *port } } }`, { port: 80 }],
     ['a variable', `x-a: &a { key: "\${KEY}" }\n${at}{ <<: *a } } }`, { key: 'hunter2' }],
   ])('%s may stand under a key x-…', async (_, text, config) => {
-    const { plugins, mistakes } = await read(text, { KEY: 'hunter2' });
-    expect(mistakes).toEqual([]);
+    const { plugins, issues } = await read(text, { KEY: 'hunter2' });
+    expect(issues).toEqual([]);
     expect(plugins).toMatchObject([{ id: 'p', config }]);
   });
 
@@ -149,7 +147,7 @@ describe('anchors', () => {
       ['a.yaml: server.x-a: unknown key (known: logLevel, drainTimeoutMs, pluginTimeoutMs)'],
     ],
   ])('%s', async (_, text, expected) => {
-    expect((await read(text)).mistakes).toEqual(expected);
+    expect((await read(text)).issues).toEqual(expected);
   });
 
   it.each([
@@ -158,7 +156,7 @@ describe('anchors', () => {
     ['as a merge key', 'x-a: &me\n  <<: *me', 'me', 2],
     ['deep inside', 'x-a: &a\n  b:\n    c: [{ d: *a }]', 'a', 3],
   ])('that are circular are named, and their lines: %s', async (_, text, alias, line) => {
-    expect((await read(text)).mistakes).toEqual([
+    expect((await read(text)).issues).toEqual([
       `a.yaml: the alias *${alias} in line ${line} is circular: it stands inside of what it names`,
     ]);
   });
@@ -194,8 +192,8 @@ describe('the bytes of a file', () => {
   ])('%s', async (_, bytes, expected) => {
     const file = tempFolder().write('a.yaml', '');
     writeFileSync(file, bytes);
-    const { server, mistakes } = await readConfig([file], {});
-    expect(mistakes).toEqual(expected.map((what) => `a.yaml: ${what}`));
+    const { server, issues } = await readConfig([file], {});
+    expect(issues).toEqual(expected.map((what) => `a.yaml: ${what}`));
     expect(server.logLevel).toBe(expected.length === 0 ? 'warn' : 'info');
   });
 });
@@ -241,11 +239,11 @@ describe('layers', () => {
   });
 
   it('lose nothing to a key with nothing under it', async () => {
-    const { plugins, server, mistakes } = await read([
+    const { plugins, server, issues } = await read([
       'server: { logLevel: warn }\nplugins: { p: { config: { a: 1, b: 1 } }, q: }',
       'server:\nplugins:\n  p:\n    config:\n      # a: 2\n      b:\n  q: { config: { c: 1 } }',
     ]);
-    expect(mistakes).toEqual([]);
+    expect(issues).toEqual([]);
     expect(server.logLevel).toBe('warn');
     expect(plugins).toMatchObject([{ config: { a: 1, b: null } }, { config: { c: 1 } }]);
   });
@@ -277,8 +275,8 @@ describe('layers', () => {
         const files = [under, over].map((config, index) =>
           folder.write(`${index}.yaml`, JSON.stringify({ plugins: { p: { config } } })),
         );
-        const { plugins, mistakes } = await readConfig(files, {});
-        expect(mistakes).toEqual([]);
+        const { plugins, issues } = await readConfig(files, {});
+        expect(issues).toEqual([]);
         expect(plugins[0]!.config).toEqual(merged(under, over));
       }),
     );
@@ -310,7 +308,7 @@ describe('a placeholder', () => {
     const env = { NAME: 'value', OTHER: '2', EMPTY: '', TRICKY: '${NAME} $& $1' };
     expect(await configOf(JSON.stringify({ text }), env)).toEqual({
       config: { text: expected },
-      mistakes: [],
+      issues: [],
     });
   });
 
@@ -322,19 +320,19 @@ describe('a placeholder', () => {
   it.each(['${}', '${1X}', '${A-B}', '${A:default}', '${A', '${A:-${B}}', '${ A }'])(
     'that is malformed is a mistake: %s',
     async (text) => {
-      const { mistakes } = await configOf(JSON.stringify({ deep: { text } }), { A: 'a', B: 'b' });
-      expect(mistakes).toHaveLength(1);
-      expect(mistakes[0]).toMatch(
+      const { issues } = await configOf(JSON.stringify({ deep: { text } }), { A: 'a', B: 'b' });
+      expect(issues).toHaveLength(1);
+      expect(issues[0]).toMatch(
         /^a\.yaml: p\.deep\.text: "\$\{.*" is not \$\{NAME\} or \$\{NAME:-default\}$/,
       );
     },
   );
 
   it('whose variable is not set is a mistake with the variable and the place', async () => {
-    const { mistakes } = await read(
+    const { issues } = await read(
       'server: { logLevel: "${LEVEL}" }\nplugins: { p: { config: { keys: ["${KEY}"] }, use: "${MODULE}" } }',
     );
-    expect(mistakes).toEqual(
+    expect(issues).toEqual(
       expect.arrayContaining([
         'LEVEL: a.yaml: server.logLevel: the environment variable LEVEL is not set',
         'KEY: a.yaml: p.keys.0: the environment variable KEY is not set',
@@ -346,8 +344,8 @@ describe('a placeholder', () => {
   it('is named, and the value of its variable is not, where that is of the wrong type', async () => {
     const text =
       'server: { drainTimeoutMs: "${WAIT}" }\nplugins: { p: { optional: "${OPTIONAL}", enabled: "x${ON}" } }';
-    const { mistakes } = await read(text, { WAIT: 'hunter2', OPTIONAL: 'hunter2', ON: 'hunter2' });
-    expect(mistakes).toEqual([
+    const { issues } = await read(text, { WAIT: 'hunter2', OPTIONAL: 'hunter2', ON: 'hunter2' });
+    expect(issues).toEqual([
       'WAIT: a.yaml: server.drainTimeoutMs: expected integer 0-3600000, got string from ${WAIT}',
       'OPTIONAL: a.yaml: plugins.p.optional: expected true or false, got string from ${OPTIONAL}',
       'ON: a.yaml: plugins.p.enabled: expected true or false, got string from ${ON}',
@@ -368,12 +366,12 @@ describe('a placeholder', () => {
   it('of a plugin that is switched off need not be set', async () => {
     const off = '{ use: "${MODULE}", enabled: ENABLED, config: { key: "${KEY}" } }';
     for (const enabled of ['false', '"${ON:-false}"']) {
-      const { plugins, mistakes } = await read(`plugins: { p: ${off.replace('ENABLED', enabled)} }`);
-      expect(mistakes).toEqual([]);
+      const { plugins, issues } = await read(`plugins: { p: ${off.replace('ENABLED', enabled)} }`);
+      expect(issues).toEqual([]);
       expect(plugins[0]!.enabled).toBe(false);
     }
     const on = await read(`plugins: { p: ${off.replace('ENABLED', '"${ON:-true}"')} }`);
-    expect(on.mistakes).toEqual(
+    expect(on.issues).toEqual(
       expect.arrayContaining([
         'MODULE: a.yaml: p.use: the environment variable MODULE is not set',
         'KEY: a.yaml: p.key: the environment variable KEY is not set',
@@ -382,12 +380,12 @@ describe('a placeholder', () => {
   });
 });
 
-describe('mistakes', () => {
+describe('issues', () => {
   it('are unknown keys at every level, with the nearest known one', async () => {
-    const { mistakes } = await read(
+    const { issues } = await read(
       'pluggins: {}\nserver: { loglevel: info }\nplugins: { p: { optinal: true, port: 1 } }',
     );
-    expect(mistakes).toEqual([
+    expect(issues).toEqual([
       'a.yaml: server.loglevel: unknown key, did you mean "logLevel"?',
       'a.yaml: plugins.p.optinal: unknown key, did you mean "optional"?',
       'a.yaml: plugins.p.port: unknown key (known: use, fallback, optional, enabled, config)',
@@ -409,14 +407,14 @@ describe('mistakes', () => {
     ],
     ['server: { pluginTimeoutMs: 0 }', 'server.pluginTimeoutMs: expected integer 1-600000, got number 0'],
   ])('are wrong types: %s', async (text, expected) => {
-    expect((await read(text)).mistakes).toEqual([`a.yaml: ${expected}`]);
+    expect((await read(text)).issues).toEqual([`a.yaml: ${expected}`]);
   });
 
   it.each(['__proto__', 'constructor', 'prototype'])('are keys that reach a prototype: %s', async (key) => {
-    const { mistakes } = await read(
+    const { issues } = await read(
       `${key}: { polluted: 1 }\nplugins: { p: { config: { deep: { ${key}: { polluted: 1 } } } } }`,
     );
-    expect(mistakes).toEqual([
+    expect(issues).toEqual([
       `a.yaml: ${key}: this key is not allowed`,
       `a.yaml: plugins.p.config.deep.${key}: this key is not allowed`,
     ]);
@@ -434,8 +432,8 @@ describe('mistakes', () => {
       folder.write('mine.yaml', 'plugins: { p: { config: { host: 2, key: "${KEY}" } }, q: { fallbak: x } }'),
       '/nowhere/x.yaml',
     ];
-    const { mistakes, plugins } = await readConfig(files, {});
-    expect(mistakes).toEqual([
+    const { issues, plugins } = await readConfig(files, {});
+    expect(issues).toEqual([
       expect.stringMatching(/^broken\.yaml:1:\d+: /),
       '/nowhere/x.yaml: no such file',
       'KEY: mine.yaml: p.key: the environment variable KEY is not set',
@@ -445,14 +443,14 @@ describe('mistakes', () => {
     // The plugins' own configs are checked all the same, wherever their keys were written.
     expect(plugins.map(({ id }) => id)).toEqual(['p', 'q']);
     const schema = z.strictObject({ port: z.int(), host: z.string(), key: z.string() });
-    expect((await check(schema, plugins[0]!.config, plugins[0]!.origin)).mistakes).toEqual([
+    expect((await check(schema, plugins[0]!.config, plugins[0]!.origin)).issues).toEqual([
       'default.yaml: p.port: expected integer, got string "80a"',
       'mine.yaml: p.host: expected string, got number 2',
     ]);
   });
 
   it('are told once each', async () => {
-    const { mistakes } = await read('plugins: { p: { enabled: "${ON}", config: {} } }');
-    expect(mistakes.filter((line) => line.includes('is not set'))).toHaveLength(1);
+    const { issues } = await read('plugins: { p: { enabled: "${ON}", config: {} } }');
+    expect(issues.filter((line) => line.includes('is not set'))).toHaveLength(1);
   });
 });

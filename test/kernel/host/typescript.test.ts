@@ -42,10 +42,10 @@ export default definePlugin({
 `;
 
 /** What the plugin of an entry has in effect once it runs, or the error of its import. */
-async function effects(folder: TempFolder, yaml: string, edition = 0): Promise<readonly string[]> {
+async function effects(folder: TempFolder, yaml: string, generation = 0): Promise<readonly string[]> {
   const config = await readConfig([folder.write('c.yaml', yaml)], {});
   const [entry] = entriesOf(config, []).entries;
-  const { plugin, options } = await importEntry(entry!, config, silentLogger, edition);
+  const { plugin, options } = await importEntry(entry!, config, silentLogger, generation);
   const kernel = await startKernel([[plugin, options]]);
   const { effects: labels } = kernel.inspect().plugins[0]!;
   await kernel.stop();
@@ -132,21 +132,21 @@ describe('a plugin in TypeScript', () => {
   });
 });
 
-describe('another edition of a plugin', () => {
+describe('another generation of a plugin', () => {
   it('is read anew with all modules of its folder, and with nothing from elsewhere', async () => {
     const folder = tempFolder();
-    const write = (edition: string) => {
+    const write = (generation: string) => {
       folder.write(
         'p/src/main.ts',
-        `import { a } from '../lib/a.js';\nimport { other } from '../../other.js';\nimport { npm } from 'npm';\n${showing(`[${edition}, a, other, npm].join(' ')`)}`,
+        `import { a } from '../lib/a.js';\nimport { other } from '../../other.js';\nimport { npm } from 'npm';\n${showing(`[${generation}, a, other, npm].join(' ')`)}`,
       );
       folder.write(
         'p/lib/a.ts',
-        `import { b } from './deep/b.js';\nexport const a = \`${edition} \${b}\`;`,
+        `import { b } from './deep/b.js';\nexport const a = \`${generation} \${b}\`;`,
       );
-      folder.write('p/lib/deep/b.js', `export const b = '${edition}';`);
-      folder.write('p/node_modules/npm/index.js', `export const npm = '${edition}';`);
-      folder.write('other.js', `export const other = '${edition}';`);
+      folder.write('p/lib/deep/b.js', `export const b = '${generation}';`);
+      folder.write('p/node_modules/npm/index.js', `export const npm = '${generation}';`);
+      folder.write('other.js', `export const other = '${generation}';`);
     };
     folder.write('p/package.json', '{ "type": "module", "main": "./src/main.ts" }');
     folder.write('p/node_modules/npm/package.json', '{ "type": "module", "exports": "./index.js" }');
@@ -166,23 +166,25 @@ describe('another edition of a plugin', () => {
     mkdirSync(join(folder.path, 'real'));
     symlinkSync(join(folder.path, 'real'), join(folder.path, 'link'));
     const yaml = 'plugins: { p: { use: ./link/x.ts } }';
-    for (const edition of [1, 2, 3]) {
+    for (const generation of [1, 2, 3]) {
       folder.write('real/x.ts', `import { text } from './text.js';\n${showing('text')}`);
-      folder.write('real/text.ts', `export const text = 'number ${edition}';`);
-      expect(await effects(folder, yaml, edition)).toEqual([`number ${edition}`]);
+      folder.write('real/text.ts', `export const text = 'number ${generation}';`);
+      expect(await effects(folder, yaml, generation)).toEqual([`number ${generation}`]);
     }
   });
 });
 
-describe('another edition of a CommonJS plugin', () => {
+describe('another generation of a CommonJS plugin', () => {
   it('is read anew, too', async () => {
     const folder = tempFolder();
     const old = `module.exports = { name: 'x', apiVersion: 1, setup(ctx) { ctx.effect(require('./lib.cjs'), () => () => {}); } };`;
     folder.write('p/index.cjs', old);
     folder.write('p/package.json', '{ "main": "index.cjs" }');
-    for (const edition of [0, 1, 2]) {
-      folder.write('p/lib.cjs', `module.exports = 'number ${edition}';`);
-      expect(await effects(folder, 'plugins: { p: { use: ./p } }', edition)).toEqual([`number ${edition}`]);
+    for (const generation of [0, 1, 2]) {
+      folder.write('p/lib.cjs', `module.exports = 'number ${generation}';`);
+      expect(await effects(folder, 'plugins: { p: { use: ./p } }', generation)).toEqual([
+        `number ${generation}`,
+      ]);
     }
   });
 });

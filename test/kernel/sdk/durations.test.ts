@@ -12,7 +12,7 @@ import {
   timerMs,
   WaggleError,
 } from '#kernel';
-import { milliseconds, millisecondsOrNone, Retention, seconds } from '#sdk';
+import { ExpiringSet, milliseconds, millisecondsOrNone, seconds } from '#sdk';
 import { Watchdog } from '#sdk/upstream';
 import { configFile } from '../../../kernel/host/config/read-config.js';
 import { builtInNames } from '../../../kernel/host/loader/resolve-plugin.js';
@@ -57,7 +57,9 @@ function endless(schema: z.ZodType): readonly string[] {
 
 const schemas: (readonly [string, z.ZodType])[] = [['the config file', configFile]];
 for (const name of builtInNames()) {
-  const { default: used } = (await import(`../../../plugins/${name}/index.ts`)) as { readonly default: Plugin };
+  const { default: used } = (await import(`../../../plugins/${name}/index.ts`)) as {
+    readonly default: Plugin;
+  };
   if (used.config) schemas.push([name, used.config as z.ZodType]);
 }
 const requests: readonly (readonly [string, z.ZodType])[] = [
@@ -79,7 +81,7 @@ describe('every duration has a maximum', () => {
       path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
     for (const wrong of [mostOf(name) + 1, 1e308, Number.POSITIVE_INFINITY, Number.NaN, -1, 1.5, 'soon'])
       expect(checkNow(schema, nested(wrong)), String(wrong)).toMatchObject({
-        mistakes: expect.arrayContaining([expect.stringContaining(`${path}: expected integer`)]),
+        issues: expect.arrayContaining([expect.stringContaining(`${path}: expected integer`)]),
       });
   });
 
@@ -219,7 +221,7 @@ describe('a timer that is set for very long', () => {
     [
       'what a plugin keeps',
       () => {
-        const kept = new Retention<string>({ keepMs: 9_999_999_999, maxKept: 1 }, () => {});
+        const kept = new ExpiringSet<string>({ keepMs: 9_999_999_999, maxKept: 1 }, () => {});
         kept.keep('it');
         kept.clear();
       },

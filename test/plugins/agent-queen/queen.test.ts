@@ -265,7 +265,7 @@ describe('the Queen', () => {
     ['QUEUE_FULL', false, [new WaggleError('QUEUE_FULL', { limit: 1, what: 'x', retryAfterMs: 1 })]],
     ['SHUTTING_DOWN', false, [new WaggleError('SHUTTING_DOWN', {})]],
     ['TOO_LARGE', false, [new WaggleError('TOO_LARGE', { limitBytes: 1 })]],
-    ['INVALID_REQUEST', false, [new WaggleError('INVALID_REQUEST', { mistakes: ['x'] })]],
+    ['INVALID_REQUEST', false, [new WaggleError('INVALID_REQUEST', { issues: ['x'] })]],
     ['TASK_CANCELLED', false, [new WaggleError('TASK_CANCELLED', { task: 'x' })]],
     ['a model that it does not have', false, [refused({ model: 'm' })]],
     ['a request that its server does not take', false, [refused({ refused: 400 })]],

@@ -26,7 +26,7 @@ const described: RouteDocs = {
   query: z.object({ dry: z.enum(['yes', 'no']), why: z.string().optional() }),
   headers: z.object({ 'If-Match': z.string().optional() }),
   body: bee,
-  answers: {
+  responses: {
     200: { description: 'The bee', content: { 'application/json': bee } },
     409: { description: 'It flew away', content: { 'application/json': z.object({ to: z.string() }) } },
   },
@@ -92,7 +92,7 @@ describe('an OpenAPI document', () => {
     const docs: RouteDocs = {
       summary: '',
       query: z.object({ limit: integerText(1, 100).default('50'), before: integerText(0).optional() }),
-      answers: {
+      responses: {
         200: { description: '', content: { 'text/event-stream': data, 'application/x-ndjson': data } },
       },
     };
@@ -121,7 +121,7 @@ describe('an OpenAPI document', () => {
     const silent = { '~standard': { version: 1, vendor: 'x', validate: () => ({ value: 1 }) } } as const;
     const unsayable = z.custom(() => true);
     for (const body of [silent, unsayable]) {
-      const { post } = document([route('POST', '/x', { summary: '', body, answers: {} })]).paths['/x'];
+      const { post } = document([route('POST', '/x', { summary: '', body, responses: {} })]).paths['/x'];
       expect(post.requestBody.content['application/json'].schema).toEqual({});
     }
   });

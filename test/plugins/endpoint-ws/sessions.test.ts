@@ -58,7 +58,7 @@ it('a run that waits longer than its connection does not hold that', async () =>
     session.closed();
     return new WeakRef(connection);
   })();
-  expect(engine.figures.waiting).toBe(2);
+  expect(engine.stats.waiting).toBe(2);
   await eventually(() => {
     collect();
     expect(left.deref() === undefined).toBe(true);

@@ -1,7 +1,7 @@
-import type { StreamFigures, TaskFigures } from '#kernel';
+import type { StreamStats, TaskStats } from '#kernel';
 
 /** Figures of a task engine that has never done anything, but for what is given. */
-export function figures(given: Partial<TaskFigures> = {}): TaskFigures {
+export function figures(given: Partial<TaskStats> = {}): TaskStats {
   return {
     submitted: 0,
     succeeded: 0,
@@ -18,6 +18,6 @@ export function figures(given: Partial<TaskFigures> = {}): TaskFigures {
 }
 
 /** Figures of replies that have never been, but for what is given. */
-export function streamFigures(given: Partial<StreamFigures> = {}): StreamFigures {
+export function streamFigures(given: Partial<StreamStats> = {}): StreamStats {
   return { running: 0, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 0, ...given };
 }

@@ -13,7 +13,7 @@ const often = { config: { table: 'off', intervalMs: 5 } } as const;
 const tasks = plugin('tasks', {
   provides: [TaskEngine],
   setup(ctx) {
-    const engine: Pick<TaskEngine, 'figures'> = { figures: figures({ waiting: 7 }) };
+    const engine: Pick<TaskEngine, 'stats'> = { stats: figures({ waiting: 7 }) };
     ctx.provide(TaskEngine, engine as TaskEngine);
   },
 });

@@ -18,9 +18,9 @@ function sampling(sources: Sources) {
 describe('the stats', () => {
   it('are what the sources say at this moment', () => {
     const transport = { connections: { open: 3, limit: 1000 } };
-    const streams = { figures: streamFigures({ running: 1, waiting: 2, kept: 3, readers: 4 }) };
+    const streams = { stats: streamFigures({ running: 1, waiting: 2, kept: 3, readers: 4 }) };
     const tasks = {
-      figures: figures({
+      stats: figures({
         running: 5,
         waiting: 10,
         queued: { low: 1, normal: 2, high: 3, urgent: 4 },
@@ -54,8 +54,8 @@ describe('the stats', () => {
   it.each(['transport', 'streams', 'tasks'] as const)('leave out what has no source: %s', (absent) => {
     const all = {
       transport: { connections: { open: 0, limit: 1 } },
-      streams: { figures: streamFigures() },
-      tasks: { figures: figures() },
+      streams: { stats: streamFigures() },
+      tasks: { stats: figures() },
     };
     const { [absent]: _, ...sources } = all;
     const keys = { transport: ['connections'], streams: ['streams'], tasks: ['tasks', 'workers'] };
@@ -80,13 +80,13 @@ describe('the stats', () => {
 
 describe('rates', () => {
   const busy = () => {
-    const streams = { figures: streamFigures({ tokens: 100 }) };
-    const tasks = { figures: figures({ succeeded: 1000, failed: 1, cancelled: 1, rejected: 1 }) };
+    const streams = { stats: streamFigures({ tokens: 100 }) };
+    const tasks = { stats: figures({ succeeded: 1000, failed: 1, cancelled: 1, rejected: 1 }) };
     const work = (tokens: number, ended: number) => {
-      streams.figures = streamFigures({ tokens: streams.figures.tokens + tokens });
-      const { succeeded, failed, cancelled } = tasks.figures;
+      streams.stats = streamFigures({ tokens: streams.stats.tokens + tokens });
+      const { succeeded, failed, cancelled } = tasks.stats;
       const third = ended / 3;
-      tasks.figures = figures({
+      tasks.stats = figures({
         succeeded: succeeded + third,
         failed: failed + third,
         cancelled: cancelled + third,

@@ -59,15 +59,15 @@ describe('what a request brings counts while it waits or runs, and no longer', (
   ])('%s', async (_, command) => {
     const { streams, agent } = streamsOver(['wait', text('.'), done], { totalLimitChars: 1800 });
     const reply = streams.start({ userId: 'ann', content: 'Hi', ...command });
-    expect(streams.figures.chars).toBeGreaterThan(1000);
+    expect(streams.stats.chars).toBeGreaterThan(1000);
     const refused = () => streams.start({ userId: 'ben', content: 'Hi', ...command });
     expect(refused).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: 1000 }));
-    expect(streams.figures).toMatchObject({ running: 1, waiting: 0 });
+    expect(streams.stats).toMatchObject({ running: 1, waiting: 0 });
     await expect.poll(() => agent.running).toBe(1);
     agent.release();
     // All that is left is the answer.
     expect((await reply.whole()).content).toBe('.');
-    expect(streams.figures.chars).toBe(1);
+    expect(streams.stats.chars).toBe(1);
     await streams.close();
   });
 
@@ -85,9 +85,9 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     await new Promise(setImmediate);
     await reply.cancel('client');
     expect(reply.ended).toBe(true);
-    expect(streams.figures.chars).toBeGreaterThan(1000);
+    expect(streams.stats.chars).toBeGreaterThan(1000);
     release();
-    await expect.poll(() => streams.figures.chars).toBe(0);
+    await expect.poll(() => streams.stats.chars).toBe(0);
   });
 
   it.each<[end: string, script: readonly Step[], Partial<StartCommand>]>([
@@ -101,16 +101,16 @@ describe('what a request brings counts while it waits or runs, and no longer', (
       await reply.whole().catch(() => {});
       expect(streams.find(reply.streamId)).toBe(reply);
     }
-    expect(streams.figures).toMatchObject({ chars: end === 'answered' ? 20 : 0, kept: 20 });
-    expect(engine.figures.running).toBe(0);
+    expect(streams.stats).toMatchObject({ chars: end === 'answered' ? 20 : 0, kept: 20 });
+    expect(engine.stats.running).toBe(0);
   });
 
   it('a cancel while it waits gives it back at once', async () => {
     const { streams } = streamsOver(['wait'], { maxRunning: 1 });
     streams.start({ userId: 'ann', content: 'Hi' });
-    const before = streams.figures.chars;
+    const before = streams.stats.chars;
     await streams.start({ userId: 'ann', content: long }).cancel('client');
-    expect(streams.figures.chars).toBe(before);
+    expect(streams.stats.chars).toBe(before);
     await streams.close();
   });
 
@@ -151,7 +151,7 @@ describe('what an answer brings counts', () => {
     }
     const { streams } = streamsOver([step, done], {});
     await framesOf(streams);
-    expect(streams.figures.chars).toBeGreaterThanOrEqual(1000);
+    expect(streams.stats.chars).toBeGreaterThanOrEqual(1000);
   });
 
   it('pieces without content are not kept at all', async () => {

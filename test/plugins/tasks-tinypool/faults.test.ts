@@ -40,7 +40,7 @@ beforeEach(() => {
   threads = watchThreads();
 });
 afterEach(async () => {
-  const { submitted, succeeded, failed, cancelled, rejected } = made.engine.figures;
+  const { submitted, succeeded, failed, cancelled, rejected } = made.engine.stats;
   await made.engine.close();
   threads.stop();
   await leaks.settled();
@@ -77,7 +77,7 @@ describe('a task that calls process.exit', () => {
     expect(await rejection(engine.submit('kills', { how }).result)).toMatchObject({ code: 'TASK_CRASHED' });
     await serves();
     expect(lost).toEqual([expect.stringContaining('process.exit(')]);
-    expect(engine.figures.workers).toEqual({ alive: 1, busy: 0, lost: 1 });
+    expect(engine.stats.workers).toEqual({ alive: 1, busy: 0, lost: 1 });
     expect(engine.deadLetters).toMatchObject([{ name: 'kills', code: 'TASK_CRASHED' }]);
   });
 
@@ -128,7 +128,7 @@ describe('a task that loops for ever', () => {
     await begun(run);
     expect(await run.cancel()).toBe(true);
     expect(await engine.submit('thread', null).result).toEqual({ threadId, runs: 2 });
-    expect(engine.figures.workers.lost).toBe(0);
+    expect(engine.stats.workers.lost).toBe(0);
   });
 });
 
@@ -217,7 +217,7 @@ describe('an abort', () => {
     expect(await running.cancel()).toBe(true);
     await serves();
     expect(threads.all).toHaveLength(1);
-    expect(engine.figures).toMatchObject({ cancelled: 2, rejected: 1, workers: { lost: 0 } });
+    expect(engine.stats).toMatchObject({ cancelled: 2, rejected: 1, workers: { lost: 0 } });
   });
 });
 
@@ -237,7 +237,7 @@ describe('the death of all threads with a full queue', () => {
     expect(fill).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
     for (const run of kills) expect(await rejection(run.result)).toMatchObject({ code: 'TASK_CRASHED' });
     expect(await Promise.all(waiting.map((run) => run.result))).toEqual(waiting.map((_, index) => index));
-    expect(engine.figures.workers).toMatchObject({ busy: 0, lost: 2 });
+    expect(engine.stats.workers).toMatchObject({ busy: 0, lost: 2 });
   });
 });
 
@@ -259,7 +259,7 @@ describe('an error that nobody caught', () => {
         err: expect.objectContaining({ message: 'late' }),
       }),
     );
-    expect(engine.figures.workers.lost).toBe(0);
+    expect(engine.stats.workers.lost).toBe(0);
   });
 
   it.each(['throw in a timer', 'floating rejection'])('fails the task that it is of: %s', async (how) => {
@@ -268,7 +268,7 @@ describe('an error that nobody caught', () => {
     expect(error).toMatchObject({ code: 'TASK_CRASHED', message: expect.stringContaining('nobody caught') });
     expect((error.cause as Error).message).toMatch(/from a timer|floating/);
     await serves();
-    expect(engine.figures.workers.lost).toBe(1);
+    expect(engine.stats.workers.lost).toBe(1);
   });
 });
 
@@ -285,7 +285,7 @@ describe('what a task says after its end', () => {
     // Nobody runs when it comes.
     await new Promise((resolve) => setTimeout(resolve, 50));
     await serves();
-    expect(engine.figures.workers.lost).toBe(0);
+    expect(engine.stats.workers.lost).toBe(0);
   });
 });
 
@@ -308,7 +308,7 @@ describe('what cannot be copied', () => {
       message: expect.stringContaining('input cannot be copied'),
     });
     await serves();
-    expect(engine.figures.workers.lost).toBe(0);
+    expect(engine.stats.workers.lost).toBe(0);
   });
 });
 
@@ -346,7 +346,7 @@ describe('code of a task that was unregistered', () => {
     const second = (await engine.submit('mine', null).result) as { readonly threadId: number };
     expect(second).toEqual({ threadId: expect.any(Number), runs: 1 });
     expect(second.threadId).not.toBe(first.threadId);
-    expect(engine.figures.workers.lost).toBe(0);
+    expect(engine.stats.workers.lost).toBe(0);
   });
 });
 
@@ -381,6 +381,6 @@ describe('100 000 tiny tasks', () => {
     await submitAll('echo', 40_000);
     expect(sum).toBe((60_000 * 59_999) / 2 + (40_000 * 39_999) / 2);
     expect(heapMb() - before).toBeLessThan(2);
-    expect(engine.figures).toMatchObject({ submitted: 115_000, succeeded: 115_000, waiting: 0, running: 0 });
+    expect(engine.stats).toMatchObject({ submitted: 115_000, succeeded: 115_000, waiting: 0, running: 0 });
   }, 60_000);
 });

@@ -34,7 +34,7 @@ describe('what runs hold is bounded', () => {
     await Promise.all(runs.map((run) => run.result));
     // What has ended makes room.
     await engine.submit('work', input).result;
-    expect(engine.figures).toMatchObject({ waiting: 0, running: 0 });
+    expect(engine.stats).toMatchObject({ waiting: 0, running: 0 });
   });
 
   it.each<[what: string, Work]>([

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Bus } from '../../../kernel/bus.js';
-import { Board } from '../../../plugins/ui-web/board.js';
+import { ReplyHistory } from '../../../plugins/ui-web/reply-history.js';
 import { Sampler } from '../../../plugins/ui-web/sampler.js';
 import { eventually } from '../../support/eventually.js';
 
@@ -12,7 +12,7 @@ describe('samples', () => {
   it('that cannot be taken are told of once, and taken again as soon as they can', async () => {
     let broken = false;
     const streams = {
-      get figures() {
+      get stats() {
         if (broken) throw new Error('broken');
         return figures;
       },
@@ -31,11 +31,11 @@ describe('samples', () => {
   });
 
   it('are taken once somebody looks', async () => {
-    const streams = { figures };
+    const streams = { stats: figures };
     const sampler = new Sampler({ streams }, failed, { intervalMs: 5 });
     expect(sampler.awake).toBe(false);
     expect(sampler.look()).toEqual([]);
-    streams.figures = { ...figures, tokens: 1000 };
+    streams.stats = { ...figures, tokens: 1000 };
     const [first] = await eventually(() => {
       const samples = sampler.look();
       return samples.length > 1 ? samples : Promise.reject();
@@ -56,34 +56,34 @@ describe('samples', () => {
   });
 });
 
-describe('the board', () => {
+describe('the reply history', () => {
   const bus = () => new Bus((error) => expect.unreachable(String(error)));
 
   it('remembers the newest replies, and those that run first', () => {
     const announced = bus();
-    const board = new Board(announced);
+    const history = new ReplyHistory(announced);
     for (let index = 0; index < 100; index++)
       announced.emit('chat:started', { streamId: `s${index}`, agent: 'a' });
     for (let index = 0; index < 95; index++)
       announced.emit('chat:finished', { streamId: `s${index}`, agent: 'a', tokens: 1, timings });
-    const numbers = board.replies.map(({ number, state }) => `${number} ${state}`);
+    const numbers = history.replies.map(({ number, state }) => `${number} ${state}`);
     expect(numbers.slice(0, 6)).toEqual([
       ...['100 running', '99 running', '98 running', '97 running', '96 running', '95 finished'],
     ]);
     expect(numbers).toHaveLength(30);
-    expect(board.ended).toEqual({ finished: 95, failed: 0, cancelled: 0 });
+    expect(history.ended).toEqual({ finished: 95, failed: 0, cancelled: 0 });
   });
 
   it('counts connections by close code, whatever codes clients make up', () => {
     const announced = bus();
-    const board = new Board(announced);
+    const history = new ReplyHistory(announced);
     for (const [index, code] of [1000, 1000, 4409, 3000, 4999].entries()) {
       announced.emit('connection:opened', { connection: `c${index}`, path: '/ws', remoteAddress: '1.2.3.4' });
       announced.emit('connection:closed', { connection: `c${index}`, code });
     }
     announced.emit('connection:opened', { connection: 'last', path: '/ws', remoteAddress: '1.2.3.4' });
     announced.emit('connection:refused', { remoteAddress: '1.2.3.4', code: 1013 });
-    expect(board.connections).toEqual({
+    expect(history.connections).toEqual({
       opened: 6,
       refused: 1,
       closed: { 1000: 2, 4409: 1, other: 2 },

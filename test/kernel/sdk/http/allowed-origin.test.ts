@@ -3,7 +3,7 @@ import { check } from '../../../../kernel/check.js';
 import { transportConfig } from '../../../../kernel/sdk/http/config.js';
 
 const shape = 'never matches: an origin is scheme://host or scheme://host:port, or * for all';
-const judge = async (origin: string) => (await check(transportConfig, { allowedOrigins: [origin] })).mistakes;
+const judge = async (origin: string) => (await check(transportConfig, { allowedOrigins: [origin] })).issues;
 
 describe('an allowed origin', () => {
   it.each([

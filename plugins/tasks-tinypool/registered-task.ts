@@ -14,7 +14,7 @@ export class Counts implements TaskCounts {
 }
 
 /** One registered task, with those of its runs that wait because it may not run more often at the same time. */
-export class Kind {
+export class RegisteredTask {
   readonly definition: TaskDefinition;
   readonly counts = new Counts();
   /** Turns come to these when one of their own kind has ended. */

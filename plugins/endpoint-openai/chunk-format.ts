@@ -13,7 +13,7 @@ export interface Answer {
 }
 
 /** How the pieces of one answer are written. Each method gives whole events, or nothing. */
-export interface Wording {
+export interface ChunkFormat {
   /** Before everything else, once. */
   start(): string;
   text(content: string): string;
@@ -39,7 +39,7 @@ interface Head {
 type Delta = Readonly<Record<string, unknown>>;
 
 /** `chat.completion` and its chunks. */
-export class ChatWording implements Wording {
+export class ChatChunkFormat implements ChunkFormat {
   readonly #head: Head;
   readonly #field: Config['reasoningField'];
   /** Around a piece of text, of which there are many. */
@@ -101,7 +101,7 @@ export class ChatWording implements Wording {
 }
 
 /** `text_completion`, whole and in pieces; it has no place for thinking and tools. */
-export class TextWording implements Wording {
+export class TextChunkFormat implements ChunkFormat {
   readonly #head: Head;
 
   constructor(streamId: string, model: string) {

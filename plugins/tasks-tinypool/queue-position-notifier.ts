@@ -6,7 +6,7 @@ const nearest = 5;
 const every = 10;
 
 /** Tells runs that wait how many are before them: once per turn of the event loop, and only those that want to know. */
-export class Announcer {
+export class QueuePositionNotifier {
   readonly #queues: () => Iterable<PriorityQueue<Run>>;
   readonly #listening = new Set<Run>();
   readonly #onError: (error: unknown, run: Run) => void;

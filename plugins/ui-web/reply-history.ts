@@ -31,7 +31,7 @@ interface Running {
 }
 
 /** Remembers what the bus announces of replies and connections: a few steps for each of them, none for a token. */
-export class Board {
+export class ReplyHistory {
   readonly #running = new Map<string, Running>();
   #recent: readonly ReplyView[] = [];
   #replies = 0;

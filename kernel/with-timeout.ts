@@ -14,7 +14,7 @@ export interface Step {
  * Waits for a plugin no longer than it may take.
  * @throws KERNEL_PLUGIN_FAILED with the cause, KERNEL_PLUGIN_TIMEOUT, KERNEL_START_ABORTED
  */
-export async function runStep({ plugin, phase, timeoutMs, signal, run }: Step): Promise<void> {
+export async function withTimeout({ plugin, phase, timeoutMs, signal, run }: Step): Promise<void> {
   if (signal.aborted) throw new WaggleError('KERNEL_START_ABORTED', {});
   const over = new AbortController();
   const bound = new Promise<never>((_resolve, reject) => {
