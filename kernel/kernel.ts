@@ -1,4 +1,4 @@
-import { Bus, type EventBus } from './bus.js';
+import type { EventBus } from './bus.js';
 import { createContext, type KernelServices } from './context.js';
 import type { Agent } from './contracts/agent.js';
 import type { TaskDefinition } from './contracts/task.js';
@@ -13,6 +13,7 @@ import {
   reportOf,
   type UseOptions,
 } from './instance.js';
+import { Bus } from './kernel-bus.js';
 import { createLogger, type Logger, withPluginName } from './logger.js';
 import { assertCanJoin, dependentsOf, orderPlugins } from './order.js';
 import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';

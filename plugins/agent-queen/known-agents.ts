@@ -1,4 +1,5 @@
-import { type Agent, type Logger, nearest, type ReadonlyRegistry } from '#kernel';
+import type { Agent, Logger, ReadonlyRegistry } from '#kernel';
+import { nearest } from '#sdk';
 
 /** Warns of candidates that no plugin has registered: they are passed over, a typo as well as one that comes later. */
 export function warnOfUnknown(

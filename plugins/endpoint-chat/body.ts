@@ -1,4 +1,5 @@
-import { chatFields, check, clientChosenId, fromClient, type StartCommand, WaggleError } from '#kernel';
+import { chatFields, clientChosenId, type StartCommand, WaggleError } from '#kernel';
+import { check, fromClient } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 

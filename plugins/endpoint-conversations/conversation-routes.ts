@@ -3,12 +3,11 @@ import {
   type ChatMessage,
   type ConversationKey,
   type ConversationStore,
-  check,
-  fromClient,
   type HttpRequest,
   type HttpResponse,
   WaggleError,
 } from '#kernel';
+import { check, fromClient } from '#sdk';
 import type { z } from '#zod';
 import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
 import { allLinesOf, linesOf } from './json-lines.js';

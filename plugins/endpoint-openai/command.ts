@@ -1,13 +1,12 @@
 import {
   type Agent,
   type ChatOptions,
-  check,
   clientChosenId,
-  fromClient,
   type HttpRequest,
   type StartCommand,
   WaggleError,
 } from '#kernel';
+import { check, fromClient } from '#sdk';
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
 import { checkDepths } from './depths.js';
 import { messagesOf } from './messages.js';

@@ -1,15 +1,13 @@
 import {
-  check,
-  fromClient,
   type HttpRequest,
   type HttpResponse,
-  jsonSchemaOf,
   type ReadonlyRegistry,
   type TaskDefinition,
   type TaskEngine,
   type TaskRun,
   WaggleError,
 } from '#kernel';
+import { check, fromClient, jsonSchemaOf } from '#sdk';
 import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 

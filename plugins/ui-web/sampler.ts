@@ -1,5 +1,5 @@
-import { type ChatStreams, every, type TaskEngine, type Undo } from '#kernel';
-import { EventLoopLag } from '#sdk';
+import type { ChatStreams, TaskEngine, Undo } from '#kernel';
+import { EventLoopLag, every } from '#sdk';
 
 const maxSamples = 120;
 

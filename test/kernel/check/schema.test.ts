@@ -2,7 +2,8 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { check, nearest, type Origin } from '../../../kernel/check.js';
+import { nearest } from '#sdk';
+import { check, type Origin } from '../../../kernel/check.js';
 
 async function issues(schema: StandardSchemaV1, input: unknown, origin?: Origin): Promise<readonly string[]> {
   return (await check(schema, input, origin)).issues ?? [];
