@@ -153,6 +153,8 @@ describe.each(['uws', 'node'] as const)("Python's clients, over transport-%s", (
       'agent-openai': { config: { baseUrl: `${model.url}/v1` } },
       // A full model is for the client to ask again.
       'agent-queen': { config: { busyTimeoutMs: 0 } },
+      // A stream that ends in time was stopped, and not forgotten.
+      'streams-memory': { config: { disconnectGraceMs: 600_000 } },
     };
     server = await startServer({ transport, config: { plugins } });
   });
@@ -189,5 +191,6 @@ describe.each(['uws', 'node'] as const)("Python's clients, over transport-%s", (
       await request?.closed;
       expect(request).toBeDefined();
     },
+    20_000,
   );
 });

@@ -4,13 +4,17 @@ import asyncio
 import inspect
 import json
 import sys
+import traceback
 from collections.abc import Callable
 
 
 def run(*cases: Callable[[str], object]) -> None:
-    """Each is called with the address of the server."""
+    """Each is called with the address of the server; of one that raises, the traceback is what it has got."""
     url = sys.argv[1]
     for case in cases:
-        got = asyncio.run(case(url)) if inspect.iscoroutinefunction(case) else case(url)
+        try:
+            got = asyncio.run(case(url)) if inspect.iscoroutinefunction(case) else case(url)
+        except Exception:
+            got = traceback.format_exc()
         name = case.__name__.replace("_", " ")
         print(json.dumps({"name": name, "got": got}), flush=True)
