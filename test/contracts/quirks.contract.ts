@@ -549,6 +549,7 @@ export function quirksContract(
       ['as deflate without its head', encoded('deflate', deflateRawSync(body)), { text: 'Hello' }],
       ['as br', encoded('br', brotliCompressSync(body)), { text: 'Hello' }],
       ['as identity', encoded('identity', Buffer.from(body)), { text: 'Hello' }],
+      ['as identity and gzip', encoded('identity, gzip', gzipSync(body)), { text: 'Hello' }],
       ['as gzip, which it is not', encoded('gzip', Buffer.from(body)), { text: 'Hello' }],
       ['as br, which it is not', encoded('br', Buffer.from(body)), { text: 'Hello' }],
       [
@@ -586,6 +587,15 @@ export function quirksContract(
         'as a page that is called JSON',
         { headers: type('application/json'), body: `\n ${page}` },
         { code: 'AGENT_PROTOCOL', says: 'page' },
+      ],
+      [
+        'as another protocol',
+        {
+          raw: true,
+          body: 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
+          end: 'open',
+        },
+        { code: 'AGENT_PROTOCOL', says: 'another protocol' },
       ],
       ['as nothing', { body: '' }, { code: 'AGENT_DISCONNECTED' }],
       ['as nothing, with 204', { status: 204 }, { code: 'AGENT_DISCONNECTED' }],
