@@ -11,7 +11,7 @@ import {
   type StreamChunk,
   type Usage,
 } from '#kernel';
-import { ToolCalls } from './tool-calls.js';
+import { indexOf, ToolCalls } from './tool-calls.js';
 import { usageIn } from './usage.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -23,6 +23,8 @@ export class ChunkReader implements PieceReader<string> {
   #reason: string | undefined;
   #usage: Usage | undefined;
   #model: string | undefined;
+  /** Which choice is read: one was asked for, and some servers give more. */
+  #index: number | undefined;
   #over = false;
 
   /** All tool calls together may have `limitChars`. */
@@ -52,8 +54,9 @@ export class ChunkReader implements PieceReader<string> {
     }
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof model === 'string' && model !== '') this.#model = model;
-    const [choice] = Array.isArray(choices) ? choices : [];
-    if (isJsonObject(choice)) this.#choice(choice, data, chunks);
+    if (!Array.isArray(choices)) return;
+    const place = this.#placeOf(choices);
+    if (place >= 0) this.#choice(choices[place], place, data, chunks);
   }
 
   /** Nothing more will come: ends the answer if the server has said why. @throws PieceError, ModelError, IncompleteError */
@@ -70,14 +73,22 @@ export class ChunkReader implements PieceReader<string> {
     });
   }
 
-  #choice(choice: Fields, data: string, chunks: StreamChunk[]): void {
+  #placeOf(choices: readonly unknown[]): number {
+    const indexIn = (choice: unknown) =>
+      isJsonObject(choice) ? (indexOf(choice.index) ?? this.#index ?? 0) : Number.POSITIVE_INFINITY;
+    const least = Math.min(...choices.map(indexIn));
+    if (Number.isFinite(least)) this.#index ??= least;
+    return choices.findIndex((choice) => indexIn(choice) === this.#index);
+  }
+
+  #choice(choice: Fields, place: number, data: string, chunks: StreamChunk[]): void {
     const { error, delta, message, text, usage, finish_reason: reason } = choice;
     if (error) throw modelError(faultOf(error));
     const said = delta ?? message;
     if (isJsonObject(said)) this.#delta(said, chunks);
     else if (text) this.#said.add('text', text, chunks);
-    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, chunks);
-    if (isJsonObject(message)) this.#calls.read('message', message, data, chunks);
+    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, place, chunks);
+    if (isJsonObject(message)) this.#calls.read('message', message, data, place, chunks);
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof reason === 'string' && reason !== '') this.#reason = reason;
   }

@@ -28,7 +28,10 @@ beforeAll(async () => {
     id: 'agent-plain',
     config: { ...plain, stream: false, headers: { 'api-key': 'k' }, body: { extra: [1] } },
   });
-  await hive.kernel.load(agentOllama, { id: 'agent-ollama', config: { baseUrl: server.url } });
+  await hive.kernel.load(agentOllama, {
+    id: 'agent-ollama',
+    config: { baseUrl: server.url, reasoningTags: true },
+  });
 });
 afterAll(async () => {
   await hive.close();
@@ -193,6 +196,30 @@ const rows: Readonly<Record<string, Row>> = {
     ...openai(events(called('{"city": "Par', { index: 0, id: 'a' }), delta({}, 'tool_calls'))),
     got: { calls: ['{"city": "Par'], reason: 'tool_calls' },
   },
+  // One choice was asked for.
+  'more choices than one': {
+    ...openai(
+      events(
+        {
+          choices: [
+            { index: 1, delta: { content: 'x' } },
+            { index: 0, delta: { content: 'Hi' } },
+          ],
+        },
+        { choices: [{ index: 1, delta: {}, finish_reason: 'length' }] },
+        { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+      ),
+    ),
+    got: well,
+  },
+  'another protocol': {
+    ...openai('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n', {
+      raw: true,
+      end: 'open',
+    }),
+    got: { code: 'AGENT_PROTOCOL' },
+    v1: { status: 502, code: 'upstream_error' },
+  },
   // Thinking between tags.
   'tags around thinking': {
     ...openai(events(delta({ content: '<thi' }), delta({ content: 'nk>Hm</think>\nHi' }), stop)),
@@ -229,14 +256,24 @@ it.each(Object.keys(doors))(
   },
 );
 
-it('thinking between tags is not sent back', async () => {
-  server.play({ body: events(hi, stop) });
+it.each([
+  ['openai', 'Well'],
+  ['ollama', 'Well'],
+  // Its models write no tags: what looks like one is text.
+  ['plain', '<think>Hm</think>\n\nWell'],
+])('what an answer of %s has between tags comes back to it as it is to be read', async (agent, sentBack) => {
+  const upstream = agent === 'plain' ? listless : server;
+  upstream.play({ status: 500 });
   const messages = [
     { role: 'user', content: 'one' },
     { role: 'assistant', content: '<think>Hm</think>\n\nWell' },
     { role: 'user', content: 'what is <think>?' },
   ];
-  await post(hive, '/v1/chat/completions', { model: 'openai/m', messages });
-  const sent = server.chats.at(-1)?.body.messages.map(({ content }: { readonly content: string }) => content);
-  expect(sent).toEqual(['one', 'Well', 'what is <think>?']);
+  await post(hive, '/v1/chat/completions', { model: `${agent}/m`, messages });
+  const sent = upstream.chats.at(-1)?.body.messages;
+  expect(sent.map(({ content }: { readonly content: string }) => content)).toEqual([
+    'one',
+    sentBack,
+    'what is <think>?',
+  ]);
 });
