@@ -547,6 +547,7 @@ export function quirksContract(
       ['as x-gzip in capitals', encoded('X-GZIP', gzipSync(body)), { text: 'Hello' }],
       ['as deflate', encoded('deflate', deflateSync(body)), { text: 'Hello' }],
       ['as deflate without its head', encoded('deflate', deflateRawSync(body)), { text: 'Hello' }],
+      ['as deflate, which is gzip', encoded('deflate', gzipSync(body)), { text: 'Hello' }],
       ['as br', encoded('br', brotliCompressSync(body)), { text: 'Hello' }],
       ['as identity', encoded('identity', Buffer.from(body)), { text: 'Hello' }],
       ['as identity and gzip', encoded('identity, gzip', gzipSync(body)), { text: 'Hello' }],
@@ -576,6 +577,7 @@ export function quirksContract(
         { ...encoded('gzip', gzipSync(body).subarray(0, 12)), end: 'reset' },
         { code: 'AGENT_DISCONNECTED' },
       ],
+      ['as br of nothing', encoded('br', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED' }],
       ['as gzip of nothing', encoded('gzip', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED' }],
       [
         'as gzip of far too much',

@@ -595,6 +595,11 @@ describe('tags around thinking', () => {
       [
         ['in angle brackets', said('<thought>Hm</thought>Hi'), { text: 'Hi', thinking: 'Hm' }],
         ['in square brackets', said('[TH', 'INK]Hm[/THINK]Hi'), { text: 'Hi', thinking: 'Hm' }],
+        [
+          'one around another',
+          said('<thought>a [THINK] b</thought>Hi'),
+          { text: 'Hi', thinking: 'a [THINK] b' },
+        ],
         ['the usual one', said('<think>Hm</think>Hi'), { text: '<think>Hm</think>Hi' }],
       ],
       { reasoningTags: ['thought', '[THINK]'] },

@@ -533,6 +533,9 @@ describe('a schema of a tool may be deep', () => {
     expect(await passed({ response_format: { type: 'json_schema', json_schema } })).toMatchObject({
       response_format: { json_schema },
     });
+    const asked = { type: 'json_object', schema: deep(100) };
+    const { response_format: format } = await passed({ response_format: asked });
+    expect(format).toMatchObject({ json_schema: { schema: asked.schema } });
   });
 
   it.each<[what: string, body: object, param: string | null, says: string]>([
@@ -555,6 +558,15 @@ describe('a schema of a tool may be deep', () => {
       'response_format',
       '100 levels',
     ],
+    [
+      'an answer in other words',
+      { response_format: { type: 'json_object', schema: deep(101) } },
+      'response_format',
+      '100 levels',
+    ],
+    ['a form without a schema', { response_format: { type: 'text', x: deep(33) } }, null, '32 levels'],
+    ['a tool of another kind', { tools: [{ type: 'x', x: deep(33) }] }, null, '32 levels'],
+    ['tools that are no list', { tools: deep(33) }, null, '32 levels'],
     ['anything else', { metadata: deep(33) }, null, '32 levels'],
     ['a field of tomorrow', { x: deep(3000) }, null, '32 levels'],
     [
