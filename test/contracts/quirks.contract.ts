@@ -577,7 +577,7 @@ export function quirksContract(
         { ...encoded('gzip', gzipSync(body).subarray(0, 12)), end: 'reset' },
         { code: 'AGENT_DISCONNECTED' },
       ],
-      ['as br of nothing', encoded('br', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED' }],
+      ['as br of nothing', encoded('br', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED', says: 'no end' }],
       ['as gzip of nothing', encoded('gzip', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED' }],
       [
         'as gzip of far too much',
