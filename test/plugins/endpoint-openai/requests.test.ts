@@ -506,6 +506,11 @@ describe('what was asked is passed on', () => {
       'not passed on: tool_choice, parallel_tool_calls',
     ],
     [
+      'a strict tool for Ollama',
+      { model: 'ollama', tools: [look, { type: 'function', function: { name: 'plan', strict: true } }] },
+      'not passed on: tools[].function.strict',
+    ],
+    [
       'what an agent of another kind does not read',
       { model: 'eliza', logit_bias: {}, user: 'ann', metadata: {} },
       'not passed on: logit_bias',
