@@ -131,6 +131,16 @@ describe('what clients send is read as others read it', () => {
       { role: 'assistant', content: 'Hi', reasoning_details: [{ data: 'x' }] },
       { reasoning_details: [{ data: 'x' }] },
     ],
+    [
+      'a call without arguments',
+      { role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'now', arguments: ' ' } }] },
+      { tool_calls: [{ id: 'a', type: 'function', function: { name: 'now', arguments: '{}' } }] },
+    ],
+    [
+      'a call of former times without arguments',
+      { role: 'assistant', function_call: { name: 'now', arguments: '' } },
+      { tool_calls: [{ type: 'function', function: { name: 'now', arguments: '{}' } }] },
+    ],
     ['a developer', { role: 'developer', content: 'Be brief' }, { role: 'system', content: 'Be brief' }],
     ['a name', { role: 'user', name: 'ann', content: 'Hi' }, { role: 'user', name: 'ann', content: 'Hi' }],
     [
@@ -240,6 +250,7 @@ describe('what clients send is read as others read it', () => {
       { temperature: '0.5', top_p: '1', max_tokens: '10', seed: '7', n: '1' },
       { temperature: 0.5, top_p: 1, max_tokens: 10, seed: 7 },
     ],
+    ['a number as text with an exponent', { temperature: '5e-1' }, { temperature: 0.5 }],
     ['a seed of 53 bits', { seed: 9007199254740991 }, { seed: 9007199254740991 }],
     ['a seed of 64 bits without a sign', { seed: 2 ** 64 - 2048 }, { seed: -2048 }],
     ['a seed that no number holds', { seed: 2 ** 63 }, { seed: 1024 - 2 ** 63 }],
