@@ -165,6 +165,11 @@ describe('what clients send is read as others read it', () => {
       { content: [{ type: 'image_url', image_url: { url: png, detail: 'low' } }] },
     ],
     [
+      'an image with its detail beside it',
+      { role: 'user', content: [{ type: 'image_url', image_url: { url: png }, detail: 'high' }] },
+      { content: [{ type: 'image_url', image_url: { url: png, detail: 'high' } }] },
+    ],
+    [
       'an image as another API has it',
       {
         role: 'user',
