@@ -165,6 +165,17 @@ describe('what clients send is read as others read it', () => {
       { content: [{ type: 'image_url', image_url: { url: png, detail: 'low' } }] },
     ],
     [
+      'reasoning as a part',
+      {
+        role: 'assistant',
+        content: [
+          { type: 'reasoning', text: 'Hm' },
+          { type: 'text', text: 'Hi' },
+        ],
+      },
+      { content: 'Hi', reasoning_content: 'Hm' },
+    ],
+    [
       'an image with its detail beside it',
       { role: 'user', content: [{ type: 'image_url', image_url: { url: png }, detail: 'high' }] },
       { content: [{ type: 'image_url', image_url: { url: png, detail: 'high' } }] },
