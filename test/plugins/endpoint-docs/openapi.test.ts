@@ -116,7 +116,7 @@ describe('an OpenAPI document', () => {
   ])('shows data that is a text as it stands, %s', (_, data, kinds) => {
     const docs: RouteDocs = {
       summary: '',
-      answers: { 200: { description: '', content: { 'text/event-stream': data } } },
+      responses: { 200: { description: '', content: { 'text/event-stream': data } } },
     };
     const { responses } = document([route('GET', '/x', docs)]).paths['/x'].get;
     const [json, text, ...more] = responses[200].content['text/event-stream'].schema.properties.data.anyOf;
