@@ -44,10 +44,6 @@ export interface PluginInstance {
   /** Its place among all starts of this kernel. */
   startOrder: number;
   setupMs: number;
-  /** Timers that its setup left running, less those that its stop ended. */
-  timers: number;
-  /** Handles that its setup and its being ready opened, by kind, less those that its stop closed. */
-  readonly opened: Map<string, number>;
   error?: unknown;
 }
 
@@ -100,6 +96,7 @@ export function reportOf(instance: PluginInstance): PluginReport {
     setupMs,
     provides: provides.map(tokenId),
     effects: scope.labels(),
+    registrations: scope.effects,
     ...(error === undefined ? {} : { error: messageOf(error) }),
   };
 }
@@ -112,8 +109,6 @@ function unstarted(id: string) {
     state: 'pending',
     desiredState: 'run',
     setupMs: 0,
-    timers: 0,
-    opened: new Map<string, number>(),
   } as const;
 }
 

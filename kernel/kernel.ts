@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Bus, type EventBus } from './bus.js';
 import { createContext, type KernelServices } from './context.js';
 import type { Agent } from './contracts/agent.js';
@@ -18,7 +17,6 @@ import { createLogger, type Logger, withPluginName } from './logger.js';
 import { assertCanJoin, dependentsOf, orderPlugins } from './order.js';
 import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
 import { Registry } from './registry.js';
-import { moreThan, openHandles, runningTimers } from './resources.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
 import { withTimeout } from './with-timeout.js';
 
@@ -29,7 +27,15 @@ export interface KernelOptions {
   readonly pluginTimeoutMs?: number;
   /** How long running work may go on after `stop`. Default 10 s. */
   readonly drainTimeoutMs?: number;
+  /** For a host that attributes resources of the process to plugins. */
+  readonly onPhase?: OnPhase;
 }
+
+/** Called before the code of a plugin runs; the function that it returns is called, and awaited, after that. */
+export type OnPhase = (
+  plugin: string,
+  phase: 'setup' | 'ready' | 'stop',
+) => (() => void | Promise<void>) | undefined;
 
 /** How one plugin is to be used. */
 export type { UseOptions } from './instance.js';
@@ -38,9 +44,9 @@ export type { UseOptions } from './instance.js';
 export class Kernel {
   #instances: readonly PluginInstance[] = [];
   readonly #shared: KernelServices;
-  readonly #options: Required<KernelOptions>;
+  readonly #options: Required<Omit<KernelOptions, 'onPhase'>>;
+  readonly #onPhase: OnPhase;
   readonly #abort = new AbortController();
-  readonly #timersBefore = runningTimers();
   /** What runs, in the order of its start. */
   #active: readonly PluginInstance[] = [];
   #starts = 0;
@@ -51,7 +57,8 @@ export class Kernel {
 
   /** @throws KERNEL_CONFIG_INVALID when a duration is none */
   constructor(options: KernelOptions = {}) {
-    const { pluginTimeoutMs, drainTimeoutMs } = options;
+    const { pluginTimeoutMs, drainTimeoutMs, onPhase = () => undefined } = options;
+    this.#onPhase = onPhase;
     const issues = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
     if (issues.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
     const logger = withPluginName(options.logger ?? createLogger(), (error) => this.pluginOf(error));
@@ -195,11 +202,6 @@ export class Kernel {
   /** What did not end when its plugin stopped, since the start: plugins, with labels or why. */
   get leftBehind(): readonly string[] {
     return this.#leftBehind;
-  }
-
-  /** The plugins that opened handles of this kind when they started, as `process.getActiveResourcesInfo` names it. */
-  openersOf(kind: string): readonly string[] {
-    return this.#instances.filter(({ opened }) => (opened.get(kind) ?? 0) > 0).map(({ id }) => id);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -356,27 +358,27 @@ export class Kernel {
       string,
       symbol
     >);
-    const deps = Object.fromEntries(
-      wanted.filter(([, token]) => services.has(token)).map(([key, token]) => [key, services.get(token)]),
-    );
+    const { scope, hooks } = instance;
     const context = createContext(
       instance.id,
       instance.config,
       instance.provides,
-      instance.scope,
-      instance.hooks,
+      scope,
+      hooks,
       this.#shared,
     );
-    const timersBefore = runningTimers();
+    const given = () =>
+      wanted
+        .filter(([, token]) => services.has(token))
+        .map(([key, token]) => [key, services.viewOf(token, context.effect)]);
     try {
-      await this.#run(instance, 'setup', () => instance.plugin.setup(context, deps));
+      await this.#run(instance, 'setup', () => instance.plugin.setup(context, Object.fromEntries(given())));
       const broken = instance.provides.find((token) => !services.has(token));
       if (broken)
         throw new WaggleError('KERNEL_SERVICE_PROMISED', { service: tokenId(broken), plugin: instance.id });
       this.#move(instance, 'active');
     } finally {
       instance.setupMs = performance.now() - startedAt;
-      instance.timers = runningTimers() - timersBefore;
     }
   }
 
@@ -384,16 +386,13 @@ export class Kernel {
     for (const hook of instance.hooks.ready) await this.#run(instance, 'ready', hook);
   }
 
-  async #run(instance: PluginInstance, phase: string, run: () => void | Promise<void>): Promise<void> {
+  async #run({ id: plugin }: PluginInstance, phase: 'setup' | 'ready', run: () => void | Promise<void>) {
     const { pluginTimeoutMs: timeoutMs } = this.#options;
-    const before = openHandles();
+    const done = this.#onPhase(plugin, phase);
     try {
-      await withTimeout({ plugin: instance.id, phase, timeoutMs, signal: this.#abort.signal, run });
+      await withTimeout({ plugin, phase, timeoutMs, signal: this.#abort.signal, run });
     } finally {
-      // What `listen` and the like begin is there a tick later.
-      await nextTurn();
-      for (const [kind, count] of moreThan(before))
-        instance.opened.set(kind, (instance.opened.get(kind) ?? 0) + count);
+      await done?.();
     }
   }
 
@@ -406,18 +405,7 @@ export class Kernel {
     try {
       await this.#stopInstances(this.#active);
     } finally {
-      this.#warnOfTimers();
       this.#enter('stopped');
-    }
-  }
-
-  /** A timer that outlives its plugin runs code that is no longer there; only setup tells whose it is. */
-  #warnOfTimers(): void {
-    if (runningTimers() <= this.#timersBefore) return;
-    for (const { id, timers } of this.#instances) {
-      if (timers <= 0) continue;
-      this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
-      this.#leftBehind.push(`${id}: ${timers} timer(s)`);
     }
   }
 
@@ -434,14 +422,10 @@ export class Kernel {
     const failures: string[] = [];
     for (const instance of [...instances].reverse()) {
       if (instance.state !== 'failed') this.#move(instance, 'stopping');
-      const timersBefore = runningTimers();
-      const handlesBefore = openHandles();
-      const { errors, left } = await instance.scope.close(pluginTimeoutMs);
-      instance.timers -= timersBefore - runningTimers();
-      await nextTurn();
-      for (const [kind, count] of moreThan(openHandles(), handlesBefore))
-        instance.opened.set(kind, (instance.opened.get(kind) ?? 0) - count);
       const plugin = instance.id;
+      const done = this.#onPhase(plugin, 'stop');
+      const { errors, left } = await instance.scope.close(pluginTimeoutMs);
+      await done?.();
       const all = [...errors];
       for (const err of errors) logger.error({ err, plugin }, 'an undo failed');
       this.#leftBehind.push(...errors.map((error) => `${plugin}: ${messageOf(error)}`));

@@ -5,8 +5,8 @@ import type { Agent } from './contracts/agent.js';
 import type { BaseTask, TaskDefinition, TaskInput, TaskOutput, TaskTypes } from './contracts/task.js';
 import type { Logger } from './logger.js';
 import type { ReadonlyRegistry } from './registry.js';
-import type { EffectScope, Undo } from './scope.js';
-import type { ServiceOf, ServicesOf, Token, TokenRecord } from './services.js';
+import type { Effect, Undo } from './scope.js';
+import type { ServiceOf, ServicesOf, StartEffect, Token, TokenRecord } from './services.js';
 
 /** Where the kernel is in its life; `degraded` is ready without an optional plugin. */
 export type KernelState =
@@ -31,8 +31,10 @@ export interface PluginReport {
   /** How long its `setup` took, in milliseconds. */
   readonly setupMs: number;
   readonly provides: readonly string[];
-  /** Labels of what it has in effect now: routes, agents, listeners, timers. */
+  /** Labels of everything it has in effect now: routes, agents, listeners, timers. */
   readonly effects: readonly string[];
+  /** The same, in the same order, by kind and name. */
+  readonly registrations: readonly Effect[];
   /** Why it failed. For operators; not for clients. */
   readonly error?: string;
 }
@@ -80,7 +82,7 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   /** Undone: answers that it is giving may go on for a while. @throws KERNEL_REGISTRY_CONFLICT */
   addAgent(agent: Agent): Undo;
   /** Runs `start` now, and the undo that it returns when the plugin stops. @throws KERNEL_SCOPE_CLOSED */
-  readonly effect: EffectScope['effect'];
+  readonly effect: StartEffect;
   /** Runs a step again and again. One that throws is logged, once until it works again, and the timer goes on. */
   every(label: string, intervalMs: number, step: () => void): Undo;
   /** After every plugin is set up: open sockets here. */

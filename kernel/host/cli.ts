@@ -1,8 +1,10 @@
-import type { Kernel, Logger, LogLevel, WaggleError } from '../index.js';
-import { leftOpen, openHandles } from '../resources.js';
+import type { WaggleError } from '../errors.js';
+import type { Kernel } from '../kernel.js';
+import type { Logger, LogLevel } from '../logger.js';
 import type { ChatSettings } from './commands/chat.js';
 import type { PluginKind } from './commands/new.js';
 import type { Config } from './config/read-config.js';
+import { leftOpen, openHandles, ResourceLedger } from './resources.js';
 import { StopSignals } from './stop-signals.js';
 
 // First of all: everything below takes a while to load, and a signal that comes meanwhile is not to be lost.
@@ -16,11 +18,13 @@ const { guardExit } = await import('./exit-guard.js');
 const { layersOf } = await import('./config/layers.js');
 const { loadPlugins } = await import('./loader/load-plugins.js');
 const { readConfig } = await import('./config/read-config.js');
-const core = await import('../index.js');
+const errors = await import('../errors.js');
+const kernels = await import('../kernel.js');
+const { createLogger } = await import('../logger.js');
 const { createPlugin, pluginKinds } = await import('./commands/new.js');
 const { pluginTable } = await import('./commands/plugin-table.js');
 const { version } = await import('../sdk/version.js');
-const { createLogger, messageOf } = core;
+const { messageOf } = errors;
 
 interface Options {
   readonly config?: string;
@@ -35,6 +39,8 @@ interface Prepared {
 }
 
 const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
+
+const resources = new ResourceLedger();
 
 let allowExit = () => {};
 
@@ -86,7 +92,7 @@ async function start(options: Options & { readonly watch?: boolean }): Promise<v
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
   } catch (err) {
     // A stop during the start is a clean one; whoever stopped it ends the process.
-    if (core.WaggleError.is(err, 'KERNEL_START_ABORTED')) return;
+    if (errors.WaggleError.is(err, 'KERNEL_START_ABORTED')) return;
     logger.fatal({ err }, 'the server did not start');
     process.stderr.write(`waggle: ${messageOf(err)}\n`);
     process.exit(exitCodes.failed);
@@ -168,7 +174,8 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   const config = await readConfig(layersOf(options, issues));
   const logger = createLogger(logLevel ?? config.server.logLevel);
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
-  const kernel = new core.Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  const { onPhase } = resources;
+  const kernel = new kernels.Kernel({ drainTimeoutMs, pluginTimeoutMs, logger, onPhase });
   exitOnSignals(kernel, logger);
   // Until a server runs, no plugin ends the process.
   allowExit = guardExit();
@@ -176,9 +183,9 @@ async function load(options: Options, logLevel?: LogLevel): Promise<Prepared> {
   process.exitCode = undefined; // Whatever a plugin thinks of it.
   issues.push(...config.issues, ...loaded.issues);
   const found = await kernel.check().catch((error: WaggleError) => error);
-  if (core.WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) issues.push(...found.details.issues);
+  if (errors.WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) issues.push(...found.details.issues);
   // With a plugin missing, what others miss of it says nothing new.
-  else if (found instanceof core.WaggleError && issues.length + loaded.failures.length === 0)
+  else if (found instanceof errors.WaggleError && issues.length + loaded.failures.length === 0)
     issues.push(found.message);
   if (issues.length > 0) {
     process.stderr.write(`${issues.join('\n')}\n`);
@@ -223,8 +230,16 @@ async function stop(kernel: Kernel, logger: Logger, code: number): Promise<void>
     logger.error({ err }, 'the stop was not complete');
   }
   if (kernel.leftBehind.length > 0) exitCode ||= exitCodes.failed;
+  // A timer that outlives its plugin runs code that is no longer there.
+  for (const [plugin, timers] of resources.leftTimers()) {
+    logger.warn({ plugin, timers }, 'a plugin left timers running; use ctx.effect');
+    exitCode ||= exitCodes.failed;
+  }
   for (const [kind, count] of await leftOpen(handlesBefore)) {
-    logger.error({ kind, count, plugins: kernel.openersOf(kind) }, 'handles were left open; use ctx.effect');
+    logger.error(
+      { kind, count, plugins: resources.openersOf(kind) },
+      'handles were left open; use ctx.effect',
+    );
     exitCode ||= exitCodes.failed;
   }
   logger.info({ exitCode }, 'shutdown complete');

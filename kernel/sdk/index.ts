@@ -13,6 +13,7 @@ export * from './milliseconds.js';
 export * from './random-id.js';
 export * from './raw-json.js';
 export * from './reply-body.js';
+export * from './service-view.js';
 export * from './status-of.js';
 export * from './trace-context.js';
 export * from './version.js';
