@@ -11,6 +11,7 @@ export * from './keyed-runs.js';
 export * from './memory.js';
 export * from './milliseconds.js';
 export * from './random-id.js';
+export * from './rates.js';
 export * from './raw-json.js';
 export * from './reply-body.js';
 export * from './status-of.js';
