@@ -5,6 +5,7 @@ export * from './chunks.js';
 export * from './content.js';
 export * from './conversation.js';
 export * from './event-loop-lag.js';
+export * from './expect-valid.js';
 export * from './expiring-set.js';
 export * from './json.js';
 export * from './keyed-runs.js';
