@@ -1,5 +1,4 @@
 // The door `#sdk`: small tools that plugins are built with.
-export * from './agent-header.js';
 export * from './chars.js';
 export * from './chunks.js';
 export * from './content.js';
@@ -8,6 +7,7 @@ export * from './deferred.js';
 export * from './event-loop-lag.js';
 export * from './expect-valid.js';
 export * from './expiring-set.js';
+export * from './headers.js';
 export * from './json.js';
 export * from './keyed-runs.js';
 export * from './memory.js';
@@ -17,5 +17,4 @@ export * from './raw-json.js';
 export * from './reply-body.js';
 export * from './settle-within.js';
 export * from './status-of.js';
-export * from './trace-context.js';
 export * from './version.js';
