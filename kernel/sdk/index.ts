@@ -1,14 +1,15 @@
 // The door `#sdk`: small tools that plugins are built with.
-export * from './agent-header.js';
 export * from './chars.js';
 export * from './chunks.js';
 export * from './content.js';
 export * from './conversation.js';
+export * from './deferred.js';
 export * from './error-frame.js';
 export * from './event-loop-lag.js';
 export * from './event-stream.js';
 export * from './expect-valid.js';
 export * from './expiring-set.js';
+export * from './headers.js';
 export * from './json.js';
 export * from './keyed-runs.js';
 export * from './memory.js';
@@ -19,6 +20,6 @@ export * from './rates.js';
 export * from './raw-json.js';
 export * from './reply-body.js';
 export * from './service-view.js';
+export * from './settle-within.js';
 export * from './status-of.js';
-export * from './trace-context.js';
 export * from './version.js';

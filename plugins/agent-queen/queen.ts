@@ -20,13 +20,12 @@ import {
 } from '#kernel';
 import { isUnreachable } from '#sdk/upstream';
 import { Answers } from './answers.js';
-import { Asking, type Court, type Sink } from './asking.js';
+import { Asking, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
-import { isFault, isForTheNext, isRefusal, needsOf } from './blame.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
 import { Demonstration } from './demonstration.js';
-import { discreet } from './discretion.js';
+import { isFault, isForTheNext, isRefusal, needsOf, withoutDetails } from './failures.js';
 import { HealthBoard } from './health-board.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
@@ -40,7 +39,7 @@ export const QueenBus = createToken<EventBus>('queen.bus');
 
 /** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
 @injectable()
-export class Queen implements Agent, Chat, Court {
+export class Queen implements Agent, Chat, QueenState {
   readonly name = 'queen';
   readonly description = 'Remembers the conversation and lets the first healthy agent answer';
   readonly #config: Config;
@@ -188,7 +187,7 @@ export class Queen implements Agent, Chat, Court {
       await this.#askEach(asking, request, whom, call);
     } catch (failure) {
       if (tellFaults || call.signal.aborted) throw failure;
-      const told = discreet(failure, request.id.slice(0, 6));
+      const told = withoutDetails(failure, request.id.slice(0, 6));
       if (told !== failure)
         call.logger.warn({ err: failure }, 'failed for a reason that the client is not told');
       throw told;

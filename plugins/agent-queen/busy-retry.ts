@@ -6,7 +6,7 @@ const longestMs = 8000;
 const toldFirstMs = 20;
 
 /** How long one agent that is full is asked again. */
-export class Patience {
+export class BusyRetry {
   readonly #untilMs: number;
   #nextMs = firstMs;
   #toldLeastMs = 1;
