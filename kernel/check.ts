@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { messageOf } from './errors.js';
-import { childOf, fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
+import { fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
 import { nearest } from './nearest.js';
 
 /** Where a value came from, for the wording of its issues. Paths are relative to the value that is checked. */
@@ -9,6 +9,8 @@ export interface Origin {
   prefix(path: Path): string;
   /** The environment variable that a value was taken from. Such values are never printed. */
   variable(path: Path): string | undefined;
+  /** The value that the schema gets. */
+  convert?(value: unknown, root: Node): unknown;
   /** True where that variable is not set, which was reported already. */
   unset?(path: Path): boolean;
   /** Present where a client sent the value: its issues are worded briefly and without suggestions. */
@@ -43,10 +45,7 @@ export type Checked<T> =
 export const nowhere: Origin = { prefix: () => '', variable: () => undefined };
 const longestKey = 100;
 
-/**
- * Checks `input` against any Standard Schema and words every issue as `path: expected X, got Y`. Texts that came from
- * the environment become the number or boolean that the schema asks for.
- */
+/** Checks `input` against any Standard Schema and words every issue as `path: expected X, got Y`. */
 export async function check<T>(
   schema: Schema<T>,
   input: unknown,
@@ -58,8 +57,7 @@ export async function check<T>(
 /** As `check`, and synchronous where the schema is. */
 export function checkNow<T>(schema: Schema<T>, input: unknown, origin: Origin = nowhere): Soon<Checked<T>> {
   const root = jsonSchemaOf(schema) as Node | undefined;
-  // Only texts of the environment become something else; to copy a request would be for nothing.
-  const value = root && origin !== nowhere && !origin.limits ? coerce(input, root, [], origin) : input;
+  const value = root && origin.convert ? origin.convert(input, root) : input;
   const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
     if (!result.issues) return { value: result.value };
     const most = origin.limits?.issues ?? Number.POSITIVE_INFINITY;
@@ -159,24 +157,6 @@ function issuesAt(
 function plainly(message: string): string {
   if (message === 'Invalid input') return 'expected another value';
   return message.replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2');
-}
-
-function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
-  if (Array.isArray(value))
-    return value.map((item, index) => coerce(item, node?.items, [...path, index], origin));
-  if (isMap(value))
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [
-        key,
-        coerce(item, node && childOf(node, key), [...path, key], origin),
-      ]),
-    );
-  if (typeof value !== 'string' || !node || !origin.variable(path)) return value;
-  const wants = (type: string) => (waysOf(node) ?? [node]).some((each) => each.type === type);
-  if (wants('string')) return value;
-  if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
-  if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
-  return value;
 }
 
 function expectation(node: Node): string {

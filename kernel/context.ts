@@ -1,11 +1,12 @@
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport } from './contracts/report.js';
 import { type TaskDefinition, taskPriorities } from './contracts/task.js';
 import { wrongDurations } from './duration.js';
 import { messageOf, WaggleError } from './errors.js';
 import { every } from './every.js';
 import type { Bus } from './kernel-bus.js';
 import type { Logger } from './logger.js';
-import type { KernelReport, PluginContext, TaskClass } from './plugin.js';
+import type { PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
 import type { EffectScope } from './scope.js';
 import { forPlugin, type ServiceTable, tokenId } from './services.js';

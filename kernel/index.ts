@@ -11,6 +11,7 @@ export { httpStatus } from './contracts/error-codes.js';
 export * from './contracts/frames.js';
 export * from './contracts/overview.js';
 export * from './contracts/readable.js';
+export * from './contracts/report.js';
 export * from './contracts/store.js';
 export * from './contracts/stream.js';
 export * from './contracts/task.js';

@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { check, type Origin } from './check.js';
 import type { Hooks } from './context.js';
+import type { PluginReport, PluginState } from './contracts/report.js';
 import { messageOf, WaggleError } from './errors.js';
-import type { ConfigInput, Plugin, PluginReport, PluginState } from './plugin.js';
+import type { ConfigInput, Plugin } from './plugin.js';
 import { EffectScope } from './scope.js';
 import { tokenId } from './services.js';
 

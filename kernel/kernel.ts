@@ -1,6 +1,7 @@
 import type { EventBus } from './bus.js';
 import { createContext, type KernelServices } from './context.js';
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport, KernelState, PluginState } from './contracts/report.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { drain } from './drain.js';
 import { wrongDurations } from './duration.js';
@@ -14,9 +15,9 @@ import {
   type UseOptions,
 } from './instance.js';
 import { Bus } from './kernel-bus.js';
-import { createLogger, type Logger, withPluginName } from './logger.js';
+import { type Logger, silentLogger, withPluginName } from './logger.js';
 import { assertCanJoin, dependentsOf, orderPlugins } from './order.js';
-import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
+import type { Plugin } from './plugin.js';
 import { Registry } from './registry.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
 import { withTimeout } from './with-timeout.js';
@@ -62,7 +63,7 @@ export class Kernel {
     this.#onPhase = onPhase;
     const issues = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
     if (issues.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
-    const logger = withPluginName(options.logger ?? createLogger(), (error) => this.pluginOf(error));
+    const logger = withPluginName(options.logger ?? silentLogger, (error) => this.pluginOf(error));
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
     const onFailure = (err: unknown) => logger.error({ err }, 'a refused item was not taken back');
     this.#shared = {

@@ -1,7 +1,48 @@
 const list = (items: readonly string[]): string => items.join(', ') || 'none';
 
-/** Errors of services, for operators: the messages by code. */
-export const serviceErrors = {
+const lines = (items: readonly string[]): string => items.map((item) => `\n  ${item}`).join('');
+
+/** Errors of plugins and operators, which no client sees: the message by code. */
+export const operatorErrors = {
+  KERNEL_STATE: (d: { action: string; state: string }) => `cannot ${d.action} while the kernel is ${d.state}`,
+  KERNEL_START_ABORTED: (_: Record<never, never>) => 'the start was aborted by a stop',
+  KERNEL_CONFIG_INVALID: (d: { issues: readonly string[] }) =>
+    `the configuration has ${d.issues.length} mistake(s):${lines(d.issues)}`,
+  KERNEL_PLUGIN_INVALID: (d: { plugin: string; why: string }) => `"${d.plugin}" is not a plugin: ${d.why}`,
+  KERNEL_PLUGIN_DUPLICATE: (d: { plugin: string }) =>
+    `two plugins have the id "${d.plugin}"; give one of them another key in the config`,
+  KERNEL_PLUGIN_UNKNOWN: (d: { plugin: string; known: readonly string[] }) =>
+    `no plugin has the id "${d.plugin}" (running: ${list(d.known)})`,
+  KERNEL_PLUGIN_FAILED: (d: { plugin: string; phase: string; why: string }) =>
+    `plugin "${d.plugin}" failed during ${d.phase}: ${d.why}`,
+  KERNEL_PLUGIN_TIMEOUT: (d: {
+    plugin: string;
+    phase: string;
+    timeoutMs: number;
+    left?: readonly string[];
+  }) =>
+    `plugin "${d.plugin}": ${d.phase} timed out after ${d.timeoutMs} ms${d.left ? ` (left behind: ${list(d.left)})` : ''}`,
+  KERNEL_STOP_FAILED: (d: { failures: readonly string[] }) =>
+    `${d.failures.length} plugin(s) did not stop cleanly:${lines(d.failures)}`,
+  KERNEL_DEPENDENCY_MISSING: (d: { missing: readonly string[] }) =>
+    `unsatisfied requirements:${lines(d.missing)}`,
+  KERNEL_DEPENDENCY_CYCLE: (d: { path: readonly string[] }) =>
+    `plugins require each other: ${d.path.join(' -> ')}`,
+  KERNEL_SERVICE_CONFLICT: (d: { service: string; owner: string; plugin: string }) =>
+    `"${d.plugin}" cannot provide ${d.service}: "${d.owner}" already does; disable one of them`,
+  KERNEL_SERVICE_MISSING: (d: { service: string }) => `no running plugin provides ${d.service}`,
+  KERNEL_SERVICE_UNDECLARED: (d: { service: string; plugin: string }) =>
+    `"${d.plugin}" provided ${d.service} without listing it in "provides"`,
+  KERNEL_SERVICE_PROMISED: (d: { service: string; plugin: string }) =>
+    `"${d.plugin}" lists ${d.service} in "provides", but setup() did not provide it`,
+  KERNEL_REGISTRY_CONFLICT: (d: { kind: string; name: string; owner: string; plugin: string }) =>
+    `"${d.plugin}" cannot register the ${d.kind} "${d.name}": "${d.owner}" already did`,
+  KERNEL_TASK_INVALID: (d: { plugin: string; task: string; why: string }) =>
+    `"${d.plugin}" cannot register the task "${d.task}": ${d.why}`,
+  KERNEL_EVENT_LOOP: (d: { event: string; path: readonly string[] }) =>
+    `"${d.event}" leads to itself and was stopped with all that it led to: ${d.path.join(' -> ')}`,
+  KERNEL_SCOPE_CLOSED: (d: { plugin: string; label: string }) =>
+    `plugin "${d.plugin}" has stopped and cannot do "${d.label}" any more`,
   ROUTE_INVALID: (d: { path: string; why: string }) => `cannot serve "${d.path}": ${d.why}`,
   ROUTE_CONFLICT: (d: { method: string; path: string }) => `${d.method} ${d.path} is served already`,
   STORE_UNUSABLE: (d: { path: string; why: string }) => `cannot keep conversations in "${d.path}": ${d.why}`,

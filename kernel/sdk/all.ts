@@ -23,8 +23,10 @@ export { withPluginName as blaming } from '../logger.js';
 export * from '../registry.js';
 export * from '../scope.js';
 export * from '../services.js';
+export { Kernel } from './embedded-kernel.js';
 export * from './http/index.js';
 export * from './index.js';
 /** @deprecated `ExpiringSet`, `randomId` */
 export { ExpiringSet as Retention, randomId as capability } from './index.js';
+export * from './logger.js';
 export * from './upstream/index.js';

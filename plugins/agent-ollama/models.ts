@@ -1,7 +1,7 @@
 import { soundsLikeChat } from '#sdk/upstream';
 
 /** A model as `/api/tags` lists it; older versions give no capabilities there. */
-export interface Installed {
+interface Installed {
   readonly name: string;
   readonly capabilities?: unknown;
   readonly details?: { readonly family?: unknown } | null;

@@ -16,8 +16,7 @@ import type { Config } from './config.js';
 import { OllamaFetch } from './fetch.js';
 import { canChat } from './models.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
-import { ignoredBy } from './options.js';
-import { withOwnOptions } from './own-options.js';
+import { ignoredBy, withOwnOptions } from './options.js';
 import { bodyOf, chat } from './request.js';
 import type { Verbatim } from './verbatim.js';
 

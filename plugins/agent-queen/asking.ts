@@ -14,8 +14,8 @@ import { isBusy } from '#sdk/upstream';
 import type { Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, isWhole, speaks } from './batch.js';
+import { BusyRetry } from './busy-retry.js';
 import { noticeOf } from './demonstration.js';
-import { Patience } from './patience.js';
 
 /** A model server that is full says so within this time; only then an answer counts as begun. */
 const startAfterMs = 100;
@@ -27,7 +27,7 @@ export interface Sink {
 }
 
 /** What all requests share. */
-export interface Court {
+export interface QueenState {
   readonly agents: ReadonlyRegistry<Agent>;
   readonly bus: EventBus;
   readonly answers: Answers;
@@ -40,7 +40,7 @@ export interface Court {
 
 /** One request, which is put to one agent after the other until one of them speaks. */
 export class Asking {
-  readonly #court: Court;
+  readonly #state: QueenState;
   readonly #request: ChatRequest;
   readonly #call: AgentCall;
   readonly #sink: Sink;
@@ -56,13 +56,13 @@ export class Asking {
   readonly calls: ToolCall[] = [];
 
   constructor(
-    court: Court,
+    state: QueenState,
     request: ChatRequest,
     call: AgentCall,
     sink: Sink,
     beforeEnd: ((last: Batch) => Promise<void>) | undefined,
   ) {
-    this.#court = court;
+    this.#state = state;
     this.#request = request;
     this.#call = call;
     this.#sink = sink;
@@ -71,16 +71,16 @@ export class Asking {
 
   /** Asks an agent until it has given its whole answer; a full one for a while again. @throws why it has not */
   async put(agent: Agent, isDemonstration: boolean): Promise<void> {
-    const { busyTimeoutMs } = this.#court;
+    const { busyTimeoutMs } = this.#state;
     const { signal, timeoutMs = Number.POSITIVE_INFINITY } = this.#call;
-    const patience = new Patience(Math.min(busyTimeoutMs, timeoutMs / 2));
+    const retry = new BusyRetry(Math.min(busyTimeoutMs, timeoutMs / 2));
     const isFallback = this.#asked++ > 0;
     for (;;)
       try {
         return await this.#once(agent, isFallback, isDemonstration);
       } catch (failure) {
         if (this.spoken || signal.aborted) throw failure;
-        const waitMs = patience.waitMs(failure);
+        const waitMs = retry.waitMs(failure);
         if (waitMs === undefined) {
           // A full one has not begun.
           if (!isBusy(failure)) await this.#announce(agent);
@@ -93,7 +93,7 @@ export class Asking {
 
   // One loop and no generator: each layer of those costs every token a promise or two.
   async #once(agent: Agent, isFallback: boolean, isDemonstration: boolean): Promise<void> {
-    const { agents, bus, answers } = this.#court;
+    const { agents, bus, answers } = this.#state;
     const { name } = agent;
     const attempt = new Attempt(bus, this.#request, agent, isFallback);
     const { headers } = attempt;
@@ -121,7 +121,7 @@ export class Asking {
             }
             this.spoken = true;
             clearTimeout(timer);
-            this.#court.spoke(agent);
+            this.#state.spoke(agent);
             atSink = true;
             await this.#announce(agent);
             atSink = false;
@@ -146,7 +146,7 @@ export class Asking {
       if (this.#call.signal.aborted || atSink) attempt.cancelled();
       else {
         attempt.failed(failure);
-        this.#court.failed(agent, failure);
+        this.#state.failed(agent, failure);
       }
       throw failure;
     } finally {
@@ -163,7 +163,7 @@ export class Asking {
   }
 
   async #wait(name: string, waitMs: number): Promise<void> {
-    const { waiting } = this.#court;
+    const { waiting } = this.#state;
     const before = waiting.get(name) ?? 0;
     waiting.set(name, before + 1);
     try {

@@ -1,6 +1,5 @@
 import { type AgentChosen, type AgentQueued, type StreamChunk, type ToolCall, WaggleError } from '#kernel';
-import { chunksOf } from '#sdk';
-import { isCall, textual } from './tool-call.js';
+import { chunksOf, newCallId } from '#sdk';
 
 /** What is written at a time. */
 export type Batch = readonly (StreamChunk | AgentChosen | AgentQueued)[];
@@ -67,4 +66,24 @@ function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'call' | 'end'
     default:
       return 'odd';
   }
+}
+
+/** Whether it is what agents may yield. Many write the arguments as an object; those become text here, once. */
+function isCall(call: Extract<StreamChunk, { type: 'tool_call' | 'tool_call_piece' }>): boolean {
+  const { type, name, arguments: args } = call as { readonly [Key in keyof typeof call]: unknown };
+  const { extra } = call as { readonly extra?: unknown };
+  if (typeof name !== 'string' || (extra !== undefined && typeof extra !== 'object')) return false;
+  return type === 'tool_call' || (typeof args === 'string' && typeof call.id === 'string');
+}
+
+/** The same call with an id and with arguments that are text. @throws where JSON has no words for them */
+function textual(call: Extract<StreamChunk, { type: 'tool_call' }>): typeof call {
+  const { id, arguments: args } = call as { readonly id: unknown; readonly arguments: unknown };
+  if (typeof args === 'string' && args !== '' && typeof id === 'string' && id !== '') return call;
+  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
+  return {
+    ...call,
+    id: typeof id === 'string' && id !== '' ? id : newCallId(),
+    arguments: text || '{}',
+  };
 }

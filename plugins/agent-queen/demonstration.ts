@@ -1,5 +1,5 @@
 import type { Agent, ChatRequest, StreamChunk } from '#kernel';
-import { needsOf } from './blame.js';
+import { needsOf } from './failures.js';
 
 const notice =
   'This is a demonstration, not a model: no model server could be reached. Start one, or say in the configuration where it runs.';

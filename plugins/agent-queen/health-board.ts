@@ -1,4 +1,5 @@
 import { type Agent, type AgentHealth, messageOf } from '#kernel';
+import { settleWithin } from '#sdk';
 import { BackOff } from '#sdk/upstream';
 
 interface HealthResult {
@@ -78,22 +79,15 @@ export class HealthBoard {
   async #ask(agent: Agent): Promise<AgentHealth> {
     if (!agent.health) return { healthy: true };
     const limit = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<AgentHealth>((resolve) => {
-      timer = setTimeout(() => {
-        limit.abort();
-        // Whoever is told that there is no time left may still say what is known.
-        setImmediate(() =>
-          resolve({ healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` }),
-        );
-      }, this.#timeoutMs);
-    });
     try {
-      return await Promise.race([agent.health(limit.signal), late]);
+      const asked = Promise.resolve(agent.health(limit.signal));
+      if (await settleWithin(asked, this.#timeoutMs)) return await asked;
+      limit.abort();
+      // On the abort an agent may still answer with what it knows.
+      if (await settleWithin(asked, 1)) return await asked;
+      return { healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` };
     } catch (error) {
       return { healthy: false, detail: messageOf(error) };
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

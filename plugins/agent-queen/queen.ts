@@ -20,13 +20,12 @@ import {
 } from '#kernel';
 import { isUnreachable } from '#sdk/upstream';
 import { Answers } from './answers.js';
-import { Asking, type Court, type Sink } from './asking.js';
+import { Asking, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
-import { isFault, isForTheNext, isRefusal, needsOf } from './blame.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
 import { Demonstration } from './demonstration.js';
-import { discreet } from './discretion.js';
+import { isFault, isForTheNext, isRefusal, needsOf, withoutDetails } from './failures.js';
 import { HealthBoard } from './health-board.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
@@ -40,7 +39,7 @@ export const QueenBus = createToken<EventBus>('queen.bus');
 
 /** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
 @injectable()
-export class Queen implements Agent, Chat, Court {
+export class Queen implements Agent, Chat, QueenState {
   readonly name = 'queen';
   readonly description = 'Remembers the conversation and lets the first healthy agent answer';
   readonly #config: Config;
@@ -125,11 +124,8 @@ export class Queen implements Agent, Chat, Court {
       yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent' && chunk.type !== 'queued');
   }
 
-  async health(): Promise<AgentHealth> {
-    for (const agent of this.#candidates())
-      if (!(agent.demo && this.#demonstration.isOver) && (await this.#isHealthy(agent)))
-        return { healthy: true };
-    return { healthy: false, detail: 'none of her candidates is healthy' };
+  health(): Promise<AgentHealth> {
+    return this.#healthBy((agent) => this.#isHealthy(agent));
   }
 
   /** Those of any candidate: who answers is not known yet, and refuses for itself. */
@@ -144,15 +140,31 @@ export class Queen implements Agent, Chat, Court {
     return first?.ignores?.(options) ?? Object.keys(options.more ?? {});
   }
 
-  statuses(): Promise<readonly AgentStatus[]> {
-    return Promise.all(
-      [...this.agents].map(async (agent) => ({
-        name: agent.name,
-        ...(agent.description && { description: agent.description }),
-        ...(agent.demo && { demo: true }),
-        ...(await this.#check(agent)),
-      })),
-    );
+  async statuses(): Promise<readonly AgentStatus[]> {
+    const found = new Map<Agent, AgentHealth>();
+    const others = [...this.agents].filter((agent) => agent !== this);
+    await Promise.all(others.map(async (agent) => found.set(agent, await this.#check(agent))));
+    // Her own follows from theirs: what she believes of them may be older.
+    found.set(this, await this.#healthBy((agent) => found.get(agent)?.healthy ?? false));
+    return [...this.agents].flatMap((agent) => {
+      const health = found.get(agent);
+      const { name, description, demo } = agent;
+      if (!health) return [];
+      const isNamedOnly = demo && this.#demonstration.isOver;
+      return {
+        name,
+        ...(description && { description }),
+        ...(demo && { demo }),
+        ...(isNamedOnly && { namedOnly: true }),
+        ...health,
+      };
+    });
+  }
+
+  async #healthBy(isHealthy: (agent: Agent) => boolean | Promise<boolean>): Promise<AgentHealth> {
+    for (const agent of this.#candidates())
+      if (!(agent.demo && this.#demonstration.isOver) && (await isHealthy(agent))) return { healthy: true };
+    return { healthy: false, detail: 'none of her candidates is healthy' };
   }
 
   #asking(
@@ -175,7 +187,7 @@ export class Queen implements Agent, Chat, Court {
       await this.#askEach(asking, request, whom, call);
     } catch (failure) {
       if (tellFaults || call.signal.aborted) throw failure;
-      const told = discreet(failure, request.id.slice(0, 6));
+      const told = withoutDetails(failure, request.id.slice(0, 6));
       if (told !== failure)
         call.logger.warn({ err: failure }, 'failed for a reason that the client is not told');
       throw told;

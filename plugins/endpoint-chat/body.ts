@@ -1,5 +1,5 @@
-import { chatFields, clientChosenId, type StartCommand, WaggleError } from '#kernel';
-import { check, fromClient } from '#sdk';
+import { chatFields, clientChosenId, type StartCommand } from '#kernel';
+import { expectValid } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
@@ -19,9 +19,8 @@ export const chatBody = z.strictObject({
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readCommand(body: unknown): Promise<StartCommand> {
-  const { value, issues } = await check(chatBody, body, fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  const { user_id, conversation_id, request_id, on_disconnect, ...rest } = value;
+  const command = await expectValid(chatBody, body);
+  const { user_id, conversation_id, request_id, on_disconnect, ...rest } = command;
   return {
     ...rest,
     userId: user_id,
@@ -38,7 +37,5 @@ export const resumeQuery = z.object({
 
 /** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
 export async function readPosition(position: string | undefined): Promise<number> {
-  const { value, issues } = await check(resumeQuery, { position }, fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  return Number(value.position);
+  return Number((await expectValid(resumeQuery, { position })).position);
 }

@@ -6,7 +6,7 @@ import {
   type StartCommand,
   WaggleError,
 } from '#kernel';
-import { check, fromClient } from '#sdk';
+import { expectValid } from '#sdk';
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
 import { checkDepths } from './depths.js';
 import { messagesOf } from './messages.js';
@@ -39,7 +39,7 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
   const input = await request.json(Number.POSITIVE_INFINITY);
   checkDepths(input);
   checkShape(input);
-  const body: ChatBody = await checked(chatBody, input);
+  const body: ChatBody = await expectValid(chatBody, input);
   const headers = await readHeaders(request);
   checkContent(body.messages, agentOf(body.model));
   const { leftOut, ...tools } = toolsOf(body);
@@ -52,7 +52,7 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
 export async function readText(request: HttpRequest): Promise<CompletionRequest> {
   const input = await request.json();
   checkTextShape(input);
-  const body: TextBody = await checked(textBody, input);
+  const body: TextBody = await expectValid(textBody, input);
   const { prompt } = body;
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
   const options = { ...optionsOf(body), more: moreOf(body, textFields) };
@@ -96,13 +96,7 @@ async function readHeaders(request: HttpRequest) {
     const value = request.header(name);
     return value === undefined ? [] : [[name, value]];
   });
-  return checked(runHeaders, Object.fromEntries(given));
-}
-
-async function checked<T>(schema: Parameters<typeof check<T>>[0], input: unknown): Promise<T> {
-  const { value, issues } = await check(schema, input, fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  return value;
+  return expectValid(runHeaders, Object.fromEntries(given));
 }
 
 /** Who asks, for the log and for the conversations that are remembered. */

@@ -1,5 +1,5 @@
-import type { ChatStreams, ErrorFormat, Headers, HttpRequest, HttpResponse, Reply } from '#kernel';
-import { agentHeader, traceContextIn } from '#sdk';
+import type { ChatStreams, ErrorFormat, HttpRequest, HttpResponse, Reply } from '#kernel';
+import { agentHeader, eventStreamHeaders, traceContextIn } from '#sdk';
 import { ChatChunkFormat, type ChunkFormat, TextChunkFormat } from './chunk-format.js';
 import { type CompletionRequest, readChat, readText } from './command.js';
 import type { Config } from './config.js';
@@ -9,13 +9,6 @@ import type { Models } from './models.js';
 import { sentence } from './shape.js';
 import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
-
-// Without these, proxies hold an event stream back or compress it.
-const eventStream: Headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-};
 
 /** Starts runs for clients of OpenAI's API, and writes their answers. */
 export class Completions {
@@ -77,7 +70,7 @@ export class Completions {
     const headers = { ...exposed, ...warning, 'x-stream-id': reply.streamId };
     if (streamed) {
       const parts = new EventStream(reply, wordedFor, includeUsage, this.#config);
-      return response.stream(200, { ...eventStream, ...headers }, parts);
+      return response.stream(200, { ...eventStreamHeaders, ...headers }, parts);
     }
     const answer = await readWhole(reply, request.signal);
     if (!answer) return;

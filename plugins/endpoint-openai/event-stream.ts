@@ -1,5 +1,5 @@
 import type { Headers, LogEntry, PieceEntry, Reply } from '#kernel';
-import { agentHeader, ReplyBody } from '#sdk';
+import { agentHeader, keepAlive, ReplyBody } from '#sdk';
 import { type ChunkFormat, doneEvent } from './chunk-format.js';
 import type { Config } from './config.js';
 import { errorEvent } from './errors.js';
@@ -29,7 +29,7 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
     { holdHeadersMs, heartbeatMs }: Pick<Config, 'holdHeadersMs' | 'heartbeatMs'>,
   ) {
     super(reply.readPieces(), {
-      text: ': keep-alive\n\n',
+      text: keepAlive,
       afterMs: heartbeatMs,
       firstAfterMs: holdHeadersMs,
     });

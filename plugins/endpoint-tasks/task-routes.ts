@@ -7,7 +7,7 @@ import {
   type TaskRun,
   WaggleError,
 } from '#kernel';
-import { check, fromClient, jsonSchemaOf } from '#sdk';
+import { expectValid, jsonSchemaOf, tenths } from '#sdk';
 import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 
@@ -44,9 +44,9 @@ export async function submitTask(
   response: HttpResponse,
 ): Promise<void> {
   const name = request.params.task as string;
-  const { wait } = await checked(waitQuery, { wait: request.query.get('wait') ?? undefined });
+  const { wait } = await expectValid(waitQuery, { wait: request.query.get('wait') ?? undefined });
   if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
-  const body = await checked(submission, await request.json());
+  const body = await expectValid(submission, await request.json());
   const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id: owner, request_id } = body;
   const run = engine.submit(name, input, {
     priority,
@@ -92,8 +92,8 @@ function reportOf(run: TaskRun): z.infer<typeof runReport> {
     state,
     priority,
     attempts,
-    queuedMs: rounded(run.queuedMs),
-    runMs: rounded(run.runMs),
+    queuedMs: tenths(run.queuedMs),
+    runMs: tenths(run.runMs),
     ...(progress !== undefined && { progress }),
     ...(output !== undefined && { output }),
     ...(error && { error: { code: error.code, message: error.message } }),
@@ -114,14 +114,4 @@ async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise
   await Promise.race([run.result.catch(() => {}), given]);
   clearTimeout(timer);
   signal.removeEventListener('abort', give);
-}
-
-async function checked<T>(schema: z.ZodType<T>, value: unknown): Promise<T> {
-  const result = await check(schema, value, fromClient);
-  if (result.issues) throw new WaggleError('INVALID_REQUEST', { issues: result.issues });
-  return result.value;
-}
-
-function rounded(ms: number): number {
-  return Math.round(ms * 10) / 10;
 }

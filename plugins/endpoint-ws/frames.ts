@@ -7,8 +7,7 @@ import {
   taskPriorities,
   WaggleError,
 } from '#kernel';
-import { checkNow, fromClient, milliseconds, outerText, parseJson } from '#sdk';
-
+import { checkNow, fromClient, isJsonObject, milliseconds, outerText, parseJson } from '#sdk';
 import { z } from '#zod';
 
 const request = z.object({
@@ -61,9 +60,8 @@ export type ClientFrame =
 /** @throws INVALID_JSON, TOO_DEEP, INVALID_FRAME with the path of each wrong field, UNKNOWN_TYPE */
 export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>): ClientFrame {
   const json = parseJson(text);
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new WaggleError('INVALID_FRAME', { issues: ['expected a JSON object'] });
-  const { type } = json as { readonly type?: unknown };
+  if (!isJsonObject(json)) throw new WaggleError('INVALID_FRAME', { issues: ['expected a JSON object'] });
+  const { type } = json;
   if (typeof type !== 'string')
     throw new WaggleError('INVALID_FRAME', { issues: ['type: expected a string'] });
   if (!isKnown(type)) {
@@ -96,8 +94,8 @@ export function messageTypes(tasks: Iterable<TaskDefinition>): readonly TaskDefi
 
 const ofMessages = z.object({ requestId: clientChosenId.optional() });
 
-function messageFrame(name: string, json: object): MessageFrame {
-  const { type: _, requestId, ...input } = json as Record<string, unknown>;
+function messageFrame(name: string, json: Readonly<Record<string, unknown>>): MessageFrame {
+  const { type: _, requestId, ...input } = json;
   return { type: 'registered', name, ...checked(ofMessages, { requestId }), input };
 }
 

@@ -1,5 +1,4 @@
 import {
-  type ClientErrorCode,
   type ServerFrame,
   type Socket,
   type SubmitOptions,
@@ -8,6 +7,7 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
+import { errorFrame, isJsonObject } from '#sdk';
 import type { MessageFrame, TaskFrame } from './frames.js';
 import type { SessionHost } from './session.js';
 
@@ -59,7 +59,7 @@ export class SessionTasks {
     const run = this.#submit(name, input, { requestId });
     const inItsWords = (value: unknown) => ({
       type: name,
-      ...(isObject(value) ? value : { output: value }),
+      ...(isJsonObject(value) ? value : { output: value }),
       ...(requestId !== undefined && { requestId }),
     });
     const wording = { update: ({ value }: TaskUpdate) => inItsWords(value), output: inItsWords };
@@ -71,7 +71,7 @@ export class SessionTasks {
     const run = this.#host.engine?.find(taskId);
     if (!run || run.ended || !(await run.cancel())) throw new WaggleError('TASK_UNKNOWN', { task: taskId });
     // Whoever watches the run hears of it there.
-    if (!this.#watched.has(taskId) && run.error) this.#sendError(run.error, { taskId });
+    if (!this.#watched.has(taskId) && run.error) this.#send(errorFrame(run.error, { taskId }));
   }
 
   /** The connection is no more. */
@@ -115,23 +115,16 @@ export class SessionTasks {
           if (!this.#socket?.send(frames) && !(await this.#socket?.drained())) return;
       }
       if (!this.#socket || this.#socket.closed) return;
-      if (run.error) this.#sendError(run.error, about);
+      if (run.error) this.#send(errorFrame(run.error, about));
       else this.#socket.send(JSON.stringify(wording.output(run.output)));
     } catch (err) {
       // What a task gives may hold what JSON cannot say.
       this.#host.logger.error({ err, task: run.name }, 'a task gave something that cannot be sent');
-      this.#sendError(toClientError(err), about);
+      this.#send(errorFrame(toClientError(err), about));
     } finally {
       this.#watched.delete(run.id);
       this.#host.onDelivered();
     }
-  }
-
-  #sendError(
-    { code, message, retryAfterMs }: WaggleError<ClientErrorCode>,
-    about: { readonly taskId: string; readonly requestId?: string },
-  ): void {
-    this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
   }
 
   #send(frame: ServerFrame): void {
@@ -160,8 +153,4 @@ function aboutOf(
   requestId: string | undefined,
 ): { readonly taskId: string; readonly requestId?: string } {
   return { taskId: run.id, ...(requestId !== undefined && { requestId }) };
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,5 @@
 import {
   type ChatStreams,
-  type ClientErrorCode,
   type EventBus,
   type Logger,
   type ReadonlyRegistry,
@@ -14,6 +13,7 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
+import { errorFrame } from '#sdk';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
@@ -129,7 +129,7 @@ export class Session implements SocketHandler {
 
   async #resume(streamId: string, position: number, positions: boolean): Promise<void> {
     const reply = this.#host.streams.find(streamId);
-    if (!reply) return this.#sendError(new WaggleError('STREAM_GONE', { streamId }), { streamId });
+    if (!reply) return this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
     const earlier = this.#readers.get(streamId);
     if (!earlier) this.#checkLimit();
     const reader = reply.read(position);
@@ -215,18 +215,10 @@ export class Session implements SocketHandler {
     if (error.code === 'INTERNAL')
       this.#host.logger.error({ err: cause, clientId: this.clientId }, 'a frame could not be handled');
     this.#host.bus.emit('message:refused', { ...this.#who, code: error.code });
-    this.#sendError(error, requestId === undefined ? {} : { requestId });
+    this.#send(errorFrame(error, requestId === undefined ? {} : { requestId }));
     // A refused request costs that request; what is no JSON at all comes from a client that speaks something else.
     this.#bad = error.code === 'INVALID_JSON' ? this.#bad + 1 : 0;
     if (this.#bad >= this.#host.config.maxBadFrames) this.close(4400, 'too many frames that cannot be read');
-  }
-
-  #sendError(
-    error: WaggleError<ClientErrorCode>,
-    about: { readonly streamId?: string; readonly requestId?: string },
-  ): void {
-    const { code, message, retryAfterMs } = error;
-    this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
   }
 
   #send(frame: ServerFrame): void {

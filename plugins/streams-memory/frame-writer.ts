@@ -12,6 +12,7 @@ import type {
   ToolCallPiece,
   WaggleError,
 } from '#kernel';
+import { errorFrame } from '#sdk';
 import type { ReplyLog } from './reply-log.js';
 
 /** A request that was accepted, with the ids that it was given. */
@@ -116,11 +117,11 @@ export class FrameWriter {
     return { type: 'message', content, agent, conversationId, streamId, ...this.#requestId, ...used };
   }
 
-  error({ code, message, retryAfterMs }: WaggleError<ClientErrorCode>): TerminalFrame {
+  error(error: WaggleError<ClientErrorCode>): TerminalFrame {
     const { streamId } = this.#request;
     // What never started is no stream to the client: the error answers its request.
     const about = { ...(this.started && { streamId }), ...this.#requestId };
-    return { type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) };
+    return errorFrame(error, about);
   }
 
   cancelled(reason: CancelReason, upstreamClosedMs: number): TerminalFrame {

@@ -33,6 +33,8 @@ export class NodeTransport extends BaseTransport {
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
+    // Its own answers end a connection after some sixty pings in one read.
+    autoPong: false,
     // Missing in the typings: how long a peer may take to answer a close.
     ...{ closeTimeout: 4000 },
     // Ours comes first and is the same everywhere.

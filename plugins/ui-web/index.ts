@@ -7,7 +7,7 @@ import {
   Transport,
   WaggleError,
 } from '#kernel';
-import { AssetsOnDemand } from './assets.js';
+import { Assets } from './assets.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
@@ -22,14 +22,14 @@ export default definePlugin({
   requires: { transport: Transport },
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, engine, overview }) {
-    const assets = new AssetsOnDemand();
+    const assets = new Assets();
     const addPage = (path: string, file: string, docs: RouteDocs) =>
       transport.route({
         method: 'GET',
         path,
         docs,
         handler: async (request, reply) => {
-          const { html, etag } = (await assets.all).page(file, request.basePath);
+          const { html, etag } = await assets.page(file, request.basePath);
           sendTagged(request, reply, html, { ...pageHeaders, etag });
         },
       });
@@ -42,7 +42,7 @@ export default definePlugin({
       docs: assetDocs,
       handler: async (request, reply) => {
         const { version = '', folder = '', file = '' } = request.params;
-        const asset = (await assets.all).find(version, folder, file);
+        const asset = await assets.find(version, folder, file);
         if (!asset) throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
         const { body, type, etag } = asset;
         sendTagged(request, reply, body, { ...assetHeaders, 'content-type': type, etag });

@@ -1,4 +1,5 @@
 import type { PluginReport, PluginState } from '#kernel';
+import { tenths } from '#sdk';
 
 /** The registrations of one plugin, by kind. */
 export interface Registrations {
@@ -48,7 +49,7 @@ export function viewOf({
   const others = registrations.filter(({ kind }) => !Object.hasOwn(fields, kind)).length;
   const registered = { ...Object.fromEntries(named), others } as Registrations;
   return {
-    ...{ id, name, state, optional, registered, setupMs: Math.round(setupMs * 10) / 10 },
+    ...{ id, name, state, optional, registered, setupMs: tenths(setupMs) },
     ...(version !== undefined && { version }),
   };
 }

@@ -13,7 +13,7 @@ import {
   type WebSocketEndpoint,
 } from '../../kernel/index.js';
 import { Kernel } from '../../kernel/kernel.js';
-import { createLogger } from '../../kernel/logger.js';
+import { createLogger } from '../../kernel/sdk/logger.js';
 
 /** A kernel with one transport on a free port, and a plugin that serves what a test asks for. */
 export interface RunningTransport {

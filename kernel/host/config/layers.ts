@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** What names the files of a config on the command line. */
-export interface LayerOptions {
+interface LayerOptions {
   readonly config?: string;
   readonly profile?: string;
 }

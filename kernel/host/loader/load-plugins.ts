@@ -14,7 +14,7 @@ import { generationUrl } from './module-hooks.js';
 import { builtIns, packageVersion, type ResolvedPlugin, resolvePlugin } from './resolve-plugin.js';
 
 /** What went wrong while plugins were imported; empty when nothing did. */
-export interface Loaded {
+interface Loaded {
   readonly issues: readonly string[];
   /** Plugins whose module threw while it was imported. */
   readonly failures: readonly WaggleError[];

@@ -7,16 +7,14 @@ import type { Undo } from '../../scope.js';
 import { forPlugin, type PerPlugin, type StartEffect } from '../../services.js';
 import { serviceView } from '../service-view.js';
 import { AllowedHosts } from './allowed-hosts.js';
-import { basePathOf } from './base-path.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
-import { checkFraming } from './framing.js';
 import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
-import { Request, type RequestHead } from './request.js';
+import { checkFraming, Request, type RequestHead } from './request.js';
 import { type Match, RouteTable } from './route-table.js';
 import { SlowReaders } from './slow-readers.js';
-import { belowBase, readingsOf } from './target.js';
+import { basePathOf, belowBase, readingsOf } from './target.js';
 import { type Forwarded, TrustedProxies } from './trusted-proxies.js';
 
 /** What a path leads to; neither where it leads nowhere. */

@@ -1,4 +1,5 @@
 import { WaggleError } from '../../errors.js';
+import { type Deferred, deferred } from '../deferred.js';
 import { parseJson } from '../json.js';
 import { codingsIn, decoded, looksLikeGzip } from './content-coding.js';
 
@@ -19,8 +20,7 @@ export class Body {
   #bytes = Buffer.alloc(0);
   #sizeBytes = 0;
   #state: 'arriving' | 'whole' | { readonly error: unknown } = 'arriving';
-  #settled: Promise<void> | undefined;
-  #resolve: (() => void) | undefined;
+  #settled: Deferred<void> | undefined;
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
@@ -63,11 +63,8 @@ export class Body {
     const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
     if (type && !readable.test(type)) throw new WaggleError('UNSUPPORTED_MEDIA_TYPE', { type });
     const codings = codingsIn(contentEncoding);
-    if (this.#state === 'arriving')
-      this.#settled ??= new Promise((resolve) => {
-        this.#resolve = resolve;
-      });
-    await this.#settled;
+    if (this.#state === 'arriving') this.#settled ??= deferred();
+    await this.#settled?.promise;
     if (typeof this.#state === 'object') throw this.#state.error;
     const bytes = this.#bytes.subarray(0, this.#sizeBytes);
     const plain = codings.length > 0 ? await decoded(bytes, codings, this.#limitBytes) : bytes;
@@ -78,7 +75,7 @@ export class Body {
     if (this.#state !== 'arriving') return;
     this.#state = state;
     if (state !== 'whole') this.#bytes = Buffer.alloc(0);
-    this.#resolve?.();
+    this.#settled?.resolve();
   }
 }
 

@@ -1,8 +1,8 @@
 import { z } from '#zod';
 import { milliseconds, seconds } from '../milliseconds.js';
 import { nameOf } from './allowed-hosts.js';
-import { whyNoOrigin } from './allowed-origin.js';
-import { basePathOf } from './base-path.js';
+import { whyNoOrigin } from './origin.js';
+import { basePathOf } from './target.js';
 import { whyNoNetwork } from './trusted-proxies.js';
 
 const bytes = z.int().min(1);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpRequest } from '../../contracts/transport.js';
+import { WaggleError } from '../../errors.js';
 import { plainAddress } from './address.js';
 import { Body } from './body.js';
 import { targetOf } from './target.js';
@@ -99,4 +100,15 @@ export class Request implements HttpRequest {
 export function addHeader(headers: Map<string, string>, name: string, value: string): void {
   const earlier = headers.get(name);
   headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+}
+
+/** Refuses a head that two servers in a row could read in two ways: what one takes for a body, the other may run as a request. @throws INVALID_REQUEST */
+export function checkFraming(request: Request): void {
+  const coding = request.header('transfer-encoding');
+  const length = request.header('content-length');
+  const issues: string[] = [];
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || length !== undefined))
+    issues.push('Transfer-Encoding: expected "chunked", and no Content-Length beside it');
+  else if (length !== undefined && !/^\d+$/.test(length)) issues.push('Content-Length: expected one number');
+  if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues });
 }

@@ -1,8 +1,17 @@
+const basePathShape = /^(\/[\w.~-]+)+$/;
+const dotSegment = /\/\.{1,2}(\/|$)/;
+
 /** Where a request goes: its path, and the host where the target names one, as in `GET http://host/path`. */
 export function targetOf(target: string): { readonly path: string; readonly host?: string } {
   if (target.startsWith('/')) return { path: target };
   const [, host, path] = /^https?:\/\/([^/]+)(\/.*)?$/is.exec(target) ?? [];
   return host === undefined ? { path: target } : { path: path ?? '/', host };
+}
+
+/** The path below which a server is reached, `''` for the root; undefined for text that is none, or that browsers would read as something else. */
+export function basePathOf(text: string): string | undefined {
+  const path = text.replace(/\/$/, '');
+  return path === '' || (basePathShape.test(path) && !dotSegment.test(path)) ? path : undefined;
 }
 
 /** A path below the base path as seen from there; any other one as it is, because some proxies cut it off. */

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { plainAddress } from './address.js';
-import { basePathOf } from './base-path.js';
 import type { RequestHead } from './request.js';
+import { basePathOf } from './target.js';
 
 /** What the proxies in front tell of a request: who it comes from, and what that client has called. */
 export interface Forwarded {

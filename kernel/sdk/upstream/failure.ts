@@ -12,6 +12,25 @@ const busyRetryAfterMs = 2000;
 /** For a server that says with another status that it does not take a request. */
 const refusedStatus = 400;
 
+/** Whether an agent is well and only has no room now. */
+export function isBusy(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && Boolean(failure.details?.busy);
+}
+
+/** Whether nothing answers at the address of the agent's server. */
+export function isUnreachable(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && !isBusy(failure);
+}
+
+/** Whether the server has answered, if only with an error status, a page or a body that cannot be read. */
+export function hasAnswered(cause: unknown): boolean {
+  if (cause instanceof WaggleError) return true;
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  if (cause instanceof ExchangeError)
+    return /^(REDIRECT|CONTENT_TYPE|TOO_LARGE|ENCODING|LATE)$/.test(cause.code);
+  return typeof code !== 'string';
+}
+
 /** What of a model server is shown to people, and what they can do when it cannot be reached. */
 export interface Upstream {
   readonly agent: string;

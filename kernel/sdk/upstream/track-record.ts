@@ -1,6 +1,6 @@
 import { WaggleError } from '../../errors.js';
-import { isBusy, isUnreachable } from './availability.js';
 import { BackOff } from './back-off.js';
+import { isBusy, isUnreachable } from './failure.js';
 
 /** A list says more again when so much time has passed since an answer has failed, or has come. */
 const suspicionMs = 30_000;

@@ -9,9 +9,9 @@ import {
 } from '../../contracts/agent.js';
 import { messageOf, WaggleError } from '../../errors.js';
 import { checkContent } from '../content.js';
-import { hasAnswered } from './answered.js';
+import { settleWithin } from '../settle-within.js';
 import { Exchange, ExchangeError } from './exchange.js';
-import { type Upstream, upstreamFailure } from './failure.js';
+import { hasAnswered, type Upstream, upstreamFailure } from './failure.js';
 import { late, ModelList } from './model-list.js';
 import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
 import { TrackRecord } from './track-record.js';
@@ -188,7 +188,10 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     const since = performance.now();
     try {
       watchdog.watch(connectTimeoutMs, 'until it has listed its models');
-      const health = await orAborted(this.check(watchdog.signal), watchdog.signal);
+      const checked = this.check(watchdog.signal);
+      if (!(await settleWithin(checked, watchdog.signal)))
+        throw new ExchangeError('ETIMEDOUT', 'no answer in time');
+      const health = await checked;
       this.#record.isBack();
       return health;
     } catch (error) {
@@ -230,19 +233,4 @@ function lateEnd(reader: PieceReader<never>, error: unknown): readonly StreamChu
     return undefined; // Then the loss is what is told.
   }
   return reader.over ? rest : undefined;
-}
-
-/** What a promise gives, or an end as soon as the signal aborts. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(new ExchangeError('ETIMEDOUT', 'no answer in time'));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

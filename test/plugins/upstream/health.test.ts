@@ -134,6 +134,15 @@ describe('a check', () => {
     expect(await agent.health(new AbortController().signal)).toMatchObject({ healthy: true, models: ['m'] });
   });
 
+  it.each<Dialect>(['openai', 'ollama'])(
+    'of %s is good without a list though it is busy',
+    async (dialect) => {
+      await start(dialect, { status: 401 }, { model: 'm' }, { status: 429 });
+      expect((await wholeAnswer(agent, hello('m'))).error).toMatchObject({ code: 'AGENT_UNAVAILABLE' });
+      expect(await agent.health(new AbortController().signal)).toMatchObject({ healthy: true });
+    },
+  );
+
   it.each<[Dialect, string]>([
     ['openai', 'is unhealthy without a list where answers fail'],
     ['ollama', 'is unhealthy without a list where answers fail'],
