@@ -159,27 +159,22 @@ function plainly(message: string): string {
   return message.replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2');
 }
 
+const typeWords = new Map([
+  ['boolean', 'true or false'],
+  ['array', 'list'],
+  ['object', 'map'],
+]);
+
 function expectation(node: Node): string {
   const ways = waysOf(node);
   if (ways) return [...new Set(ways.flatMap(expectations))].join(' or ');
   if ('const' in node) return JSON.stringify(node.const);
   if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
   const { minimum, maximum, minLength, maxLength } = node;
-  switch (node.type) {
-    case 'integer':
-    case 'number':
-      return node.type + range(safe(minimum), safe(maximum), '');
-    case 'string':
-      return node.type + range(minLength, maxLength, ' characters');
-    case 'boolean':
-      return 'true or false';
-    case 'array':
-      return 'list';
-    case 'object':
-      return 'map';
-    default:
-      return String(node.type ?? 'another value');
-  }
+  if (node.type === 'integer' || node.type === 'number')
+    return node.type + range(safe(minimum), safe(maximum), '');
+  if (node.type === 'string') return node.type + range(minLength, maxLength, ' characters');
+  return typeWords.get(String(node.type)) ?? String(node.type ?? 'another value');
 }
 
 function expectations(node: Node): readonly string[] {

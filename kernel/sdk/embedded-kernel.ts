@@ -1,3 +1,4 @@
+import type { KernelReport } from '../contracts/report.js';
 import { Kernel as BareKernel, type KernelOptions } from '../kernel.js';
 import { createLogger } from './logger.js';
 
@@ -5,5 +6,10 @@ import { createLogger } from './logger.js';
 export class Kernel extends BareKernel {
   constructor(options: KernelOptions = {}) {
     super({ logger: createLogger(), ...options });
+  }
+
+  /** @deprecated The same as `dryRun`. */
+  rehearse(): Promise<KernelReport> {
+    return this.dryRun();
   }
 }
