@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { WaggleError } from '#kernel';
-import { Patience } from '../../../plugins/agent-queen/patience.js';
+import { BusyRetry } from '../../../plugins/agent-queen/busy-retry.js';
 
 const busy = (retryAfterMs?: number) =>
   new WaggleError('AGENT_UNAVAILABLE', {
@@ -10,11 +10,11 @@ const busy = (retryAfterMs?: number) =>
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
 
-describe('patience', () => {
+describe('the retry of a busy agent', () => {
   /** The first waits for an agent that always says so. */
   const waitsFor = (failure: unknown) => {
-    const patience = new Patience(120_000);
-    return Array.from({ length: 12 }, () => patience.waitMs(failure) ?? 0);
+    const retry = new BusyRetry(120_000);
+    return Array.from({ length: 12 }, () => retry.waitMs(failure) ?? 0);
   };
 
   it.each<[says: string, waitMs: number | undefined, least: readonly number[]]>([
@@ -35,6 +35,6 @@ describe('patience', () => {
     ['it is not busy', new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x' })],
     ['it broke', new Error('x')],
   ])('ends where %s', (_, failure) => {
-    expect(new Patience(120_000).waitMs(failure)).toBeUndefined();
+    expect(new BusyRetry(120_000).waitMs(failure)).toBeUndefined();
   });
 });
