@@ -1,16 +1,17 @@
-import type { Bus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport } from './contracts/report.js';
 import { type TaskDefinition, taskPriorities } from './contracts/task.js';
 import { wrongDurations } from './duration.js';
 import { messageOf, WaggleError } from './errors.js';
 import { every } from './every.js';
+import type { PluginInstance } from './instance.js';
+import type { Bus } from './kernel-bus.js';
 import type { Logger } from './logger.js';
-import type { KernelReport, PluginContext, TaskClass } from './plugin.js';
+import type { PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
-import type { EffectScope } from './scope.js';
 import { forPlugin, type ServiceTable, tokenId } from './services.js';
 
-/** What all plugins of one kernel share. */
+/** Shared by all plugins of one kernel. */
 export interface KernelServices {
   readonly bus: Bus;
   readonly services: ServiceTable;
@@ -20,21 +21,9 @@ export interface KernelServices {
   inspect(): KernelReport;
 }
 
-/** What one plugin wants to be called for. */
-export interface Hooks {
-  readonly ready: Set<() => void | Promise<void>>;
-  readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
-}
-
 /** The one place where an action of a plugin is paired with its undo. */
-export function createContext(
-  id: string,
-  config: unknown,
-  provides: readonly symbol[],
-  scope: EffectScope,
-  hooks: Hooks,
-  shared: KernelServices,
-): PluginContext {
+export function createContext(instance: PluginInstance, shared: KernelServices): PluginContext {
+  const { id, config, provides, scope, hooks } = instance;
   const { bus, services, agents, tasks } = shared;
   const effect = scope.effect.bind(scope);
   const keep = <T>(label: string, set: Set<T>, item: T) =>

@@ -2,48 +2,12 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { DependencyContainer } from 'tsyringe';
 import type { EventBus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport } from './contracts/report.js';
 import type { BaseTask, TaskDefinition, TaskInput, TaskOutput, TaskTypes } from './contracts/task.js';
 import type { Logger } from './logger.js';
 import type { ReadonlyRegistry } from './registry.js';
-import type { Effect, Undo } from './scope.js';
+import type { Undo } from './scope.js';
 import type { ServiceOf, ServicesOf, StartEffect, Token, TokenRecord } from './services.js';
-
-/** Where the kernel is in its life; `degraded` is ready without an optional plugin. */
-export type KernelState =
-  | 'idle'
-  | 'starting'
-  | 'ready'
-  | 'degraded'
-  | 'draining'
-  | 'stopping'
-  | 'stopped'
-  | 'failed';
-/** Where a plugin is in its life. */
-export type PluginState = 'pending' | 'starting' | 'active' | 'stopping' | 'stopped' | 'failed';
-
-/** What `kernel.inspect()` says of one plugin. */
-export interface PluginReport {
-  readonly id: string;
-  readonly name: string;
-  readonly version?: string;
-  readonly state: PluginState;
-  readonly optional: boolean;
-  /** How long its `setup` took, in milliseconds. */
-  readonly setupMs: number;
-  readonly provides: readonly string[];
-  /** Labels of everything it has in effect now: routes, agents, listeners, timers. */
-  readonly effects: readonly string[];
-  /** The same, in the same order, by kind and name. */
-  readonly registrations: readonly Effect[];
-  /** Why it failed. For operators; not for clients. */
-  readonly error?: string;
-}
-
-/** What `kernel.inspect()` says. */
-export interface KernelReport {
-  readonly state: KernelState;
-  readonly plugins: readonly PluginReport[];
-}
 
 /** A class that tsyringe can build a task from. */
 // biome-ignore lint/suspicious/noExplicitAny: the container knows what to pass

@@ -74,14 +74,19 @@ export class ServiceTable {
     return slot.value as T;
   }
 
-  /** The service as one plugin gets it. @throws KERNEL_SERVICE_MISSING */
-  viewOf(token: symbol, effect: StartEffect): unknown {
-    const service = this.get(token) as Partial<PerPlugin<unknown>> | null | undefined;
-    return typeof service?.[forPlugin] === 'function' ? service[forPlugin](effect) : service;
+  /** The services that are there, as one plugin gets them. */
+  viewsOf(tokens: TokenRecord, effect: StartEffect): Readonly<Record<string, unknown>> {
+    const present = Object.entries(tokens).filter(([, token]) => this.has(token));
+    return Object.fromEntries(present.map(([key, token]) => [key, viewOf(this.get(token), effect)]));
   }
 
   /** A container of one plugin's own classes, in which shared services resolve, too. */
   createContainer(): DependencyContainer {
     return this.#root.createChildContainer();
   }
+}
+
+function viewOf(service: unknown, effect: StartEffect): unknown {
+  const view = (service as Partial<PerPlugin<unknown>> | null | undefined)?.[forPlugin];
+  return typeof view === 'function' ? view.call(service, effect) : service;
 }

@@ -1,11 +1,7 @@
-import {
-  createLogger,
-  Kernel,
-  type KernelOptions,
-  type Logger,
-  type LogLevel,
-  WaggleError,
-} from '../index.js';
+import { WaggleError } from '../errors.js';
+import { Kernel, type KernelOptions } from '../kernel.js';
+import type { Logger } from '../logger.js';
+import { createLogger, type LogLevel } from '../sdk/logger.js';
 import { layersOf } from './config/layers.js';
 import { type Config, readConfig } from './config/read-config.js';
 import { guardExit } from './exit-guard.js';

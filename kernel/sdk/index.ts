@@ -1,5 +1,10 @@
 // The door `#sdk`: small tools that plugins are built with.
+export * from '../duration.js';
+export * from '../every.js';
+export { jsonSchemaOf } from '../json-schema.js';
+export { nearest } from '../nearest.js';
 export * from './chars.js';
+export * from './check-request.js';
 export * from './chunks.js';
 export * from './content.js';
 export * from './conversation.js';

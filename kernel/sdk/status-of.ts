@@ -1,4 +1,4 @@
-import { httpStatus } from '../contracts/http-status.js';
+import { httpStatus } from '../contracts/error-codes.js';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 
 /** The status that stands for an error: a request that a model server does not take keeps the status of its refusal. */

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { jsonSchemaOf } from '#kernel';
+import { jsonSchemaOf } from '#sdk';
 
 /** The keywords of JSON Schema that matter here. */
 export interface JsonSchema {

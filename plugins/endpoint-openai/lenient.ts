@@ -1,4 +1,4 @@
-import { jsonSchemaOf } from '#kernel';
+import { jsonSchemaOf } from '#sdk';
 import { z } from '#zod';
 
 // Clients differ in how they spell a value. What can be meant in one way only is taken; the schema says so, too.

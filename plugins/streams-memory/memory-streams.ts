@@ -9,10 +9,18 @@ import {
   type TaskCall,
   type TaskDefinition,
   type TaskEngine,
-  timerMs,
   WaggleError,
 } from '#kernel';
-import { charsIn, ExpiringSet, KeyedRuns, type RequestKey, randomId, requestKey, traceContextOf } from '#sdk';
+import {
+  charsIn,
+  ExpiringSet,
+  KeyedRuns,
+  type RequestKey,
+  randomId,
+  requestKey,
+  timerMs,
+  traceContextOf,
+} from '#sdk';
 import type { Config } from './config.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import type { ReplyLog } from './reply-log.js';

@@ -1,10 +1,7 @@
 import {
-  type Checked,
   type ClientErrorCode,
-  checkNow,
   type DeadLetter,
   type EventBus,
-  fromClient,
   type Logger,
   messageOf,
   type SubmitOptions,
@@ -20,9 +17,17 @@ import {
   toClientError,
   WaggleError,
   type Watcher,
-  wrongDurations,
 } from '#kernel';
-import { ExpiringSet, KeyedRuns, type RequestKey, requestKey } from '#sdk';
+import {
+  type Checked,
+  checkNow,
+  ExpiringSet,
+  fromClient,
+  KeyedRuns,
+  type RequestKey,
+  requestKey,
+  wrongDurations,
+} from '#sdk';
 import type { Config } from './config.js';
 import type { Lane } from './lane.js';
 import { PriorityQueue } from './priority-queue.js';

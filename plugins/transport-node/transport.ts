@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { every, messageOf, type Transport, type Undo, WaggleError } from '#kernel';
+import { messageOf, type Transport, type Undo, WaggleError } from '#kernel';
+import { every } from '#sdk';
 import {
   addHeader,
   BaseTransport,

@@ -1,5 +1,5 @@
-import { every, type Undo } from '#kernel';
-import { EventLoopLag, RateMeter, type RateSources } from '#sdk';
+import type { Undo } from '#kernel';
+import { EventLoopLag, every, RateMeter, type RateSources } from '#sdk';
 
 const maxSamples = 120;
 

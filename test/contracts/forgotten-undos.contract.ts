@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Plugin, Transport } from '#kernel';
-import { plugin } from '../support/kernel.js';
+import { definePlugin, type Plugin, Transport } from '#kernel';
 import { Client, call, type RunningTransport, runTransport } from '../support/transport.js';
 
 const format = () => ({ status: 418, body: 'teapot' });
 
-const forgets = plugin('forgets', {
+const forgets = definePlugin({
+  name: 'forgets',
+  apiVersion: 1,
   requires: { transport: Transport },
   setup(_ctx, { transport }) {
     transport.route({ method: 'GET', path: '/x', handler: (_, reply) => reply.json(200, 'x') });
@@ -41,7 +42,9 @@ export function forgottenUndosContract(name: string, transport: Plugin): void {
       let seen: Transport | undefined;
       server = await runTransport(transport);
       await server.kernel.load(
-        plugin('looks', {
+        definePlugin({
+          name: 'looks',
+          apiVersion: 1,
           requires: { transport: Transport },
           setup(_ctx, services) {
             seen = services.transport;

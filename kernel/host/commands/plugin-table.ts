@@ -1,4 +1,4 @@
-import type { KernelReport, PluginReport } from '../../plugin.js';
+import type { KernelReport, PluginReport } from '../../contracts/report.js';
 
 const headings = ['plugin', 'version', 'state', 'setup', 'provides', 'registers'];
 

@@ -1,4 +1,6 @@
-import { type Kernel, type Logger, messageOf, WaggleError } from '../../index.js';
+import { messageOf, WaggleError } from '../../errors.js';
+import type { Kernel } from '../../kernel.js';
+import type { Logger } from '../../logger.js';
 import { version } from '../../sdk/version.js';
 import { type ConfigOptions, prepareWhole } from '../prepare.js';
 import { leftOpen, type openHandles, ResourceLedger } from '../resources.js';

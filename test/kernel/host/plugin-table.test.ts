@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { PluginReport } from '../../../kernel/contracts/report.js';
 import { pluginTable } from '../../../kernel/host/commands/plugin-table.js';
-import type { PluginReport } from '../../../kernel/plugin.js';
 
 function report(id: string, more: Partial<PluginReport> = {}): PluginReport {
   const { registrations = [] } = more;

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Agent, type AgentCall, Bus, type ChatSink, Registry, WaggleError } from '#kernel';
+import { type Agent, type AgentCall, type ChatSink, WaggleError } from '#kernel';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';

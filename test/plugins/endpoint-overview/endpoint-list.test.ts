@@ -1,12 +1,14 @@
 import { expect, it } from 'vitest';
-import { Overview } from '#kernel';
+import { definePlugin, Overview } from '#kernel';
 import { EndpointList } from '../../../plugins/endpoint-overview/endpoint-list.js';
 import { plugin, startKernel } from '../../support/kernel.js';
 
 it('an entry goes with the plugin that added it', async () => {
   const list = new EndpointList();
   const adds = (name: string) =>
-    plugin(name, {
+    definePlugin({
+      name,
+      apiVersion: 1,
       optional: { overview: Overview },
       setup: (_ctx, { overview }) => void overview?.add(name, `/${name}`),
     });

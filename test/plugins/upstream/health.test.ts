@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Bus, Registry } from '#kernel';
 import type { UpstreamAgent } from '#sdk/upstream';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { config as ollamaConfig } from '../../../plugins/agent-ollama/config.js';
 import { OllamaAgent } from '../../../plugins/agent-ollama/ollama-agent.js';
 import { config as openAiConfig } from '../../../plugins/agent-openai/config.js';

@@ -1,16 +1,48 @@
-import { childOf, fits, isMap, type Node, nodeAt, waysOf } from './json-schema.js';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { after, nowhere, type Origin, pathOf, type Schema, type Soon, validate, valueAt } from '../check.js';
+import { childOf, fits, isMap, type Node, nodeAt, waysOf } from '../json-schema.js';
+
+/** The result of `check`. */
+export type { Checked } from '../check.js';
+/** For requests, with `fromClient`. */
+export { check, checkNow } from '../check.js';
+
+const mostIssues = 10;
+
+/** The origin of requests, for `check`: the first ten issues are worded, briefly and without suggestions. */
+export const fromClient: Origin = {
+  ...nowhere,
+  limits: { issues: mostIssues, messageChars: 300, validate: validateSample },
+};
+
+/** Looks for issues in a part of the value first, which bounds the time that one bad request takes. */
+function validateSample<T>(
+  schema: Schema<T>,
+  value: unknown,
+  root: Node | undefined,
+): Soon<StandardSchemaV1.Result<T>> {
+  const sample = root ? cutShort(root, value, mostIssues) : value;
+  if (!root || sample === value) return validate(schema, value);
+  return after(validate(schema, sample), ({ issues = [] }) => {
+    const certain = issues.filter((issue) => {
+      const path = pathOf(issue);
+      return holdsForAll(root, path, valueAt(sample, path), valueAt(value, path));
+    });
+    return certain.length > 0 ? { issues: certain } : validate(schema, value);
+  });
+}
 
 /**
  * `value` with its lists and maps ended behind the first `limit` misfits, and where they are too long: a schema looks at
- * all of it and words all that is wrong, for which one request has room half a million times. The same value where there
- * is nothing to cut.
+ * all of it and words every issue, for which one request has room half a million times. The same value where there is
+ * nothing to cut.
  */
-export function cutShort(node: Node, value: unknown, limit: number): unknown {
+function cutShort(node: Node, value: unknown, limit: number): unknown {
   return new Cut(limit).of(node, value);
 }
 
-/** Whether what is wrong at `path` in the sample can only be wrong with the whole as well. */
-export function holdsForAll(
+/** Whether an issue at `path` of the sample is one of the whole as well. */
+function holdsForAll(
   root: Node,
   path: readonly (string | number)[],
   inSample: unknown,
