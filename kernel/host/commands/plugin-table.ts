@@ -2,7 +2,7 @@ import type { KernelReport, PluginReport } from '../../plugin.js';
 
 const headings = ['plugin', 'version', 'state', 'setup', 'provides', 'registers'];
 
-/** All plugins of a report, for people to read: a line each, in columns. */
+/** Table of the plugins of a report, one line each. */
 export function pluginTable({ plugins }: KernelReport): string {
   const rows = [headings, ...plugins.map(rowOf)];
   const widths = headings.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)));
@@ -13,7 +13,7 @@ export function pluginTable({ plugins }: KernelReport): string {
 }
 
 function rowOf({ id, version, state, setupMs, provides, effects, error }: PluginReport): readonly string[] {
-  // A provided service has a column of its own, and hooks say nothing of what a plugin is for.
+  // Services have their own column, and hooks do not tell plugins apart.
   const registered = effects.filter((label) => !/^(provide .*|onReady|onDrain)$/.test(label));
   return [
     id,
