@@ -1,5 +1,5 @@
-// The door `waggle-server`: that of the kernel, and for one more release the names that have moved to `waggle-server/sdk…`
-// or are called otherwise now.
+// The door `waggle-server`: the kernel's door and, for one more release, the names that have moved to `waggle-server/sdk…`
+// or were renamed.
 
 export type {
   /** @deprecated `HttpResponse` */
