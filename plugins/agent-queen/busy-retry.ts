@@ -3,7 +3,7 @@ import { isBusy } from '#sdk/upstream';
 const firstMs = 500;
 const longestMs = 8000;
 
-/** How long one agent that is full is asked again. */
+/** Retry delays for one busy agent. */
 export class BusyRetry {
   readonly #untilMs: number;
   #nextMs = firstMs;
@@ -12,7 +12,7 @@ export class BusyRetry {
     this.#untilMs = performance.now() + timeoutMs;
   }
 
-  /** After how long to ask again, which is not the same for all who wait; undefined where that is of no use. */
+  /** The delay before the next try, with jitter; undefined where the agent is not busy or the time is over. */
   waitMs(failure: unknown): number | undefined {
     if (!isBusy(failure)) return undefined;
     const leastMs = failure.retryAfterMs ?? this.#nextMs;
