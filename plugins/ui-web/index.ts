@@ -8,7 +8,7 @@ import {
   Transport,
   WaggleError,
 } from '#kernel';
-import { Assets } from './assets.js';
+import { AssetsOnDemand } from './assets.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
@@ -23,7 +23,7 @@ export default definePlugin({
   requires: { transport: Transport },
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, engine, overview }) {
-    const assets = new Assets();
+    const assets = new AssetsOnDemand();
     const add = (route: Route) => ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
     const addPage = (path: string, file: string, docs: RouteDocs) =>
       add({
@@ -55,7 +55,7 @@ export default definePlugin({
     if (!ctx.config.inspector) return;
 
     const sampler = new Sampler({ streams, tasks: engine }, (err) =>
-      ctx.logger.error({ err }, 'no sample could be taken'),
+      ctx.logger.error({ err }, 'cannot take a sample'),
     );
     ctx.effect('samples', () => sampler.open());
     const startedAtMs = performance.now();

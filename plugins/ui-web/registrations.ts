@@ -1,5 +1,4 @@
 import type { PluginReport, PluginState } from '#kernel';
-import { tenths } from '#sdk';
 
 /** What a plugin has brought, by kind. */
 export interface Registrations {
@@ -41,7 +40,7 @@ export function viewOf({ id, name, version, state, optional, setupMs, effects }:
   const others = effects.filter((effect) => !Object.values(kinds).some((label) => label.test(effect))).length;
   const registered = { ...Object.fromEntries(found), others } as Registrations;
   return {
-    ...{ id, name, state, optional, registered, setupMs: tenths(setupMs) },
+    ...{ id, name, state, optional, registered, setupMs: Math.round(setupMs * 10) / 10 },
     ...(version !== undefined && { version }),
   };
 }
