@@ -2,17 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
+  type EventBus,
   type EventName,
+  type Registry,
   type SubmitOptions,
   type TaskDefinition,
+  type TaskEngine,
   type TaskPriority,
   type TaskRun,
   taskPriorities,
 } from '#kernel';
-import { createEngine } from '../support/engine.js';
-import { deferred, rejection } from '../support/kernel.js';
-
-type Limits = NonNullable<Parameters<typeof createEngine>[0]>;
+import { deferred, type LogLine, rejection } from '../support/kernel.js';
 
 const fixture = (name: string): URL => new URL(`../fixtures/tasks/${name}.mjs`, import.meta.url);
 
@@ -26,10 +26,34 @@ const events = [
   'task:rejected',
 ] as const satisfies readonly EventName[];
 
-/** Everything that the contract `TaskEngine` promises, for any implementation: `limits` says which. */
-export function taskEngineContract(name: string, limits: Limits): void {
-  const start = (more: Limits = {}) => {
-    const created = createEngine({ ...limits, ...more });
+/** Limits that every implementation has, under these names. */
+export interface EngineLimits {
+  readonly mainConcurrency?: number;
+  readonly queueLimit?: number;
+  readonly ageEvery?: number;
+  readonly maxPriority?: TaskPriority;
+  readonly timeoutMs?: number;
+  readonly cancelGraceMs?: number;
+  readonly unregisterGraceMs?: number;
+  readonly maxPartials?: number;
+  readonly totalLimitChars?: number;
+  readonly keepMs?: number;
+  readonly maxKept?: number;
+  readonly maxDeadLetters?: number;
+}
+
+/** An implementation with the registry that feeds it, the bus of its events and the lines of its log. */
+export interface EngineSubject {
+  readonly engine: TaskEngine & { drain(deadline: AbortSignal): Promise<void>; close(): Promise<void> };
+  readonly tasks: Registry<TaskDefinition>;
+  readonly bus: EventBus;
+  readonly lines: readonly LogLine[];
+}
+
+/** The promises of the contract `TaskEngine`, for any implementation. */
+export function taskEngineContract(name: string, create: (limits: EngineLimits) => EngineSubject): void {
+  const start = (limits: EngineLimits = {}) => {
+    const created = create(limits);
     const { engine, tasks, bus } = created;
     const log: string[] = [];
     for (const event of events) bus.on(event, (about) => void log.push(`${event.slice(5)} ${about.name}`));
