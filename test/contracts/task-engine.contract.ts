@@ -13,6 +13,7 @@ import {
   taskPriorities,
 } from '#kernel';
 import { deferred, type LogLine, rejection } from '../support/kernel.js';
+import { times } from '../support/thorough.js';
 
 const fixture = (name: string): URL => new URL(`../fixtures/tasks/${name}.mjs`, import.meta.url);
 
@@ -955,7 +956,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
           expect(balanced()).toBe(true);
           await engine.close();
         }),
-        { numRuns: 25 },
+        { numRuns: times(25) },
       );
     });
   });
