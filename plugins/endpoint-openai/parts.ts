@@ -1,7 +1,7 @@
 import { z } from '#zod';
 
 /** An image by what it is, or by where it is. */
-export const imageUrl = z
+const imageUrl = z
   .string()
   .regex(
     /^(data:image\/[\w.+-]+;base64,[\w+/=]+|https?:\/\/\S+)$/,

@@ -20,7 +20,7 @@ import type { ReplyLog } from './reply-log.js';
 const retryAfterMs = 1000;
 
 /** How a reply gets its turn. */
-export const chatTask = 'chat:message';
+const chatTask = 'chat:message';
 
 /** Starts replies, lets the task engine give them their turn, and keeps them for a while after their end. */
 export class MemoryStreams implements ChatStreams, ReplyEvents {

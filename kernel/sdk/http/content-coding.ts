@@ -17,7 +17,7 @@ const decoders: Readonly<Record<string, Decode>> = {
 const mostCodings = 2;
 
 /** What is read of compressed bodies, as `Accept-Encoding` has it. */
-export const contentCodings = 'gzip, deflate, br';
+const contentCodings = 'gzip, deflate, br';
 
 /** The codings that `Content-Encoding` names, the outermost one last. @throws UNSUPPORTED_MEDIA_TYPE for one that is not read */
 export function codingsIn(header: string | undefined): readonly string[] {
