@@ -123,14 +123,27 @@ describe('the pages', () => {
     const config = example('models.yaml')
       .replace('http://gpu-box:8000/v1', baseUrl)
       .replace('qwen3', 'llama3.2');
-    const server = await startServer({ config });
+    const plainText = createServer((request, response) => {
+      if (request.url === '/model') response.end('plain');
+      else request.pipe(response);
+    });
+    await once(plainText.listen(0, '127.0.0.1'), 'listening');
+    const { port } = plainText.address() as AddressInfo;
+    const own = 'extensions/agent-text.js';
+    const server = await startServer({
+      config: `${config}  agent-text:\n    config: { url: 'http://127.0.0.1:${port}' }\n`,
+      files: { [own]: example(own) },
+    });
     const client = await WsClient.connect(`${server.ws}/test`);
     expect(textOf(await client.ask({ content: 'Hallo' }))).toBe(fake.expectedText('llama3.2'));
+    expect(textOf(await client.ask({ content: 'an echo', agent: 'text' }))).toBe('an echo');
     await client.close();
     const { data } = (await (await fetch(`${server.url}/v1/models`)).json()) as { data: { id: string }[] };
-    expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(['vllm', 'vllm/llama3.2', 'openai']));
+    const ids = ['vllm', 'vllm/llama3.2', 'openai', 'text/plain'];
+    expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));
     await server.stop();
     await fake.close();
+    plainText.close();
   });
 
   it('names every command, and no other', async () => {

@@ -13,7 +13,7 @@ interface Node {
   readonly properties?: Readonly<Record<string, Node>>;
 }
 
-/** A table in Markdown of all keys of a config, with their defaults. */
+/** Markdown table of all keys of a config, with their defaults. */
 export function keyTable({ config, docs }: Configurable): string {
   const { properties = {} } = config ? (jsonSchemaOf(config) as Node) : {};
   const rows = Object.entries(properties).map(([key, node]) => {
@@ -23,7 +23,7 @@ export function keyTable({ config, docs }: Configurable): string {
   return ['| key | values | default | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-/** The values that a schema takes, in words. */
+/** The accepted values of a schema, in words. */
 function valuesOf(node: Node): string {
   const { type, anyOf, items, minimum, maximum } = node;
   if (node.const !== undefined) return code(node.const);
@@ -35,7 +35,7 @@ function valuesOf(node: Node): string {
   return type ?? 'any';
 }
 
-/** Limits that a person would set; those of exact integers and of timers go without saying. */
+/** Limits in words, without the implicit ones of exact integers and timers. */
 function rangeOf(minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY): string {
   const least = Number.isSafeInteger(minimum - 1) ? minimum : undefined;
   const most = Number.isSafeInteger(maximum + 1) && maximum !== 2 ** 31 - 1 ? maximum : undefined;

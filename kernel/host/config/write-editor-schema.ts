@@ -4,13 +4,13 @@ import type { Plugin } from '../../plugin.js';
 import { builtInNames, builtIns, resolvePlugin } from '../loader/resolve-plugin.js';
 import { type Configurable, fileSchema } from './editor-schema.js';
 
-/** Sources and `config/` are below this folder, also for what is built into `dist/`. */
+/** The folder of the checkout, for sources and for files in `dist/`. */
 export function rootOf(url: string): URL {
   const root = new URL('../../../', url);
   return root.pathname.endsWith('/dist/') ? new URL('../', root) : root;
 }
 
-/** The config of every built-in plugin, with the comments of its source in this checkout. */
+/** Configs of all built-in plugins, with the comments of their sources. */
 export async function builtInConfigs(): Promise<readonly Configurable[]> {
   const root = rootOf(import.meta.url);
   const plugins: Configurable[] = [];
@@ -24,12 +24,12 @@ export async function builtInConfigs(): Promise<readonly Configurable[]> {
   return plugins;
 }
 
-/** The text of `config/schema.json`. */
+/** Text of `config/schema.json`, generated from the plugins of this checkout. */
 export async function schemaText(): Promise<string> {
   return `${JSON.stringify(fileSchema(await builtInConfigs()), null, 2)}\n`;
 }
 
-/** The comments in front of keys, by key. */
+/** Comments by the key they precede. */
 export function commentsIn(source: string): ReadonlyMap<string, string> {
   const found = source.matchAll(/\/\*\*\s((?:(?!\*\/).)+?)\s*\*\/\s+(\w+):/gs);
   return new Map(

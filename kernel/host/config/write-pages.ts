@@ -5,7 +5,7 @@ import { keyTable } from './key-table.js';
 import { configFile } from './read-config.js';
 import { builtInConfigs, commentsIn, rootOf } from './write-editor-schema.js';
 
-/** Pages with a table between `<!-- config: NAME -->` and `<!-- /config -->`, by path from the root, as they have to be. */
+/** Current text of every page with a table between `<!-- config: NAME -->` and `<!-- /config -->`, by path from the root. */
 export async function pageTexts(): Promise<ReadonlyMap<string, string>> {
   const root = rootOf(import.meta.url);
   const server: Configurable = {

@@ -38,7 +38,7 @@ export function resolvePlugin(use: string, file: string): ResolvedPlugin {
   );
 }
 
-/** Names of the plugins that come with the package. */
+/** Names of the built-in plugins. */
 export function builtInNames(): readonly string[] {
   return readdirSync(builtIns, { withFileTypes: true })
     .filter((each) => each.isDirectory() && entryPointOf(fileURLToPath(new URL(each.name, builtIns))))
