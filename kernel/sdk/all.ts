@@ -1,5 +1,5 @@
-// The door `waggle-server`: that of the kernel, with the kernel itself for those who embed it, and for one more release the names that have moved to `waggle-server/sdk…`
-// or are called otherwise now.
+// The door `waggle-server`: the kernel's door, the kernel itself for programs that embed it and, for one more release, the
+// names that have moved to `waggle-server/sdk…` or were renamed.
 
 export * from '../check.js';
 export type {

@@ -1,13 +1,13 @@
 import type { TraceContext } from '../contracts/chat-fields.js';
 import type { HttpRequest } from '../contracts/transport.js';
 
-/** Says in the head of an answer who gave it. */
+/** The response header with the name of the agent. */
 export function agentHeader(agent: string): Readonly<Record<string, string>> {
   const name = agent.replace(/\p{Cs}/gu, '?').replace(/[^ -~]/gu, encodeURIComponent);
   return { 'x-waggle-agent': name };
 }
 
-/** What of `source` it is; no field where there is none. */
+/** The trace fields of `source`, without absent ones. */
 export function traceContextOf(source: TraceContext): TraceContext {
   const { traceparent, tracestate, baggage } = source;
   return {
@@ -17,7 +17,7 @@ export function traceContextOf(source: TraceContext): TraceContext {
   };
 }
 
-/** What comes with a request. */
+/** The trace context of a request. */
 export function traceContextIn(request: Pick<HttpRequest, 'header'>): TraceContext {
   const [traceparent, tracestate, baggage] = ['traceparent', 'tracestate', 'baggage'].map((name) =>
     request.header(name),

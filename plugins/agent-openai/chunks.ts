@@ -15,7 +15,7 @@ import { usageIn } from './usage.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Turns the events of one answer into chunks. Tool calls come in pieces and leave whole. */
+/** Turns the events of one answer into chunks, and assembles tool calls that arrive in pieces. */
 export class ChunkReader implements PieceReader<string> {
   readonly #said: Said;
   readonly #calls: ToolCalls;
@@ -26,13 +26,13 @@ export class ChunkReader implements PieceReader<string> {
   #index: number | undefined;
   #over = false;
 
-  /** All tool calls together may have `limitChars`. */
+  /** `limitChars` applies to all tool calls together. */
   constructor(limitChars: number, tags?: ReasoningTags) {
     this.#said = new Said(tags);
     this.#calls = new ToolCalls(limitChars);
   }
 
-  /** Whether `done` was given. */
+  /** Whether `done` was added. */
   get over(): boolean {
     return this.#over;
   }
@@ -58,7 +58,7 @@ export class ChunkReader implements PieceReader<string> {
     if (place >= 0) this.#choice(choices[place], place, data, chunks);
   }
 
-  /** Nothing more will come: ends the answer if the server has said why. @throws PieceError, ModelError, IncompleteError */
+  /** Ends the answer if the server has given a finish reason. @throws PieceError, ModelError, IncompleteError */
   end(chunks: StreamChunk[]): void {
     if (this.#over || this.#reason === undefined) return;
     const reason = this.#said.end(this.#reason, this.#calls.any, chunks);
@@ -94,7 +94,7 @@ export class ChunkReader implements PieceReader<string> {
 
   #delta(delta: Fields, chunks: StreamChunk[]): void {
     const { content, refusal } = delta;
-    // Some have the same under two names.
+    // Some servers send the same text under two names.
     const thinking = delta.reasoning_content || delta.reasoning || delta.thinking || delta.reasoning_details;
     if (thinking) this.#said.add('thinking', thinking, chunks);
     if (content !== undefined) this.#said.add('text', content, chunks);
@@ -102,10 +102,10 @@ export class ChunkReader implements PieceReader<string> {
   }
 }
 
-/** The event of a stream that is its end. */
+/** Marker for the end of a stream. */
 const done: Fields = {};
 
-/** An event, `done`, or nothing for one that says nothing. @throws PieceError, ModelError */
+/** An event, `done`, or undefined for an empty event. @throws PieceError, ModelError */
 function parse(data: string): Fields | undefined {
   let value: unknown;
   try {

@@ -1,10 +1,10 @@
 import { type Agent, type ClientErrorCode, WaggleError, type Watcher } from '#kernel';
 import { deferred, settleWithin } from '#sdk';
 
-/** How long an agent may take to stop when it was told to, before its answer ends without it. */
+/** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
 
-/** What one agent says for one request. */
+/** One agent's answer to one request. */
 export class Answer {
   readonly agent: Agent;
   readonly #caller: AbortSignal;
@@ -25,12 +25,12 @@ export class Answer {
     else caller.addEventListener('abort', this.#forward, { once: true });
   }
 
-  /** Aborts when its caller's does, and when its agent has left. */
+  /** Aborts with the caller's signal, and after its agent was unregistered. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** Why it was stopped, if its agent has left. */
+  /** The failure where it was stopped because its agent was unregistered. */
   get failure(): WaggleError<ClientErrorCode> | undefined {
     return this.#failure;
   }
@@ -57,13 +57,13 @@ export class Answer {
     }
   }
 
-  /** Its agent has said all: what is still done with it needs no agent. */
+  /** Marks the agent's part as complete: the rest of the work does not need it. */
   complete(): void {
     this.#isComplete = true;
     clearTimeout(this.#timer);
   }
 
-  /** Ends it, because its agent leaves. */
+  /** Ends the answer of an agent that was unregistered. */
   stop(): void {
     if (this.#failure || this.#isOver) return;
     if (this.#isComplete) {
@@ -77,7 +77,7 @@ export class Answer {
   }
 }
 
-/** The answers under way: those of an agent that is unregistered may go on for a while. */
+/** Running answers. Those of an unregistered agent get a grace period. */
 export class Answers implements Watcher<Agent> {
   readonly #running = new Set<Answer>();
   readonly #unregisterGraceMs: number;
@@ -97,7 +97,7 @@ export class Answers implements Watcher<Agent> {
 
   added(): void {}
 
-  /** Resolves when the agent is needed by no answer, within a bounded time. */
+  /** Resolves when no answer needs the agent, within a bounded time. */
   async removed(agent: Agent): Promise<void> {
     this.#onRemoved(agent);
     const answers = [...this.#running].filter((answer) => answer.agent === agent);

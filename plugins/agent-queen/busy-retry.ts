@@ -5,7 +5,7 @@ const longestMs = 8000;
 /** Who says "at once" may say so again: the second time this counts for more, and twice as much each time. */
 const toldFirstMs = 20;
 
-/** How long one agent that is full is asked again. */
+/** Retry delays for one busy agent. */
 export class BusyRetry {
   readonly #untilMs: number;
   #nextMs = firstMs;
@@ -15,7 +15,7 @@ export class BusyRetry {
     this.#untilMs = performance.now() + timeoutMs;
   }
 
-  /** After how long to ask again, which is not the same for all who wait; undefined where that is of no use. */
+  /** The delay before the next try, with jitter; undefined where the agent is not busy or the time is over. */
   waitMs(failure: unknown): number | undefined {
     if (!isBusy(failure)) return undefined;
     const told = failure.retryAfterMs;

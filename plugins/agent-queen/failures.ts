@@ -1,31 +1,31 @@
 import { type Capability, type ChatMessage, type ChatRequest, httpStatus, WaggleError } from '#kernel';
 import { isBusy } from '#sdk/upstream';
 
-/** Limits of this server that have a status of the server. */
+/** Limits of this server with a 5xx status. */
 const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
 
-/** Whether it is the request that cannot be answered so, by this agent or by any: the client's mistake. */
+/** Whether the request itself is at fault, for this agent or for any. */
 export function isRefusal(failure: unknown): boolean {
   if (WaggleError.is(failure, 'AGENT_FAILED')) return Boolean(failure.details?.refused);
   const status = statusOf(failure);
-  // A conflict is one with others who ask now.
+  // A conflict is one with other running requests.
   return status < 500 && status !== 409;
 }
 
-/** What another agent may have that this one lacks, where the request failed for that. */
+/** The missing capability that made the request fail, which another agent may have. */
 export function lackOf(failure: unknown): string | undefined {
   if (!WaggleError.is(failure, 'AGENT_FAILED')) return undefined;
   return failure.details?.lacks ?? (failure.details?.model && 'model');
 }
 
-/** Whether the next candidate may answer in the place of one that failed before its first token. */
+/** Whether to ask the next candidate after a failure before the first token. */
 export function isForTheNext(failure: unknown): boolean {
   return lackOf(failure) !== undefined || !isRefusal(failure);
 }
 
 /**
- * Whether a failure says that an agent may be ill, so that its health is looked at before the next request. Limits of this
- * server, requests that no agent could answer, models that it does not have and a full queue say nothing about it.
+ * Whether a failure casts doubt on the agent's health, so that it is checked before the next request. Limits of this server,
+ * invalid requests, missing models and a full queue do not.
  */
 export function isFault(failure: unknown): boolean {
   if (isBusy(failure) || isRefusal(failure) || lackOf(failure)) return false;
@@ -34,8 +34,8 @@ export function isFault(failure: unknown): boolean {
 }
 
 /**
- * What a client reads of a failure where the words of a model server about its own faults are for operators: they may hold
- * anything of that machine. `id` is how the log calls the request.
+ * A failure without the text of the model server about its own faults, which may reveal details of that machine. `id` is the
+ * request's id in the log.
  */
 export function withoutDetails(failure: unknown, id: string): unknown {
   if (isRefusal(failure) || lackOf(failure)) return failure;
@@ -45,7 +45,7 @@ export function withoutDetails(failure: unknown, id: string): unknown {
   return failure;
 }
 
-/** What a request needs of an agent beside words. */
+/** Capabilities that a request needs. */
 export function needsOf({ messages, options = {} }: ChatRequest): readonly Capability[] {
   const needs: Capability[] = [];
   if (options.tools?.length) needs.push('tools');

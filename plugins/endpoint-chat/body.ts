@@ -11,7 +11,7 @@ export const chatBody = z.strictObject({
   request_id: clientChosenId
     .optional()
     .describe(
-      'The same of the same user joins the answer that it started; with another request it is refused',
+      'Repeating it, with the same user and request, joins the reply that it started; a different request is refused',
     ),
   on_disconnect: z.enum(['continue', 'cancel']).optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
@@ -32,10 +32,10 @@ export async function readCommand(body: unknown): Promise<StartCommand> {
 
 /** The query of `GET /chat/stream/{stream_id}`. */
 export const resumeQuery = z.object({
-  position: integerText(0).describe('How much is here already, in UTF-16 code units of content').default('0'),
+  position: integerText(0).describe('UTF-16 code units of content that the client already has').default('0'),
 });
 
-/** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
+/** Position to resume from: `?position=`, or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
 export async function readPosition(position: string | undefined): Promise<number> {
   return Number((await expectValid(resumeQuery, { position })).position);
 }

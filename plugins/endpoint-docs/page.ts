@@ -36,7 +36,7 @@ export function page(basePath: string, assets: string, version: string): string 
 </nav>
 </header>
 <main>
-<noscript>This page needs JavaScript; the two documents do not.</noscript>
+<noscript>This page requires JavaScript; the two JSON documents do not.</noscript>
 <section id="http" aria-labelledby="http-title">
 <h2 id="http-title">HTTP</h2>
 <div id="swagger"></div>

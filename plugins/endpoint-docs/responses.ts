@@ -5,7 +5,7 @@ import { embedded, type JsonSchema } from './json-schema.js';
 
 const json = 'application/json';
 
-/** The responses of an operation by status: those of its docs, and its errors with the codes that each status stands for. */
+/** Responses of an operation by status: those of its docs, and its errors with the codes of each status. */
 export function responsesOf(
   documented: Readonly<Record<number, ResponseDocs>>,
   errors: readonly ClientErrorCode[],
@@ -51,7 +51,7 @@ function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
   return { type: 'object', properties: { error }, required: ['error'] };
 }
 
-/** A stream of events is described by one of them; what a route says of it is the data: JSON, or a constant text as it stands. */
+/** An event stream is described by one event, whose data has the schema of the route: JSON, or a constant text as it stands. */
 function partOf(type: string, schema: StandardSchemaV1): JsonSchema {
   if (type !== 'text/event-stream') return embedded(schema);
   const text = { type: 'string' };

@@ -1,6 +1,6 @@
 import type { AgentStatus, KernelReport } from '#kernel';
 
-/** What `GET /ready` answers. */
+/** The response of `GET /ready`. */
 export interface Readiness {
   readonly status: 'ready' | 'not ready';
   readonly state: string;
@@ -8,7 +8,7 @@ export interface Readiness {
   readonly agents: readonly AgentStatus[];
 }
 
-/** Whether new work may be sent here, and if not, why. */
+/** Readiness for new work, with the reasons if there is none. */
 export function readiness(
   kernel: KernelReport,
   agents: readonly AgentStatus[] | undefined,

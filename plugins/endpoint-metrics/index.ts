@@ -2,10 +2,9 @@ import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#ker
 import { version } from '#sdk';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
-import { eventLoopMetrics } from './event-loop-lag.js';
 import { Metrics } from './metrics.js';
 import { stateMetrics } from './plugin-states.js';
-import { processMetrics } from './process.js';
+import { eventLoopMetrics, processMetrics } from './process.js';
 import { streamMetrics } from './streams.js';
 import { taskMetrics } from './tasks.js';
 import { upstreamMetrics } from './upstream.js';
@@ -17,7 +16,7 @@ export default definePlugin({
   optional: { streams: ChatStreams, tasks: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, tasks, overview }) {
     const metrics = new Metrics((err, metric) =>
-      ctx.logger.error({ err, metric }, 'a figure could not be read'),
+      ctx.logger.error({ err, metric }, 'a metric could not be read'),
     );
     stateMetrics(metrics, version, ctx.inspect);
     connectionMetrics(metrics, ctx.bus, transport);

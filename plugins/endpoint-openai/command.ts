@@ -14,19 +14,19 @@ import { checkShape, checkTextShape } from './shape.js';
 import { checkContent } from './takes.js';
 import { toolsOf } from './tools.js';
 
-/** A request that was read. */
+/** A completion request after validation. */
 export interface CompletionRequest {
-  /** As the client calls it. */
+  /** The model name given by the client. */
   readonly model: string;
   readonly streamed: boolean;
   readonly includeUsage: boolean;
-  /** All but who answers. */
+  /** The command without the agent. */
   readonly command: StartCommand;
-  /** What is not passed on, whoever answers. */
+  /** Parts of the request that no agent gets. */
   readonly leftOut: readonly string[];
 }
 
-/** Who is meant by a model; what a request may have depends on it. @throws AGENT_UNKNOWN */
+/** Finds the agent of a model; it decides which content is accepted. @throws AGENT_UNKNOWN */
 export type AgentOf = (model: string) => Agent | undefined;
 
 const chatFields = new Set(Object.keys(chatBody.shape));
@@ -45,7 +45,7 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
   const { leftOut, ...tools } = toolsOf(body);
   const options = { ...optionsOf(body), ...chatOptionsOf(body), ...tools, more: moreOf(body, chatFields) };
   const asked = { endpoint: 'POST /v1/chat/completions', messages: messagesOf(body.messages), options };
-  return order(body, headers, asked, leftOut);
+  return requestOf(body, headers, asked, leftOut);
 }
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
@@ -57,12 +57,12 @@ export async function readText(request: HttpRequest): Promise<CompletionRequest>
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
   const options = { ...optionsOf(body), more: moreOf(body, textFields) };
   const asked = { endpoint: 'POST /v1/completions', messages: [{ role: 'user' as const, content }], options };
-  return order(body, await readHeaders(request), asked, []);
+  return requestOf(body, await readHeaders(request), asked, []);
 }
 
 type RunHeaders = Awaited<ReturnType<typeof readHeaders>>;
 
-function order(
+function requestOf(
   body: CommonBody,
   headers: RunHeaders,
   asked: Pick<Required<StartCommand>, 'endpoint' | 'messages'> & { readonly options: ChatOptions },
@@ -81,9 +81,9 @@ function order(
       userId: user ?? anonymous,
       conversationId,
       stateless: conversationId === undefined,
-      // A key of nobody in particular could be anybody's.
+      // Without a user, the key of another client could be the same.
       requestId: user && key,
-      // Who gives a key means to come back for the answer.
+      // A client that sends a key intends to come back for the answer.
       onDisconnect: headers['X-On-Disconnect'] ?? (key === undefined ? 'cancel' : 'continue'),
       ...(body.metadata && { metadata: body.metadata }),
     },
@@ -99,7 +99,7 @@ async function readHeaders(request: HttpRequest) {
   return expectValid(runHeaders, Object.fromEntries(given));
 }
 
-/** Who asks, for the log and for the conversations that are remembered. */
+/** The user id, for logs and conversations. */
 function userOf(user: CommonBody['user']): string | undefined {
   const [field, id] = nameOf(user);
   if (typeof id !== 'string' || id === '') return undefined;
@@ -128,14 +128,14 @@ function optionsOf(body: CommonBody): ChatOptions {
   };
 }
 
-/** Seeds of 64 bits come with and without a sign, servers take them with one. */
+/** A 64-bit seed as a signed number. Clients send unsigned ones as well; model servers accept only signed ones. */
 function seedOf(seed: number): number {
   const signed = Math.abs(seed) < 2 ** 63 ? seed : Number(BigInt.asIntN(64, BigInt(seed)));
-  // Written in decimals, the least one is beyond what 64 bits hold.
+  // As a decimal number, the least value would exceed 64 bits.
   return Math.max(signed, 1024 - 2 ** 63);
 }
 
-/** What JSON has rounded before anybody could read it. */
+/** Values that `JSON.parse` has rounded. */
 function roundedIn({ seed }: CommonBody): readonly string[] {
   return typeof seed !== 'number' || Number.isSafeInteger(seed) ? [] : ['the last digits of "seed"'];
 }
@@ -162,7 +162,7 @@ function formatOf(format: ChatBody['response_format']): ChatOptions['format'] {
   return format?.type === 'json_object' ? (format.schema ?? 'json') : undefined;
 }
 
-/** What has no name of our own: the model server may know it. */
+/** Fields without an option of ours, for the model server. */
 function moreOf(body: CommonBody, known: ReadonlySet<string>): ChatOptions['more'] {
   const { user, metadata, reasoning, logprobs, top_logprobs } = body as ChatBody;
   const isMore = reasoning && Object.keys(reasoning).some((key) => key !== 'effort');

@@ -3,7 +3,7 @@ import { config } from './config.js';
 import { cancelDocs, listDocs, lookDocs, submitDocs } from './docs.js';
 import { cancelRun, listTasks, lookAtRun, submitTask } from './task-routes.js';
 
-/** What a handler has beyond the longest wait. */
+/** Time of a handler beyond the longest wait. */
 const marginMs = 5000;
 
 export default definePlugin({

@@ -35,7 +35,7 @@ export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpRespon
   response.json(200, { tasks: all, figures: engine.stats } satisfies z.infer<typeof taskList>);
 }
 
-/** `POST /tasks/{task}`: 202 at once, or 200 with the result if it ends within `?wait=`. @throws what the engine refuses it with, and why it failed */
+/** `POST /tasks/{task}`: 202 at once, or 200 with the result if the run ends within `?wait=`. @throws errors of the engine and of the run */
 export async function submitTask(
   engine: TaskEngine,
   tasks: Tasks,
@@ -100,7 +100,7 @@ function reportOf(run: TaskRun): z.infer<typeof runReport> {
   };
 }
 
-/** Resolves when the run has ended, the time is over, or the client has gone. */
+/** Resolves when the run ends, the time is up, or the client disconnects. */
 async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise<void> {
   if (run.ended || waitMs === 0) return;
   let timer: NodeJS.Timeout | undefined;

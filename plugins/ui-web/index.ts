@@ -7,7 +7,7 @@ import {
   Transport,
   WaggleError,
 } from '#kernel';
-import { Assets } from './assets.js';
+import { AssetsOnDemand } from './assets.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
@@ -22,7 +22,7 @@ export default definePlugin({
   requires: { transport: Transport },
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, engine, overview }) {
-    const assets = new Assets();
+    const assets = new AssetsOnDemand();
     const addPage = (path: string, file: string, docs: RouteDocs) =>
       transport.route({
         method: 'GET',
@@ -53,7 +53,7 @@ export default definePlugin({
     if (!ctx.config.inspector) return;
 
     const sampler = new Sampler({ streams, tasks: engine }, (err) =>
-      ctx.logger.error({ err }, 'no sample could be taken'),
+      ctx.logger.error({ err }, 'cannot take a sample'),
     );
     ctx.effect('samples', () => sampler.open());
     const startedAtMs = performance.now();

@@ -1,5 +1,4 @@
 import type { PluginReport, PluginState } from '#kernel';
-import { tenths } from '#sdk';
 
 /** The registrations of one plugin, by kind. */
 export interface Registrations {
@@ -49,7 +48,7 @@ export function viewOf({
   const others = registrations.filter(({ kind }) => !Object.hasOwn(fields, kind)).length;
   const registered = { ...Object.fromEntries(named), others } as Registrations;
   return {
-    ...{ id, name, state, optional, registered, setupMs: tenths(setupMs) },
+    ...{ id, name, state, optional, registered, setupMs: Math.round(setupMs * 10) / 10 },
     ...(version !== undefined && { version }),
   };
 }

@@ -2,7 +2,7 @@ import type { KernelReport, PluginReport } from '../../contracts/report.js';
 
 const headings = ['plugin', 'version', 'state', 'setup', 'provides', 'registers'];
 
-/** A line for each plugin of a report, in columns. */
+/** Table of the plugins of a report, one line each. */
 export function pluginTable({ plugins }: KernelReport): string {
   const rows = [headings, ...plugins.map(rowOf)];
   const widths = headings.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)));

@@ -10,7 +10,7 @@ interface LayerOptions {
 
 const packageFolder = fileURLToPath(new URL('../../../../config', import.meta.url));
 
-/** The files of a config, the first one lowest: the defaults, a profile of this folder or of the package, a file. */
+/** Files of a config, lowest first: the defaults, a profile from this folder or the package, the named file. */
 export function layersOf({ config, profile }: LayerOptions, issues: string[]): readonly string[] {
   const layers = [join(packageFolder, 'default.yaml')];
   if (profile) {

@@ -1,6 +1,6 @@
 import type { Files } from '../commands/new.js';
 
-/** A route that greets, and a test that calls it over a real socket. */
+/** Files of a route that greets, with a test over a real socket. */
 export function endpointFiles(name: string): Files {
   return {
     'index.ts': `import { definePlugin, Transport } from 'waggle-server';
