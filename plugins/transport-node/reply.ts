@@ -4,10 +4,10 @@ import type { Headers } from '#kernel';
 import { BaseReply, type Opening, type ReplyHost, type Request } from '#sdk/http';
 import { BodyPace } from './body-pace.js';
 
-/** Told before an answer goes out that ends its connection. */
+/** Called before a response that ends its connection. */
 export type Closing = (socket: Socket) => void;
 
-/** The answer to one request of `node:http`. */
+/** The response to one request of `node:http`. */
 export class NodeReply extends BaseReply {
   readonly #res: ServerResponse;
   readonly #stallTimeoutMs: number;
@@ -30,7 +30,7 @@ export class NodeReply extends BaseReply {
     res.on('close', () => this.closed());
     res.on('drain', () => this.writable());
     if (request.hasBody) this.#read(req);
-    // What nobody reads would hold up the next request.
+    // An unread body would block the next request.
     else req.resume();
   }
 
@@ -89,7 +89,7 @@ export class NodeReply extends BaseReply {
     if (this.#res.socket) this.#closing(this.#res.socket);
   }
 
-  /** Nobody waits for the end of an answer, so the socket itself has to give up on a client that does not read it. */
+  /** Destroys the socket of a client that does not read the end of its response. */
   #watchEnd(): void {
     this.#res.setTimeout(this.#stallTimeoutMs, () => this.#res.destroy());
   }

@@ -5,8 +5,8 @@ import { every, type Logger, type Undo } from '#kernel';
 const lookMs = 1000;
 
 /**
- * A descriptor that is given up when no other is left: with it connections can be accepted and refused, one after the other.
- * Without any, uWebSockets would try to accept, in vain, for ever.
+ * A file descriptor that is released when no other is left, so that connections can be accepted and refused one by one.
+ * Without any, uWebSockets would try to accept in an endless loop.
  */
 export class SpareDescriptor {
   readonly #logger: Logger;
@@ -27,7 +27,7 @@ export class SpareDescriptor {
     this.#stop = every(lookMs, look, (err) => this.#logger.error({ err }, 'looking for descriptors failed'));
   }
 
-  /** Whether a connection that was just accepted has to go. */
+  /** Whether to refuse a connection that was just accepted. */
   mustRefuse(): boolean {
     if (this.#file !== undefined || this.#stop === undefined) return false;
     if (!areLeft(2)) return true;
@@ -48,7 +48,7 @@ export class SpareDescriptor {
   }
 }
 
-/** Whether this process could open so many more files. */
+/** Whether this process can open `count` more files. */
 function areLeft(count: number): boolean {
   const opened: number[] = [];
   try {

@@ -16,7 +16,7 @@ import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
 import { SpareDescriptor } from './spare-descriptor.js';
 
-/** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
+/** A transport on uWebSockets.js. The only place that passes functions to it, because an error in them could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
   readonly #glued = new GluedRequests();
@@ -42,7 +42,7 @@ export class UwsTransport extends BaseTransport {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
         compression: uWS.DISABLED,
-        // The native layer enforces its limits without a word; ours come first and say why.
+        // The native limits close without a reason; ours apply first and give one.
         maxPayloadLength: 2 * frameHardLimitBytes(this.config),
         maxBackpressure: 2 ** 31 - 1,
         upgrade: (res, req, context) => this.#take(res, req, context),
@@ -71,12 +71,12 @@ export class UwsTransport extends BaseTransport {
     this.#listening = undefined;
     this.#spare.release();
     await this.closeAll();
-    // What was answered in this very turn leaves at its end.
+    // Responses of this turn are sent at its end.
     await nextTurn();
     this.#app.close();
   }
 
-  /** A connection has come (1) or gone (-1), unless it went over to WebSocket. */
+  /** Counts a new (1) or closed (-1) connection, except for those that became WebSockets. */
   #count(res: uWS.HttpResponse, count: number): void {
     this.#glued.closed();
     if (this.#isRefusing) return;
@@ -113,7 +113,7 @@ export class UwsTransport extends BaseTransport {
     try {
       const request = this.requestOf(headOf(res, req));
       if (this.#glued.has(request)) {
-        // Closed at once it would take the answer to the one before with it.
+        // An immediate close would lose the previous response.
         setImmediate(() => aborted || res.close());
         return;
       }
@@ -128,7 +128,7 @@ export class UwsTransport extends BaseTransport {
   }
 }
 
-/** The native request lives only as long as the call that brings it. */
+/** Copies the head, because the native request is only valid during the call. */
 function headOf(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
   const headers = new Map<string, string>();
   req.forEach((name, value) => {
