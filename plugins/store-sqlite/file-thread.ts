@@ -52,8 +52,8 @@ export class FileThread {
     this.#limits = limits;
     this.#onTrouble = onTrouble;
     worker.on('message', ({ outcomes, trouble }: Report) => {
-      this.#say(trouble);
-      if (outcomes) this.#settle(outcomes);
+      this.#report(trouble);
+      if (outcomes) this.#resolveAll(outcomes);
     });
   }
 
@@ -86,7 +86,7 @@ export class FileThread {
     worker.once('exit', () => {
       if (thread.#closed) return;
       thread.#fail(reason);
-      thread.#say(reason);
+      thread.#report(reason);
     });
     return thread;
   }
@@ -132,7 +132,7 @@ export class FileThread {
     await this.#worker.terminate();
   }
 
-  #say(trouble: string | undefined): void {
+  #report(trouble: string | undefined): void {
     if (trouble === this.#trouble) return;
     this.#trouble = trouble;
     this.#onTrouble(trouble);
@@ -159,7 +159,7 @@ export class FileThread {
     this.#worker.postMessage(this.#running.map(({ call }) => call));
   }
 
-  #settle(outcomes: readonly Outcome[]): void {
+  #resolveAll(outcomes: readonly Outcome[]): void {
     const settled = this.#running;
     this.#running = [];
     this.#send();

@@ -6,7 +6,7 @@ import {
   type ListOptions,
   WaggleError,
 } from '#kernel';
-import { charsOf, titleOf } from '#sdk';
+import { charsOf, settleWithin, titleOf } from '#sdk';
 import type { Config } from './config.js';
 import { FileThread } from './file-thread.js';
 
@@ -57,8 +57,6 @@ export class SqliteStore implements ConversationStore {
 
   /** Writes waiting calls and closes the file, or gives up after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
-    const timer = setTimeout(() => void this.#thread.terminate(), timeoutMs);
-    await this.#thread.close();
-    clearTimeout(timer);
+    if (!(await settleWithin(this.#thread.close(), timeoutMs))) await this.#thread.terminate();
   }
 }

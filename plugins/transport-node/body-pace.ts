@@ -10,7 +10,7 @@ export class BodyPace {
     this.#timer = setTimeout(tooSlow, windowMs);
   }
 
-  took(bytes: number): void {
+  received(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes < windowBytes) return;
     this.#bytes = 0;

@@ -41,7 +41,7 @@ export class NodeReply extends BaseReply {
     close: boolean,
   ): void {
     const res = this.#res;
-    if (close) this.#leave();
+    if (close) this.#endConnection();
     const length = body === undefined ? undefined : { 'content-length': Buffer.byteLength(body) };
     res.writeHead(status, { ...headers, ...length });
     res.end(body);
@@ -49,7 +49,7 @@ export class NodeReply extends BaseReply {
   }
 
   protected begin(status: number, headers: Headers, part: string, close: boolean): boolean {
-    if (close) this.#leave();
+    if (close) this.#endConnection();
     this.#res.writeHead(status, headers);
     return part === '' || this.write(part);
   }
@@ -74,7 +74,7 @@ export class NodeReply extends BaseReply {
   #read(req: IncomingMessage): void {
     const pace = new BodyPace(() => this.cut());
     req.on('data', (chunk: Buffer) => {
-      pace.took(chunk.byteLength);
+      pace.received(chunk.byteLength);
       this.data(chunk, false);
     });
     req.on('end', () => {
@@ -84,7 +84,7 @@ export class NodeReply extends BaseReply {
     req.on('close', () => pace.end());
   }
 
-  #leave(): void {
+  #endConnection(): void {
     this.#res.shouldKeepAlive = false;
     if (this.#res.socket) this.#closing(this.#res.socket);
   }

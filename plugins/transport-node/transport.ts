@@ -64,14 +64,14 @@ export class NodeTransport extends BaseTransport {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
       this.#server.on(event, (req, res) => {
-        this.#keepUntilAnswered(req.socket, res);
-        this.#take(req, res, undefined);
+        this.#trackUntilAnswered(req.socket, res);
+        this.#accept(req, res, undefined);
       });
     this.#server.on('connection', (socket) => this.#admit(socket));
     this.#server.on('upgrade', (req, socket, head) => {
       // The connection still belongs to the previous request until that has its response.
       if (this.#unanswered.get(socket)?.size) socket.destroy();
-      else if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
+      else if (isWebSocket(req)) this.#acceptUpgrade(req, socket, head);
       else serveWithoutUpgrade(this.#server, req, socket, head);
     });
     this.#webSockets.on('headers', (headers, req) =>
@@ -89,7 +89,7 @@ export class NodeTransport extends BaseTransport {
       for (const connection of this.#connections) connection.probe();
     };
     this.#stopProbing = every(this.config.idleTimeoutS * 500, probe, (err) =>
-      this.logger.error({ err }, 'looking for dead connections failed'),
+      this.logger.error({ err }, 'the check for dead connections failed'),
     );
   }
 
@@ -122,13 +122,13 @@ export class NodeTransport extends BaseTransport {
     if (this.#sockets.delete(socket)) this.#tcp.leave();
   }
 
-  #keepUntilAnswered(socket: Duplex, res: ServerResponse): void {
+  #trackUntilAnswered(socket: Duplex, res: ServerResponse): void {
     const unanswered = this.#unanswered.get(socket) ?? new Set();
     this.#unanswered.set(socket, unanswered.add(res));
     res.once('close', () => unanswered.delete(res));
   }
 
-  #takeUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #acceptUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // The server no longer listens to the socket, and an unhandled error would end the process.
     const ignore = () => {};
     socket.on('error', ignore);
@@ -136,7 +136,7 @@ export class NodeTransport extends BaseTransport {
     res.shouldKeepAlive = false;
     res.assignSocket(socket as never);
     res.on('finish', () => socket.destroy());
-    this.#take(req, res, (opening) => {
+    this.#accept(req, res, (opening) => {
       res.detachSocket(socket as never);
       socket.off('error', ignore);
       this.#protocol = opening.protocol;
@@ -150,7 +150,11 @@ export class NodeTransport extends BaseTransport {
     });
   }
 
-  #take(req: IncomingMessage, res: ServerResponse, upgrade: ((opening: Opening) => void) | undefined): void {
+  #accept(
+    req: IncomingMessage,
+    res: ServerResponse,
+    upgrade: ((opening: Opening) => void) | undefined,
+  ): void {
     // Node.js continues with bytes already read, even after a response that ends the connection.
     if (this.#leaving.has(req.socket)) return;
     const closing = (socket: Socket) => {
@@ -162,7 +166,7 @@ export class NodeTransport extends BaseTransport {
       req.headers['x-request-id'] = request.id;
       this.serve(request, new NodeReply(req, res, request, this.replyHost, closing, upgrade));
     } catch (err) {
-      this.logger.error({ err }, 'taking a request failed');
+      this.logger.error({ err }, 'accepting a request failed');
       res.destroy();
     }
   }

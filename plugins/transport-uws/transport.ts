@@ -45,7 +45,7 @@ export class UwsTransport extends BaseTransport {
         // The native limits close without a reason; ours apply first and give one.
         maxPayloadLength: 2 * frameHardLimitBytes(this.config),
         maxBackpressure: 2 ** 31 - 1,
-        upgrade: (res, req, context) => this.#take(res, req, context),
+        upgrade: (res, req, context) => this.#accept(res, req, context),
         open: (ws) => {
           this.#tcp.leave();
           this.#sockets++;
@@ -58,7 +58,7 @@ export class UwsTransport extends BaseTransport {
           ws.getUserData().connection.ended(code);
         },
       })
-      .any('/*', (res, req) => this.#take(res, req, undefined));
+      .any('/*', (res, req) => this.#accept(res, req, undefined));
     this.#tcp.measure();
     const socket = await listen(this.#app, host, port);
     this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };
@@ -103,7 +103,7 @@ export class UwsTransport extends BaseTransport {
     });
   }
 
-  #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
+  #accept(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
     let reply: UwsReply | undefined;
     let aborted = false;
     res.onAborted(() => {
@@ -121,7 +121,7 @@ export class UwsTransport extends BaseTransport {
       if (request.hasBody) reply.readBody();
       this.serve(request, reply);
     } catch (err) {
-      this.logger.error({ err }, 'taking a request failed');
+      this.logger.error({ err }, 'accepting a request failed');
       if (reply) reply.cut();
       else res.close();
     }
