@@ -1,5 +1,5 @@
-import { openHandles } from '../resources.js';
 import type { PluginKind } from './commands/new.js';
+import { openHandles } from './resources.js';
 import { StopSignals } from './stop-signals.js';
 
 // Before everything else, which takes a while to load: a signal that comes meanwhile must not be lost.

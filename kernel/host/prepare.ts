@@ -1,4 +1,7 @@
-import { createLogger, Kernel, type Logger, type LogLevel, WaggleError } from '../index.js';
+import { WaggleError } from '../errors.js';
+import { Kernel, type KernelOptions } from '../kernel.js';
+import type { Logger } from '../logger.js';
+import { createLogger, type LogLevel } from '../sdk/logger.js';
 import { layersOf } from './config/layers.js';
 import { type Config, readConfig } from './config/read-config.js';
 import { guardExit } from './exit-guard.js';
@@ -22,7 +25,7 @@ export interface Prepared {
   readonly allowExit: () => void;
 }
 
-interface PrepareOptions extends ConfigOptions {
+interface PrepareOptions extends ConfigOptions, Pick<KernelOptions, 'onPhase'> {
   readonly logLevel?: LogLevel;
   /** Runs before the first import of a plugin, because plugins have effects from their import on. */
   readonly onKernel?: (kernel: Kernel, logger: Logger) => void;
@@ -34,7 +37,8 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const config = await readConfig(layersOf(options, issues));
   const { logLevel, drainTimeoutMs, pluginTimeoutMs } = config.server;
   const logger = createLogger(options.logLevel ?? logLevel);
-  const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger });
+  const { onPhase } = options;
+  const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger, ...(onPhase && { onPhase }) });
   options.onKernel?.(kernel, logger);
   const allowExit = guardExit();
   const { issues: importIssues, failures } = await loadPlugins(kernel, config, logger);

@@ -7,7 +7,8 @@ export const jsonDepthLimit = 32;
 export function parseJson(text: string, depthLimit: number = jsonDepthLimit): unknown {
   if (depthOver(text, depthLimit)) throw new WaggleError('TOO_DEEP', { depthLimit });
   try {
-    return JSON.parse(text);
+    // Some clients begin every text with a mark of the order of bytes.
+    return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text);
   } catch (cause) {
     throw new WaggleError('INVALID_JSON', { why: messageOf(cause) }, { cause });
   }

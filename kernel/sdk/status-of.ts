@@ -1,4 +1,4 @@
-import { httpStatus } from '../contracts/http-status.js';
+import { httpStatus } from '../contracts/error-codes.js';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 
 /** HTTP status of an error; that of the refusal where a model server has refused the request. */

@@ -10,7 +10,7 @@ import {
   type ReasoningTags,
   Said,
 } from '#sdk/upstream';
-import { ToolCalls } from './tool-calls.js';
+import { indexOf, ToolCalls } from './tool-calls.js';
 import { usageIn } from './usage.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -22,6 +22,8 @@ export class ChunkReader implements PieceReader<string> {
   #reason: string | undefined;
   #usage: Usage | undefined;
   #model: string | undefined;
+  /** Which choice is read: one was asked for, and some servers give more. */
+  #index: number | undefined;
   #over = false;
 
   /** `limitChars` applies to all tool calls together. */
@@ -51,8 +53,9 @@ export class ChunkReader implements PieceReader<string> {
     }
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof model === 'string' && model !== '') this.#model = model;
-    const [choice] = Array.isArray(choices) ? choices : [];
-    if (isJsonObject(choice)) this.#choice(choice, data, chunks);
+    if (!Array.isArray(choices)) return;
+    const place = this.#placeOf(choices);
+    if (place >= 0) this.#choice(choices[place], place, data, chunks);
   }
 
   /** Ends the answer if the server has given a finish reason. @throws PieceError, ModelError, IncompleteError */
@@ -69,14 +72,22 @@ export class ChunkReader implements PieceReader<string> {
     });
   }
 
-  #choice(choice: Fields, data: string, chunks: StreamChunk[]): void {
+  #placeOf(choices: readonly unknown[]): number {
+    const indexIn = (choice: unknown) =>
+      isJsonObject(choice) ? (indexOf(choice.index) ?? this.#index ?? 0) : Number.POSITIVE_INFINITY;
+    const least = Math.min(...choices.map(indexIn));
+    if (Number.isFinite(least)) this.#index ??= least;
+    return choices.findIndex((choice) => indexIn(choice) === this.#index);
+  }
+
+  #choice(choice: Fields, place: number, data: string, chunks: StreamChunk[]): void {
     const { error, delta, message, text, usage, finish_reason: reason } = choice;
     if (error) throw modelError(faultOf(error));
     const said = delta ?? message;
     if (isJsonObject(said)) this.#delta(said, chunks);
     else if (text) this.#said.add('text', text, chunks);
-    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, chunks);
-    if (isJsonObject(message)) this.#calls.read('message', message, data, chunks);
+    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, place, chunks);
+    if (isJsonObject(message)) this.#calls.read('message', message, data, place, chunks);
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof reason === 'string' && reason !== '') this.#reason = reason;
   }

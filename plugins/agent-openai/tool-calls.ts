@@ -59,8 +59,17 @@ export class ToolCalls {
     return this.#calls.size > 0;
   }
 
-  /** Reads the calls in the `delta` or `message` of the event `data`. Those of a message are complete. @throws PieceError */
-  read(source: 'delta' | 'message', fields: Fields, data: string, chunks: StreamChunk[]): void {
+  /**
+   * Reads the calls in the `delta` or `message` of a choice, by its place in the event `data`. Those of a message are complete.
+   * @throws PieceError
+   */
+  read(
+    source: 'delta' | 'message',
+    fields: Fields,
+    data: string,
+    choice: number,
+    chunks: StreamChunk[],
+  ): void {
     if (!fields.tool_calls && !fields.function_call) return;
     const list = listIn(fields);
     this.#fresh.clear();
@@ -70,7 +79,7 @@ export class ToolCalls {
       const called = isJsonObject(entry.function) ? entry.function : {};
       let { arguments: args } = called;
       if (typeof args === 'object' && args !== null) {
-        raw ??= rawArguments(source, data);
+        raw ??= rawArguments(source, data, choice);
         args = raw[place] ?? JSON.stringify(args);
       }
       const piece = {
@@ -228,9 +237,9 @@ function listIn({ tool_calls: calls, function_call: called }: Fields): readonly 
 }
 
 /** The source text of each call's arguments in the event, where they are not a string. */
-function rawArguments(source: string, data: string): readonly (string | undefined)[] {
+function rawArguments(source: string, data: string, choice: number): readonly (string | undefined)[] {
   const part = (json: string | undefined, key: string) => (json ? rawParts(json).get(key) : undefined);
-  const fields = part(part(part(data, 'choices'), '0'), source) ?? '';
+  const fields = part(part(part(data, 'choices'), String(choice)), source) ?? '';
   const calls = part(fields, 'tool_calls');
   const called = calls?.startsWith('[')
     ? [...rawParts(calls).values()].map((call) => part(call, 'function'))
@@ -247,7 +256,8 @@ function extraOf({ index: _, id: __, type: ___, function: ____, ...rest }: Field
   return given.length > 0 ? Object.fromEntries(given) : undefined;
 }
 
-function indexOf(index: unknown): number | undefined {
+/** A place in a list; some write it as text. */
+export function indexOf(index: unknown): number | undefined {
   const number = typeof index === 'string' && index !== '' ? Number(index) : index;
   return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
 }

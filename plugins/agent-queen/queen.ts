@@ -127,11 +127,8 @@ export class Queen implements Agent, Chat, QueenState {
       yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent' && chunk.type !== 'queued');
   }
 
-  async health(): Promise<AgentHealth> {
-    for (const agent of this.#candidates())
-      if (!(agent.demo && this.#demonstration.isOver) && (await this.#isHealthy(agent)))
-        return { healthy: true };
-    return { healthy: false, detail: 'no candidate is healthy' };
+  health(): Promise<AgentHealth> {
+    return this.#healthBy((agent) => this.#isHealthy(agent));
   }
 
   /** Content accepted by any candidate. The one that answers may still refuse it. */
@@ -146,15 +143,31 @@ export class Queen implements Agent, Chat, QueenState {
     return first?.ignores?.(options) ?? Object.keys(options.more ?? {});
   }
 
-  statuses(): Promise<readonly AgentStatus[]> {
-    return Promise.all(
-      [...this.agents].map(async (agent) => ({
-        name: agent.name,
-        ...(agent.description && { description: agent.description }),
-        ...(agent.demo && { demo: true }),
-        ...(await this.#check(agent)),
-      })),
-    );
+  async statuses(): Promise<readonly AgentStatus[]> {
+    const found = new Map<Agent, AgentHealth>();
+    const others = [...this.agents].filter((agent) => agent !== this);
+    await Promise.all(others.map(async (agent) => found.set(agent, await this.#check(agent))));
+    // Her own follows from theirs: what she believes of them may be older.
+    found.set(this, await this.#healthBy((agent) => found.get(agent)?.healthy ?? false));
+    return [...this.agents].flatMap((agent) => {
+      const health = found.get(agent);
+      const { name, description, demo } = agent;
+      if (!health) return [];
+      const isNamedOnly = demo && this.#demonstration.isOver;
+      return {
+        name,
+        ...(description && { description }),
+        ...(demo && { demo }),
+        ...(isNamedOnly && { namedOnly: true }),
+        ...health,
+      };
+    });
+  }
+
+  async #healthBy(isHealthy: (agent: Agent) => boolean | Promise<boolean>): Promise<AgentHealth> {
+    for (const agent of this.#candidates())
+      if (!(agent.demo && this.#demonstration.isOver) && (await isHealthy(agent))) return { healthy: true };
+    return { healthy: false, detail: 'no candidate is healthy' };
   }
 
   #asking(

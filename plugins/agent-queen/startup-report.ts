@@ -1,11 +1,5 @@
-import {
-  type Agent,
-  type AgentStatus,
-  type Logger,
-  nearest,
-  type ReadonlyRegistry,
-  type Undo,
-} from '#kernel';
+import type { Agent, AgentStatus, Logger, ReadonlyRegistry, Undo } from '#kernel';
+import { nearest } from '#sdk';
 
 /** The server answers first: what clients of model servers load on first use takes a while. */
 const delayMs = 100;

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
-import { every, type Logger, type Undo } from '#kernel';
+import type { Logger, Undo } from '#kernel';
+import { every } from '#sdk';
 
 const checkMs = 1000;
 

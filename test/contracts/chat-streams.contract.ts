@@ -1,27 +1,28 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  Bus,
-  type CancelReason,
-  type Chat,
-  type ChatStreams,
-  type EventBus,
-  type EventName,
-  type LogEntry,
-  type PieceEntry,
-  Registry,
-  type Reply,
-  type ReplyReader,
-  type StartCommand,
-  type StreamChunk,
-  type StreamFrame,
-  type Timings,
+import type {
+  CancelReason,
+  Chat,
+  ChatStreams,
+  EventBus,
+  EventName,
+  LogEntry,
+  PieceEntry,
+  Reply,
+  ReplyReader,
+  StartCommand,
+  StreamChunk,
+  StreamFrame,
+  Timings,
 } from '#kernel';
+import { Bus } from '../../kernel/kernel-bus.js';
+import { Registry } from '../../kernel/registry.js';
 import { config as queenConfig } from '../../plugins/agent-queen/config.js';
 import { Queen } from '../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../plugins/store-memory/memory-store.js';
 import { call, done, ScriptedAgent, type Step, text } from '../support/agents.js';
+import { times } from '../support/thorough.js';
 
 /** Limits that every implementation has, under these names. */
 export interface StreamLimits {
@@ -1122,7 +1123,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           await streams.close();
           expect(streams.stats).toMatchObject({ kept: 0, chars: 0 });
         }),
-        { numRuns: 200 },
+        { numRuns: times(200) },
       );
     });
   });

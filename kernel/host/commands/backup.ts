@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { createLogger, messageOf } from '../../index.js';
+import { messageOf } from '../../errors.js';
 import { checkConfig, createInstance, type PluginInstance } from '../../instance.js';
+import { createLogger } from '../../sdk/logger.js';
 import { layersOf } from '../config/layers.js';
 import { type Config, readConfig } from '../config/read-config.js';
 import { entriesOf, importEntry } from '../loader/load-plugins.js';

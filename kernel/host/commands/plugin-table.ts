@@ -1,4 +1,4 @@
-import type { KernelReport, PluginReport } from '../../plugin.js';
+import type { KernelReport, PluginReport } from '../../contracts/report.js';
 
 const headings = ['plugin', 'version', 'state', 'setup', 'provides', 'registers'];
 
@@ -12,9 +12,19 @@ export function pluginTable({ plugins }: KernelReport): string {
     .join('');
 }
 
-function rowOf({ id, version, state, setupMs, provides, effects, error }: PluginReport): readonly string[] {
-  // Services have their own column, and hooks do not tell plugins apart.
-  const registered = effects.filter((label) => !/^(provide .*|onReady|onDrain)$/.test(label));
+function rowOf({
+  id,
+  version,
+  state,
+  setupMs,
+  provides,
+  registrations,
+  error,
+}: PluginReport): readonly string[] {
+  // Services have a column of their own, and hooks do not describe a plugin.
+  const registered = registrations
+    .filter(({ kind }) => kind !== 'service' && kind !== 'hook')
+    .map(({ label }) => label);
   return [
     id,
     version ?? '-',

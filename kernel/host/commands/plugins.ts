@@ -1,4 +1,4 @@
-import { messageOf } from '../../index.js';
+import { messageOf } from '../../errors.js';
 import { type ConfigOptions, prepare } from '../prepare.js';
 import { exitCodes } from '../stop-signals.js';
 import { pluginTable } from './plugin-table.js';

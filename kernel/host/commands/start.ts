@@ -1,7 +1,9 @@
-import { type Kernel, type Logger, messageOf, WaggleError } from '../../index.js';
-import { leftOpen, type openHandles } from '../../resources.js';
+import { messageOf, WaggleError } from '../../errors.js';
+import type { Kernel } from '../../kernel.js';
+import type { Logger } from '../../logger.js';
 import { version } from '../../sdk/version.js';
 import { type ConfigOptions, prepareWhole } from '../prepare.js';
+import { leftOpen, type openHandles, ResourceLedger } from '../resources.js';
 import { exitCodes, type StopSignals } from '../stop-signals.js';
 
 /** The process as it was before anything else was loaded. */
@@ -15,10 +17,12 @@ export async function start(
   options: ConfigOptions & { readonly watch?: boolean },
   { signals, handles }: Early,
 ): Promise<void> {
+  const resources = new ResourceLedger();
   const stop = (kernel: Kernel, logger: Logger, code: number) =>
-    void exitAfterStop(kernel, logger, code, handles);
+    void exitAfterStop(kernel, logger, code, resources, handles);
   const { kernel, config, logger, allowExit } = await prepareWhole({
     ...options,
+    onPhase: resources.onPhase,
     onKernel: (kernel, logger) =>
       signals?.onStop((signal) => {
         logger.info({ signal }, 'stopping; a second signal ends the process at once');
@@ -69,6 +73,7 @@ async function exitAfterStop(
   kernel: Kernel,
   logger: Logger,
   code: number,
+  resources: ResourceLedger,
   handlesBefore: Early['handles'],
 ): Promise<void> {
   let exitCode = code;
@@ -78,8 +83,14 @@ async function exitAfterStop(
     logger.error({ err }, 'the stop was not complete');
   }
   if (kernel.leftBehind.length > 0) exitCode ||= exitCodes.failed;
+  // A timer that outlives its plugin runs code that is no longer there.
+  for (const [plugin, timers] of resources.leftTimers()) {
+    logger.warn({ plugin, timers }, 'a plugin left timers running; use ctx.effect');
+    exitCode ||= exitCodes.failed;
+  }
   for (const [kind, count] of await leftOpen(handlesBefore)) {
-    logger.error({ kind, count, plugins: kernel.openersOf(kind) }, 'handles were left open; use ctx.effect');
+    const plugins = resources.openersOf(kind);
+    logger.error({ kind, count, plugins }, 'handles were left open; use ctx.effect');
     exitCode ||= exitCodes.failed;
   }
   logger.info({ exitCode }, 'shutdown complete');

@@ -2,8 +2,9 @@ import { basename } from 'node:path';
 import { z } from '#zod';
 import { check, type Origin, type Path } from '../../check.js';
 import { isMap } from '../../json-schema.js';
-import { logLevels } from '../../logger.js';
+import { logLevels } from '../../sdk/logger.js';
 import { milliseconds, millisecondsOrNone } from '../../sdk/milliseconds.js';
+import { fromEnvironment } from './environment-texts.js';
 import { readYaml } from './read-yaml.js';
 
 const entry = z.strictObject({
@@ -204,14 +205,14 @@ function originOf(
   base: Path,
   shown?: string,
 ): Origin {
-  return {
+  return fromEnvironment({
     prefix: (path) => {
       const name = basename(sourceOf(sources, [...base, ...path])?.file ?? files.at(-1) ?? 'config');
       return shown === undefined ? `${name}: ` : `${name}: ${shown}.`;
     },
     variable: (path) => sources.get(idOf([...base, ...path]))?.variable,
     unset: (path) => sources.get(idOf([...base, ...path]))?.unset ?? false,
-  };
+  });
 }
 
 /** The source of a value, or else of the nearest value around it. */

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { nearest } from '../../check.js';
+import { nearest } from '../../nearest.js';
 
 /** Location of a plugin's module. */
 export interface ResolvedPlugin {

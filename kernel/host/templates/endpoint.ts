@@ -9,14 +9,12 @@ export default definePlugin({
   name: '${name}',
   apiVersion: 1,
   requires: { transport: Transport },
-  setup(ctx, { transport }) {
-    ctx.effect('GET /${name}/{who}', () =>
-      transport.route({
-        method: 'GET',
-        path: '/${name}/{who}',
-        handler: (request, reply) => reply.json(200, { hello: request.params.who }),
-      }),
-    );
+  setup(_ctx, { transport }) {
+    transport.route({
+      method: 'GET',
+      path: '/${name}/{who}',
+      handler: (request, reply) => reply.json(200, { hello: request.params.who }),
+    });
   },
 });
 `,

@@ -8,9 +8,10 @@ import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw }
  * header: some servers send `gzip` with a body that a proxy has decompressed, or `deflate` for either kind.
  */
 export async function decoded(response: IncomingMessage): Promise<Readable | undefined> {
-  const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity') return response;
-  const make = decoders[encoding];
+  const names = (response.headers['content-encoding'] ?? '').toLowerCase().split(',');
+  const codings = names.map((name) => name.trim()).filter((name) => name !== '' && name !== 'identity');
+  if (codings.length === 0) return response;
+  const make = decoders[codings.join()];
   if (!make) return undefined;
   const head = await firstBytes(response);
   const decoder = head.length === 0 ? undefined : make(head);

@@ -159,15 +159,19 @@ export class Exchange {
         if (!socket.connecting) connected();
         else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
       });
+      let hasFailed = false;
       request.once('close', () => {
         clearTimeout(connecting);
         this.#signal.removeEventListener('abort', abort);
+        // Node tells of no error where an answer is of another protocol.
+        if (!hasFailed) reject(new ExchangeError('REDIRECT', 'it switches to another protocol'));
       });
       request.once('response', (response) => {
         this.#response = response;
         resolve(response);
       });
       request.on('error', (cause: NodeJS.ErrnoException) => {
+        hasFailed = true;
         // The other side may close an idle connection while we take it up again. Nothing was answered, so ask once more.
         const stale = request.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE');
         if (stale && mayRetry && !this.#response) this.#send(url, inquiry, false).then(resolve, reject);
