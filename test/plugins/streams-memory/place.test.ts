@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Chat, type EventName, TaskEngine } from '#kernel';
-import { Bus } from '../../../kernel/bus.js';
+import { Bus } from '../../../kernel/kernel-bus.js';
 import { Registry } from '../../../kernel/registry.js';
 import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
