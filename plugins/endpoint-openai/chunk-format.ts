@@ -20,7 +20,7 @@ export interface ChunkFormat {
   thinking(content: string): string;
   /** `index` is the number of the call within the answer. */
   toolCall(index: number, call: ToolCall): string;
-  /** More of the arguments of the call at `index`. */
+  /** The next part of the arguments of the call at `index`. */
   toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string;
   finish(reason: string): string;
   /** Empty if the usage is unknown, which is not the same as 0. */

@@ -24,7 +24,7 @@ import { SessionTasks } from './session-tasks.js';
 /** Services and callbacks that sessions share. */
 export interface SessionHost {
   readonly streams: ChatStreams;
-  /** Absent where no plugin runs tasks. */
+  /** Absent without a plugin that runs tasks. */
   readonly engine: TaskEngine | undefined;
   readonly tasks: ReadonlyRegistry<TaskDefinition>;
   readonly config: Config;

@@ -22,7 +22,7 @@ const addresses: Readonly<Record<string, string>> = {
 };
 const served = /\.(html|css|m?js|svg)$/;
 
-/** One file as it is served. */
+/** A file as it is served. */
 export interface Asset {
   readonly body: Buffer;
   readonly type: string;

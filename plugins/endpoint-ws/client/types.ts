@@ -119,7 +119,7 @@ export interface Answer {
   readonly text: string;
   readonly thinking: string;
   readonly toolCalls: readonly ToolCall[];
-  /** Why it ended: `stop`, `length`, …, or `cancelled`. */
+  /** Finish reason: `stop`, `length`, …, or `cancelled`. */
   readonly reason: string;
   readonly streamId: string | undefined;
   readonly agent: string | undefined;
