@@ -19,13 +19,13 @@ export interface Lag {
 export class EventLoopLag {
   readonly #delays = monitorEventLoopDelay({ resolution: resolutionMs });
 
-  /** Undone, it is no longer measured. */
+  /** Starts sampling. */
   start(): Undo {
     this.#delays.enable();
     return () => void this.#delays.disable();
   }
 
-  /** All zeros before the first sample. */
+  /** Statistics since the last reset; zeros before the first sample. */
   get lag(): Lag {
     const delays = this.#delays;
     return {
@@ -42,7 +42,7 @@ export class EventLoopLag {
   }
 }
 
-/** Node.js measures from one sample to the next, so the resolution is included. */
+/** Node.js measures the time between two samples, which is never less than the resolution. */
 function lateMs(nanoseconds: number): number {
   return Math.max(0, (nanoseconds || 0) / 1e6 - resolutionMs);
 }

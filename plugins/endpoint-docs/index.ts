@@ -11,7 +11,7 @@ export default definePlugin({
   apiVersion: 1,
   requires: { transport: Transport },
   optional: { overview: Overview },
-  async setup(ctx, { transport, overview }) {
+  async setup(_ctx, { transport, overview }) {
     const assets = await readAssets();
     const routes: readonly Route[] = [
       {
@@ -45,10 +45,9 @@ export default definePlugin({
         handler: (request, reply) => reply.json(200, asyncApi(transport.endpoints, version, request)),
       },
     ];
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (!overview) return;
-    ctx.effect('endpoint docs', () => overview.add('docs', '/docs'));
-    ctx.effect('endpoint openapi', () => overview.add('openapi', '/openapi.json'));
-    ctx.effect('endpoint asyncapi', () => overview.add('asyncapi', '/asyncapi.json'));
+    for (const route of routes) transport.route(route);
+    overview?.add('docs', '/docs');
+    overview?.add('openapi', '/openapi.json');
+    overview?.add('asyncapi', '/asyncapi.json');
   },
 });

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { jsonSchemaOf } from '#kernel';
+import { jsonSchemaOf } from '#sdk';
 
 /** The JSON Schema keywords used here. */
 export interface JsonSchema {

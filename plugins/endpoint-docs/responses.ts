@@ -51,10 +51,15 @@ function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
   return { type: 'object', properties: { error }, required: ['error'] };
 }
 
-/** An event stream is described by one event, whose data has the schema of the route. */
+/** An event stream is described by one event, whose data is JSON by the schema of the route, or a constant text as it is. */
 function partOf(type: string, schema: StandardSchemaV1): JsonSchema {
   if (type !== 'text/event-stream') return embedded(schema);
   const text = { type: 'string' };
-  const data = { ...text, contentMediaType: json, contentSchema: embedded(schema) };
+  const whole = embedded(schema);
+  const kinds = (whole.anyOf ?? [whole]) as readonly JsonSchema[];
+  const texts = kinds.filter((kind) => typeof kind.const === 'string');
+  const contentSchema = texts.length === 0 ? whole : { anyOf: kinds.filter((kind) => !texts.includes(kind)) };
+  const content = { ...text, contentMediaType: json, contentSchema };
+  const data = texts.length === 0 ? content : { anyOf: [content, ...texts] };
   return { type: 'object', properties: { id: text, event: text, data }, required: ['data'] };
 }

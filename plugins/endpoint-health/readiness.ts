@@ -18,7 +18,9 @@ export function readiness(
   const reasons = [
     ...(state === 'ready' || state === 'degraded' ? [] : [`the server is ${state}`]),
     ...kernel.plugins.filter((plugin) => plugin.state === 'failed').map(({ id }) => `plugin "${id}" failed`),
-    ...(!agents || agents.some((agent) => agent.healthy) ? [] : ['no agent is healthy']),
+    ...(!agents || agents.some(({ healthy, namedOnly }) => healthy && !namedOnly)
+      ? []
+      : ['no agent is healthy']),
     ...(storeTrouble === undefined ? [] : [`conversations are not kept: ${storeTrouble}`]),
   ];
   return { status: reasons.length === 0 ? 'ready' : 'not ready', state, reasons, agents: agents ?? [] };

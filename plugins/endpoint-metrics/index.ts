@@ -27,15 +27,13 @@ export default definePlugin({
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
     metrics.names('task', (name) => ctx.tasks.find(name) !== undefined);
     ctx.effect('event loop lag', () => eventLoopMetrics(metrics));
-    ctx.effect('GET /metrics', () =>
-      transport.route({
-        method: 'GET',
-        path: '/metrics',
-        docs: metricsDocs,
-        handler: async (_request, reply) =>
-          reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),
-      }),
-    );
-    if (overview) ctx.effect('endpoint metrics', () => overview.add('metrics', '/metrics'));
+    transport.route({
+      method: 'GET',
+      path: '/metrics',
+      docs: metricsDocs,
+      handler: async (_request, reply) =>
+        reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),
+    });
+    overview?.add('metrics', '/metrics');
   },
 });

@@ -1,4 +1,4 @@
-import { jsonSchemaOf } from '#kernel';
+import { jsonSchemaOf } from '#sdk';
 import { z } from '#zod';
 
 // Clients write values in different ways. Every unambiguous form is accepted, and documented in the schema.

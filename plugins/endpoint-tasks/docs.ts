@@ -1,13 +1,12 @@
 import {
   type ClientErrorCode,
   clientChosenId,
-  longestMs,
   type RouteDocs,
   type TaskCounts,
   type TaskStats,
   taskPriorities,
 } from '#kernel';
-import { milliseconds, millisecondsOrNone } from '#sdk';
+import { longestMs, milliseconds, millisecondsOrNone } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 

@@ -41,7 +41,7 @@ export default definePlugin({
         handler: (request, reply) => cancelRun(engine, request, reply),
       },
     ];
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (overview) ctx.effect('endpoint tasks', () => overview.add('tasks', '/tasks'));
+    for (const route of routes) transport.route(route);
+    overview?.add('tasks', '/tasks');
   },
 });

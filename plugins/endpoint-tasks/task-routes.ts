@@ -1,14 +1,13 @@
 import {
   type HttpRequest,
   type HttpResponse,
-  jsonSchemaOf,
   type ReadonlyRegistry,
   type TaskDefinition,
   type TaskEngine,
   type TaskRun,
   WaggleError,
 } from '#kernel';
-import { expectValid, tenths } from '#sdk';
+import { expectValid, jsonSchemaOf, tenths } from '#sdk';
 import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 

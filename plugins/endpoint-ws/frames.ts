@@ -1,15 +1,13 @@
 import {
   chatFields,
-  checkNow,
   clientChosenId,
-  fromClient,
   type ReadonlyRegistry,
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
   WaggleError,
 } from '#kernel';
-import { isJsonObject, milliseconds, outerText, parseJson } from '#sdk';
+import { checkNow, fromClient, isJsonObject, milliseconds, outerText, parseJson } from '#sdk';
 import { z } from '#zod';
 
 const request = z.object({

@@ -30,7 +30,7 @@ export interface Asset {
 }
 
 /** The files of the pages, read on the first request so that the start does not wait for them. */
-export class AssetsOnDemand {
+export class Assets {
   #reading: Promise<PageFiles> | undefined;
 
   /** A page as HTML, with the addresses of its files below `basePath`. */

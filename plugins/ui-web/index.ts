@@ -2,13 +2,12 @@ import {
   ChatStreams,
   definePlugin,
   Overview,
-  type Route,
   type RouteDocs,
   TaskEngine,
   Transport,
   WaggleError,
 } from '#kernel';
-import { AssetsOnDemand } from './assets.js';
+import { Assets } from './assets.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
@@ -23,10 +22,9 @@ export default definePlugin({
   requires: { transport: Transport },
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, engine, overview }) {
-    const assets = new AssetsOnDemand();
-    const add = (route: Route) => ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
+    const assets = new Assets();
     const addPage = (path: string, file: string, docs: RouteDocs) =>
-      add({
+      transport.route({
         method: 'GET',
         path,
         docs,
@@ -38,7 +36,7 @@ export default definePlugin({
 
     addPage('/ui', 'chat.html', chatDocs);
     addPage('/ui/', 'chat.html', chatDocs);
-    add({
+    transport.route({
       method: 'GET',
       path: '/ui/{version}/{folder}/{file}',
       docs: assetDocs,
@@ -50,7 +48,7 @@ export default definePlugin({
         sendTagged(request, reply, body, { ...assetHeaders, 'content-type': type, etag });
       },
     });
-    if (overview) ctx.effect('endpoint ui', () => overview.add('ui', '/ui'));
+    overview?.add('ui', '/ui');
     ctx.onReady(() => ctx.logger.info({ url: pageUrl(transport) }, 'the chat page'));
     if (!ctx.config.inspector) return;
 
@@ -63,7 +61,7 @@ export default definePlugin({
     const history = new ReplyHistory(ctx.bus);
     const inspected = { inspect, transport, streams, engine, tasks, history, sampler, startedAtMs };
     addPage('/ui/inspector', 'inspector.html', inspectorDocs);
-    add({
+    transport.route({
       method: 'GET',
       path: '/ui/state',
       docs: stateDocs,
@@ -73,6 +71,6 @@ export default definePlugin({
           'x-content-type-options': 'nosniff',
         }),
     });
-    if (overview) ctx.effect('endpoint inspector', () => overview.add('inspector', '/ui/inspector'));
+    overview?.add('inspector', '/ui/inspector');
   },
 });

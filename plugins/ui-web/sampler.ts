@@ -1,5 +1,5 @@
-import { every, type Undo } from '#kernel';
-import { EventLoopLag, RateMeter, type RateSources, tenths } from '#sdk';
+import type { Undo } from '#kernel';
+import { EventLoopLag, every, RateMeter, type RateSources, tenths } from '#sdk';
 import type { Sample } from './docs.js';
 
 const maxSamples = 120;

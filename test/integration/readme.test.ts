@@ -283,7 +283,7 @@ describe('README', () => {
   });
 
   it('lists every built-in plugin', async () => {
-    const { builtInNames } = await import('../../kernel/host/loader/load-plugins.js');
+    const { builtInNames } = await import('../../kernel/host/loader/resolve-plugin.js');
     for (const name of builtInNames()) expect(readme).toContain(`\`${name}\``);
   });
 });

@@ -4,13 +4,13 @@ import type { Plugin } from '../../plugin.js';
 import { builtInNames, builtIns, resolvePlugin } from '../loader/resolve-plugin.js';
 import { type Configurable, fileSchema } from './editor-schema.js';
 
-/** Sources and `config/` are below this folder, also for what is built into `dist/`. */
+/** The folder of the checkout, for sources and for files in `dist/`. */
 function rootOf(url: string): URL {
   const root = new URL('../../../', url);
   return root.pathname.endsWith('/dist/') ? new URL('../', root) : root;
 }
 
-/** The text of `config/schema.json`, from the plugins of this checkout and the comments in their sources. */
+/** Text of `config/schema.json`, generated from the plugins of this checkout and the comments in their sources. */
 export async function schemaText(): Promise<string> {
   const root = rootOf(import.meta.url);
   const plugins: Configurable[] = [];
@@ -24,7 +24,7 @@ export async function schemaText(): Promise<string> {
   return `${JSON.stringify(fileSchema(plugins), null, 2)}\n`;
 }
 
-/** The comments in front of keys, by key. */
+/** Comments by the key they precede. */
 function docsIn(source: string): ReadonlyMap<string, string> {
   const found = source.matchAll(/\/\*\*\s((?:(?!\*\/).)+?)\s*\*\/\s+(\w+):/gs);
   return new Map(
