@@ -51,7 +51,7 @@ function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
   return { type: 'object', properties: { error }, required: ['error'] };
 }
 
-/** An event stream is described by one event, whose data is JSON by the schema of the route, or a constant text as it is. */
+/** An event stream is described by one event, whose data has the schema of the route: JSON, or a constant text as it stands. */
 function partOf(type: string, schema: StandardSchemaV1): JsonSchema {
   if (type !== 'text/event-stream') return embedded(schema);
   const text = { type: 'string' };

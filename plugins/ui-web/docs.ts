@@ -1,4 +1,4 @@
-import type { RouteDocs } from '#kernel';
+import { kernelStates, pluginStates, type RouteDocs } from '#kernel';
 import { z } from '#zod';
 import type { inspection } from './inspection.js';
 
@@ -41,6 +41,22 @@ const counts = {
   rejected: count,
 };
 
+const plugin = z.object({
+  id: text,
+  name: text,
+  version: text.exactOptional(),
+  state: z.enum(pluginStates),
+  optional: z.boolean(),
+  setupMs: measure,
+  registered: z.object({
+    ...{ routes: names, agents: names, tasks: names, services: names, events: names },
+    others: count.describe('Number of other effects: timers, sockets, hooks'),
+  }),
+});
+
+/** A plugin without anything that is only for operators. */
+export type PluginView = Readonly<z.infer<typeof plugin>>;
+
 const reply = z.object({
   number: count.describe('Sequence number since the start, from 1; it gives no access to the reply'),
   agent: text,
@@ -66,25 +82,12 @@ export type Sample = Readonly<z.infer<typeof sample>>;
 const state = z.object({
   server: z.object({
     version: text,
-    state: z.enum(['idle', 'starting', 'ready', 'degraded', 'draining', 'stopping', 'stopped', 'failed']),
+    state: z.enum(kernelStates),
     uptimeMs: count,
     rssBytes: count,
     heapBytes: count,
   }),
-  plugins: z.array(
-    z.object({
-      id: text,
-      name: text,
-      version: text.exactOptional(),
-      state: z.enum(['pending', 'starting', 'active', 'stopping', 'stopped', 'failed']),
-      optional: z.boolean(),
-      setupMs: measure,
-      registered: z.object({
-        ...{ routes: names, agents: names, tasks: names, services: names, events: names },
-        others: count.describe('Number of other effects: timers, sockets, hooks'),
-      }),
-    }),
-  ),
+  plugins: z.array(plugin),
   connections: z.object({
     ...{ open: count, limit: count, opened: count, refused: count },
     paths: z.record(text, count).describe('Open connections by endpoint'),
