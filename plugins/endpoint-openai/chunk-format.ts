@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { ToolCall, Usage } from '#kernel';
 import type { Config } from './config.js';
 
-/** A complete answer. */
 export interface Answer {
   readonly text: string;
   readonly thinking: string;
@@ -145,7 +144,6 @@ export class TextChunkFormat implements ChunkFormat {
   }
 }
 
-/** The end of a stream. */
 export const doneEvent = 'data: [DONE]\n\n';
 
 function event(value: object): string {

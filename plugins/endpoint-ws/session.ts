@@ -44,7 +44,6 @@ export class Session implements SocketHandler {
   // Created on first use: most connections of a large server are idle.
   /** Replies being sent, by stream. */
   #readersIfAny: Map<string, ReplyReader> | undefined;
-  /** Pending whole answers. */
   #wholeIfAny: Set<AbortController> | undefined;
   #tasksIfAny: SessionTasks | undefined;
   #bad = 0;

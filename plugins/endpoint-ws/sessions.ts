@@ -13,7 +13,6 @@ import { Takeovers } from './takeovers.js';
 /** Extra time after the deadline for terminal frames to reach slow readers. */
 const farewellMs = 1000;
 
-/** Dependencies of the sessions. */
 export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered'>;
 
 /** All connections by client id. A client has one: the newest. */

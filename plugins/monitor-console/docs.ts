@@ -41,7 +41,6 @@ const stats = z.object({
 /** Load of the server. Rates and lag cover the last full interval, or the time since the start during the first one. */
 export type Stats = Readonly<z.infer<typeof stats>>;
 
-/** `GET /stats` */
 export const statsDocs: RouteDocs = {
   summary: 'Load of the server',
   responses: {

@@ -22,7 +22,6 @@ const addresses: Readonly<Record<string, string>> = {
 };
 const served = /\.(html|css|m?js|svg)$/;
 
-/** A file as it is served. */
 export interface Asset {
   readonly body: Buffer;
   readonly type: string;

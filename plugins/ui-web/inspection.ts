@@ -12,7 +12,6 @@ import { viewOf } from './registrations.js';
 import type { ReplyHistory } from './reply-history.js';
 import type { Sampler } from './sampler.js';
 
-/** Sources of the inspection. */
 export interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
