@@ -1,7 +1,7 @@
 import { z } from '#zod';
 
 /** An image as a data URL, or by its address. */
-export const imageUrl = z
+const imageUrl = z
   .string()
   .regex(
     /^(data:image\/[\w.+-]+;base64,[\w+/=]+|https?:\/\/\S+)$/,

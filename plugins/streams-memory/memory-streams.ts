@@ -30,7 +30,7 @@ import type { ReplyLog } from './reply-log.js';
 const retryAfterMs = 1000;
 
 /** The task under which replies wait and count. */
-export const chatTask = 'chat:message';
+const chatTask = 'chat:message';
 
 /** Starts replies on a place of the task engine, and keeps them for a while after their end. */
 export class MemoryStreams implements ChatStreams, ReplyEvents {

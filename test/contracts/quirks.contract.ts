@@ -43,7 +43,7 @@ export function quirks(create: Create, rows: readonly Quirk[], options: object =
 }
 
 /** What an agent has answered is what was to become of it. */
-export function expectOutcome(
+function expectOutcome(
   { text, thinking, last, error, chunks }: Awaited<ReturnType<typeof wholeAnswer>>,
   outcome: Outcome,
 ): void {

@@ -18,8 +18,11 @@ const entry = z.strictObject({
 export const configFile = z.strictObject({
   server: z
     .strictObject({
+      /** The lowest level that is logged. */
       logLevel: z.enum(logLevels).default('info'),
+      /** How long running replies may go on after SIGTERM. */
       drainTimeoutMs: millisecondsOrNone.max(3_600_000).default(10_000),
+      /** How long one plugin may take for each of setup, ready and stop. */
       pluginTimeoutMs: milliseconds.max(600_000).default(10_000),
     })
     .prefault({}),

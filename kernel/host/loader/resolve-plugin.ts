@@ -40,7 +40,9 @@ export function resolvePlugin(use: string, file: string): ResolvedPlugin {
 
 /** Names of the built-in plugins. */
 export function builtInNames(): readonly string[] {
-  return readdirSync(builtIns).filter((name) => entryPointOf(fileURLToPath(new URL(name, builtIns))));
+  return readdirSync(builtIns, { withFileTypes: true })
+    .filter((each) => each.isDirectory() && entryPointOf(fileURLToPath(new URL(each.name, builtIns))))
+    .map(({ name }) => name);
 }
 
 /** The module at a path: the file itself, or the entry point of a folder. */

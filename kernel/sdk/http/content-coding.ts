@@ -17,7 +17,7 @@ const decoders: Readonly<Record<string, Decode>> = {
 const mostCodings = 2;
 
 /** Supported codings, as a value of `Accept-Encoding`. */
-export const contentCodings = 'gzip, deflate, br';
+const contentCodings = 'gzip, deflate, br';
 
 /** The codings in `Content-Encoding`, the outermost one last. @throws UNSUPPORTED_MEDIA_TYPE for an unsupported one */
 export function codingsIn(header: string | undefined): readonly string[] {
