@@ -9,9 +9,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const missing = ['nginx', 'caddy'].filter((name) => !programPath(name));
 const real = process.env.WAGGLE_REAL;
+const python = process.env.WAGGLE_PYTHON;
 if (isThorough) {
   if (!browserPath) absent('BROWSER', 'Chromium for the tests in a browser');
   if (missing.length > 0) absent('PROXIES', `${missing.join(' and ')} for the tests behind a proxy`);
+  if (!python) absent('PYTHON', "Python for the tests with Python's clients: WAGGLE_PYTHON names none");
   if (!real)
     console.warn('WAGGLE_REAL names no folder of model servers: the tests with real ones are left out.');
 }
@@ -24,7 +26,7 @@ function absent(suite: string, program: string): void {
 
 // What lasts, or needs programs of this machine, is for `npm run test:more`, and so are the rest of the long tables and
 // the other runs of the properties in these files.
-const more = ['browser', 'proxies', 'real', 'soak'].map((folder) => `test/${folder}/**/*.test.ts`);
+const more = ['browser', 'proxies', 'python', 'real', 'soak'].map((folder) => `test/${folder}/**/*.test.ts`);
 const thorough = [
   'test/integration/{bad-config,docs,streams}.test.ts',
   'test/kernel/loading.test.ts',
@@ -53,6 +55,7 @@ export default defineConfig({
       ...configDefaults.exclude,
       ...(isThorough ? [] : more),
       ...(browserPath ? [] : ['test/browser/**']),
+      ...(python ? [] : ['test/python/**']),
       ...(real ? [] : ['test/real/**']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],

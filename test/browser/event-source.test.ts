@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { done, text } from '../support/agents.js';
+import { pageText } from '../support/pages.js';
 import { Stage } from './stage.js';
 
 const stage = new Stage();
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const example = /```js\n(const source = new EventSource.*?)```/s.exec(readme)?.[1] as string;
+const page = pageText('plugins/endpoint-chat/README.md');
+const example = /```js\n(const source = new EventSource.*?)```/s.exec(page)?.[1] as string;
 
 /** The id of a stream that was read to its end, as another client has asked for it. */
 async function streamed(): Promise<string> {
@@ -20,7 +20,7 @@ async function streamed(): Promise<string> {
   return answer.headers.get('x-stream-id') as string;
 }
 
-it("README's EventSource reads a stream once, and closes", async () => {
+it('The EventSource of the pages reads a stream once, and closes', async () => {
   const page = await (await stage.visitor()).visit();
   const streamId = await streamed();
   const asked: string[] = [];

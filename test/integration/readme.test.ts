@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -11,29 +11,22 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startFakeOpenAi } from '../support/fake-openai.js';
 import { tempFolder } from '../support/kernel.js';
+import { allPages, example, pages, pageText } from '../support/pages.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const readme = readFileSync(`${root}README.md`, 'utf8');
+const readme = pageText('README.md');
 
-/** The code block that README marks with this name. */
-function example(name: string): string {
-  const [, code] = new RegExp(`<!-- example: ${name} -->\n\`\`\`\\w+\n(.*?)\`\`\``, 's').exec(readme) ?? [];
-  if (!code) throw new Error(`README has no example "${name}"`);
-  return code;
-}
-
-describe('README', () => {
+describe('the pages', () => {
   it('names the two commands, and they exist', () => {
     const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-    for (const [, script] of readme.matchAll(
-      /npm (?:run )?(start|test|build|lint|typecheck|schema|bench)\b/g,
-    ))
-      expect(scripts).toHaveProperty(script as string);
+    for (const [, script] of allPages.matchAll(/npm (?:run )?((?<=run )[\w:]+|start|test)/g))
+      expect(scripts).toHaveProperty([script as string]);
     expect(readme).toContain('npm ci && npm start');
-    expect(readFileSync(`${root}.ci/run`, 'utf8')).toContain('npm ci && npm test');
+    expect(scripts.check).toMatch(/^npm test && /);
+    expect(readFileSync(`${root}.ci/run`, 'utf8')).toContain('npm ci && npm run check');
   });
 
   it('shows calls with curl that are answered', async () => {
@@ -91,13 +84,38 @@ describe('README', () => {
     await server.stop();
   });
 
-  it('shows a plugin in TypeScript that answers', async () => {
-    const name = 'extensions/agent-parrot.ts';
-    const server = await startServer({ files: { [name]: example(name) } });
+  it('shows a plugin in TypeScript, one that asks another agent, one with a config and one with a route', async () => {
+    const files = Object.fromEntries(
+      ['agent-parrot.ts', 'agent-louder.js', 'endpoint-greeting.js', 'hello-route.js'].map((file) => {
+        const name = `extensions/${file}`;
+        // It is installed here, and not where the test puts the file.
+        return [name, example(name).replace("from 'zod'", `from '${require.resolve('zod')}'`)];
+      }),
+    );
+    const server = await startServer({ files });
     const client = await WsClient.connect(`${server.ws}/test`);
     expect(textOf(await client.ask({ content: 'good morning', agent: 'parrot' }))).toBe('good morning');
+    expect(textOf(await client.ask({ content: 'good morning', agent: 'louder' }))).toMatch(
+      /^[^a-z]*[A-Z][^a-z]*$/,
+    );
+    expect(await (await fetch(`${server.url}/greeting`)).json()).toEqual({ greeting: 'Hello' });
+    expect(await (await fetch(`${server.url}/hello/bee`)).json()).toEqual({ hello: 'bee' });
     await client.close();
     await server.stop();
+  });
+
+  it('shows a test of a plugin that passes', async () => {
+    const { path } = tempFolder();
+    mkdirSync(join(path, 'node_modules'));
+    symlinkSync(root, join(path, 'node_modules/waggle-server'));
+    for (const name of ['agent-shout.js', 'agent-shout.test.js'])
+      writeFileSync(join(path, name), example(`extensions/${name}`));
+    writeFileSync(join(path, 'package.json'), '{ "type": "module" }');
+    const { stdout } = await promisify(execFile)(process.execPath, ['--test'], {
+      cwd: path,
+      env: { PATH: process.env.PATH },
+    });
+    expect(stdout).toMatch(/^# pass 1$/m);
   });
 
   it('shows servers that become agents', async () => {
@@ -105,14 +123,27 @@ describe('README', () => {
     const config = example('models.yaml')
       .replace('http://gpu-box:8000/v1', baseUrl)
       .replace('qwen3', 'llama3.2');
-    const server = await startServer({ config });
+    const plainText = createServer((request, response) => {
+      if (request.url === '/model') response.end('plain');
+      else request.pipe(response);
+    });
+    await once(plainText.listen(0, '127.0.0.1'), 'listening');
+    const { port } = plainText.address() as AddressInfo;
+    const own = 'extensions/agent-text.js';
+    const server = await startServer({
+      config: `${config}  agent-text:\n    config: { url: 'http://127.0.0.1:${port}' }\n`,
+      files: { [own]: example(own) },
+    });
     const client = await WsClient.connect(`${server.ws}/test`);
     expect(textOf(await client.ask({ content: 'Hallo' }))).toBe(fake.expectedText('llama3.2'));
+    expect(textOf(await client.ask({ content: 'an echo', agent: 'text' }))).toBe('an echo');
     await client.close();
     const { data } = (await (await fetch(`${server.url}/v1/models`)).json()) as { data: { id: string }[] };
-    expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(['vllm', 'vllm/llama3.2', 'openai']));
+    const ids = ['vllm', 'vllm/llama3.2', 'openai', 'text/plain'];
+    expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));
     await server.stop();
     await fake.close();
+    plainText.close();
   });
 
   it('names every command, and no other', async () => {
@@ -121,7 +152,7 @@ describe('README', () => {
     const commands = [...help.stdout.matchAll(/^ {2}(\w+) .*\[options\]|^ {2}(new) /gm)].map(
       ([, first, second]) => first ?? second,
     );
-    const [, section] = /## Command line\n(.*?)\n\| exit code/s.exec(readme) ?? [];
+    const [, section] = /## Command line\n(.*?)\n\| exit code/s.exec(pageText('config/README.md')) ?? [];
     const named = [...(section ?? '').matchAll(/`waggle (\w+)/g)].map(([, command]) => command);
     expect(named.sort()).toEqual(commands.filter((command) => command !== 'help').sort());
   });
@@ -134,7 +165,7 @@ describe('README', () => {
       ]),
     );
     const server = await startServer({ files });
-    const [, body, path] = /^curl --json '(.*)' 'http:\/\/localhost:9797(.*)'$/m.exec(readme) ?? [];
+    const [, body, path] = /^curl --json '(.*)' 'http:\/\/localhost:9797(.*)'$/m.exec(allPages) ?? [];
     const answer = await fetch(`${server.url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -152,13 +183,6 @@ describe('README', () => {
     await server.stop();
   });
 
-  it('shows a route that answers', async () => {
-    const name = 'extensions/hello-route.js';
-    const server = await startServer({ files: { [name]: example(name) } });
-    expect(await (await fetch(`${server.url}/hello/bee`)).json()).toEqual({ hello: 'bee' });
-    await server.stop();
-  });
-
   it('shows a plugin that watches everything', async () => {
     const name = 'extensions/watcher.js';
     expect(example(name).trim().split('\n')).toHaveLength(6);
@@ -172,7 +196,7 @@ describe('README', () => {
   });
 
   it('shows a config that is good', async () => {
-    const [, config] = /## Configuration.*?```yaml\n(.*?)```/s.exec(readme) ?? [];
+    const [, config] = /## Config files.*?```yaml\n(.*?)```/s.exec(pageText('config/README.md')) ?? [];
     const run = await runWaggle('check', {
       config: config as string,
       files: {
@@ -194,7 +218,7 @@ describe('README', () => {
     await client.close();
     await first.stop('SIGKILL');
     const second = await startServer({ config: file });
-    const paths = [...readme.matchAll(/^curl 'http:\/\/localhost:9797(\/conversations\S+)'$/gm)];
+    const paths = [...allPages.matchAll(/^curl 'http:\/\/localhost:9797(\/conversations\S+)'$/gm)];
     const answers = await Promise.all(paths.map(([, each]) => fetch(`${second.url}${each}`)));
     const [all, older, exported] = await Promise.all(answers.map((answer) => answer.text()));
     expect(JSON.parse(all as string).conversations).toMatchObject([{ conversation_id: 'c', messages: 2 }]);
@@ -214,11 +238,12 @@ describe('README', () => {
       `http://${target.replace('localhost:9797', `127.0.0.1:${server.port}`)}/metrics`,
     );
     const text = await answer.text();
+    const page = pageText('plugins/endpoint-metrics/README.md');
     expect(text).toMatch(/^waggle_connections 0$/m);
-    const [, section] = /\n## Metrics\n(.*?)\n## /s.exec(readme) ?? [];
+    const [, section] = /(\n## Metrics\n.*)/s.exec(page) ?? [];
     for (const [name] of section?.matchAll(/\bwaggle_[a-z_]+/g) ?? [])
       expect(text).toContain(`# TYPE ${name} `);
-    const [, file] = /`node_modules\/waggle-server\/(\S+\.json)`/.exec(section ?? '') ?? [];
+    const [, file] = /`node_modules\/waggle-server\/(\S+\.json)`/.exec(page) ?? [];
     expect(existsSync(`${root}${file}`)).toBe(true);
     await server.stop();
   });
@@ -251,7 +276,7 @@ describe('README', () => {
     expect(bodies.join()).toMatch(/^\/v1\/traces .*"waggle".*"waggle\.request"/s);
     expect(bodies.join()).toContain('"invoke_agent eliza"');
     collector.close();
-    const [, install] = /`npm install ([^`]+)`/.exec(readme.slice(readme.indexOf('## Traces'))) ?? [];
+    const [, install] = /`npm install ([^`]+)`/.exec(pageText('plugins/trace-otel/README.md')) ?? [];
     const { devDependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
     for (const each of (install as string).split(' ')) {
       const [, id, version] = /^(@.*)@(.*)$/.exec(each) as RegExpExecArray;
@@ -260,7 +285,7 @@ describe('README', () => {
   });
 
   it('shows a unit of systemd that agrees with the production profile', () => {
-    const [, unit = ''] = /```ini\n(.*?)```/s.exec(readme) ?? [];
+    const [, unit = ''] = /```ini\n(.*?)```/s.exec(pageText('config/README.md')) ?? [];
     const setting = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] as string;
     const [, folder, file, rest] =
       /^\/usr\/bin\/node (\S+?)\/(dist\S+) (.*)$/.exec(setting('ExecStart')) ?? [];
@@ -276,14 +301,17 @@ describe('README', () => {
 
   it('names the schema of config files, and it is part of the package', () => {
     const [, path] =
-      /yaml-language-server: \$schema=\.\/node_modules\/waggle-server\/(\S+)/.exec(readme) ?? [];
+      /yaml-language-server: \$schema=\.\/node_modules\/waggle-server\/(\S+)/.exec(allPages) ?? [];
     expect(existsSync(`${root}${path}`)).toBe(true);
     const { files } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
     expect(files).toContain(path?.split('/')[0]);
   });
 
-  it('lists every built-in plugin', async () => {
-    const { builtInNames } = await import('../../kernel/host/loader/load-plugins.js');
-    for (const name of builtInNames()) expect(readme).toContain(`\`${name}\``);
+  it('lists every built-in plugin, each with a page of its own', async () => {
+    const { builtInNames } = await import('../../kernel/host/loader/resolve-plugin.js');
+    for (const name of builtInNames()) {
+      expect(pageText('plugins/README.md')).toContain(`[\`${name}\`](${name}/README.md)`);
+      expect(pages).toContain(`plugins/${name}/README.md`);
+    }
   });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { errorCatalog } from '../../kernel/errors.js';
+import { pageText } from '../support/pages.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -21,8 +22,9 @@ const sources = ['kernel', 'plugins']
   // To ask for a code is not to throw it.
   .replace(/WaggleError\.is\([^)]*\)/g, '');
 const tests = textOf('test', (path) => path === fileURLToPath(import.meta.url));
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const listed = [...readme.matchAll(/^\| `([A-Z][A-Z_]+)` \|/gm)].map(([, code]) => code as string);
+const listed = [...pageText('kernel/README.md').matchAll(/^\| `([A-Z][A-Z_]+)` \|/gm)].map(
+  ([, code]) => code as string,
+);
 const codes = Object.keys(errorCatalog);
 
 describe('every error code', () => {
@@ -34,11 +36,11 @@ describe('every error code', () => {
     expect(tests.includes(`'${code}'`)).toBe(true);
   });
 
-  it.each(codes)('%s has one row in the README', (code) => {
+  it.each(codes)('%s has one row in kernel/README.md', (code) => {
     expect(listed.filter((each) => each === code)).toHaveLength(1);
   });
 
-  it.each(listed)('%s of the README exists', (code) => {
+  it.each(listed)('%s of kernel/README.md exists', (code) => {
     expect(codes).toContain(code);
   });
 });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { pageText } from '../support/pages.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const sources = ['kernel', 'plugins'].flatMap((folder) =>
@@ -31,8 +32,7 @@ function fieldsOf(text: string): readonly string[] {
 }
 
 const declared: Events = new Map(sources.flatMap(declaredIn));
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const rows = [...readme.matchAll(/^\| `([a-z]+:[a-z]+)` \| (.*?) \|/gm)];
+const rows = [...pageText('kernel/README.md').matchAll(/^\| `([a-z]+:[a-z]+)` \| (.*?) \|/gm)];
 const listed: Events = new Map(
   rows.map(([, name, cell]) => [
     name as string,
@@ -66,12 +66,12 @@ declare module '../bus.js' {
     ]);
   });
 
-  it.each([...declared])('%s has one row in the README, with its fields', (name, fields) => {
+  it.each([...declared])('%s has one row in kernel/README.md, with its fields', (name, fields) => {
     expect(rows.filter((row) => row[1] === name)).toHaveLength(1);
     expect(listed.get(name)).toEqual(fields);
   });
 
-  it.each([...listed.keys()])('%s of the README is declared', (name) => {
+  it.each([...listed.keys()])('%s of kernel/README.md is declared', (name) => {
     expect([...declared.keys()]).toContain(name);
   });
 });

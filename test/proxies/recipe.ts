@@ -1,12 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeCertificate } from '../support/certificate.js';
 import { freePort } from '../support/free-port.js';
+import { example } from '../support/pages.js';
 import { type RunningProxy, runProxy, temporaryFolders } from './proxy.js';
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-
-/** What README says, with other ports and files; `change` makes a mistake in it. */
+/** The recipe of config/README.md with other ports and files; `change` makes an error in it. */
 export interface RecipeOptions {
   readonly port: number;
   /** `/waggle`, or `''` for the root. */
@@ -14,7 +13,7 @@ export interface RecipeOptions {
   readonly change?: (recipe: string) => string;
 }
 
-/** README's recipe of a proxy, running in front of a port. */
+/** The recipe of a proxy, running in front of a port. */
 export async function startRecipe(
   name: 'nginx' | 'caddy',
   { port, below, change = (recipe) => recipe }: RecipeOptions,
@@ -77,15 +76,9 @@ function caddy({ port, below, host, cert, key }: Place, change: (recipe: string)
     ${change(recipe)}`;
 }
 
-function example(name: string): string {
-  const [, code] = new RegExp(`<!-- example: ${name} -->\n\`\`\`\\w+\n(.*?)\`\`\``, 's').exec(readme) ?? [];
-  if (!code) throw new Error(`README has no example "${name}"`);
-  return code;
-}
-
 function inPlace(text: string, changes: readonly (readonly [string, string])[]): string {
   return changes.reduce((changed, [from, to]) => {
-    if (!changed.includes(from)) throw new Error(`README's recipe has no "${from}"`);
+    if (!changed.includes(from)) throw new Error(`the recipe has no "${from}"`);
     return changed.replace(from, to);
   }, text);
 }

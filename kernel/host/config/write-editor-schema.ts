@@ -4,14 +4,14 @@ import type { Plugin } from '../../plugin.js';
 import { builtInNames, builtIns, resolvePlugin } from '../loader/resolve-plugin.js';
 import { type Configurable, fileSchema } from './editor-schema.js';
 
-/** Sources and `config/` are below this folder, also for what is built into `dist/`. */
-function rootOf(url: string): URL {
+/** The folder of the checkout, for sources and for files in `dist/`. */
+export function rootOf(url: string): URL {
   const root = new URL('../../../', url);
   return root.pathname.endsWith('/dist/') ? new URL('../', root) : root;
 }
 
-/** The text of `config/schema.json`, from the plugins of this checkout and the comments in their sources. */
-export async function schemaText(): Promise<string> {
+/** Configs of all built-in plugins, with the comments of their sources. */
+export async function builtInConfigs(): Promise<readonly Configurable[]> {
   const root = rootOf(import.meta.url);
   const plugins: Configurable[] = [];
   for (const name of builtInNames()) {
@@ -19,16 +19,24 @@ export async function schemaText(): Promise<string> {
     const { config } = ((await import(url.href)) as { readonly default: Plugin }).default;
     const sources = [new URL(`plugins/${name}/config.ts`, root), new URL('kernel/sdk/http/config.ts', root)];
     const source = sources.find((each) => existsSync(each)) as URL;
-    plugins.push({ name, ...(config && { config }), docs: docsIn(readFileSync(source, 'utf8')) });
+    plugins.push({ name, ...(config && { config }), docs: commentsIn(readFileSync(source, 'utf8')) });
   }
-  return `${JSON.stringify(fileSchema(plugins), null, 2)}\n`;
+  return plugins;
 }
 
-/** The comments in front of keys, by key. */
-function docsIn(source: string): ReadonlyMap<string, string> {
+/** Text of `config/schema.json`, generated from the plugins of this checkout. */
+export async function schemaText(): Promise<string> {
+  return `${JSON.stringify(fileSchema(await builtInConfigs()), null, 2)}\n`;
+}
+
+/** Comments by the key they precede. */
+export function commentsIn(source: string): ReadonlyMap<string, string> {
   const found = source.matchAll(/\/\*\*\s((?:(?!\*\/).)+?)\s*\*\/\s+(\w+):/gs);
   return new Map(
-    [...found].map(([, text, key]) => [key as string, (text as string).replace(/\s*\n\s*\* ?/g, ' ').trim()]),
+    [...found].map(([, text, key]) => [
+      key as string,
+      (text as string).replace(/^\s*\*\s*|\s*\n\s*\* ?/g, ' ').trim(),
+    ]),
   );
 }
 

@@ -351,6 +351,16 @@ export function websocketsContract(name: string, plugin: Plugin): void {
       other.ws.terminate();
     });
 
+    it('answers the newest of many pings that come at once, and what comes after them', async () => {
+      const { port } = await echo();
+      const socket = await RawWebSocket.open(port, { path: '/ws/1' });
+      const pings = Array.from({ length: 1000 }, (_, n) => frame({ opcode: opcodes.ping, payload: `${n}` }));
+      await socket.send(Buffer.concat([...pings, frame({ payload: 'after' })]));
+      await socket.waitForFrame(({ opcode, text }) => opcode === opcodes.pong && text === '999');
+      await socket.waitForFrame(({ opcode, text }) => opcode === opcodes.text && text === 'after');
+      await socket.client.close();
+    });
+
     it.each(['reset', 'halfClose'] as const)('reports 1006 when the client leaves by %s', async (way) => {
       const { port, websocket } = await run();
       const closed = deferred<number>();
