@@ -118,7 +118,7 @@ describe('the pages', () => {
     expect(stdout).toMatch(/^# pass 1$/m);
   });
 
-  it('shows servers that become agents', async () => {
+  it('shows servers that become agents, one with a protocol of its own', async () => {
     const { fake, baseUrl } = await startFakeOpenAi();
     const config = example('models.yaml')
       .replace('http://gpu-box:8000/v1', baseUrl)
