@@ -1,25 +1,35 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { cutShort, holdsForAll } from './cut-short.js';
 import { messageOf } from './errors.js';
-import { childOf, fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
+import { fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
 import { nearest } from './nearest.js';
 
-/** Suggestions for typos of operators. */
-export { nearest };
-
-/** Where a value came from, for the wording of a mistake. Paths are relative to the value that is checked. */
+/** Where a value came from, for the wording of its issues. Paths are relative to the value that is checked. */
 export interface Origin {
-  /** What a mistake begins with: `default.yaml: transport-uws.`; the path follows. */
+  /** The text before the path: `default.yaml: transport-uws.` */
   prefix(path: Path): string;
   /** The environment variable that a value was taken from. Such values are never printed. */
   variable(path: Path): string | undefined;
-  /** Whether that variable is not set. This was said already; what follows from it is not said again. */
+  /** The value that the schema gets. */
+  convert?(value: unknown, root: Node): unknown;
+  /** True where that variable is not set, which was reported already. */
   unset?(path: Path): boolean;
-  /** A client sent it: the first mistakes are worded, shortly and without suggestions, as that costs whoever serves it. */
-  readonly foreign?: boolean;
+  /** Present where a client sent the value: its issues are worded briefly and without suggestions. */
+  readonly limits?: IssueLimits;
 }
 
-/** Where a value stands: keys of maps and places in lists. */
+/** Bounds on the work that the issues of one value may cause. */
+export interface IssueLimits {
+  readonly issues: number;
+  readonly messageChars: number;
+  /** In the place of `validate`. */
+  validate<T>(schema: Schema<T>, value: unknown, root: Node | undefined): Soon<StandardSchemaV1.Result<T>>;
+}
+
+/** Any Standard Schema. */
+export type Schema<T = unknown> = StandardSchemaV1<unknown, T>;
+/** A result that may be there already. */
+export type Soon<T> = T | Promise<T>;
+/** Keys of maps and places in lists. */
 export type Path = readonly (string | number)[];
 /** The value with its defaults, or everything that is wrong with it. */
 export type Checked<T> =
@@ -31,39 +41,26 @@ export type Checked<T> =
       readonly mistakes: readonly string[];
     };
 
-const nowhere: Origin = { prefix: () => '', variable: () => undefined };
-/** What requests are checked with. */
-export const fromClient: Origin = { ...nowhere, foreign: true };
-
-/** How many mistakes of a request are worded. */
-const mostIssues = 10;
+/** The origin of values that were made in code. */
+export const nowhere: Origin = { prefix: () => '', variable: () => undefined };
 const longestKey = 100;
-const longestMessage = 300;
 
-/**
- * Checks `input` against any Standard Schema and words every mistake as `path: expected X, got Y`. Texts that came from
- * the environment become the number or boolean which the schema asks for.
- */
+/** Checks `input` against any Standard Schema and words every issue as `path: expected X, got Y`. */
 export async function check<T>(
-  schema: StandardSchemaV1<unknown, T>,
+  schema: Schema<T>,
   input: unknown,
   origin: Origin = nowhere,
 ): Promise<Checked<T>> {
   return checkNow(schema, input, origin);
 }
 
-/** The same, at once where the schema can say so at once. */
-export function checkNow<T>(
-  schema: StandardSchemaV1<unknown, T>,
-  input: unknown,
-  origin: Origin = nowhere,
-): Checked<T> | Promise<Checked<T>> {
+/** As `check`, and synchronous where the schema is. */
+export function checkNow<T>(schema: Schema<T>, input: unknown, origin: Origin = nowhere): Soon<Checked<T>> {
   const root = jsonSchemaOf(schema) as Node | undefined;
-  // Only texts of the environment become something else; to copy a request would be for nothing.
-  const value = root && origin !== nowhere && !origin.foreign ? coerce(input, root, [], origin) : input;
+  const value = root && origin.convert ? origin.convert(input, root) : input;
   const judge = (result: StandardSchemaV1.Result<T>): Checked<T> => {
     if (!result.issues) return { value: result.value };
-    const most = origin.foreign ? mostIssues : Number.POSITIVE_INFINITY;
+    const most = origin.limits?.issues ?? Number.POSITIVE_INFINITY;
     const found = new Set<string>();
     for (const issue of result.issues.flatMap(told)) {
       for (const each of issuesAt(pathOf(issue), root, value, issue.message, origin)) found.add(each);
@@ -72,24 +69,17 @@ export function checkNow<T>(
     const issues = [...found].slice(0, most);
     return { issues, mistakes: issues };
   };
-  const sample = root && origin.foreign ? cutShort(root, value, mostIssues) : value;
-  if (sample === value) return after(validate(schema, value), judge);
-  return after(validate(schema, sample), ({ issues = [] }) => {
-    const certain = issues.filter((issue) => {
-      const path = pathOf(issue);
-      return holdsForAll(root as Node, path, valueAt(sample, path), valueAt(value, path));
-    });
-    return certain.length > 0 ? judge({ issues: certain }) : after(validate(schema, value), judge);
-  });
+  const validated = origin.limits ? origin.limits.validate(schema, value, root) : validate(schema, value);
+  return after(validated, judge);
 }
 
-/** An issue as the library has it: of a union, with those of each of its ways. */
+/** An issue as zod has it: of a union, with those of each of its ways. */
 interface UnionIssue extends StandardSchemaV1.Issue {
   readonly code?: string;
   readonly errors?: readonly (readonly UnionIssue[])[];
 }
 
-/** Of a union whose one way has the right type, the mistakes are those of that way. */
+/** Of a union whose one way has the right type, the issues are those of that way. */
 function told(issue: UnionIssue): readonly StandardSchemaV1.Issue[] {
   const isOfType = ({ path = [], code = '' }: UnionIssue) =>
     path.length > 0 || !/^(invalid_type|invalid_value|invalid_union)$/.test(code);
@@ -98,14 +88,13 @@ function told(issue: UnionIssue): readonly StandardSchemaV1.Issue[] {
   return way.flatMap((each) => told({ ...each, path: [...(issue.path ?? []), ...(each.path ?? [])] }));
 }
 
-type Soon<T> = T | Promise<T>;
-
-function after<A, B>(first: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
+/** `then` with the value, at once where that is there. */
+export function after<A, B>(first: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
   return first instanceof Promise ? first.then(then) : then(first);
 }
 
-/** A rule of a schema that throws has found a mistake, too. */
-function validate<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Soon<StandardSchemaV1.Result<T>> {
+/** The result of a schema. A rule that throws has found an issue, too. */
+export function validate<T>(schema: Schema<T>, value: unknown): Soon<StandardSchemaV1.Result<T>> {
   const thrown = (error: unknown) => ({ issues: [{ message: messageOf(error) }] });
   try {
     const result = schema['~standard'].validate(value);
@@ -115,11 +104,13 @@ function validate<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Soon
   }
 }
 
-function pathOf(issue: StandardSchemaV1.Issue): Path {
+/** The keys and places that lead to an issue. */
+export function pathOf(issue: StandardSchemaV1.Issue): Path {
   return (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
 }
 
-function valueAt(value: unknown, path: Path): unknown {
+/** The value at `path`, if there is one. */
+export function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value);
 }
 
@@ -143,8 +134,8 @@ function issuesAt(
     const known = Object.keys(node.properties);
     const unknown = Object.keys(value).filter((key) => !known.includes(key));
     if (unknown.length > 0)
-      return unknown.slice(0, origin.foreign ? mostIssues : unknown.length).map((key) => {
-        const meant = origin.foreign ? undefined : nearest(key, known);
+      return unknown.slice(0, origin.limits?.issues).map((key) => {
+        const meant = origin.limits ? undefined : nearest(key, known);
         return say(
           [...path, key],
           `unknown key${meant ? `, did you mean "${meant}"?` : ` (known: ${known.join(', ')})`}`,
@@ -157,34 +148,22 @@ function issuesAt(
   const word = (what: string) => [`${first}${say(path, what)}`];
   if (!node || fits(node, value)) {
     const plain = plainly(message);
-    return word(origin.foreign ? cut(plain, longestMessage) : plain);
+    return word(cut(plain, origin.limits?.messageChars ?? Number.POSITIVE_INFINITY));
   }
   return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
 }
 
-/** A message of the schema library in our words: where nothing else is known of a rule, its own say little. */
+/** A message of zod in our words, for rules of which nothing else is known. */
 function plainly(message: string): string {
   if (message === 'Invalid input') return 'expected another value';
   return message.replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2');
 }
 
-function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin): unknown {
-  if (Array.isArray(value))
-    return value.map((item, index) => coerce(item, node?.items, [...path, index], origin));
-  if (isMap(value))
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [
-        key,
-        coerce(item, node && childOf(node, key), [...path, key], origin),
-      ]),
-    );
-  if (typeof value !== 'string' || !node || !origin.variable(path)) return value;
-  const wants = (type: string) => (waysOf(node) ?? [node]).some((each) => each.type === type);
-  if (wants('string')) return value;
-  if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
-  if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
-  return value;
-}
+const typeWords = new Map([
+  ['boolean', 'true or false'],
+  ['array', 'list'],
+  ['object', 'map'],
+]);
 
 function expectation(node: Node): string {
   const ways = waysOf(node);
@@ -192,21 +171,10 @@ function expectation(node: Node): string {
   if ('const' in node) return JSON.stringify(node.const);
   if (node.enum) return `one of ${node.enum.map((each) => JSON.stringify(each)).join(', ')}`;
   const { minimum, maximum, minLength, maxLength } = node;
-  switch (node.type) {
-    case 'integer':
-    case 'number':
-      return node.type + range(safe(minimum), safe(maximum), '');
-    case 'string':
-      return node.type + range(minLength, maxLength, ' characters');
-    case 'boolean':
-      return 'true or false';
-    case 'array':
-      return 'list';
-    case 'object':
-      return 'map';
-    default:
-      return String(node.type ?? 'another value');
-  }
+  if (node.type === 'integer' || node.type === 'number')
+    return node.type + range(safe(minimum), safe(maximum), '');
+  if (node.type === 'string') return node.type + range(minLength, maxLength, ' characters');
+  return typeWords.get(String(node.type)) ?? String(node.type ?? 'another value');
 }
 
 function expectations(node: Node): readonly string[] {
@@ -219,7 +187,7 @@ function range(from: number | undefined, to: number | undefined, unit: string): 
   return to === undefined ? '' : ` <= ${to}${unit}`;
 }
 
-// Schemas state the limits of exact integers, too; nobody wants to read those.
+// Hides the implicit bounds of `z.int()`.
 function safe(limit: number | undefined): number | undefined {
   return limit !== undefined && Math.abs(limit) < Number.MAX_SAFE_INTEGER ? limit : undefined;
 }

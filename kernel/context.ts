@@ -1,16 +1,17 @@
-import type { Bus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport } from './contracts/report.js';
 import { type TaskDefinition, taskPriorities } from './contracts/task.js';
 import { wrongDurations } from './duration.js';
 import { messageOf, WaggleError } from './errors.js';
 import { every } from './every.js';
+import type { PluginInstance } from './instance.js';
+import type { Bus } from './kernel-bus.js';
 import type { Logger } from './logger.js';
-import type { KernelReport, PluginContext, TaskClass } from './plugin.js';
+import type { PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
-import type { EffectScope } from './scope.js';
-import { type ServiceTable, tokenId } from './services.js';
+import { forPlugin, type ServiceTable, tokenId } from './services.js';
 
-/** What all plugins of one kernel share. */
+/** Shared by all plugins of one kernel. */
 export interface KernelServices {
   readonly bus: Bus;
   readonly services: ServiceTable;
@@ -20,24 +21,13 @@ export interface KernelServices {
   inspect(): KernelReport;
 }
 
-/** What one plugin wants to be called for. */
-export interface Hooks {
-  readonly ready: Set<() => void | Promise<void>>;
-  readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
-}
-
 /** The one place where an action of a plugin is paired with its undo. */
-export function createContext(
-  id: string,
-  config: unknown,
-  provides: readonly symbol[],
-  scope: EffectScope,
-  hooks: Hooks,
-  shared: KernelServices,
-): PluginContext {
+export function createContext(instance: PluginInstance, shared: KernelServices): PluginContext {
+  const { id, config, provides, scope, hooks } = instance;
   const { bus, services, agents, tasks } = shared;
+  const effect = scope.effect.bind(scope);
   const keep = <T>(label: string, set: Set<T>, item: T) =>
-    scope.effect(label, () => {
+    effect({ kind: 'hook', name: label, label }, () => {
       set.add(item);
       return () => void set.delete(item);
     });
@@ -47,27 +37,30 @@ export function createContext(
   return {
     id,
     config,
-    agents: agents.view(scope),
-    tasks: tasks.view(scope),
+    agents: agents[forPlugin](effect),
+    tasks: tasks[forPlugin](effect),
     logger,
     container,
     signal: scope.signal,
     inspect: shared.inspect,
     bus: {
-      on: (name, listener) => scope.effect(`on ${name}`, () => bus.on(name, listener)),
+      on: (name, listener) =>
+        effect({ kind: 'event', name, label: `on ${name}` }, () => bus.on(name, listener)),
       emit: (name, event) => bus.emit(name, event),
       emitSeries: (name, event) => bus.emitSeries(name, event),
-      watch: (watcher) => scope.effect('watch', () => bus.watch(watcher)),
+      watch: (watcher) => effect({ kind: 'watch', name: 'events', label: 'watch' }, () => bus.watch(watcher)),
     },
     provide: (token: symbol, service: unknown) => {
       const name = tokenId(token);
       if (!provides.includes(token))
         throw new WaggleError('KERNEL_SERVICE_UNDECLARED', { service: name, plugin: id });
-      return scope.effect(`provide ${name}`, () => services.provide(token, service, id));
+      return effect({ kind: 'service', name, label: `provide ${name}` }, () =>
+        services.provide(token, service, id),
+      );
     },
     registerTask: (given: TaskDefinition | TaskClass) => {
       const task = typeof given === 'function' ? (container.resolve(given) as TaskDefinition) : given;
-      return scope.effect(`task ${task?.name}`, () => {
+      return effect({ kind: 'task', name: String(task?.name) }, () => {
         try {
           const why = whyInvalid(task);
           if (why) throw new Error(why);
@@ -79,11 +72,11 @@ export function createContext(
         }
       });
     },
-    addAgent: (agent) => scope.effect(`agent ${agent.name}`, () => agents.add(agent, id)),
-    effect: scope.effect.bind(scope),
-    every: (label, intervalMs, step) =>
-      scope.effect(`${label} every ${intervalMs} ms`, () =>
-        every(intervalMs, step, (err) => logger.error({ err, timer: label }, 'a timer failed; it goes on')),
+    addAgent: (agent) => effect({ kind: 'agent', name: agent.name }, () => agents.add(agent, id)),
+    effect,
+    every: (name, intervalMs, step) =>
+      effect({ kind: 'timer', name, label: `${name} every ${intervalMs} ms` }, () =>
+        every(intervalMs, step, (err) => logger.error({ err, timer: name }, 'a timer failed; it goes on')),
       ),
     onReady: (hook) => keep('onReady', hooks.ready, hook),
     onDrain: (hook) => keep('onDrain', hooks.drain, hook),

@@ -1,17 +1,17 @@
 import { setMaxListeners } from 'node:events';
-import type { Hooks } from './context.js';
 import { timerMs } from './duration.js';
+import type { PluginInstance } from './instance.js';
 import type { Logger } from './logger.js';
 
-/** How long a drain may take: for running work, and on top of it for cancelling what still runs then. */
+/** Limits of a drain: for running work, and after that for cancelling the rest. */
 export interface DrainBounds {
   readonly drainTimeoutMs: number;
   readonly pluginTimeoutMs: number;
 }
 
-/** Gives every plugin until the deadline to finish its work, and one plugin's time on top to cancel the rest. */
+/** Runs the drain hooks of all plugins at once. A hook that outlives the limits is logged and left. */
 export async function drain(
-  plugins: readonly { readonly id: string; readonly hooks: Hooks }[],
+  plugins: readonly PluginInstance[],
   { drainTimeoutMs, pluginTimeoutMs }: DrainBounds,
   logger: Logger,
 ): Promise<void> {

@@ -1,28 +1,34 @@
 import { fileURLToPath } from 'node:url';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { check, type Origin } from './check.js';
-import type { Hooks } from './context.js';
+import type { PluginReport, PluginState } from './contracts/report.js';
 import { messageOf, WaggleError } from './errors.js';
-import type { ConfigInput, Plugin, PluginReport, PluginState } from './plugin.js';
+import type { ConfigInput, Plugin } from './plugin.js';
 import { EffectScope } from './scope.js';
 import { tokenId } from './services.js';
 
-/** How one plugin is to be used. */
+/** Hooks of one plugin. */
+export interface Hooks {
+  readonly ready: Set<() => void | Promise<void>>;
+  readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
+}
+
+/** Options of one plugin. */
 export interface UseOptions<T extends Plugin> {
-  /** The instance's id; the plugin's name when absent. */
+  /** The plugin's name when absent. */
   readonly id?: string;
   readonly config?: ConfigInput<T>;
   /** May fail without stopping the others; the kernel is `degraded` then. */
   readonly optional?: boolean;
-  /** Words issues in `config` by the file they were made in. */
+  /** Where `config` was written, for the wording of its issues. */
   readonly origin?: Origin;
-  /** URL of the module, so that an error that arose in it can be traced to the plugin. */
+  /** URL of the module, which traces an error to the plugin. */
   readonly module?: string;
-  /** For reports; the plugin's own `version` when absent. */
+  /** For reports; that of the plugin when absent. */
   readonly version?: string;
 }
 
-/** One plugin of a kernel, from its setup to its end; whoever starts it again renews it first. */
+/** One run of a plugin, from its setup to its end; `renew` makes the next one. */
 export interface PluginInstance {
   readonly id: string;
   readonly plugin: Plugin;
@@ -30,7 +36,7 @@ export interface PluginInstance {
   readonly optional: boolean;
   readonly origin: Origin;
   readonly version: string | undefined;
-  /** How stack traces name its code: by URL, and by path where it is a CommonJS module. */
+  /** Its places in stack traces: a URL, and a path for CommonJS. */
   readonly code: readonly string[];
   readonly requires: readonly symbol[];
   readonly usesOptionally: readonly symbol[];
@@ -39,15 +45,11 @@ export interface PluginInstance {
   readonly hooks: Hooks;
   config: unknown;
   state: PluginState;
-  /** What is meant to be: that it runs, that it waits for something it needs, or that it is gone. */
+  /** `wait`: for a requirement. */
   desiredState: 'run' | 'wait' | 'gone';
-  /** Its place among all starts of this kernel. */
+  /** Its number among all starts of this kernel. */
   startOrder: number;
   setupMs: number;
-  /** Timers that its setup left running, less those that its stop ended. */
-  timers: number;
-  /** Handles that its setup and its being ready opened, by kind, less those that its stop closed. */
-  readonly opened: Map<string, number>;
   error?: unknown;
 }
 
@@ -73,12 +75,12 @@ export function createInstance<T extends Plugin>(plugin: T, options: UseOptions<
   };
 }
 
-/** The same plugin once more, with the config that was checked and nothing of what it did. */
+/** The same plugin with its checked config, not started. */
 export function renew({ error: _, ...instance }: PluginInstance): PluginInstance {
   return { ...instance, ...unstarted(instance.id) };
 }
 
-/** Puts the checked config in place, or gives all that is wrong with it; an empty list where that was said already. */
+/** Sets the checked config, or returns its issues; none where they were reported already. */
 export async function checkConfig(instance: PluginInstance): Promise<readonly string[] | undefined> {
   instance.config = instance.input;
   if (!instance.plugin.config) return undefined;
@@ -88,7 +90,7 @@ export async function checkConfig(instance: PluginInstance): Promise<readonly st
   return undefined;
 }
 
-/** What `kernel.inspect()` says of it. */
+/** A part of `kernel.inspect()`. */
 export function reportOf(instance: PluginInstance): PluginReport {
   const { id, plugin, version, state, optional, setupMs, provides, scope, error } = instance;
   return {
@@ -100,6 +102,7 @@ export function reportOf(instance: PluginInstance): PluginReport {
     setupMs,
     provides: provides.map(tokenId),
     effects: scope.labels(),
+    registrations: scope.effects,
     ...(error === undefined ? {} : { error: messageOf(error) }),
   };
 }
@@ -112,12 +115,10 @@ function unstarted(id: string) {
     state: 'pending',
     desiredState: 'run',
     setupMs: 0,
-    timers: 0,
-    opened: new Map<string, number>(),
   } as const;
 }
 
-/** A folder is one plugin, a file beside others is one, too. */
+/** The code of an `index` is its folder, that of another module is its file. */
 function codeOf(module: string | undefined): readonly string[] {
   if (!module) return [];
   const url = module.replace(/\/index\.\w+$/, '/');

@@ -1,7 +1,7 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Bus, type EventBus } from './bus.js';
+import type { EventBus } from './bus.js';
 import { createContext, type KernelServices } from './context.js';
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport, KernelState, PluginState } from './contracts/report.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { drain } from './drain.js';
 import { wrongDurations } from './duration.js';
@@ -14,34 +14,42 @@ import {
   reportOf,
   type UseOptions,
 } from './instance.js';
-import { createLogger, type Logger, withPluginName } from './logger.js';
-import { assertCanJoin, dependentsOf, orderPlugins } from './order.js';
-import type { KernelReport, KernelState, Plugin, PluginState } from './plugin.js';
+import { Bus } from './kernel-bus.js';
+import { type Logger, silentLogger, withPluginName } from './logger.js';
+import { assertCanJoin, dependentsOf, missingOf, orderPlugins } from './order.js';
+import type { Plugin } from './plugin.js';
 import { Registry } from './registry.js';
-import { moreThan, openHandles, runningTimers } from './resources.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
 import { withTimeout } from './with-timeout.js';
 
-/** What a kernel may be told; all of it has defaults. */
+/** Options of a kernel; all of them have defaults. */
 export interface KernelOptions {
   readonly logger?: Logger;
-  /** How long one plugin may take for each of setup, ready and stop. Default 10 s. */
+  /** Limit of one plugin for each of setup, ready and stop. Default 10 s. */
   readonly pluginTimeoutMs?: number;
-  /** How long running work may go on after `stop`. Default 10 s. */
+  /** Limit of running work after `stop`. Default 10 s. */
   readonly drainTimeoutMs?: number;
+  /** For a host that attributes resources of the process to plugins. */
+  readonly onPhase?: OnPhase;
 }
 
-/** How one plugin is to be used. */
+/** Called before the code of a plugin runs; the function that it returns is called, and awaited, after that. */
+export type OnPhase = (
+  plugin: string,
+  phase: 'setup' | 'ready' | 'stop',
+) => (() => void | Promise<void>) | undefined;
+
+/** Options of one plugin. */
 export type { UseOptions } from './instance.js';
 
-/** Starts plugins in the order of what they need, and stops them in reverse. */
+/** Starts plugins in the order of their dependencies, and stops them in reverse. */
 export class Kernel {
   #instances: readonly PluginInstance[] = [];
   readonly #shared: KernelServices;
-  readonly #options: Required<KernelOptions>;
+  readonly #options: Required<Omit<KernelOptions, 'onPhase'>>;
+  readonly #onPhase: OnPhase;
   readonly #abort = new AbortController();
-  readonly #timersBefore = runningTimers();
-  /** What runs, in the order of its start. */
+  /** In the order of their start. */
   #active: readonly PluginInstance[] = [];
   #starts = 0;
   #state: KernelState = 'idle';
@@ -49,12 +57,13 @@ export class Kernel {
   readonly #leftBehind: string[] = [];
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  /** @throws KERNEL_CONFIG_INVALID when a duration is none */
+  /** @throws KERNEL_CONFIG_INVALID for a duration that is not one */
   constructor(options: KernelOptions = {}) {
-    const { pluginTimeoutMs, drainTimeoutMs } = options;
+    const { pluginTimeoutMs, drainTimeoutMs, onPhase = () => undefined } = options;
+    this.#onPhase = onPhase;
     const issues = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
     if (issues.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
-    const logger = withPluginName(options.logger ?? createLogger(), (error) => this.pluginOf(error));
+    const logger = withPluginName(options.logger ?? silentLogger, (error) => this.pluginOf(error));
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
     const onFailure = (err: unknown) => logger.error({ err }, 'a refused item was not taken back');
     this.#shared = {
@@ -80,7 +89,7 @@ export class Kernel {
     return this.#shared.bus;
   }
 
-  /** The service behind a token. @throws KERNEL_SERVICE_MISSING */
+  /** @throws KERNEL_SERVICE_MISSING */
   get<T>(token: Token<T>): T {
     return this.#shared.services.get(token);
   }
@@ -105,56 +114,49 @@ export class Kernel {
 
   /**
    * Starts everything, or undoes everything and rejects with the first failure.
-   * @throws what `check` throws; KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_SERVICE_PROMISED; KERNEL_START_ABORTED after a `stop`
+   * @throws as `check`, and KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_SERVICE_PROMISED; KERNEL_START_ABORTED after a `stop`
    */
   async start(): Promise<void> {
     await this.#begin('start', () => this.#start());
   }
 
-  /**
-   * Sets everything up, calls nobody ready, and undoes it all again: what there would be, and what would fail.
-   * @throws what `check` throws; KERNEL_STOP_FAILED; KERNEL_START_ABORTED after a `stop`
-   */
+  /** Sets up every plugin, reports, then tears all of them down. @throws as `start`, and KERNEL_STOP_FAILED */
   dryRun(): Promise<KernelReport> {
     return this.#begin('rehearse', () => this.#dryRun());
   }
 
-  /** @deprecated The same as `dryRun`. */
-  rehearse(): Promise<KernelReport> {
-    return this.dryRun();
-  }
-
-  /** Drains, then stops plugins in the reverse of their start order, all of it bounded in time. Safe to call again. @throws KERNEL_STOP_FAILED */
+  /** Drains, then stops plugins in reverse start order, all of it bounded in time. Safe to call again. @throws KERNEL_STOP_FAILED */
   stop(): Promise<void> {
-    // At once: whatever is being started or loaded gives up, and then it is the stop's turn.
+    // Before its turn, so that a start or load under way gives up.
     this.#abort.abort();
     this.#stopping ??= this.#inTurn(() => this.#stop());
     return this.#stopping;
   }
 
   /**
-   * Adds a plugin to those that run, in place of one of its id that does not; then whatever waited for it comes back. A
-   * failure undoes it and leaves everything as it was.
-   * @throws KERNEL_STATE, KERNEL_PLUGIN_DUPLICATE; what `use`, `check` and `start` throw of one plugin
+   * Adds a plugin while others run; plugins that waited for it come back. A failure undoes it and leaves everything as it
+   * was. @throws KERNEL_STATE, KERNEL_PLUGIN_DUPLICATE; as `use`, `check` and `start` for one plugin
    */
   async load<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
     const instance = createInstance(plugin, options);
-    await this.#change('load a plugin', () => this.#load(instance));
+    await this.#change('load a plugin', async () => {
+      if (this.#active.some(({ id }) => id === instance.id))
+        throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: instance.id });
+      await this.#replace(instance);
+    });
   }
 
   /**
-   * Puts a new version in the place of a plugin, and restarts what depends on it. Everything is checked first; a version
-   * that fails later is undone, and the old one started again.
-   * @throws what `load` throws
+   * Replaces a plugin by a new version, and restarts its dependents. Everything is checked first; a version that fails
+   * later is undone, and the old one started again. @throws as `load`
    */
   async reload<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
     const instance = createInstance(plugin, options);
-    await this.#change('reload a plugin', () => this.#reload(instance));
+    await this.#change('reload a plugin', () => this.#replace(instance));
   }
 
   /**
-   * Stops one plugin, after which it is no longer known, and, before it, everything that depends on it, which comes back
-   * when a `load` brings what it needs.
+   * Stops and forgets one plugin. Its dependents are stopped before it, and come back when a `load` brings what they need.
    * @throws KERNEL_STATE, KERNEL_PLUGIN_UNKNOWN, KERNEL_STOP_FAILED
    */
   async unload(id: string): Promise<void> {
@@ -176,7 +178,7 @@ export class Kernel {
     return { state: this.#state, plugins: this.#instances.filter(isKnown).map(reportOf) };
   }
 
-  /** The plugin in whose code an error arose, as far as its stack and those of its causes tell. */
+  /** The plugin in whose code an error arose, by its stack and those of its causes. */
   pluginOf(error: unknown): string | undefined {
     const seen = new Set<Error>();
     for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
@@ -192,14 +194,9 @@ export class Kernel {
     return undefined;
   }
 
-  /** What did not end when its plugin stopped, since the start: plugins, with labels or why. */
+  /** Effects that did not end with their plugin, since the start: `plugin: label or reason`. */
   get leftBehind(): readonly string[] {
     return this.#leftBehind;
-  }
-
-  /** The plugins that opened handles of this kind when they started, as `process.getActiveResourcesInfo` names it. */
-  openersOf(kind: string): readonly string[] {
-    return this.#instances.filter(({ opened }) => (opened.get(kind) ?? 0) > 0).map(({ id }) => id);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -207,15 +204,11 @@ export class Kernel {
   }
 
   async #checked(): Promise<readonly PluginInstance[]> {
-    const issues: string[] = [];
-    let valid = true;
-    for (const instance of this.#instances) {
-      const found = await checkConfig(instance);
-      if (!found) continue;
-      issues.push(...found);
-      valid = false;
-    }
-    if (valid) return orderPlugins(this.#instances);
+    const found: (readonly string[] | undefined)[] = [];
+    for (const instance of this.#instances) found.push(await checkConfig(instance));
+    // An invalid config may have no issue that was not reported elsewhere.
+    if (found.every((each) => each === undefined)) return orderPlugins(this.#instances);
+    const issues = found.flatMap((each) => each ?? []);
     try {
       orderPlugins(this.#instances);
     } catch (error) {
@@ -242,21 +235,13 @@ export class Kernel {
     return report;
   }
 
-  async #load(instance: PluginInstance): Promise<void> {
-    if (this.#active.some(({ id }) => id === instance.id))
-      throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: instance.id });
-    await this.#checkJoining(instance, this.#active);
-    await this.#join(instance);
-  }
-
-  async #reload(instance: PluginInstance): Promise<void> {
+  async #replace(instance: PluginInstance): Promise<void> {
     const old = this.#instances.find(({ id }) => id === instance.id);
     const affected = dependentsOf(this.#active, instance.id);
     const others = this.#active.filter((each) => !affected.includes(each));
     await this.#checkJoining(instance, others);
     if (!old || affected.length === 0) return this.#join(instance);
-    // What could not be undone was logged there.
-    await this.#takeDown(old).catch(() => {});
+    await this.#tryTakeDown(old);
     try {
       await this.#join(instance);
     } catch (error) {
@@ -268,7 +253,6 @@ export class Kernel {
     }
   }
 
-  /** Whether a plugin can join those that run. */
   async #checkJoining(instance: PluginInstance, running: readonly PluginInstance[]): Promise<void> {
     const issues = await checkConfig(instance);
     if (issues) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
@@ -290,8 +274,7 @@ export class Kernel {
       await this.#ready(instance);
     } catch (error) {
       if (!WaggleError.is(error, 'KERNEL_START_ABORTED')) this.#move(instance, 'failed', error);
-      // What could not be undone was logged there.
-      await this.#takeDown(instance).catch(() => {});
+      await this.#tryTakeDown(instance);
       if (replaced) this.#put(replaced);
       else this.#instances = this.#instances.filter((each) => each !== instance);
       throw error;
@@ -300,7 +283,7 @@ export class Kernel {
       if (each.state === 'active') await this.#attempt(each, () => this.#ready(each), isAny);
   }
 
-  /** Sets up again what waits, as far as all that it needs is there now, in the order of its last start. */
+  /** Sets up the waiting plugins whose requirements are there now, in the order of their last start. */
   async #setupWaiting(returned: PluginInstance[]): Promise<void> {
     const { services } = this.#shared;
     for (;;) {
@@ -318,7 +301,7 @@ export class Kernel {
     }
   }
 
-  /** Lets a plugin fail where that is allowed, to it and to those that stand on it; these wait for its return. */
+  /** Lets a plugin fail where that is allowed to it and to its dependents; these wait for its return. */
   async #attempt(
     instance: PluginInstance,
     step: () => Promise<void>,
@@ -334,8 +317,7 @@ export class Kernel {
       const level = instance.optional ? 'warn' : 'error';
       const kind = instance.optional ? 'an optional plugin' : 'a plugin';
       this.#options.logger[level]({ err: error, plugin: instance.id }, `${kind} failed`);
-      // What could not be undone was logged there.
-      await this.#takeDown(instance).catch(() => {});
+      await this.#tryTakeDown(instance);
     }
   }
 
@@ -345,38 +327,24 @@ export class Kernel {
     instance.startOrder = this.#starts++;
     this.#move(instance, 'starting');
     const startedAt = performance.now();
-    const missing = instance.requires.filter((token) => !services.has(token));
+    const missing = missingOf(instance, services, 'whose plugin failed');
     if (missing.length > 0) {
       instance.desiredState = 'wait';
-      throw new WaggleError('KERNEL_DEPENDENCY_MISSING', {
-        missing: missing.map((token) => `"${instance.id}" requires ${tokenId(token)}, whose plugin failed`),
-      });
+      throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
     }
-    const wanted = Object.entries({ ...instance.plugin.optional, ...instance.plugin.requires } as Record<
-      string,
-      symbol
-    >);
-    const deps = Object.fromEntries(
-      wanted.filter(([, token]) => services.has(token)).map(([key, token]) => [key, services.get(token)]),
-    );
-    const context = createContext(
-      instance.id,
-      instance.config,
-      instance.provides,
-      instance.scope,
-      instance.hooks,
-      this.#shared,
-    );
-    const timersBefore = runningTimers();
+    const context = createContext(instance, this.#shared);
+    const { plugin, provides } = instance;
+    const tokens = { ...plugin.optional, ...plugin.requires };
     try {
-      await this.#run(instance, 'setup', () => instance.plugin.setup(context, deps));
-      const broken = instance.provides.find((token) => !services.has(token));
+      await this.#run(instance, 'setup', () =>
+        plugin.setup(context, services.viewsOf(tokens, context.effect)),
+      );
+      const broken = provides.find((token) => !services.has(token));
       if (broken)
         throw new WaggleError('KERNEL_SERVICE_PROMISED', { service: tokenId(broken), plugin: instance.id });
       this.#move(instance, 'active');
     } finally {
       instance.setupMs = performance.now() - startedAt;
-      instance.timers = runningTimers() - timersBefore;
     }
   }
 
@@ -384,16 +352,13 @@ export class Kernel {
     for (const hook of instance.hooks.ready) await this.#run(instance, 'ready', hook);
   }
 
-  async #run(instance: PluginInstance, phase: string, run: () => void | Promise<void>): Promise<void> {
+  async #run({ id: plugin }: PluginInstance, phase: 'setup' | 'ready', run: () => void | Promise<void>) {
     const { pluginTimeoutMs: timeoutMs } = this.#options;
-    const before = openHandles();
+    const done = this.#onPhase(plugin, phase);
     try {
-      await withTimeout({ plugin: instance.id, phase, timeoutMs, signal: this.#abort.signal, run });
+      await withTimeout({ plugin, phase, timeoutMs, signal: this.#abort.signal, run });
     } finally {
-      // What `listen` and the like begin is there a tick later.
-      await nextTurn();
-      for (const [kind, count] of moreThan(before))
-        instance.opened.set(kind, (instance.opened.get(kind) ?? 0) + count);
+      await done?.();
     }
   }
 
@@ -406,26 +371,20 @@ export class Kernel {
     try {
       await this.#stopInstances(this.#active);
     } finally {
-      this.#warnOfTimers();
       this.#enter('stopped');
     }
   }
 
-  /** A timer that outlives its plugin runs code that is no longer there; only setup tells whose it is. */
-  #warnOfTimers(): void {
-    if (runningTimers() <= this.#timersBefore) return;
-    for (const { id, timers } of this.#instances) {
-      if (timers <= 0) continue;
-      this.#options.logger.warn({ plugin: id, timers }, 'a plugin left timers running; use ctx.effect');
-      this.#leftBehind.push(`${id}: ${timers} timer(s)`);
-    }
-  }
-
-  /** Stops a plugin after everything that stands on it; that waits for its return. */
+  /** Stops a plugin after its dependents, which wait for its return. */
   async #takeDown(instance: PluginInstance): Promise<void> {
     const affected = dependentsOf(this.#active, instance.id);
     for (const each of affected) if (each !== instance) each.desiredState = 'wait';
     await this.#stopInstances(affected);
+  }
+
+  /** As `#takeDown`, which has logged each undo that failed. */
+  async #tryTakeDown(instance: PluginInstance): Promise<void> {
+    await this.#takeDown(instance).catch(() => {});
   }
 
   async #stopInstances(instances: readonly PluginInstance[]): Promise<void> {
@@ -434,14 +393,10 @@ export class Kernel {
     const failures: string[] = [];
     for (const instance of [...instances].reverse()) {
       if (instance.state !== 'failed') this.#move(instance, 'stopping');
-      const timersBefore = runningTimers();
-      const handlesBefore = openHandles();
-      const { errors, left } = await instance.scope.close(pluginTimeoutMs);
-      instance.timers -= timersBefore - runningTimers();
-      await nextTurn();
-      for (const [kind, count] of moreThan(openHandles(), handlesBefore))
-        instance.opened.set(kind, (instance.opened.get(kind) ?? 0) - count);
       const plugin = instance.id;
+      const done = this.#onPhase(plugin, 'stop');
+      const { errors, left } = await instance.scope.close(pluginTimeoutMs);
+      await done?.();
       const all = [...errors];
       for (const err of errors) logger.error({ err, plugin }, 'an undo failed');
       this.#leftBehind.push(...errors.map((error) => `${plugin}: ${messageOf(error)}`));
@@ -459,7 +414,7 @@ export class Kernel {
     if (failures.length > 0) throw new WaggleError('KERNEL_STOP_FAILED', { failures });
   }
 
-  /** Runs the one thing that an idle kernel is for, and undoes everything when it fails. */
+  /** The one step of an idle kernel; undoes everything when it fails. */
   async #begin<T>(action: string, step: () => Promise<T>): Promise<T> {
     this.#expect(action, 'idle');
     const result = this.#inTurn(async () => {
@@ -477,7 +432,7 @@ export class Kernel {
     return result;
   }
 
-  /** Changes what runs, and says what that makes of the kernel. */
+  /** A step that may change whether all plugins run. */
   #change(action: string, step: () => Promise<void>): Promise<void> {
     const expect = () => this.#expect(action, 'ready', 'degraded');
     expect();
@@ -491,7 +446,7 @@ export class Kernel {
     });
   }
 
-  /** One after the other: what is being unloaded is gone before something that it uses begins to stop. */
+  /** One step after the other: an unloaded plugin is gone before a plugin that it uses begins to stop. */
   #inTurn<T>(step: () => Promise<T>): Promise<T> {
     const turn = this.#lastTurn.then(step);
     this.#lastTurn = turn.catch(() => {});
@@ -504,7 +459,7 @@ export class Kernel {
       : 'ready';
   }
 
-  /** Puts an instance in the place of the one with its id, or at the end. */
+  /** Replaces the instance with the same id, or appends. */
   #put(instance: PluginInstance): void {
     const isKnown = this.#instances.some(({ id }) => id === instance.id);
     this.#instances = isKnown
@@ -536,7 +491,7 @@ export class Kernel {
 }
 
 const isOptional = (instance: PluginInstance): boolean => instance.optional;
-/** Not unloaded, or still under way to it. */
+const isAny = (): boolean => true;
+/** Not unloaded, or being unloaded. */
 const isKnown = ({ desiredState, state }: PluginInstance): boolean =>
   desiredState !== 'gone' || state === 'stopping' || state === 'active';
-const isAny = (): boolean => true;

@@ -1,67 +1,12 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
 
-/** What plugins log with. */
+/** The logger of a plugin. */
 export type { Logger } from 'pino';
 
-/** From everything to nothing. */
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-/** How much is logged. */
-export type LogLevel = (typeof logLevels)[number];
+/** The logger of a kernel that was given none. */
+export const silentLogger: Logger = pino({ level: 'silent' });
 
-/** What waits for room on a full disk before lines are lost. */
-const backlogLimitBytes = 1024 * 1024;
-/** DEL and the C1 controls, with what some readers end a line at; marks that turn the direction of writing round. */
-const unprintable = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-const secretKeys = ['password', 'secret', 'token', 'apiKey', 'authorization', 'cookie'];
-
-/**
- * JSON lines on standard output, written before the call returns: a transport thread would lose the last lines of a
- * crash. Values of keys that name secrets are replaced, down to three levels. Each record is one line to every reader.
- */
-export function createLogger(
-  level: LogLevel = 'info',
-  destination: DestinationStream = standardOutput(),
-): Logger {
-  return pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: {
-        paths: secretKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
-        censor: '[redacted]',
-      },
-    },
-    { write: (line) => destination.write(line.replace(unprintable, escaped)) },
-  );
-}
-
-/** Only strings hold them, keys included, so that the line remains the same JSON. */
-function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
-/** A log that cannot be written, as on a full disk, is no reason to end; it says so once on standard error. */
-function standardOutput(): DestinationStream {
-  const destination = pino.destination({ dest: 1, sync: true, maxLength: backlogLimitBytes });
-  let failing = false;
-  destination.on('write', () => {
-    failing = false;
-  });
-  destination.on('error', (error: NodeJS.ErrnoException) => {
-    // Nobody reads it any more.
-    if (failing || error.code === 'EPIPE') return;
-    failing = true;
-    const standardError = pino.destination({ dest: 2, sync: true });
-    // It may be the same file.
-    standardError.on('error', () => {});
-    standardError.write(`waggle: the log cannot be written: ${error.message}\n`);
-  });
-  return destination;
-}
-
-/** A logger that adds to each error the plugin in whose code it arose. */
+/** Adds to each logged error the plugin in whose code it arose. */
 export function withPluginName(logger: Logger, pluginOf: (error: unknown) => string | undefined): Logger {
   const err = (error: Error) => {
     const plugin = pluginOf(error);

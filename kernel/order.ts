@@ -1,7 +1,7 @@
 import { WaggleError } from './errors.js';
 import { tokenId } from './services.js';
 
-/** What ordering needs to know of a plugin. */
+/** A plugin to be ordered. */
 export interface Orderable {
   readonly id: string;
   readonly requires: readonly symbol[];
@@ -15,11 +15,7 @@ export interface Orderable {
  */
 export function orderPlugins<T extends Orderable>(plugins: readonly T[]): readonly T[] {
   const providers = providersOf(plugins);
-  const missing = plugins.flatMap((plugin) =>
-    plugin.requires
-      .filter((token) => !providers.has(token))
-      .map((token) => `"${plugin.id}" requires ${tokenId(token)}, which no plugin provides`),
-  );
+  const missing = plugins.flatMap((plugin) => missingOf(plugin, providers, 'which no plugin provides'));
   if (missing.length > 0) throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
 
   const ordered = new Set<T>();
@@ -40,7 +36,18 @@ export function orderPlugins<T extends Orderable>(plugins: readonly T[]): readon
   return [...ordered];
 }
 
-/** The plugin `id` and everything that, directly or not, holds something it provides; in the order given. */
+/** The requirements of a plugin that are not there, one line each. */
+export function missingOf(
+  { id, requires }: Pick<Orderable, 'id' | 'requires'>,
+  there: { has(token: symbol): boolean },
+  why: string,
+): readonly string[] {
+  return requires
+    .filter((token) => !there.has(token))
+    .map((token) => `"${id}" requires ${tokenId(token)}, ${why}`);
+}
+
+/** The plugin `id` and its direct and indirect dependents, in the order given. */
 export function dependentsOf<T extends Orderable>(ordered: readonly T[], id: string): readonly T[] {
   const lost = new Set<symbol>();
   return ordered.filter((plugin) => {
@@ -51,11 +58,7 @@ export function dependentsOf<T extends Orderable>(ordered: readonly T[], id: str
   });
 }
 
-/**
- * Whether a plugin can join those that run: everything it requires is there, and nothing it provides is taken, by them
- * or by those that wait to come back.
- * @throws KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING (all of them at once)
- */
+/** @throws KERNEL_SERVICE_CONFLICT, also with a plugin that waits; KERNEL_DEPENDENCY_MISSING (all of them at once) */
 export function assertCanJoin(
   plugin: Orderable,
   running: readonly Orderable[],
@@ -63,9 +66,7 @@ export function assertCanJoin(
 ): void {
   providersOf([...running, ...waiting, plugin]);
   const providers = providersOf(running);
-  const missing = plugin.requires
-    .filter((token) => !providers.has(token))
-    .map((token) => `"${plugin.id}" requires ${tokenId(token)}, which no running plugin provides`);
+  const missing = missingOf(plugin, providers, 'which no running plugin provides');
   if (missing.length > 0) throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
 }
 

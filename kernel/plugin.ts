@@ -2,46 +2,12 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { DependencyContainer } from 'tsyringe';
 import type { EventBus } from './bus.js';
 import type { Agent } from './contracts/agent.js';
+import type { KernelReport } from './contracts/report.js';
 import type { BaseTask, TaskDefinition, TaskInput, TaskOutput, TaskTypes } from './contracts/task.js';
 import type { Logger } from './logger.js';
 import type { ReadonlyRegistry } from './registry.js';
-import type { EffectScope, Undo } from './scope.js';
-import type { ServiceOf, ServicesOf, Token, TokenRecord } from './services.js';
-
-/** Where the kernel is in its life; `degraded` is ready without an optional plugin. */
-export type KernelState =
-  | 'idle'
-  | 'starting'
-  | 'ready'
-  | 'degraded'
-  | 'draining'
-  | 'stopping'
-  | 'stopped'
-  | 'failed';
-/** Where a plugin is in its life. */
-export type PluginState = 'pending' | 'starting' | 'active' | 'stopping' | 'stopped' | 'failed';
-
-/** What `kernel.inspect()` says of one plugin. */
-export interface PluginReport {
-  readonly id: string;
-  readonly name: string;
-  readonly version?: string;
-  readonly state: PluginState;
-  readonly optional: boolean;
-  /** How long its `setup` took, in milliseconds. */
-  readonly setupMs: number;
-  readonly provides: readonly string[];
-  /** Labels of what it has in effect now: routes, agents, listeners, timers. */
-  readonly effects: readonly string[];
-  /** Why it failed. For operators; not for clients. */
-  readonly error?: string;
-}
-
-/** What `kernel.inspect()` says. */
-export interface KernelReport {
-  readonly state: KernelState;
-  readonly plugins: readonly PluginReport[];
-}
+import type { Undo } from './scope.js';
+import type { ServiceOf, ServicesOf, StartEffect, Token, TokenRecord } from './services.js';
 
 /** A class that tsyringe can build a task from. */
 // biome-ignore lint/suspicious/noExplicitAny: the container knows what to pass
@@ -80,7 +46,7 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   /** Undone: answers that it is giving may go on for a while. @throws KERNEL_REGISTRY_CONFLICT */
   addAgent(agent: Agent): Undo;
   /** Runs `start` now, and the undo that it returns when the plugin stops. @throws KERNEL_SCOPE_CLOSED */
-  readonly effect: EffectScope['effect'];
+  readonly effect: StartEffect;
   /** Runs a step again and again. One that throws is logged, once until it works again, and the timer goes on. */
   every(label: string, intervalMs: number, step: () => void): Undo;
   /** After every plugin is set up: open sockets here. */

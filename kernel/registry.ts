@@ -1,5 +1,6 @@
 import { messageOf, WaggleError } from './errors.js';
-import type { EffectScope, Undo } from './scope.js';
+import type { Undo } from './scope.js';
+import { forPlugin, type PerPlugin, type StartEffect } from './services.js';
 
 /** The read side of a registry: what plugins have contributed so far. */
 export interface ReadonlyRegistry<T> extends Iterable<T> {
@@ -18,7 +19,9 @@ export interface Watcher<T> {
 }
 
 /** Named things that plugins contribute and other plugins look up: agents, tasks. */
-export class Registry<T extends { readonly name: string }> implements ReadonlyRegistry<T> {
+export class Registry<T extends { readonly name: string }>
+  implements ReadonlyRegistry<T>, PerPlugin<ReadonlyRegistry<T>>
+{
   readonly #items = new Map<string, { readonly item: T; readonly owner: string }>();
   readonly #watchers = new Set<Watcher<T>>();
   readonly #kind: string;
@@ -59,11 +62,12 @@ export class Registry<T extends { readonly name: string }> implements ReadonlyRe
     };
   }
 
-  /** What the plugin of `scope` gets to see: nothing can be added to it, and whoever watches it stops with the plugin. */
-  view(scope: EffectScope): ReadonlyRegistry<T> {
+  /** Read-only; a watcher ends with the plugin. */
+  [forPlugin](effect: StartEffect): ReadonlyRegistry<T> {
     return Object.freeze({
       find: (name: string) => this.find(name),
-      watch: (watcher: Watcher<T>) => scope.effect(`watch ${this.#kind}s`, () => this.watch(watcher)),
+      watch: (watcher: Watcher<T>) =>
+        effect({ kind: 'watch', name: `${this.#kind}s` }, () => this.watch(watcher)),
       [Symbol.iterator]: () => this[Symbol.iterator](),
     });
   }

@@ -4,10 +4,16 @@ import { WaggleError } from './errors.js';
 /** Reverses one thing a plugin did. Safe to call twice. */
 export type Undo = () => void | Promise<void>;
 
-interface Effect {
+/** One thing that a plugin has in effect: `{ kind: 'route', name: 'GET /x', label: 'GET /x' }`. */
+export interface Effect {
+  readonly kind: string;
+  readonly name: string;
+  /** The text for people, in reports and messages. */
   readonly label: string;
-  readonly undo: Undo;
 }
+
+/** An effect to be. The label is `kind name` when absent; a text alone is the label of an effect of the kind `other`. */
+export type EffectName = string | (Omit<Effect, 'label'> & Partial<Effect>);
 
 /** What closing a scope could not do: undos that failed, and the labels of those that had not finished in time. */
 export interface CloseReport {
@@ -17,7 +23,7 @@ export interface CloseReport {
 
 /** Everything one plugin did, so that all of it can be undone, last thing first. */
 export class EffectScope {
-  readonly #effects = new Set<Effect>();
+  readonly #effects = new Map<Undo, Effect>();
   readonly #abort = new AbortController();
   #closing: Promise<CloseReport> | undefined;
 
@@ -30,23 +36,30 @@ export class EffectScope {
     return this.#abort.signal;
   }
 
-  /** What is in effect now, oldest first. */
+  /** In effect now, oldest first. */
+  get effects(): readonly Effect[] {
+    return [...this.#effects.values()];
+  }
+
   labels(): readonly string[] {
-    return [...this.#effects].map((effect) => effect.label);
+    return this.effects.map(({ label }) => label);
   }
 
   /**
-   * Runs `start` now and keeps the undo that it returns.
+   * Runs `start` now and keeps the undo that it returns. Where that is the undo of another effect of this plugin, the two
+   * are one effect with the new label.
    * @throws KERNEL_SCOPE_CLOSED, without running `start`, once closing has begun.
    */
-  effect(label: string, start: () => Undo): Undo;
-  effect(label: string, start: () => Promise<Undo>): Promise<Undo>;
-  effect(label: string, start: () => Undo | Promise<Undo>): Undo | Promise<Undo> {
+  effect(name: EffectName, start: () => Undo): Undo;
+  effect(name: EffectName, start: () => Promise<Undo>): Promise<Undo>;
+  effect(name: EffectName, start: () => Undo | Promise<Undo>): Undo | Promise<Undo> {
+    const effect = effectOf(name);
+    const { label } = effect;
     if (this.signal.aborted) throw new WaggleError('KERNEL_SCOPE_CLOSED', { plugin: this.plugin, label });
     const started = start();
-    if (!(started instanceof Promise)) return this.#keep(label, started);
+    if (!(started instanceof Promise)) return this.#keep(effect, started);
     // Kept before it has finished, so that closing waits for it and then undoes it.
-    const undo = this.#keep(label, () =>
+    const undo = this.#keep(effect, () =>
       started.then(
         (stop) => stop(),
         () => {},
@@ -67,26 +80,28 @@ export class EffectScope {
     return this.#closing;
   }
 
-  #keep(label: string, undo: Undo): Undo {
+  #keep(effect: Effect, stop: Undo): Undo {
+    const inner = this.#effects.get(stop);
+    if (inner) {
+      this.#effects.set(stop, { ...inner, label: effect.label });
+      return stop;
+    }
     let undone: { readonly result: void | Promise<void> } | undefined;
-    const effect: Effect = {
-      label,
-      undo: () => {
-        if (undone) return undone.result;
-        const done = () => void this.#effects.delete(effect);
-        // Set before it runs: an undo may call itself.
-        undone = { result: undefined };
-        try {
-          const result = undo();
-          undone = { result: result instanceof Promise ? result.finally(done) : result };
-        } finally {
-          if (!(undone.result instanceof Promise)) done();
-        }
-        return undone.result;
-      },
+    const undo = () => {
+      if (undone) return undone.result;
+      const done = () => void this.#effects.delete(undo);
+      // Set before it runs: an undo may call itself.
+      undone = { result: undefined };
+      try {
+        const result = stop();
+        undone = { result: result instanceof Promise ? result.finally(done) : result };
+      } finally {
+        if (!(undone.result instanceof Promise)) done();
+      }
+      return undone.result;
     };
-    this.#effects.add(effect);
-    return effect.undo;
+    this.#effects.set(undo, effect);
+    return undo;
   }
 
   async #close(timeoutMs: number): Promise<CloseReport> {
@@ -96,11 +111,11 @@ export class EffectScope {
       timer = setTimeout(resolve, timeoutMs);
     });
     this.#abort.abort();
-    for (const effect of [...this.#effects].reverse()) {
+    for (const [undo, { label }] of [...this.#effects].reverse()) {
       const fail = (cause: unknown) =>
-        void errors.push(new Error(`undoing "${effect.label}" failed: ${String(cause)}`, { cause }));
+        void errors.push(new Error(`undoing "${label}" failed: ${String(cause)}`, { cause }));
       try {
-        await Promise.race([Promise.resolve(effect.undo()).catch(fail), late]);
+        await Promise.race([Promise.resolve(undo()).catch(fail), late]);
       } catch (cause) {
         fail(cause);
       }
@@ -108,4 +123,10 @@ export class EffectScope {
     clearTimeout(timer);
     return { errors, left: this.labels() };
   }
+}
+
+function effectOf(given: EffectName): Effect {
+  if (typeof given !== 'object') return { kind: 'other', name: given, label: given };
+  const { kind, name, label = `${kind} ${name}` } = given;
+  return { kind, name, label };
 }

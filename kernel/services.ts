@@ -1,6 +1,7 @@
+import 'reflect-metadata';
 import { type DependencyContainer, container as globalContainer } from 'tsyringe';
 import { WaggleError } from './errors.js';
-import type { Undo } from './scope.js';
+import type { EffectScope, Undo } from './scope.js';
 
 declare const serviceType: unique symbol;
 
@@ -21,6 +22,20 @@ export function createToken<T>(id: string): Token<T> {
 /** The id that a token was made with. */
 export function tokenId(token: symbol): string {
   return token.description?.replace(/^waggle:/, '') ?? 'anonymous';
+}
+
+/** `ctx.effect` of one plugin. */
+export type StartEffect = EffectScope['effect'];
+
+/** Key of the method with which a service gives each plugin a view of its own. The same across two copies of this package. */
+export const forPlugin: unique symbol = Symbol.for('waggle:forPlugin');
+
+/**
+ * A service that undoes by itself, with a plugin, what that plugin did: the kernel hands each plugin the view that this
+ * returns. Calls that have an undo go through `effect`; an undo is still returned, and may be called earlier.
+ */
+export interface PerPlugin<T> {
+  [forPlugin](effect: StartEffect): T;
 }
 
 /**
@@ -59,8 +74,19 @@ export class ServiceTable {
     return slot.value as T;
   }
 
+  /** The services that are there, as one plugin gets them. */
+  viewsOf(tokens: TokenRecord, effect: StartEffect): Readonly<Record<string, unknown>> {
+    const present = Object.entries(tokens).filter(([, token]) => this.has(token));
+    return Object.fromEntries(present.map(([key, token]) => [key, viewOf(this.get(token), effect)]));
+  }
+
   /** A container of one plugin's own classes, in which shared services resolve, too. */
   createContainer(): DependencyContainer {
     return this.#root.createChildContainer();
   }
+}
+
+function viewOf(service: unknown, effect: StartEffect): unknown {
+  const view = (service as Partial<PerPlugin<unknown>> | null | undefined)?.[forPlugin];
+  return typeof view === 'function' ? view.call(service, effect) : service;
 }

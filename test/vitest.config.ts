@@ -19,6 +19,13 @@ if (missing.length > 0) {
   console.warn(`There is no ${names} here: the tests behind it are left out.`);
 }
 
+const python = process.env.WAGGLE_PYTHON;
+if (!python) {
+  if (process.env.WAGGLE_REQUIRE_PYTHON)
+    throw new Error("WAGGLE_PYTHON names no Python for the tests with Python's clients");
+  console.warn("WAGGLE_PYTHON names no Python: the tests with Python's clients are left out.");
+}
+
 const real = process.env.WAGGLE_REAL;
 if (!real)
   console.warn('WAGGLE_REAL names no folder of model servers: the tests with real ones are left out.');
@@ -39,6 +46,7 @@ export default defineConfig({
     exclude: [
       ...configDefaults.exclude,
       ...(browserPath ? [] : ['test/browser/**']),
+      ...(python ? [] : ['test/python/**']),
       ...(real ? [] : ['test/real/**']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],

@@ -23,9 +23,9 @@ export const clientChosenId = name;
 
 /** The headers that put a request for an answer into a trace of its client. */
 export const traceHeaders = z.object({
-  traceparent: z.string().describe('W3C Trace Context: the trace goes on here').optional(),
-  tracestate: z.string().describe('W3C Trace Context: what tracing systems say of it').optional(),
-  baggage: z.string().describe('W3C Baggage: what goes along with the request').optional(),
+  traceparent: z.string().describe('W3C Trace Context: the trace to continue').optional(),
+  tracestate: z.string().describe('W3C Trace Context: data of tracing systems').optional(),
+  baggage: z.string().describe('W3C Baggage: data that travels with the request').optional(),
 });
 
 /** The client's place in a trace, in the words of its headers. */

@@ -39,6 +39,7 @@ export interface AgentStatus extends AgentHealth {
   readonly name: string;
   readonly description?: string;
   readonly demo?: boolean;
+  readonly namedOnly?: boolean;
 }
 
 /** An agent's status, as clients see it. */
@@ -46,6 +47,7 @@ export const agentStatus = z.object({
   name: z.string(),
   description: z.string().exactOptional(),
   demo: z.boolean().describe('It is no model and only shows how answers come').exactOptional(),
+  namedOnly: z.boolean().describe('It answers only those who ask for it by name').exactOptional(),
   healthy: z.boolean(),
   detail: z.string().describe('For people: why it is not healthy, and what to do').exactOptional(),
   models: z.array(z.string()).exactOptional(),

@@ -5,13 +5,13 @@ import { usage } from './usage.js';
 
 const count = z.int().min(0);
 const milliseconds = z.number().min(0);
-const streamId = z.string().describe('A capability: whoever has it may resume or cancel the stream');
-const agent = z.string().describe('Who answers');
-const conversationId = z.string().describe('Give it back to go on with this conversation');
-const requestId = z.string().describe('As given').exactOptional();
-const taskId = z.string().describe('A capability: whoever has it may look at or cancel the run');
+const streamId = z.string().describe('A secret: it gives access to the stream, to resume and to cancel it');
+const agent = z.string().describe('The agent that answers');
+const conversationId = z.string().describe('Send it with the next request to continue this conversation');
+const requestId = z.string().describe('The `requestId` of the request').exactOptional();
+const taskId = z.string().describe('A secret: it gives access to the run, to read and to cancel it');
 const position = count
-  .describe('UTF-16 code units of all content up to here; when asked for')
+  .describe('UTF-16 code units of all content so far; present on request')
   .exactOptional();
 const errorCode = z.enum(clientErrorCodes as [ClientErrorCode]);
 
@@ -22,18 +22,18 @@ export const timings = z.object({
   totalMs: milliseconds,
 });
 
-/** Why a stream was cancelled. */
+/** Cause of a cancellation. */
 export const cancelReason = z
   .enum(['client', 'disconnected', 'abandoned', 'shutdown'])
-  .describe('Who or what cancelled it; `abandoned` when nobody came back in time');
+  .describe('Cause of the cancellation; `abandoned`: no client resumed in time');
 
-/** How every stream ends, with exactly one of these. */
+/** The end of a stream: exactly one of these frames. */
 export const terminalFrame = z.discriminatedUnion('type', [
   z
     .object({
       type: z.literal('streaming_end'),
       streamId,
-      reason: z.string().describe('`stop`, `length`, `tool_calls` or what the model says'),
+      reason: z.string().describe('`stop`, `length`, `tool_calls` or another reason given by the model'),
       agent,
       usage: usage.exactOptional(),
       timings,
@@ -45,43 +45,47 @@ export const terminalFrame = z.discriminatedUnion('type', [
       content: z.string(),
       agent,
       conversationId,
-      streamId: streamId.describe('When it ends a stream, whose first agent had failed').exactOptional(),
+      streamId: streamId
+        .describe('Present if the message ends a stream whose first agent failed')
+        .exactOptional(),
       requestId,
       usage: usage.exactOptional(),
     })
-    .describe('The whole answer as one piece'),
+    .describe('The complete answer'),
   z
     .object({
       type: z.literal('cancelled'),
       streamId,
       reason: cancelReason,
-      upstreamClosedMs: milliseconds.describe("After the cancel, until the model's socket was closed"),
+      upstreamClosedMs: milliseconds.describe(
+        'Time from the cancel until the connection to the model was closed',
+      ),
     })
     .describe('The stream was cancelled'),
   z
     .object({
       type: z.literal('error'),
       code: errorCode,
-      message: z.string().describe('For people'),
-      streamId: streamId.describe('Absent when there was no streaming_start').exactOptional(),
-      taskId: taskId.describe('When it ends a task').exactOptional(),
+      message: z.string().describe('Human-readable text'),
+      streamId: streamId.describe('Absent if there was no streaming_start').exactOptional(),
+      taskId: taskId.describe('Present if the error ends a task').exactOptional(),
       requestId,
-      retryAfterMs: z.number().describe('When to try again, where that helps').exactOptional(),
+      retryAfterMs: z.number().describe('When to try again, if that may help').exactOptional(),
     })
-    .describe('The request could not be read, or the stream failed'),
+    .describe('The request was refused, or the stream or task failed'),
 ]);
 
-/** What a reader of a reply gets: `streaming_start` first, then content, then exactly one terminal frame. */
+/** Frames of a reply: `streaming_start`, then content, then exactly one terminal frame. */
 export const streamFrame = z.discriminatedUnion('type', [
   z
     .object({
       type: z.literal('queue_update'),
       streamId: streamId.exactOptional(),
       taskId: taskId.exactOptional(),
-      ahead: count.describe('How many are before it'),
+      ahead: count.describe('Number of requests ahead'),
       requestId,
     })
-    .describe('Before the start, while the reply or the task waits for its turn'),
+    .describe('Position of a waiting reply or task in the queue'),
   z
     .object({
       type: z.literal('streaming_start'),
@@ -89,63 +93,63 @@ export const streamFrame = z.discriminatedUnion('type', [
       agent,
       conversationId,
       requestId,
-      resumed: z.literal(true).describe('What follows begins at the position that was named').exactOptional(),
+      resumed: z.literal(true).describe('The stream continues from the requested position').exactOptional(),
     })
     .describe('The reply begins'),
   z
     .object({ type: z.literal('streaming_token'), streamId, content: z.string(), position })
-    .describe('A piece of the answer, never the accumulated text'),
+    .describe('The next part of the answer, never the accumulated text'),
   z
     .object({ type: z.literal('streaming_thinking'), streamId, content: z.string(), position })
-    .describe("A piece of a model's reasoning"),
+    .describe("The next part of the model's reasoning"),
   z
     .object({
       type: z.literal('streaming_tool_call'),
       streamId,
       id: z.string(),
       name: z.string(),
-      arguments: z.unknown().describe('JSON as the model wrote it, to the digit').exactOptional(),
+      arguments: z.unknown().describe('The JSON of the model, unchanged').exactOptional(),
       argumentsText: z
         .string()
-        .describe('In its place, where what the model wrote is not JSON')
+        .describe('Replaces `arguments` if the model did not write JSON')
         .exactOptional(),
       executor: z
         .enum(['server', 'client'])
-        .describe('Who runs it: the agent itself, or whoever asked')
+        .describe('Who runs the tool: the agent itself, or the client')
         .exactOptional(),
     })
-    .describe('A tool that the model wants to be called'),
+    .describe('A tool call requested by the model'),
   ...terminalFrame.options,
 ]);
 
-/** Every frame that a WebSocket client may get. */
+/** Frames to a WebSocket client. */
 export const serverFrame = z.discriminatedUnion('type', [
   ...streamFrame.options,
   z
     .object({
       type: z.literal('server_draining'),
-      deadlineMs: count.describe('How long running replies may still take'),
+      deadlineMs: count.describe('Time left for running replies'),
     })
-    .describe('The server is about to stop'),
+    .describe('The server is shutting down'),
   z
     .object({ type: z.literal('task_accepted'), taskId, requestId })
-    .describe('The task will run, or runs already'),
+    .describe('The task is queued or already running'),
   z
     .object({
       type: z.literal('task_progress'),
       taskId,
       requestId,
-      progress: z.unknown().describe('What the task tells'),
+      progress: z.unknown().describe('Progress as the task reports it'),
       partial: z
         .literal(true)
-        .describe('A part of the result: all of them come, in order; of anything else the newest')
+        .describe('A part of the result. All parts are sent, in order; of other progress only the latest is')
         .exactOptional(),
     })
-    .describe('The task runs'),
+    .describe('Progress of a running task'),
   z
     .object({ type: z.literal('task_result'), taskId, requestId, output: z.unknown() })
-    .describe('The task has ended well'),
-  z.object({ type: z.literal('pong') }).describe('The answer to ping'),
+    .describe('The task succeeded'),
+  z.object({ type: z.literal('pong') }).describe('Response to `ping`'),
 ]);
 
 /** The same by `type`. */
@@ -155,9 +159,9 @@ export const serverFrames: Readonly<Record<string, StandardSchemaV1>> = Object.f
 
 declare module '../bus.js' {
   interface KernelEvents {
-    /** A frame of a client was read. */
+    /** A frame from a client was accepted. */
     'message:received': { readonly connection: string; readonly clientId: string; readonly type: string };
-    /** A frame of a client was answered with an error. */
+    /** A frame from a client was refused with an error. */
     'message:refused': { readonly connection: string; readonly clientId: string; readonly code: string };
   }
 }

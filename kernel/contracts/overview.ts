@@ -1,11 +1,11 @@
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
 
-/** What `GET /` tells of this server. */
+/** The `endpoints` that `GET /` lists. */
 export interface Overview {
-  /** Adds an entry to `endpoints`: `add('chat', '/chat')`. */
+  /** `add('chat', '/chat')`. Ends with the plugin that called it. */
   add(name: string, path: string): Undo;
 }
 
-/** Provided by whoever answers `GET /`. */
+/** Provided by the plugin that serves `GET /`. */
 export const Overview = createToken<Overview>('overview');

@@ -12,13 +12,13 @@ import type { Usage } from './usage.js';
 /** Milliseconds since the request was accepted. */
 export type Timings = Readonly<z.infer<typeof timings>>;
 
-/** What a reader of a reply gets: `streaming_start` first, then content, then exactly one of the four terminal frames. */
+/** A frame of a reply: `streaming_start` first, then content, then exactly one of the four terminal frames. */
 export type StreamFrame = Readonly<z.infer<typeof streamFrame>>;
 
-/** How a stream ends. */
+/** The last frame of a stream. */
 export type TerminalFrame = Readonly<z.infer<typeof terminalFrame>>;
 
-/** Whatever a WebSocket client may get. */
+/** Any frame to a WebSocket client. */
 export type ServerFrame = Readonly<z.infer<typeof serverFrame>>;
 
 /**
@@ -27,18 +27,18 @@ export type ServerFrame = Readonly<z.infer<typeof serverFrame>>;
  */
 export interface LogEntry {
   readonly type: StreamFrame['type'];
-  /** Made anew each time: whoever sends it takes `json`. */
+  /** Built on each access: senders use `json`. */
   readonly frame: StreamFrame;
   readonly position: number;
   /** The frame as JSON. */
   readonly json: string;
-  /** The same with `position` where it is a piece of content. */
+  /** The same, with `position` if it is a piece of content. */
   readonly positioned: string;
-  /** What a frame of a tool call says, its arguments as text. */
+  /** The call of a `tool_call` frame, its arguments as text. */
   readonly toolCall?: ToolCall;
 }
 
-/** A part of a tool call that is still being written. The whole call is an entry of its own. */
+/** A part of an incomplete tool call. The complete call is an entry of its own. */
 export interface PieceEntry {
   readonly type: 'tool_call_piece';
   readonly piece: ToolCallPiece;
@@ -51,38 +51,38 @@ export interface WholeReply {
   readonly usage?: Usage;
 }
 
-/** `client` asked for it, `disconnected` and `abandoned` when nobody reads any more, at once or after the grace period. */
+/** `client`: requested; `disconnected`: the last reader left; `abandoned`: the grace period is over; `shutdown`: the server stops. */
 export type CancelReason = z.infer<typeof cancelReason>;
 
-/** What a user wants to be answered, and how the reply is to be kept. */
+/** A request for a reply. */
 export interface StartCommand extends ChatCommand, TraceContext {
-  /** The same id of the same user for the same request gives the same reply again, as long as its log is kept and it has not failed. */
+  /** The same id of the same user for the same request returns the same reply while its log is kept and it has not failed. */
   readonly requestId?: string | undefined;
-  /** Where the request came in, as `POST /chat`: part of the request that a `requestId` stands for. */
+  /** The endpoint of the request, as `POST /chat`: part of the request that a `requestId` identifies. */
   readonly endpoint?: string | undefined;
-  /** What happens when the last reader has left: `continue` for the grace period (the default), or `cancel` at once. */
+  /** After the last reader has left: `continue` for the grace period (the default), or `cancel` at once. */
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
-  /** Who is served first where replies have to wait. */
+  /** The order in which replies leave the line. */
   readonly priority?: TaskPriority | undefined;
-  /** The client's own notes, kept as long as the reply. */
+  /** Any data of the client; it counts with the request. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * One reader of one reply. Each pull gives everything that is new. Leaving (`return`) is not a cancel. Whoever serves many
- * readers takes instead of pulling: that costs no promise.
+ * One reader of one reply. Each pull returns all new entries. Leaving (`return`) is not a cancel. Servers of many readers
+ * take instead of pulling: that costs no promise.
  */
 export interface ReplyReader<Entry = LogEntry> extends AsyncIterableIterator<readonly Entry[]> {
-  /** What is new now, perhaps nothing; undefined once all of it was taken and the reply has ended, or the reader has left. */
+  /** The new entries, perhaps none; undefined once the reply has ended and all were taken, or the reader has left. */
   take(): readonly Entry[] | undefined;
-  /** Calls back, at most once a turn of the event loop, when there is something to take. */
+  /** Sets the callback for new entries: at most one call a turn of the event loop. */
   onReadable(listener: ReadableListener): void;
   return(): Promise<IteratorResult<readonly Entry[]>>;
-  /** The consumer was held up: the next pull gives its backlog merged into few frames. */
+  /** The consumer is slow: the next pull returns its backlog merged into few frames. */
   merge(): void;
 }
 
-/** One answer: an append-only log with any number of readers. */
+/** One reply: an append-only log with any number of readers. */
 export interface Reply {
   readonly streamId: string;
   readonly conversationId: string;
@@ -92,22 +92,22 @@ export interface Reply {
   readonly position: number;
   /** True once a reader has had all of it, the terminal frame included. */
   readonly wasRead: boolean;
-  /** Why it failed, once its log ends with `error`. */
+  /** The error of a reply that has failed. */
   readonly failure: WaggleError<ClientErrorCode> | undefined;
   /**
-   * Everything from the first frame to the terminal one; or, with a position, `streaming_start` with `resumed` and then
-   * everything after that position. @throws INVALID_REQUEST for a position beyond what was sent
+   * All frames from the first to the terminal one; or, with a position, `streaming_start` with `resumed` and then
+   * everything after that position. @throws INVALID_REQUEST for a position beyond the content so far
    */
   read(position?: number): ReplyReader;
-  /** The same from the first frame on, with the pieces of tool calls as they come. Who comes late misses those of calls that are whole. */
+  /** The same from the first frame on, with the pieces of tool calls as they come. A late reader misses those of complete calls. */
   readPieces(): ReplyReader<LogEntry | PieceEntry>;
-  /** The answer as one piece, when it has ended. @throws why it failed, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel or when `signal` aborts */
+  /** The whole reply, once it has ended. @throws its failure, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel or when `signal` aborts */
   whole(signal?: AbortSignal): Promise<WholeReply>;
-  /** Stops the agent. Resolves when its upstream is closed and `cancelled` is in the log; with undefined when somebody else has ended or cancelled it. */
+  /** Stops the agent. Resolves when its upstream is closed and `cancelled` is in the log; with undefined if it had ended or was cancelled before. */
   cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined>;
 }
 
-/** How much is going on. */
+/** Counts of all replies. */
 export interface StreamStats {
   readonly running: number;
   readonly waiting: number;
@@ -116,7 +116,7 @@ export interface StreamStats {
   readonly readers: number;
   /** Characters in all logs. */
   readonly chars: number;
-  /** Pieces of answers, thinking included, since the start. */
+  /** Pieces of content, thinking included, since the start. */
   readonly tokens: number;
 }
 
@@ -124,9 +124,9 @@ export interface StreamStats {
 export interface ChatStreams {
   /** @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH when the id of another request comes again */
   start(command: StartCommand): Reply;
-  /** The reply behind an id, running or ended; undefined when there never was one or its log is gone. */
+  /** The reply with this id, running or ended; undefined when it never existed or its log is gone. */
   find(streamId: string): Reply | undefined;
-  /** Every reply that can be read. Ids are capabilities: they are shown to nobody but their owner. */
+  /** All replies that can be read. An id gives access: show it only to its owner. */
   list(): readonly Reply[];
   readonly stats: StreamStats;
   /** @deprecated The same as `stats`. */
@@ -138,7 +138,7 @@ export const ChatStreams = createToken<ChatStreams>('chat.streams');
 
 declare module '../bus.js' {
   interface KernelEvents {
-    /** A reply was accepted, and runs or waits for its turn. */
+    /** A reply was accepted: it runs, or waits in the line. */
     'chat:accepted': {
       readonly streamId: string;
       readonly conversationId: string;
@@ -146,9 +146,9 @@ declare module '../bus.js' {
       readonly tracestate?: string | undefined;
       readonly baggage?: string | undefined;
     };
-    /** A reply began; `agent` answers. */
+    /** A reply began, from this agent. */
     'chat:started': { readonly streamId: string; readonly agent: string };
-    /** A reply ended as its agent meant it to, after so many pieces of content. */
+    /** A reply is complete; `tokens` counts its pieces of content. */
     'chat:finished': {
       readonly streamId: string;
       readonly agent: string;

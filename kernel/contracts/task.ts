@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 
-/** From the last to be served to the first. */
+/** In ascending order: the last is served first. */
 export const taskPriorities = ['low', 'normal', 'high', 'urgent'] as const;
 /** How urgent a task is. */
 export type TaskPriority = (typeof taskPriorities)[number];
@@ -13,47 +13,47 @@ export type TaskPriority = (typeof taskPriorities)[number];
  */
 // biome-ignore lint/suspicious/noEmptyInterface: it is there to be added to
 export interface TaskTypes {}
-/** What a task takes; unknown where its name is not in `TaskTypes`. */
+/** The input of a task; unknown where its name is not in `TaskTypes`. */
 export type TaskInput<N extends string> = N extends keyof TaskTypes
   ? TaskTypes[N] extends { readonly input: infer Input }
     ? Input
     : unknown
   : unknown;
-/** What a task gives; unknown where its name is not in `TaskTypes`. */
+/** The output of a task; unknown where its name is not in `TaskTypes`. */
 export type TaskOutput<N extends string> = N extends keyof TaskTypes
   ? TaskTypes[N] extends { readonly output: infer Output }
     ? Output
     : unknown
   : unknown;
 
-/** What tasks log with, on the main thread and on others. */
+/** The logger of a task, on any thread. */
 export type TaskLogger = Readonly<
   Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message?: string) => void>
 >;
 
-/** What comes with the input when a task runs. */
+/** The second argument of a task's function: the run that calls it. */
 export interface TaskCall {
   readonly taskId: string;
-  /** 1 the first time, one more with each retry. */
+  /** 1 for the first try, one more with each retry. */
   readonly attempt: number;
-  /** Aborts when the result is no longer wanted: cancelled, or over its time. */
+  /** Aborts on a cancel and at the time limit. */
   readonly signal: AbortSignal;
-  /** The same, for a loop that never waits and so hears of nothing. */
+  /** The same, for a loop that never yields to the event loop. */
   readonly cancelled: boolean;
   readonly logger: TaskLogger;
-  /** Says how far the work is: any plain data. Whoever watches gets the newest. */
+  /** Reports progress: any plain data. Readers get the newest. */
   readonly progress: (value: unknown) => void;
-  /** Gives a part of the result before the end: any plain data. Whoever watches gets all of them, in order. */
+  /** Reports a part of the result before the end: any plain data. Readers get all of them, in order. */
   readonly partial: (value: unknown) => void;
 }
 
-/** How often a task that failed is tried again, and how long it waits before: exponential back-off with full jitter. */
+/** Retries after a failure: exponential back-off with full jitter. */
 export interface TaskRetries {
   /** Tries after the first one. */
   readonly max: number;
   /** The longest wait before the first retry; it doubles with each one. 200 when absent. */
   readonly baseMs?: number;
-  /** The longest wait before any. 10,000 when absent. */
+  /** The longest wait before any retry. 10,000 when absent. */
   readonly maxMs?: number;
 }
 
@@ -66,19 +66,19 @@ export type TaskDefinition<Input = unknown, Output = unknown> = {
   readonly output?: StandardSchemaV1<unknown, Output>;
   /** `normal` when absent. */
   readonly priority?: TaskPriority;
-  /** How long one try may take. The engine's own limit when absent. */
+  /** Time limit of one try. The engine's own limit when absent. */
   readonly timeoutMs?: number;
   /** None when absent. */
   readonly retries?: TaskRetries;
   /** Runs at the same time. Only the lane's own limit when absent. */
   readonly concurrency?: number;
-  /** Runs that may wait. Only the engine's own limit when absent. */
+  /** Waiting runs. Only the engine's own limit when absent. */
   readonly maxQueued?: number;
-  /** Clients may run it, with `task` frames and over HTTP. Only plugins when absent. */
+  /** Whether clients may run it, with `task` frames and over HTTP. Only plugins when absent. */
   readonly exposed?: boolean;
   /**
-   * Makes its name a type of WebSocket frames: their other fields are the input, and what it tells and gives goes back
-   * as frames (an object as it is, with the task's name as `type` unless it has its own; anything else as `output`).
+   * Makes its name a type of WebSocket frames: their other fields are the input, and updates and output go back as frames
+   * (an object as it is, with the task's name as `type` unless it has its own; anything else as `output`).
    */
   readonly message?: boolean;
 } & (
@@ -101,32 +101,43 @@ export type TaskFunction<Input = unknown, Output = unknown> = (
   call: TaskCall,
 ) => Output | Promise<Output>;
 
-/** A task of the main lane as a class; tsyringe injects what its constructor asks for. Give the class to `registerTask`. */
+/** A task of the main lane as a class; tsyringe injects its constructor's parameters. Pass the class to `registerTask`. */
 export abstract class BaseTask<Input = unknown, Output = unknown> {
   abstract readonly name: string;
   readonly lane = 'main';
   abstract run(input: Input, call: TaskCall): Output | Promise<Output>;
 }
 
-/** What a plugin may ask of one run. */
+/** Options of one run. */
 export interface SubmitOptions {
-  /** At most what the engine's config lets requests ask for; the definition's own priority when absent. */
+  /** Limited by `maxPriority` of the engine's config; the definition's own priority when absent. */
   readonly priority?: TaskPriority | undefined;
-  /** For each try; can only be less than what the definition or the engine allows. */
+  /** Time limit of each try; it can only shorten that of the definition or the engine. */
   readonly timeoutMs?: number | undefined;
   readonly delayMs?: number | undefined;
-  /** Who asks. Without one `idempotencyKey` says nothing: strangers share no runs. */
+  /** The user of the key. Without one `idempotencyKey` has no effect: strangers share no runs. */
   readonly owner?: string | undefined;
-  /** The same key of the same owner for the same task and input (as JSON) gives the same run again, as long as that is kept and has not failed. */
+  /** The same key of the same owner for the same task and input (as JSON) returns the same run while that is kept and has not failed. */
   readonly idempotencyKey?: string | undefined;
-  /** Called while it waits, with how many are before it. */
+  /** Called while it waits, with the number of runs ahead. */
   readonly onQueued?: ((ahead: number) => void) | undefined;
 }
 
-/** Where a run is in its life; `delayed` until its start or its retry is due. */
+/** A request for a place on the main lane. */
+export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued'> {
+  /** Aborted while it waits, it leaves the line; aborted later, it counts as cancelled once the place is released. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called when the engine wants the place back (it stops, or the task is unregistered) and soon takes it. */
+  readonly onStop?: (() => void) | undefined;
+}
+
+/** Gives a place back, with the error of work that has failed. Later calls do nothing. */
+export type Release = (failure?: unknown) => void;
+
+/** The state of a run; `delayed` until its start or its retry is due. */
 export type TaskState = 'delayed' | 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
-/** What a task tells while it runs. */
+/** A report of a running task. */
 export interface TaskUpdate {
   readonly type: 'progress' | 'partial';
   readonly value: unknown;
@@ -142,22 +153,22 @@ export interface TaskRun<Output = unknown> {
   readonly ended: boolean;
   /** Tries so far. */
   readonly attempts: number;
-  /** Milliseconds that it has waited, and that its last try took. */
+  /** Milliseconds of waiting so far, and of the last try. */
   readonly queuedMs: number;
   readonly runMs: number;
-  /** The newest that it told. */
+  /** The newest progress. */
   readonly progress: unknown;
   readonly output: Output | undefined;
   readonly error: WaggleError<ClientErrorCode> | undefined;
-  /** @throws why it failed or was refused, TASK_CANCELLED */
+  /** Rejects with the failure, or TASK_CANCELLED. */
   readonly result: Promise<Output>;
-  /** What it tells, from the beginning. Each pull gives all that is new: every `partial`, and the newest `progress`. */
+  /** All updates from the beginning. Each pull returns the new ones: every `partial`, and the newest `progress`. */
   updates(): AsyncIterableIterator<readonly TaskUpdate[]>;
-  /** Resolves when it has stopped, with true if that was due to this call or an earlier one, false if it had ended before. */
+  /** Resolves when it has stopped: true after a cancel by this call or an earlier one, false if it had ended before. */
   cancel(): Promise<boolean>;
 }
 
-/** A run that used up its tries or took its thread down. */
+/** A run that used up its tries or crashed its thread. */
 export interface DeadLetter {
   readonly taskId: string;
   readonly name: string;
@@ -169,19 +180,19 @@ export interface DeadLetter {
   readonly at: number;
 }
 
-/** What became of runs: `submitted` is the sum of the others and of those that have not ended. */
+/** Counts of runs: `submitted` is the sum of all others. */
 export interface TaskCounts {
   readonly submitted: number;
   readonly succeeded: number;
   readonly failed: number;
   readonly cancelled: number;
   readonly rejected: number;
-  /** Waiting for their turn, a delay included. */
+  /** Waiting, delayed ones included. */
   readonly waiting: number;
   readonly running: number;
 }
 
-/** How much is going on. */
+/** Counts of all tasks and the threads. */
 export interface TaskStats extends TaskCounts {
   /** Waiting by priority. */
   readonly queued: Readonly<Record<TaskPriority, number>>;
@@ -189,18 +200,24 @@ export interface TaskStats extends TaskCounts {
   readonly workers: { readonly alive: number; readonly busy: number; readonly lost: number };
 }
 
-/** Runs tasks within bounds. Everything that is submitted ends in exactly one of four ways. */
+/** Runs tasks within bounds. Each submission ends in exactly one way: succeeded, failed, cancelled or rejected. */
 export interface TaskEngine {
   /** @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   submit<N extends string>(name: N, input: TaskInput<N>, options?: SubmitOptions): TaskRun<TaskOutput<N>>;
-  /** The run behind an id; undefined when there never was one or it is no longer kept. */
+  /**
+   * A place on the main lane for work that the caller runs, bounds and ends itself, under the name and the limits of a
+   * registered task. It waits, counts and is announced like a run, but cannot be found by its id.
+   * @throws at once TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN; the promise rejects with TASK_CANCELLED
+   */
+  admit(name: string, options?: AdmitOptions): Promise<Release>;
+  /** The run with this id; undefined when it never existed or is no longer kept. */
   find(taskId: string): TaskRun | undefined;
   /** Counts of one task since it was registered. */
   countsOf(name: string): TaskCounts | undefined;
   readonly stats: TaskStats;
   /** @deprecated The same as `stats`. */
   readonly figures?: TaskStats;
-  /** The newest last. */
+  /** In order of failure: the newest last. */
   readonly deadLetters: readonly DeadLetter[];
 }
 
@@ -218,7 +235,7 @@ declare module '../bus.js' {
     'task:queued': TaskEvent & { readonly priority: TaskPriority };
     /** A try began. */
     'task:started': TaskEvent & { readonly attempt: number; readonly queuedMs: number };
-    /** A try failed, and another one follows. */
+    /** A try failed, and a retry follows. */
     'task:retrying': TaskEvent & {
       readonly attempt: number;
       readonly delayMs: number;
@@ -239,7 +256,7 @@ declare module '../bus.js' {
     };
     /** A run was not accepted: unknown, invalid, full, or shutting down. */
     'task:rejected': { readonly name: string; readonly code: string };
-    /** A thread ended and another one takes its place. */
+    /** A thread ended and is replaced. */
     'worker:lost': { readonly reason: string };
   }
 }

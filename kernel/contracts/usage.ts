@@ -4,13 +4,10 @@ import { z } from '#zod';
 export const usage = z.object({
   inputTokens: z.number(),
   outputTokens: z.number(),
-  cachedTokens: z
-    .number()
-    .describe('Of the input, those that it knew already; where it says so')
-    .exactOptional(),
+  cachedTokens: z.number().describe('Cached input tokens, if the model server reports them').exactOptional(),
   reasoningTokens: z
     .number()
-    .describe('Of the output, those of its thinking; where it says so')
+    .describe('Output tokens of reasoning, if the model server reports them')
     .exactOptional(),
 });
 

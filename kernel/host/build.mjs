@@ -1,5 +1,5 @@
-// Builds dist/ with tsc; where that is not installed, as in production, without types. Only what is out of date is built
-// then: a server that is built starts where nothing can be written.
+// Builds dist/ with tsc or, where tsc is not installed, as in production, without types. Then only stale files are
+// built, so that a built server also starts on a read-only file system.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

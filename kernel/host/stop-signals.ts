@@ -1,11 +1,13 @@
-/** Imports nothing: it is there before anything else is loaded. */
+// No imports: this is loaded before everything else.
+
+/** Exit codes of the `waggle` command. */
+export const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
 
 const orphanCheckMs = 250;
-const exitCodes = { clean: 0, forced: 130 } as const;
 
 /**
- * Hears SIGTERM and SIGINT from its making on, because a process that is the first of its container ignores what it has no
- * handler for. The first one stops the server; where nothing runs yet it ends the process, and so does a second one.
+ * Handles SIGTERM and SIGINT from the start, because process 1 of a container ignores signals without a handler. The first
+ * signal stops the server; a second one, or one before there is a server, ends the process.
  */
 export class StopSignals {
   #stop: (signal: string) => void = () => process.exit(exitCodes.clean);
@@ -13,11 +15,11 @@ export class StopSignals {
 
   constructor() {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#ask(signal));
-    // Ctrl-C reaches all of them: the shell that leaves first is no second signal.
+    // Ctrl-C also ends the shell of npm: that is no second signal.
     if (process.env.npm_lifecycle_event) onOrphaned(() => this.#asked || this.#ask('the end of npm'));
   }
 
-  /** Something runs now that has to be stopped. */
+  /** Replaces the immediate exit of the first signal. */
   onStop(stop: (signal: string) => void): void {
     this.#stop = stop;
   }
@@ -29,7 +31,7 @@ export class StopSignals {
   }
 }
 
-/** The shell between npm and this process dies of a signal without passing it on. */
+/** Runs `act` when the parent is gone: the shell between npm and this process dies of a signal without passing it on. */
 function onOrphaned(act: () => void): void {
   const parent = process.ppid;
   const timer = setInterval(() => {

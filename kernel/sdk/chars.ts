@@ -1,10 +1,10 @@
-/** What a value takes besides its texts, in characters: a place in a list, and what an object or a list is itself. */
+/** Overhead in characters: of each value, and of an object or a list. */
 const valueChars = 4;
 const objectChars = 28;
 
 /**
- * How much memory plain data takes, in characters: its texts and keys, and a little for each value. Shared parts count once.
- * A walk in place of `JSON.stringify`, which copies everything and throws at what is no JSON.
+ * Memory of plain data, in characters: its texts and keys, and a little for each value. Shared parts count once.
+ * Unlike `JSON.stringify`, it copies nothing and accepts any value.
  */
 export function charsIn(...data: readonly unknown[]): number {
   const seen = new Set<object>();
@@ -21,20 +21,20 @@ export function charsIn(...data: readonly unknown[]): number {
   return chars;
 }
 
-/** Adds what is in it to `parts`. Gives what else it takes. */
+/** Adds the contents of `value` to `parts`. Returns the size of any binary data. */
 function partsOf(value: object, parts: unknown[]): number {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return Math.ceil(value.byteLength / 2);
   if (Array.isArray(value) || value instanceof Set) for (const each of value) parts.push(each);
   else if (value instanceof Map) for (const [key, each] of value) parts.push(key, each);
   else {
-    // Those of an error are not enumerable.
+    // The properties of an error are not enumerable.
     if (value instanceof Error) parts.push(value.message, value.stack, value.cause);
     for (const [key, each] of Object.entries(value)) parts.push(key, each);
   }
   return 0;
 }
 
-/** The same text on its own: a part of a text keeps the whole of it in memory. */
+/** A copy of a text: a substring keeps the whole original in memory. */
 export function detached(text: string): string {
   return Buffer.from(text, 'utf16le').toString('utf16le');
 }

@@ -1,7 +1,7 @@
 import type { Agent, ChatRequest } from '../contracts/agent.js';
 import { WaggleError } from '../errors.js';
 
-/** What a request says has to be what its agent can pass on. @throws AGENT_FAILED, as a mistake of the request */
+/** Refuses content that the agent cannot pass on. @throws AGENT_FAILED with status 400 */
 export function checkContent({ name: agent, takes }: Agent, { messages }: ChatRequest): void {
   for (const { parts = [] } of messages)
     for (const part of parts) {

@@ -1,13 +1,13 @@
 import type { ChatMessage } from '../contracts/agent.js';
 
-/** How much a message takes of the limits of a store. */
+/** Size of a message for the limits of a store. */
 export function charsOf({ content, toolCalls }: ChatMessage): number {
   return toolCalls ? content.length + JSON.stringify(toolCalls).length : content.length;
 }
 
 const titleLimit = 80;
 
-/** What a conversation is called: the start of what its user said first, on one line. */
+/** Title of a conversation: the start of its first user message, on one line. */
 export function titleOf(messages: readonly ChatMessage[]): string {
   const { content = '' } = messages.find(({ role }) => role === 'user') ?? {};
   const line = content

@@ -3,7 +3,7 @@ import type { Undo } from '../scope.js';
 
 const resolutionMs = 20;
 
-/** Milliseconds by which things were late. */
+/** Event-loop delay in milliseconds. */
 export interface Lag {
   readonly p50Ms: number;
   readonly p90Ms: number;
@@ -12,17 +12,20 @@ export interface Lag {
   readonly maxMs: number;
 }
 
-/** How late the event loop is, which everybody who waits for the server feels. Costs fifty looks at the clock a second. */
+/**
+ * Event-loop delay since the last reset, sampled every 20 ms. Each user has one of its own, as the intervals differ: Node.js
+ * samples all of them in one wake-up without JavaScript, at less than half the cost of a shared timer.
+ */
 export class EventLoopLag {
   readonly #delays = monitorEventLoopDelay({ resolution: resolutionMs });
 
-  /** Undone, it is no longer measured. */
+  /** Starts sampling. */
   start(): Undo {
     this.#delays.enable();
     return () => void this.#delays.disable();
   }
 
-  /** Since the last reset; nothing but zeros where there was nothing to measure yet. */
+  /** Statistics since the last reset; zeros before the first sample. */
   get lag(): Lag {
     const delays = this.#delays;
     return {
@@ -39,7 +42,7 @@ export class EventLoopLag {
   }
 }
 
-/** Node.js measures from one look at the clock to the next one, which is never less than the resolution. */
+/** Node.js measures the time between two samples, which is never less than the resolution. */
 function lateMs(nanoseconds: number): number {
   return Math.max(0, (nanoseconds || 0) / 1e6 - resolutionMs);
 }

@@ -5,7 +5,7 @@ interface Limits {
   readonly maxKept: number;
 }
 
-/** What has ended and is kept for a while: the oldest goes first, when its time is over or others need the room. */
+/** Ended items that are kept for a while. The oldest goes first, when its time is over or the room is needed. */
 export class ExpiringSet<T> {
   readonly #keptAt = new Map<T, number>();
   readonly #limits: Limits;
@@ -27,7 +27,7 @@ export class ExpiringSet<T> {
     this.#schedule();
   }
 
-  /** Makes room. False when there is nothing left to drop. */
+  /** Makes room. False when the set is empty. */
   dropOldest(): boolean {
     const [oldest] = this.#keptAt.keys();
     if (oldest === undefined) return false;
@@ -53,7 +53,7 @@ export class ExpiringSet<T> {
       this.#expire();
       this.#schedule();
     }, timerMs(dueMs));
-    // What is kept for later is no reason to go on running.
+    // Does not keep the process alive.
     this.#timer.unref();
   }
 

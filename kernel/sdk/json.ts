@@ -1,21 +1,22 @@
 import { messageOf, WaggleError } from '../errors.js';
 
-/** Text that was sent to us, as a value: `JSON.parse` takes a million levels, almost everything after it far fewer. */
+/** Depth limit of input. `JSON.parse` takes a million levels, almost everything after it far fewer. */
 export const jsonDepthLimit = 32;
 
-/** @throws TOO_DEEP, INVALID_JSON */
+/** Parses input of a client. @throws TOO_DEEP, INVALID_JSON */
 export function parseJson(text: string, depthLimit: number = jsonDepthLimit): unknown {
   if (depthOver(text, depthLimit)) throw new WaggleError('TOO_DEEP', { depthLimit });
   try {
-    return JSON.parse(text);
+    // Some clients begin every text with a mark of the order of bytes.
+    return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text);
   } catch (cause) {
     throw new WaggleError('INVALID_JSON', { why: messageOf(cause) }, { cause });
   }
 }
 
 /**
- * The text at a key of the outermost map, found without parsing: also where `json` is too deep, too long or cut off. The
- * last one counts, as in `JSON.parse`; what is no text, or longer than `limitChars`, does not.
+ * The string at a key of the outermost object, found without parsing, so that `json` may be too deep, too long or cut off.
+ * The last one counts, as in `JSON.parse`; other values and strings longer than `limitChars` do not.
  */
 export function outerText(json: string, key: string, limitChars: number): string | undefined {
   const wanted = JSON.stringify(key);
@@ -34,7 +35,7 @@ export function outerText(json: string, key: string, limitChars: number): string
   return found;
 }
 
-/** The place behind the text that begins at `from`. */
+/** The index behind the string that begins at `from`. */
 export function endOfText(json: string, from: number): number {
   for (let at = from + 1; at < json.length; at++) {
     const code = json.charCodeAt(at);
@@ -44,15 +45,15 @@ export function endOfText(json: string, from: number): number {
   return json.length;
 }
 
-/** The value behind a key that ends at `from`, if it is a text. */
+/** The value behind a key that ends at `from`, if it is a string. */
 function textBehind(json: string, from: number, limitChars: number): string | undefined {
-  // Written with escapes, a character takes six.
+  // An escaped character takes six.
   const [, text] = /^\s*:\s*("(?:[^"\\]|\\.)*")/.exec(json.slice(from, from + 6 * limitChars + 64)) ?? [];
   try {
     const value: unknown = text && JSON.parse(text);
     return typeof value === 'string' && value.length <= limitChars ? value : undefined;
   } catch {
-    return undefined; // A text that JSON does not know.
+    return undefined; // An invalid string.
   }
 }
 
@@ -72,7 +73,7 @@ function depthOver(text: string, limit: number): boolean {
   return false;
 }
 
-/** Whether a value is what JSON calls an object. */
+/** Whether a value is a JSON object. */
 export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

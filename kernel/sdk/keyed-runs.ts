@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { WaggleError } from '../errors.js';
 
-/** A key that a client chose, and a fingerprint of the one request that it stands for. */
+/** A key chosen by a client, and a fingerprint of the request that it identifies. */
 export interface RequestKey {
   readonly id: string;
   readonly fingerprint: string;
 }
 
 /**
- * The key within its owner's own. `request` holds all that decides on the result, and nothing of how that is delivered
- * (positions, priority, time limits): who asks again may ask for it in another way. Without an owner there is no key, as
+ * Scopes a key to its owner. `request` holds everything that decides on the result, and nothing about its delivery
+ * (positions, priority, time limits), which may differ when the request is repeated. Without an owner there is no key:
  * strangers share nothing.
  */
 export function requestKey(
@@ -22,18 +22,18 @@ export function requestKey(
   return { id: JSON.stringify([owner, key]), fingerprint };
 }
 
-/** Runs by the key of the request that started each. */
+/** Runs, each under the key of the request that started it. */
 export class KeyedRuns<T extends object> {
   readonly #runs = new Map<string, { readonly run: T; readonly fingerprint: string }>();
   readonly #ids = new Map<T, string>();
 
-  /** The run that the same request has started. */
+  /** The run of the same request. */
   find(key: RequestKey | undefined): T | undefined {
     const known = key && this.#runs.get(key.id);
     return known?.fingerprint === key?.fingerprint ? known?.run : undefined;
   }
 
-  /** For a request that has started none. @throws IDEMPOTENCY_MISMATCH where another one has its key */
+  /** Claims the key for a new run. @throws IDEMPOTENCY_MISMATCH when another request has it */
   claim(key: RequestKey | undefined): void {
     if (key && this.#runs.has(key.id)) throw new WaggleError('IDEMPOTENCY_MISMATCH', {});
   }
@@ -53,7 +53,7 @@ export class KeyedRuns<T extends object> {
   }
 }
 
-/** JSON with the keys of each map in order, so that the same content gives the same text. */
+/** JSON with sorted keys, so that equal content gives equal text. */
 function canonical(value: object): string {
   return JSON.stringify(value, (_, part: unknown) => {
     if (part instanceof Map || part instanceof Set) return [part.constructor.name, ...part];

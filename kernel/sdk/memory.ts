@@ -1,4 +1,4 @@
-/** Memory of this process. */
+/** Memory of this process, in bytes. */
 export interface Memory {
   readonly rssBytes: number;
   readonly heapBytes: number;
@@ -8,13 +8,13 @@ export interface Memory {
 
 let last: Memory = { rssBytes: 0, heapBytes: 0, heapTotalBytes: 0, externalBytes: 0 };
 
-/** Memory as it is now; as it last was while the process may open no more files, because Node.js has to open one to know. */
+/** Memory now, or the last known while no file descriptor is free, because Node.js opens a file to read it. */
 export function memoryNow(): Memory {
   try {
     const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
     last = { rssBytes: rss, heapBytes: heapUsed, heapTotalBytes: heapTotal, externalBytes: external };
   } catch {
-    // EMFILE, which whatever needs a file of its own reports.
+    // EMFILE, which others report.
   }
   return last;
 }

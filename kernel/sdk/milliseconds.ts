@@ -1,16 +1,16 @@
 import { z } from '#zod';
 import { longestMs } from '../duration.js';
 
-/** A duration in a config or a request, for a timer. */
+/** Schema of a duration for a timer. */
 export const milliseconds = z.int().min(1).max(longestMs);
-/** The same where none at all makes sense, too. */
+/** Schema of a duration that may be 0. */
 export const millisecondsOrNone = z.int().min(0).max(longestMs);
-/** The same in seconds. */
+/** Schema of a duration for a timer, in seconds. */
 export const seconds = z
   .int()
   .min(1)
   .max(Math.floor(longestMs / 1000));
-/** An age that is compared and that no timer waits for: at most a hundred years. */
+/** Schema of an age, which no timer waits for: at most a hundred years. */
 export const ageMs = z
   .int()
   .min(1)

@@ -1,11 +1,11 @@
 import { randomFillSync } from 'node:crypto';
 
 const bytes = 18;
-// One call for many: each by itself takes longer than all else that a small task costs.
+// One call fills the pool for many ids: a call per id would take longer than a small task.
 const pool = Buffer.alloc(bytes * 256);
 let at = pool.length;
 
-/** An id that nobody guesses, 144 random bits in 24 characters: whoever has it may do what it stands for. */
+/** An unguessable bearer id: 144 random bits, base64url. */
 export function randomId(): string {
   if (at === pool.length) {
     randomFillSync(pool);

@@ -1,13 +1,13 @@
 import { endOfText, parseJson } from './json.js';
 
-/** How deep the schema of a tool and the arguments of a call may be: real ones are deeper than requests. */
+/** Depth limit of tool schemas and call arguments: real ones are deeper than requests. */
 export const toolDepthLimit = 100;
 
 const [quote, colon, comma] = [0x22, 0x3a, 0x2c];
 
 /**
- * The parts of a JSON object or list as they are written, by key or place: nothing of them is lost to numbers and the order
- * of keys. The last one of a key counts, as in `JSON.parse`. `json` has to be valid; any other value has no parts.
+ * The source texts of the parts of a JSON object or array, by key or index, so that numbers and the order of keys stay
+ * exact. The last one of a key counts, as in `JSON.parse`. `json` must be valid; other values have no parts.
  */
 export function rawParts(json: string): ReadonlyMap<string, string> {
   const parts = new Map<string, string>();
@@ -36,14 +36,14 @@ export function rawParts(json: string): ReadonlyMap<string, string> {
   return parts;
 }
 
-/** `text` as a part of other JSON on one line, without a change to any value; undefined where it is not JSON, or too deep. */
+/** JSON text on one line with unchanged values, to be a part of other JSON; undefined where it is invalid or too deep. */
 export function spliceable(text: string): string | undefined {
   try {
     parseJson(text, toolDepthLimit);
   } catch {
-    return undefined; // The caller has another place for text.
+    return undefined; // The caller passes it on as a string.
   }
-  // No value has these without an escape.
+  // Inside of values these are escaped.
   return text.replace(/[\r\n]/g, ' ').trim();
 }
 
@@ -55,7 +55,7 @@ function closes(code: number): boolean {
   return code === 0x7d || code === 0x5d;
 }
 
-/** How deep plain data is; it is not looked at below `limit`, which is then passed. */
+/** Depth of plain data, measured down to `limit`; anything deeper gives `limit + 1`. */
 export function depthOf(value: unknown, limit: number): number {
   if (typeof value !== 'object' || value === null) return 0;
   if (limit <= 0) return 1;

@@ -3,16 +3,16 @@ import type { LogEntry, ReplyReader } from '../contracts/stream.js';
 import type { BodyParts } from '../contracts/transport.js';
 import { timerMs } from '../duration.js';
 
-/** Something that clients ignore, for proxies that close what is quiet. */
+/** Text that clients ignore, against proxies that close idle connections. */
 export interface Heartbeat {
   readonly text: string;
-  /** After so long without a part. */
+  /** Silence before a heartbeat. */
   readonly afterMs: number;
-  /** The same before the first part. */
+  /** Silence before a heartbeat while no part was sent yet. */
   readonly firstAfterMs?: number;
 }
 
-/** A reply as the body of an answer: a part for all that is new, fewer and longer ones for a slow client. Closing it lets the reader leave. */
+/** A reply as a response body: one part per batch of entries, fewer and longer ones for a slow client. */
 export abstract class ReplyBody<Entry = LogEntry> implements BodyParts, ReadableListener {
   readonly #reader: ReplyReader<Entry>;
   readonly #heartbeat: Heartbeat | undefined;
@@ -21,7 +21,7 @@ export abstract class ReplyBody<Entry = LogEntry> implements BodyParts, Readable
   #isUntaken = false;
   #isBeatDue = false;
   #quietSinceMs = 0;
-  /** One for all heartbeats, which looks at the clock: to set it anew for each part would cost as much as the part. */
+  /** One timer, re-checked when it fires: re-arming per part costs as much as the part. */
   #timer: NodeJS.Timeout | undefined;
 
   constructor(reader: ReplyReader<Entry>, heartbeat?: Heartbeat) {
@@ -61,10 +61,10 @@ export abstract class ReplyBody<Entry = LogEntry> implements BodyParts, Readable
     return this.#reader.return();
   }
 
-  /** The text of one or more entries, perhaps ''. What it throws before the body has `begun` still becomes an error with a status. */
+  /** The text of one or more entries, perhaps ''. An error thrown before the body has `begun` still gets its own status. */
   protected abstract encode(entries: readonly Entry[], begun: boolean): string;
 
-  /** Nothing is there. */
+  /** The part where there are no entries: '' or a heartbeat. */
   #rest(): string {
     if (!this.#heartbeat) return '';
     this.#quietSinceMs = performance.now();
@@ -85,7 +85,7 @@ export abstract class ReplyBody<Entry = LogEntry> implements BodyParts, Readable
       const leftMs = this.#silenceMs - (performance.now() - this.#quietSinceMs);
       this.#isBeatDue = leftMs <= 0;
       if (this.#isBeatDue) this.#listener?.readable();
-      // Whoever took it may have closed the body.
+      // The listener may have closed the body.
       if (this.#timer) this.#beatIn(this.#isBeatDue ? this.#silenceMs : leftMs);
     }, timerMs(ms));
   }

@@ -1,7 +1,7 @@
-import { httpStatus } from '../contracts/http-status.js';
+import { httpStatus } from '../contracts/error-codes.js';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 
-/** The status that stands for an error: a request that a model server does not take keeps the status of its refusal. */
+/** HTTP status of an error; that of the refusal where a model server has refused the request. */
 export function statusOf(error: WaggleError<ClientErrorCode>): number {
   const { refused } = error.details as { readonly refused?: unknown };
   const isRefusal = error.code === 'AGENT_FAILED' && typeof refused === 'number';

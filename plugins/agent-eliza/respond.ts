@@ -14,7 +14,7 @@ export function respond(text: string, turn: number, seed: number): string {
   return '…';
 }
 
-/** Says in the language of `text` that no model answers, and what to do about that. */
+/** The demonstration notice in the language of `text`. */
 export function demoNotice(text: string): string {
   return languageOf(text).demoNotice;
 }

@@ -1,11 +1,11 @@
-/** What ELIZA knows of one language (Weizenbaum, "ELIZA", Communications of the ACM 9/1, 1966). */
+/** ELIZA's rules for one language (Weizenbaum, "ELIZA", Communications of the ACM 9/1, 1966). */
 export interface Script {
-  /** Words that give the language away. */
+  /** Words by which the language is recognised. */
   readonly marks: ReadonlySet<string>;
-  /** That no model answers, and what to do about that. */
+  /** Notice that no model answers, with the remedy. */
   readonly demoNotice: string;
-  /** How a phrase turns round when it is said back: "my" becomes "your". */
+  /** Replacements in a phrase that is repeated back: "my" becomes "your". */
   readonly reflections: Readonly<Record<string, string>>;
-  /** Tried in order; `$1` stands for what the pattern caught, said back. */
+  /** Tried in order; `$1` is the captured phrase, repeated back. */
   readonly rules: readonly { readonly pattern: RegExp; readonly answers: readonly string[] }[];
 }

@@ -2,7 +2,7 @@ import type { StreamChunk } from '#kernel';
 import { faultIn, modelError, PieceError, type PieceReader, type ReasoningTags, Said } from '#sdk/upstream';
 import { ToolCalls } from './tool-calls.js';
 
-/** The fields of a line of `/api/chat` that matter here (github.com/ollama/ollama/blob/main/docs/api.md). */
+/** Relevant fields of a line of `/api/chat` (github.com/ollama/ollama/blob/main/docs/api.md). */
 interface ChatLine {
   readonly message?: {
     readonly content?: unknown;
@@ -27,7 +27,7 @@ export class ChunkReader implements PieceReader<ChatLine> {
     this.#said = new Said(tags);
   }
 
-  /** Whether `done` was given. */
+  /** Whether `done` was added. */
   get over(): boolean {
     return this.#over;
   }
@@ -50,14 +50,14 @@ export class ChunkReader implements PieceReader<ChatLine> {
   }
 
   #end({ done_reason: word, model, ...line }: ChatLine, chunks: StreamChunk[]): void {
-    // Old versions give no reason.
+    // Old versions have no reason.
     const reason = this.#said.end(typeof word === 'string' ? word : 'stop', this.#calls.any, chunks);
     const [input, output] = [count(line.prompt_eval_count), count(line.eval_count)];
     const isKnown = input !== undefined || output !== undefined;
     chunks.push({
       type: 'done',
       reason,
-      // It leaves out what is 0.
+      // Ollama omits counts of 0.
       ...(isKnown && { usage: { inputTokens: input ?? 0, outputTokens: output ?? 0 } }),
       ...(typeof model === 'string' && { model }),
     });

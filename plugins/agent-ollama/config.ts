@@ -15,7 +15,7 @@ export const config = z.strictObject({
   model: z.string().default(''),
   /** Whether models that can reason do so, or how much; Ollama decides when absent. */
   think: z.union([z.boolean(), z.enum(['low', 'medium', 'high', 'max', 'true', 'false'])]).optional(),
-  /** Whether its models write what they think into their answer, between `<think>` and `</think>`; or the names of such tags. */
+  /** Whether its models write their thinking into the answer, between `<think>` and `</think>`; or the names of such tags. */
   reasoningTags: reasoningTags.default(false),
   /** How long a model stays loaded after its last request: `10m`, seconds as a number, `-1` for ever, `0` not at all. */
   keepAlive: z
@@ -31,16 +31,16 @@ export const config = z.strictObject({
     .optional(),
   /** The context window in tokens. */
   numCtx: z.int().min(1).optional(),
-  /** Ollama's other options of a model, by its names: `{ num_gpu: 20, top_k: 40 }`. What a client asks for comes first. */
+  /** Other model options of Ollama, by its names: `{ num_gpu: 20, top_k: 40 }`. Options of a request take precedence. */
   options: z.record(z.string().min(1), z.unknown()).default({}),
-  /** More headers for each request, for a proxy in front of Ollama. */
+  /** Additional headers for each request, for a proxy in front of Ollama. */
   headers: extraHeaders.default({}),
   connectTimeoutMs: milliseconds.default(3000),
-  /** Until the first token, model load included. */
+  /** Until the first token, including the load of the model. */
   firstTokenTimeoutMs: milliseconds.default(120_000),
   /** Between two tokens. */
   tokenTimeoutMs: milliseconds.default(60_000),
-  /** One line of an answer. */
+  /** Size of one line of an answer. */
   lineLimitBytes: z
     .int()
     .min(1024)

@@ -3,25 +3,25 @@ import { type Exchange, ExchangeError, isOk } from '#sdk/upstream';
 import { Verbatim } from './verbatim.js';
 
 /**
- * What the client of the `ollama` package sends one request with. The answer to a chat is kept back from the client, whose
- * parser drops broken lines, and read through `body`.
+ * The `fetch` of the `ollama` client for one request. It withholds the answer to a chat from the client, whose parser drops
+ * malformed lines; `body` reads it instead.
  */
 export class OllamaFetch {
   readonly #exchange: Exchange;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #model: string | undefined;
-  /** What the client's JSON is to have as it is. */
+  /** JSON texts to splice into the body that the client writes. */
   readonly verbatim = new Verbatim();
   #body: Readable | undefined;
 
-  /** `headers` go along with the client's own; `model` is asked for. */
+  /** `headers` are added to the client's own; `model` is the requested one. */
   constructor(exchange: Exchange, headers: Readonly<Record<string, string>> = {}, model?: string) {
     this.#model = model;
     this.#exchange = exchange;
     this.#headers = headers;
   }
 
-  /** For `new Ollama({ fetch })`. @throws ExchangeError, ModelError: of errors the client would keep the text only */
+  /** For `new Ollama({ fetch })`. @throws ExchangeError, ModelError, because the client would only keep the text of an error */
   readonly fetch = async (input: unknown, init: RequestInit = {}): Promise<Response> => {
     const response = await this.#exchange.send(new URL(String(input)), {
       method: init.method ?? 'GET',
@@ -29,13 +29,13 @@ export class OllamaFetch {
       ...(typeof init.body === 'string' && { body: this.verbatim.splice(init.body) }),
     });
     if (!isOk(response)) throw await this.#exchange.refusal(response, this.#model);
-    // One object or many: both are lines. What says it is JSON is taken for it, whatever its type is called.
+    // One object or many: both are lines. The content type does not matter.
     if (init.method === 'POST') {
       this.#body = await this.#exchange.body(response);
       return new Response('');
     }
     const text = await this.#exchange.text(response);
-    // The client prints what it cannot read.
+    // The client logs bodies it cannot parse.
     if (!isObject(text)) throw new ExchangeError('CONTENT_TYPE', 'its answer is not JSON');
     return new Response(text, { headers: { 'content-type': 'application/json' } });
   };
@@ -52,6 +52,6 @@ function isObject(text: string): boolean {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null;
   } catch {
-    return false; // The caller says what it means that this is not JSON.
+    return false; // The caller reports it.
   }
 }

@@ -1,13 +1,13 @@
 import { soundsLikeChat } from '#sdk/upstream';
 
-/** A model as `/api/tags` lists it; older versions give no capabilities there. */
-export interface Installed {
+/** A model as in `/api/tags`; older versions list no capabilities. */
+interface Installed {
   readonly name: string;
   readonly capabilities?: unknown;
   readonly details?: { readonly family?: unknown } | null;
 }
 
-/** Whether it answers: by its capabilities, else by the family of its weights, and by its name as a last resort. */
+/** Whether a model can chat: by its capabilities, else by its family, else by its name. */
 export function canChat({ name, capabilities, details }: Installed): boolean {
   if (Array.isArray(capabilities) && capabilities.length > 0) return capabilities.includes('completion');
   const { family } = details ?? {};

@@ -16,12 +16,11 @@ import type { Config } from './config.js';
 import { OllamaFetch } from './fetch.js';
 import { canChat } from './models.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
-import { ignoredBy } from './options.js';
-import { withOwnOptions } from './own-options.js';
+import { ignoredBy, withConfiguredOptions } from './options.js';
 import { bodyOf, chat } from './request.js';
 import type { Verbatim } from './verbatim.js';
 
-/** Chat models behind an Ollama server. One client for each request, so that each can be stopped by itself. */
+/** Chat models on an Ollama server. Each request has its own client, so that it can be stopped alone. */
 export class OllamaAgent extends UpstreamAgent<Line> {
   readonly description = 'Chat models on an Ollama server';
   readonly provider = 'ollama';
@@ -66,10 +65,10 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return models.filter((each) => this.#isWanted(each.name) || canChat(each)).map(({ name }) => name);
   }
 
-  /** The configured model if it is installed or nothing is known, else the first installed one. */
+  /** The configured model if it is installed or the list is unknown, else the first installed one. */
   protected async preferredModel(signal: AbortSignal): Promise<string | undefined> {
     const { model } = this.#config;
-    // Where the list cannot be had, the chat itself will say why.
+    // If the list fails, the chat request itself reports why.
     const names = await this.models.known(signal).catch((): readonly string[] => []);
     return names.some((name) => this.#isWanted(name)) ? model : (names[0] ?? (model || undefined));
   }
@@ -80,7 +79,7 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return { healthy: false, detail: this.server.noModel, models };
   }
 
-  /** Whatever speaks its API in its place need not have one. */
+  /** Version of Ollama; empty for servers that only imitate its API. */
   async #version(signal: AbortSignal): Promise<string> {
     try {
       return (await this.#inquire(signal).version()).version;
@@ -108,6 +107,6 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     verbatim: Verbatim,
   ): OllamaRequest & { readonly stream: true } {
     const asked = withoutThinking(request, this.#config.reasoningTags);
-    return withOwnOptions(bodyOf(asked, model, verbatim), this.#config);
+    return withConfiguredOptions(bodyOf(asked, model, verbatim), this.#config);
   }
 }

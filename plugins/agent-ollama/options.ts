@@ -1,6 +1,8 @@
+import type { ChatRequest as OllamaRequest } from 'ollama/browser';
 import type { ChatOptions } from '#kernel';
+import type { Config } from './config.js';
 
-/** By their names in OpenAI's API, or in the one that the name comes from: what Ollama calls it (modelfile.md). */
+/** Ollama's option names (modelfile.md) by the names of other APIs. */
 const names: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
@@ -19,7 +21,7 @@ const names: Readonly<Record<string, string>> = {
   ),
   repetition_penalty: 'repeat_penalty',
 };
-/** What it has no place for, and what this server itself makes use of. */
+/** Fields that are handled elsewhere, or that do not concern the model. */
 const used = new Set([
   'user',
   'metadata',
@@ -32,7 +34,7 @@ const used = new Set([
 
 type More = NonNullable<ChatOptions['more']>;
 
-/** The options that a request names in other words. */
+/** Options of a request under the names of other APIs. */
 export function moreOptions({ options, ...more }: More): Readonly<Record<string, unknown>> {
   const own = typeof options === 'object' && options !== null ? options : {};
   const known = Object.entries(more).flatMap(([name, value]) =>
@@ -41,7 +43,7 @@ export function moreOptions({ options, ...more }: More): Readonly<Record<string,
   return { ...own, ...Object.fromEntries(known) };
 }
 
-/** Whether the model shall think, where a request says so in the words of its template. */
+/** The thinking setting in the fields of chat templates. */
 export function thinkIn(more: More): unknown {
   const { enable_thinking: think } = (more.chat_template_kwargs ?? {}) as {
     readonly enable_thinking?: unknown;
@@ -49,7 +51,7 @@ export function thinkIn(more: More): unknown {
   return more.think ?? more.enable_thinking ?? think;
 }
 
-/** What of a request Ollama cannot be told. */
+/** Fields of a request that Ollama does not support. */
 export function ignoredBy(options: ChatOptions): readonly string[] {
   const { more = {}, toolChoice, parallelToolCalls, tools = [] } = options;
   const kwargs = (more.chat_template_kwargs ?? {}) as Readonly<Record<string, unknown>>;
@@ -62,4 +64,29 @@ export function ignoredBy(options: ChatOptions): readonly string[] {
     ...(parallelToolCalls === false ? ['parallel_tool_calls'] : []),
     ...(tools.some(({ strict }) => strict) ? ['tools[].function.strict'] : []),
   ];
+}
+
+type Asked = OllamaRequest & { readonly stream: true };
+
+/** The request with the options of the config as defaults. */
+export function withConfiguredOptions(
+  request: Asked,
+  { think, keepAlive, numCtx, options }: Pick<Config, 'think' | 'keepAlive' | 'numCtx' | 'options'>,
+): Asked {
+  return {
+    ...(think !== undefined && { think: thinkFor(think) }),
+    ...(keepAlive !== undefined && keepAlive !== '' && { keep_alive: keepAliveFor(keepAlive) }),
+    ...request,
+    options: { ...options, ...(numCtx !== undefined && { num_ctx: numCtx }), ...request.options },
+  };
+}
+
+// The types of the client lack some levels.
+function thinkFor(think: NonNullable<Config['think']>): NonNullable<OllamaRequest['think']> {
+  return (think === 'true' ? true : think === 'false' ? false : think) as boolean;
+}
+
+/** Ollama accepts seconds only as a number, because the text `-1` has no unit. */
+function keepAliveFor(keepAlive: string | number): string | number {
+  return typeof keepAlive === 'string' && /^-?\d+$/.test(keepAlive.trim()) ? Number(keepAlive) : keepAlive;
 }

@@ -5,7 +5,7 @@ import type { Verbatim } from './verbatim.js';
 
 type Streamed = OllamaRequest & { readonly stream: true };
 
-/** The body of `/api/chat`: what is absent stays unset, so that the model's own defaults hold. */
+/** Body of `/api/chat`. Absent options stay unset, so that the model's defaults apply. */
 export function bodyOf({ messages, options = {} }: ChatRequest, model: string, verbatim: Verbatim): Streamed {
   const { temperature, topP, maxTokens, seed, stop, presencePenalty, frequencyPenalty, format } = options;
   const { reasoningEffort, tools = [], toolChoice, more = {} } = options;
@@ -17,7 +17,7 @@ export function bodyOf({ messages, options = {} }: ChatRequest, model: string, v
     ...(think !== undefined && { think: think as boolean }),
     ...(more.keep_alive !== undefined && { keep_alive: more.keep_alive as string }),
     ...(format && { format }),
-    // It knows no choice: no tools is none, and everything else is up to the model.
+    // Ollama has no tool choice: for `none` the tools are omitted, otherwise the model decides.
     ...(tools.length > 0 && toolChoice !== 'none' && { tools: tools.map(toolFor) }),
     options: {
       ...moreOptions(more),
@@ -32,7 +32,7 @@ export function bodyOf({ messages, options = {} }: ChatRequest, model: string, v
   };
 }
 
-/** Asks. Who wants some effort of whatever model there is means one that can think: any other answers without. */
+/** Sends the request; again without `think` where a reasoning effort was requested from a model that cannot think. */
 export async function chat(
   client: Ollama,
   body: Streamed,
@@ -70,7 +70,7 @@ function toolFor({ name, description, parameters }: NonNullable<ChatOptions['too
   return { type: 'function', function: called as Tool['function'] };
 }
 
-// Its own types do not know `max` yet.
+// The types of the client lack `max`.
 function thinkFor(effort: NonNullable<ChatOptions['reasoningEffort']>): NonNullable<OllamaRequest['think']> {
   const levels = { none: false, minimal: 'low', low: 'low', medium: 'medium', high: 'high' } as const;
   return effort === 'xhigh' || effort === 'max' ? ('max' as 'high') : levels[effort];

@@ -2,13 +2,13 @@ import type { StreamChunk } from '#kernel';
 import { detached, newCallId, rawParts } from '#sdk';
 import { PieceError } from '#sdk/upstream';
 
-/** A tool call as a line has it. */
+/** A tool call in a line. */
 interface LineCall {
   readonly id?: unknown;
   readonly function?: { readonly name?: unknown; readonly arguments?: unknown };
 }
 
-/** The tool calls of one answer, which come whole. */
+/** The tool calls of one answer. Each arrives whole. */
 export class ToolCalls {
   readonly #ids = new Set<string>();
 
@@ -16,7 +16,7 @@ export class ToolCalls {
     return this.#ids.size > 0;
   }
 
-  /** @throws PieceError */
+  /** Adds the calls of one line to `chunks`. @throws PieceError */
   read(calls: readonly unknown[], chunks: StreamChunk[]): void {
     for (const call of calls) {
       const { id, function: called } = (call ?? {}) as LineCall;
@@ -28,7 +28,7 @@ export class ToolCalls {
     }
   }
 
-  /** Some runners give none, or the same to all. */
+  /** A unique id: some runners give none, or the same to all calls. */
   #idFor(given: unknown): string {
     const isNew = typeof given === 'string' && given !== '' && !this.#ids.has(given);
     const id = isNew ? given : newCallId();
@@ -37,7 +37,7 @@ export class ToolCalls {
   }
 }
 
-/** The value of a line, but that the arguments of its tool calls are the text that stands there: parsing changes numbers. */
+/** A parsed line with the source text of its tool calls' arguments, because parsing changes numbers. */
 export function withRawArguments(value: unknown, line: string): unknown {
   const { message } = (value ?? {}) as { readonly message?: { readonly tool_calls?: unknown } | null };
   if (!Array.isArray(message?.tool_calls)) return value;

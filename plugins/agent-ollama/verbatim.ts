@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { spliceable } from '#sdk';
 
-/** JSON that goes into a body as it is written, though somebody else turns that into text. */
+/** JSON texts for a body that another library serialises: each gets a placeholder, which is replaced afterwards. */
 export class Verbatim {
   readonly #mark = randomBytes(12).toString('hex');
   readonly #texts: string[] = [];
 
-  /** What stands for it until then. Ollama takes an object and nothing else: anything else goes in one, as its `input`. */
+  /** The placeholder for a text. Ollama only accepts an object; anything else becomes its `input`. */
   object(text: string): Record<string, unknown> {
     const json = spliceable(text.trim() || '{}');
     if (!json?.startsWith('{')) return { input: text };
@@ -14,7 +14,7 @@ export class Verbatim {
     return { [this.#mark]: this.#texts.length - 1 };
   }
 
-  /** The body with what was meant. */
+  /** The body with the texts in place of their placeholders. */
   splice(body: string): string {
     if (this.#texts.length === 0) return body;
     return body.replace(new RegExp(`\\{"${this.#mark}":(\\d+)\\}`, 'g'), (_, place) => {

@@ -1,9 +1,9 @@
 import { canBeAsked, toClientHost, unquoted } from '#sdk/upstream';
 
-/** What people copy along from the examples of a server. */
+/** Endpoints that people copy along with a base URL. */
 const endpoint = /\/(chat\/completions|completions|models)$/;
 
-/** The URL below which the API is. Its query goes along with every request, as Azure wants its `api-version`. */
+/** The base URL of the API. Its query is sent with every request, as Azure requires for `api-version`. */
 export function baseUrlOf(setting: string): URL {
   const url = toClientHost(new URL(unquoted(setting)));
   url.hash = '';
@@ -18,19 +18,19 @@ export function urlOf(base: URL, endpoint: string): URL {
   return url;
 }
 
-/** Whether it is one that can be asked. */
+/** Whether a setting gives a usable URL. */
 export function isBaseUrl(setting: string): boolean {
   const text = unquoted(setting);
   return URL.canParse(text) && canBeAsked(new URL(text));
 }
 
-/** By which field the server that is asked there limits an answer. */
+/** The field with which the server at a URL limits an answer. */
 export function limitFieldOf({ hostname }: URL): 'max_tokens' | 'max_completion_tokens' {
   const isOpenAi = hostname === 'api.openai.com' || /\.openai\.azure\.com$/.test(hostname);
   return isOpenAi ? 'max_completion_tokens' : 'max_tokens';
 }
 
-/** What of its query may be a key. */
+/** Values of the query that may be keys. */
 export function secretsIn({ searchParams }: URL): readonly string[] {
   return [...searchParams].flatMap(([name, value]) => (/version/i.test(name) ? [] : value));
 }

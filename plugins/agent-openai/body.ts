@@ -1,18 +1,18 @@
 import { PieceError, type PieceSplitter, type Pieces } from '#sdk/upstream';
 import { EventSplitter, isJson } from './events.js';
 
-/** What an answer in one piece may have. */
+/** Size limit of an answer that is not streamed. */
 const wholeLimitChars = 4 << 20;
 
 /**
- * Cuts a body into the JSON texts that it brings, by what it is and not by what its header calls it: events, lines of JSON, or
- * a single answer, however it is laid out.
+ * Splits a body into its JSON texts. Detects by its content, not by its header, whether it has events, lines of JSON, or a
+ * single JSON value in any layout.
  */
 export class BodySplitter implements PieceSplitter<string> {
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
   readonly #events: EventSplitter;
   #kind: 'events' | 'json' | 'lines' | 'whole' | undefined;
-  /** What has not left yet. */
+  /** The incomplete rest. */
   #text = '';
 
   constructor(limitBytes: number) {
@@ -51,7 +51,7 @@ export class BodySplitter implements PieceSplitter<string> {
     return { values: this.#kind === 'whole' || !text.includes('\n') ? [] : this.#lines() };
   }
 
-  /** Whole lines of JSON leave as they come; where the first line is none, all of it is one. */
+  /** Complete lines of JSON; none where the first line is not JSON, because then the body is a single value. */
   #lines(): readonly string[] {
     const lines = this.#taken().split('\n');
     if (this.#kind === 'json') this.#kind = isJson(lines[0] ?? '') ? 'lines' : 'whole';

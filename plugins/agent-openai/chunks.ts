@@ -10,27 +10,29 @@ import {
   type ReasoningTags,
   Said,
 } from '#sdk/upstream';
-import { ToolCalls } from './tool-calls.js';
+import { indexOf, ToolCalls } from './tool-calls.js';
 import { usageIn } from './usage.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Turns the events of one answer into chunks. Tool calls come in pieces and leave whole. */
+/** Turns the events of one answer into chunks, and assembles tool calls that arrive in pieces. */
 export class ChunkReader implements PieceReader<string> {
   readonly #said: Said;
   readonly #calls: ToolCalls;
   #reason: string | undefined;
   #usage: Usage | undefined;
   #model: string | undefined;
+  /** Which choice is read: one was asked for, and some servers give more. */
+  #index: number | undefined;
   #over = false;
 
-  /** All tool calls together may have `limitChars`. */
+  /** `limitChars` applies to all tool calls together. */
   constructor(limitChars: number, tags?: ReasoningTags) {
     this.#said = new Said(tags);
     this.#calls = new ToolCalls(limitChars);
   }
 
-  /** Whether `done` was given. */
+  /** Whether `done` was added. */
   get over(): boolean {
     return this.#over;
   }
@@ -51,11 +53,12 @@ export class ChunkReader implements PieceReader<string> {
     }
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof model === 'string' && model !== '') this.#model = model;
-    const [choice] = Array.isArray(choices) ? choices : [];
-    if (isJsonObject(choice)) this.#choice(choice, data, chunks);
+    if (!Array.isArray(choices)) return;
+    const place = this.#placeOf(choices);
+    if (place >= 0) this.#choice(choices[place], place, data, chunks);
   }
 
-  /** Nothing more will come: ends the answer if the server has said why. @throws PieceError, ModelError, IncompleteError */
+  /** Ends the answer if the server has given a finish reason. @throws PieceError, ModelError, IncompleteError */
   end(chunks: StreamChunk[]): void {
     if (this.#over || this.#reason === undefined) return;
     const reason = this.#said.end(this.#reason, this.#calls.any, chunks);
@@ -69,21 +72,29 @@ export class ChunkReader implements PieceReader<string> {
     });
   }
 
-  #choice(choice: Fields, data: string, chunks: StreamChunk[]): void {
+  #placeOf(choices: readonly unknown[]): number {
+    const indexIn = (choice: unknown) =>
+      isJsonObject(choice) ? (indexOf(choice.index) ?? this.#index ?? 0) : Number.POSITIVE_INFINITY;
+    const least = Math.min(...choices.map(indexIn));
+    if (Number.isFinite(least)) this.#index ??= least;
+    return choices.findIndex((choice) => indexIn(choice) === this.#index);
+  }
+
+  #choice(choice: Fields, place: number, data: string, chunks: StreamChunk[]): void {
     const { error, delta, message, text, usage, finish_reason: reason } = choice;
     if (error) throw modelError(faultOf(error));
     const said = delta ?? message;
     if (isJsonObject(said)) this.#delta(said, chunks);
     else if (text) this.#said.add('text', text, chunks);
-    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, chunks);
-    if (isJsonObject(message)) this.#calls.read('message', message, data, chunks);
+    if (isJsonObject(delta)) this.#calls.read('delta', delta, data, place, chunks);
+    if (isJsonObject(message)) this.#calls.read('message', message, data, place, chunks);
     if (usage) this.#usage = usageIn(usage) ?? this.#usage;
     if (typeof reason === 'string' && reason !== '') this.#reason = reason;
   }
 
   #delta(delta: Fields, chunks: StreamChunk[]): void {
     const { content, refusal } = delta;
-    // Some have the same under two names.
+    // Some servers send the same text under two names.
     const thinking = delta.reasoning_content || delta.reasoning || delta.thinking || delta.reasoning_details;
     if (thinking) this.#said.add('thinking', thinking, chunks);
     if (content !== undefined) this.#said.add('text', content, chunks);
@@ -91,10 +102,10 @@ export class ChunkReader implements PieceReader<string> {
   }
 }
 
-/** The event of a stream that is its end. */
+/** Marker for the end of a stream. */
 const done: Fields = {};
 
-/** An event, `done`, or nothing for one that says nothing. @throws PieceError, ModelError */
+/** An event, `done`, or undefined for an empty event. @throws PieceError, ModelError */
 function parse(data: string): Fields | undefined {
   let value: unknown;
   try {

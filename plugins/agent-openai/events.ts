@@ -1,12 +1,12 @@
 import { createParser, type EventSourceMessage, type ParseError } from 'eventsource-parser';
 import { PieceError, type Pieces } from '#sdk/upstream';
 
-/** Events that only keep a connection open. */
+/** Keep-alive events. */
 const idle = /^(ping|heartbeat|keep-?alive)$/i;
 
 /**
- * Cuts the data of events out of the text of a body (html.spec.whatwg.org/multipage/server-sent-events.html). An event named `error` becomes
- * `{"error": …}`; so does a field of that name, which llama.cpp's server has sent, and JSON without a field is taken for data.
+ * Extracts the data of server-sent events (html.spec.whatwg.org/multipage/server-sent-events.html). An event named `error`
+ * becomes `{"error": …}`, as does a field of that name, which llama.cpp's server has sent. JSON without a field is data.
  */
 export class EventSplitter {
   readonly #parser;
@@ -28,14 +28,14 @@ export class EventSplitter {
   }
 
   push(text: string): Pieces<string> {
-    // The parser takes nothing more after an event that was too long.
+    // The parser accepts no input after an oversized event.
     if (!this.#error) this.#parser.feed(text);
     const values = this.#data;
     this.#data = [];
     return this.#error ? { values, error: this.#error } : { values };
   }
 
-  /** Many servers leave out the empty line behind the last event. What is no JSON there was cut off. */
+  /** Flushes the last event: many servers omit the empty line after it. Invalid JSON there was cut off. */
   end(): Pieces<string> {
     const { values, error } = this.push('\n\n');
     const whole = values.filter((data) => data.trim() === '[DONE]' || isJson(data));
@@ -63,7 +63,7 @@ function asError(data: string): string {
   return `{"error":${isJson(data) ? data : JSON.stringify(data)}}`;
 }
 
-/** Whether a text is JSON in itself. */
+/** Whether a text is valid JSON. */
 export function isJson(text: string): boolean {
   try {
     JSON.parse(text);

@@ -1,9 +1,9 @@
-/** Finds where a JSON object that comes in pieces ends, each character being looked at once. */
+/** Finds the end of a JSON object that arrives in pieces, reading each character once. */
 export class JsonEnd {
   #depth = 0;
   #state: 'before' | 'inside' | 'text' | 'escape' | 'whole' | 'beyond' = 'before';
 
-  /** It has come to its end, and nothing stands behind that. */
+  /** Whether the object is complete and nothing follows it. */
   get isWhole(): boolean {
     return this.#state === 'whole';
   }

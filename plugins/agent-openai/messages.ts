@@ -1,6 +1,6 @@
 import type { ChatMessage, ContentPart, ToolCall } from '#kernel';
 
-/** A message as OpenAI's API has it; what its client has added goes along. */
+/** A message in OpenAI's format, with the additional fields of its client. */
 export function messageFor(message: ChatMessage): object {
   const { role, name, toolCalls, toolCallId, thinking, extra } = message;
   return {

@@ -4,7 +4,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const answering =
   /^(chat|llm|vlm|language|text|completions?|chat[_.-]completions?|text-generation|image-text-to-text|conversational)$/i;
-/** Where servers say what a model is for. Each says it elsewhere. */
+/** Places where servers state the purpose of a model. */
 const uses: readonly ((entry: Fields) => unknown)[] = [
   ({ type }) => (type === 'model' ? undefined : type),
   ({ mode }) => mode,
@@ -14,7 +14,7 @@ const uses: readonly ((entry: Fields) => unknown)[] = [
   ({ architecture }) => (architecture as Fields | undefined)?.output_modalities,
 ];
 
-/** The names of those models of a list that can answer; `wanted` is one in any case. @throws ExchangeError */
+/** Names of the models in a list that can chat; always includes `wanted` if listed. @throws ExchangeError */
 export function modelsIn(text: string, wanted: string): readonly string[] {
   return entriesIn(text).flatMap((entry) => {
     const { id, name, model } = typeof entry === 'string' ? { id: entry } : ((entry ?? {}) as Fields);
@@ -41,7 +41,7 @@ function answersBy(use: unknown): boolean | undefined {
     if (words.some((word) => answering.test(word))) return true;
     return words.some((word) => /embed|rerank/i.test(word)) ? false : undefined;
   }
-  // As Mistral has it.
+  // Mistral's format.
   const { completion_chat: chats } = (use ?? {}) as Fields;
   return typeof chats === 'boolean' ? chats : undefined;
 }
@@ -51,6 +51,6 @@ function entriesIn(text: string): readonly unknown[] {
     const list = JSON.parse(text) as { readonly data?: unknown; readonly models?: unknown };
     const entries = [list, list.data, list.models].find(Array.isArray);
     if (entries) return entries;
-  } catch {} // It is said below what it means that this is not JSON.
+  } catch {} // Reported below.
   throw new ExchangeError('CONTENT_TYPE', 'its list of models cannot be read');
 }

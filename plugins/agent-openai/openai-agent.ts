@@ -11,22 +11,22 @@ import {
   withExtra,
   withoutThinking,
 } from '#sdk/upstream';
-import { otherWords, type Words } from './adaptation.js';
 import { baseUrlOf, limitFieldOf, secretsIn, urlOf } from './base-url.js';
 import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
+import { alternativeTo, type Dialect } from './dialect.js';
 import { modelsIn } from './models.js';
 import { bodyOf } from './request.js';
 
-/** Models behind any server that speaks OpenAI's API. */
+/** Models on any server with OpenAI's API. */
 export class OpenAiAgent extends UpstreamAgent<string> {
   readonly description = "Models on a server that speaks OpenAI's API";
   readonly provider = 'openai';
   readonly takes: AgentTakes;
   readonly #config: Config;
-  /** What the server has not refused. */
-  #words: Words;
+  /** The dialect that the server has not refused. */
+  #dialect: Dialect;
 
   constructor(name: string, config: Config) {
     const url = baseUrlOf(config.baseUrl);
@@ -43,23 +43,23 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     };
     super(server, config);
     this.#config = config;
-    this.#words = { maxTokensField: field === 'auto' ? limitFieldOf(url) : field, streamOptions };
+    this.#dialect = { maxTokensField: field === 'auto' ? limitFieldOf(url) : field, streamOptions };
     this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
   }
 
-  /** Nothing: its model server may know what we do not. */
+  /** Nothing: all options are passed on. */
   ignores(): readonly string[] {
     return [];
   }
 
-  /** Its pieces are the data of events; an answer that is not streamed is a single one. */
+  /** The pieces are the data of events; an answer that is not streamed is a single piece. */
   protected async ask(
     exchange: Exchange,
     request: ChatRequest,
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<string>> {
-    // A server may have two wishes.
+    // A server may refuse two fields, one after the other.
     return this.#askIn(exchange, request, model, headers, 2);
   }
 
@@ -72,20 +72,20 @@ export class OpenAiAgent extends UpstreamAgent<string> {
   ): Promise<PieceSource<string>> {
     const { stream, body, reasoningTags, eventLimitBytes } = this.#config;
     const asked = withoutThinking(request, reasoningTags);
-    const words = this.#words;
+    const dialect = this.#dialect;
     const response = await exchange.send(urlOf(this.server.url, 'chat/completions'), {
       method: 'POST',
       headers: {
         ...this.#headers({ ...headers, accept: stream ? 'text/event-stream' : 'application/json' }),
         'content-type': 'application/json',
       },
-      body: JSON.stringify(bodyOf(asked, model, { ...words, stream, body })),
+      body: JSON.stringify(bodyOf(asked, model, { ...dialect, stream, body })),
     });
     if (!isOk(response)) {
       const refusal = await exchange.refusal(response, model);
-      const others = otherWords(words, refusal);
-      if (!others || hops === 0) throw refusal;
-      this.#words = others;
+      const alternative = alternativeTo(dialect, refusal);
+      if (!alternative || hops === 0) throw refusal;
+      this.#dialect = alternative;
       return this.#askIn(exchange, request, model, headers, hops - 1);
     }
     return new BodyPieces(await exchange.body(response), new BodySplitter(eventLimitBytes));
@@ -105,7 +105,7 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     return modelsIn(await exchange.text(response), this.#config.model);
   }
 
-  /** The configured model, else the first that the server lists; none by name where there is no list to be had. */
+  /** The configured model, else the first that the server lists, else the server's choice. */
   protected async preferredModel(signal: AbortSignal): Promise<string | undefined> {
     if (this.#config.model) return this.#config.model;
     try {

@@ -1,18 +1,18 @@
 import type { ChatOptions, ChatRequest } from '#kernel';
-import type { Words } from './adaptation.js';
 import type { Config } from './config.js';
+import type { Dialect } from './dialect.js';
 import { messageFor } from './messages.js';
 
-/** The body of `/chat/completions`: what is absent stays unset, so that the server's own defaults hold. */
+/** Body of `/chat/completions`. Absent options stay unset, so that the server's defaults apply. */
 export function bodyOf(
   { messages, options = {} }: ChatRequest,
   model: string,
-  { maxTokensField, streamOptions, stream, body }: Words & Pick<Config, 'stream' | 'body'>,
+  { maxTokensField, streamOptions, stream, body }: Dialect & Pick<Config, 'stream' | 'body'>,
 ): object {
   const { tools = [], toolChoice, format } = options;
   const hasTools = tools.length > 0;
   const asked = defined({
-    // Where there is no list, the server has but one, or its address says which.
+    // Without a list of models, the server has only one, or its URL names it.
     model: model || undefined,
     messages: messages.map(messageFor),
     stream,

@@ -5,23 +5,23 @@ import { JsonEnd } from './json-end.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a call takes before it says anything. */
+/** Size of an empty call, for the limit. */
 const callChars = 64;
 
-/** A call as far as it has come. */
+/** A call as received so far. */
 interface Call {
-  /** As the server calls it, by which its pieces are known; '' as long as it has not said. */
+  /** The server's id, by which its pieces are recognised; '' while it is unknown. */
   given: string;
   index: number | undefined;
-  /** As we call it, once we have. */
+  /** The id for the client; '' until it is chosen. */
   id: string;
   name: string;
   arguments: string;
   readonly end: JsonEnd;
   extra: Fields | undefined;
-  /** So many characters of its arguments have left. */
+  /** Number of characters of its arguments that were sent. */
   sentChars: number;
-  /** It has left as a whole. */
+  /** Whether the complete call was sent. */
   isSent: boolean;
 }
 
@@ -34,22 +34,22 @@ interface Piece {
 }
 
 /**
- * Puts the tool calls of one answer together. A piece belongs to the call of its id; only where there is none it belongs to
- * the call at its index, and without that to the one before: servers do not keep them.
+ * Assembles the tool calls of one answer. A piece belongs to the call with its id, else to the call at its index, else to the
+ * previous call, because servers use ids and indexes inconsistently.
  */
 export class ToolCalls {
   readonly #calls = new Set<Call>();
   readonly #byId = new Map<string, Call>();
   readonly #byIndex = new Map<number, Call>();
-  /** Those in the latest event. */
+  /** Calls in the latest event. */
   readonly #fresh = new Set<Call>();
-  /** Those that may leave as soon as an event leaves them alone. */
+  /** Complete calls, which are sent once an event does not mention them. */
   readonly #whole = new Set<Call>();
   #latest: Call | undefined;
   readonly #limitChars: number;
   #roomChars: number;
 
-  /** All of them together may have `limitChars`. */
+  /** `limitChars` applies to all calls together. */
   constructor(limitChars: number) {
     this.#limitChars = limitChars;
     this.#roomChars = limitChars;
@@ -59,8 +59,17 @@ export class ToolCalls {
     return this.#calls.size > 0;
   }
 
-  /** The calls in the `delta` or `message` of an event, which is `data`. Those of a message are whole. @throws PieceError */
-  read(source: 'delta' | 'message', fields: Fields, data: string, chunks: StreamChunk[]): void {
+  /**
+   * Reads the calls in the `delta` or `message` of a choice, by its place in the event `data`. Those of a message are complete.
+   * @throws PieceError
+   */
+  read(
+    source: 'delta' | 'message',
+    fields: Fields,
+    data: string,
+    choice: number,
+    chunks: StreamChunk[],
+  ): void {
     if (!fields.tool_calls && !fields.function_call) return;
     const list = listIn(fields);
     this.#fresh.clear();
@@ -70,7 +79,7 @@ export class ToolCalls {
       const called = isJsonObject(entry.function) ? entry.function : {};
       let { arguments: args } = called;
       if (typeof args === 'object' && args !== null) {
-        raw ??= rawArguments(source, data);
+        raw ??= rawArguments(source, data, choice);
         args = raw[place] ?? JSON.stringify(args);
       }
       const piece = {
@@ -86,7 +95,7 @@ export class ToolCalls {
     this.#give(chunks);
   }
 
-  /** Nothing more will come. @throws PieceError */
+  /** Completes all calls at the end of the answer. @throws PieceError */
   end(chunks: StreamChunk[]): void {
     for (const call of this.#calls) {
       if (call.isSent) continue;
@@ -100,7 +109,7 @@ export class ToolCalls {
     const call = found ?? this.#begin(piece);
     this.#note(call, piece);
     if (!piece.arguments || call.isSent) return;
-    // Some say all of it once more at its end.
+    // Some servers repeat all arguments at the end.
     if (call.end.isWhole && piece.arguments === call.arguments) return;
     this.#take(piece.arguments.length);
     call.arguments += piece.arguments;
@@ -112,7 +121,7 @@ export class ToolCalls {
     const isSame = known && (known.name === '' || known.name === piece.name);
     const call = isSame ? known : this.#begin(piece);
     this.#note(call, piece);
-    // What has left cannot be taken back.
+    // Sent arguments cannot be revoked.
     if (call.isSent || !piece.arguments.startsWith(call.arguments.slice(0, call.sentChars))) return;
     const rest = piece.arguments.slice(call.arguments.length);
     if (!piece.arguments.startsWith(call.arguments) || rest === '') return;
@@ -123,17 +132,17 @@ export class ToolCalls {
 
   #find({ index, id, name, arguments: args }: Piece): Call | undefined {
     const byId = id ? this.#byId.get(id) : undefined;
-    // Two places under one id are two calls.
+    // Two indexes under one id are two calls.
     if (byId && (index === undefined || byId.index === undefined || byId.index === index)) return byId;
     const there = (index === undefined ? undefined : this.#byIndex.get(index)) ?? this.#unplaced(index);
-    // Ids may be late, or made up for each piece; the name comes where the call begins.
+    // Ids may be late, or differ for each piece; the name marks the beginning of a call.
     if (!there || name === '') return there;
     if (id !== '' && there.given !== '') return there.given === id ? there : undefined;
     const isOver = there.end.isWhole && (args.trim() !== '' || name !== there.name);
     return isOver || (index === undefined && this.#fresh.has(there)) ? undefined : there;
   }
 
-  /** The call before, for a piece that does not say its place, or that of a call which did not. */
+  /** The previous call, where the piece or that call has no index. */
   #unplaced(index: number | undefined): Call | undefined {
     return index === undefined || this.#latest?.index === undefined ? this.#latest : undefined;
   }
@@ -142,7 +151,7 @@ export class ToolCalls {
     const call: Call = {
       given: '',
       index,
-      // The name that a server gave to two calls serves one of them.
+      // An id that the server has used for two calls stays with the first.
       id: this.#byId.has(id) ? newCallId() : '',
       name: '',
       arguments: '',
@@ -176,7 +185,7 @@ export class ToolCalls {
     call.extra = { ...call.extra, ...extra };
   }
 
-  /** Names come whole, in pieces, or again with each piece. */
+  /** A name arrives whole, in pieces, or again with each piece. */
   #name(call: Call, name: string): void {
     const whole = name.startsWith(call.name) ? name : call.name + name;
     if (name === '') return;
@@ -184,7 +193,7 @@ export class ToolCalls {
     call.name = whole;
   }
 
-  /** What is new goes out; what is whole, and was left alone by an event, as a whole. */
+  /** Sends new pieces, and complete calls that the latest event does not mention. */
   #give(chunks: StreamChunk[]): void {
     for (const call of this.#whole) if (!this.#fresh.has(call)) this.#finish(call, chunks);
     for (const call of this.#fresh) {
@@ -214,23 +223,23 @@ export class ToolCalls {
   }
 }
 
-/** Some servers give none. */
+/** The call with an id, which some servers omit. */
 function identified(call: Call): Call {
   call.id ||= newCallId();
   return call;
 }
 
-/** The calls in it; `function_call` is how they were written before there could be several. */
+/** The calls in a delta or message; `function_call` is the older format for a single one. */
 function listIn({ tool_calls: calls, function_call: called }: Fields): readonly unknown[] {
   if (Array.isArray(calls)) return calls;
   if (isJsonObject(calls)) return [calls];
   return isJsonObject(called) ? [{ index: 0, function: called }] : [];
 }
 
-/** The arguments of each call as they stand in the event, where they are no text. */
-function rawArguments(source: string, data: string): readonly (string | undefined)[] {
+/** The source text of each call's arguments in the event, where they are not a string. */
+function rawArguments(source: string, data: string, choice: number): readonly (string | undefined)[] {
   const part = (json: string | undefined, key: string) => (json ? rawParts(json).get(key) : undefined);
-  const fields = part(part(part(data, 'choices'), '0'), source) ?? '';
+  const fields = part(part(part(data, 'choices'), String(choice)), source) ?? '';
   const calls = part(fields, 'tool_calls');
   const called = calls?.startsWith('[')
     ? [...rawParts(calls).values()].map((call) => part(call, 'function'))
@@ -241,13 +250,14 @@ function rawArguments(source: string, data: string): readonly (string | undefine
   });
 }
 
-/** What else the server says of a call is nobody's business but its own. */
+/** Additional fields of a call, to be sent back unchanged. */
 function extraOf({ index: _, id: __, type: ___, function: ____, ...rest }: Fields): Fields | undefined {
   const given = Object.entries(rest).filter(([, value]) => value !== null && value !== undefined);
   return given.length > 0 ? Object.fromEntries(given) : undefined;
 }
 
-function indexOf(index: unknown): number | undefined {
+/** A place in a list; some write it as text. */
+export function indexOf(index: unknown): number | undefined {
   const number = typeof index === 'string' && index !== '' ? Number(index) : index;
   return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
 }

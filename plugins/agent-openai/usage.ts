@@ -2,7 +2,7 @@ import type { Usage } from '#kernel';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What an answer has cost, where the server says so in one of the ways that are known. */
+/** Token usage of an answer, from any known format. */
 export function usageIn(value: unknown): Usage | undefined {
   const usage = fieldsOf(value);
   const input = count(usage.prompt_tokens) ?? count(usage.input_tokens);

@@ -1,87 +1,87 @@
 import { type Agent, type ClientErrorCode, WaggleError, type Watcher } from '#kernel';
+import { deferred, settleWithin } from '#sdk';
 
-/** How long an agent may take to stop when it was told to, before its answer ends without it. */
+/** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
 
-/** What one agent says for one request. */
+/** One agent's answer to one request. */
 export class Answer {
   readonly agent: Agent;
   readonly #caller: AbortSignal;
   readonly #abort = new AbortController();
   readonly #forward = () => this.#abort.abort(this.#caller.reason);
-  readonly #onOver: (answer: Answer) => void;
-  /** Ends the wait for an agent that does not stop. */
-  #forsake: (error: Error) => void = () => {};
-  readonly #forsaken = new Promise<never>((_resolve, reject) => {
-    this.#forsake = reject;
-  });
+  readonly #ended = deferred();
+  /** Rejects when the agent has not stopped in time. */
+  readonly #abandoned = deferred<never>();
   #timer: NodeJS.Timeout | undefined;
   #failure: WaggleError<ClientErrorCode> | undefined;
   #isComplete = false;
   #isOver = false;
 
-  constructor(agent: Agent, caller: AbortSignal, onOver: (answer: Answer) => void) {
+  constructor(agent: Agent, caller: AbortSignal) {
     this.agent = agent;
     this.#caller = caller;
-    this.#onOver = onOver;
     if (caller.aborted) this.#forward();
     else caller.addEventListener('abort', this.#forward, { once: true });
   }
 
-  /** Aborts when its caller's does, and when its agent has left. */
+  /** Aborts with the caller's signal, and after its agent was unregistered. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** Why it was stopped, if its agent has left. */
+  /** The failure where it was stopped because its agent was unregistered. */
   get failure(): WaggleError<ClientErrorCode> | undefined {
     return this.#failure;
   }
 
-  /** Nobody waits for it any more; what the agent still says is dropped. */
+  /** Whether nothing waits for it. Later chunks of its agent are dropped. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Waits for `pull`, at last without it where its agent has left. */
+  /** Resolves when its agent is no longer needed. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Waits for `pull`, but not for an agent that was unregistered and does not stop. */
   async given(pull: () => Promise<void>): Promise<void> {
     try {
-      await Promise.race([pull(), this.#forsaken]);
+      await Promise.race([pull(), this.#abandoned.promise]);
     } finally {
       this.#isOver = true;
       clearTimeout(this.#timer);
       this.#caller.removeEventListener('abort', this.#forward);
-      this.#onOver(this);
+      this.#ended.resolve();
     }
   }
 
-  /** Its agent has said all: what is still done with it needs no agent. */
+  /** Marks the agent's part as complete: the rest of the work does not need it. */
   complete(): void {
     this.#isComplete = true;
     clearTimeout(this.#timer);
   }
 
-  /** Ends it, because its agent leaves. */
+  /** Ends the answer of an agent that was unregistered. */
   stop(): void {
-    if (this.#failure) return;
+    if (this.#failure || this.#isOver) return;
     if (this.#isComplete) {
-      this.#onOver(this);
+      this.#ended.resolve();
       return;
     }
     const failure = new WaggleError('AGENT_DISCONNECTED', { agent: this.agent.name, why: 'it was unloaded' });
     this.#failure = failure;
     this.#abort.abort(failure);
-    this.#timer = setTimeout(() => this.#forsake(failure), stopGraceMs);
+    this.#timer = setTimeout(() => this.#abandoned.reject(failure), stopGraceMs);
   }
 }
 
-/** The answers under way: those of an agent that is unregistered may go on for a while. */
+/** Running answers. Those of an unregistered agent get a grace period. */
 export class Answers implements Watcher<Agent> {
   readonly #running = new Set<Answer>();
   readonly #unregisterGraceMs: number;
   readonly #onRemoved: (agent: Agent) => void;
-  /** Called with an answer that is over. */
-  readonly #waiting = new Set<(answer: Answer) => void>();
 
   constructor(unregisterGraceMs: number, onRemoved: (agent: Agent) => void) {
     this.#unregisterGraceMs = unregisterGraceMs;
@@ -89,32 +89,21 @@ export class Answers implements Watcher<Agent> {
   }
 
   begin(agent: Agent, caller: AbortSignal): Answer {
-    const answer = new Answer(agent, caller, (each) => {
-      this.#running.delete(each);
-      for (const look of this.#waiting) look(each);
-    });
+    const answer = new Answer(agent, caller);
     this.#running.add(answer);
+    void answer.ended.then(() => this.#running.delete(answer));
     return answer;
   }
 
   added(): void {}
 
-  /** Resolves when all that it says is over; that has a bound. */
+  /** Resolves when no answer needs the agent, within a bounded time. */
   async removed(agent: Agent): Promise<void> {
     this.#onRemoved(agent);
-    const left = new Set([...this.#running].filter((answer) => answer.agent === agent));
-    if (left.size === 0) return;
-    const timer = setTimeout(() => {
-      for (const answer of left) answer.stop();
-    }, this.#unregisterGraceMs);
-    await new Promise<void>((resolve) => {
-      const look = (answer: Answer) => {
-        if (!left.delete(answer) || left.size > 0) return;
-        this.#waiting.delete(look);
-        resolve();
-      };
-      this.#waiting.add(look);
-    });
-    clearTimeout(timer);
+    const answers = [...this.#running].filter((answer) => answer.agent === agent);
+    const ended = Promise.all(answers.map((answer) => answer.ended));
+    if (await settleWithin(ended, this.#unregisterGraceMs)) return;
+    for (const answer of answers) answer.stop();
+    await ended;
   }
 }

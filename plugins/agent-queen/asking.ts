@@ -14,75 +14,75 @@ import { isBusy } from '#sdk/upstream';
 import type { Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, isWhole, speaks } from './batch.js';
+import { BusyRetry } from './busy-retry.js';
 import { noticeOf } from './demonstration.js';
-import { Patience } from './patience.js';
 
-/** A model server that is full says so within this time; only then an answer counts as begun. */
+/** Time for a busy model server to refuse; only after it an answer counts as begun. */
 const startAfterMs = 100;
 
-/** Where an answer goes. */
+/** Destination of an answer. */
 export interface Sink {
-  /** A promise holds the agent back. */
+  /** A returned promise delays the agent. */
   write(batch: Batch): void | Promise<void>;
 }
 
-/** What all requests share. */
-export interface Court {
+/** State shared by all requests. */
+export interface QueenState {
   readonly agents: ReadonlyRegistry<Agent>;
   readonly bus: EventBus;
   readonly answers: Answers;
   readonly busyTimeoutMs: number;
-  /** Those that wait for an agent with a full queue. */
+  /** Number of requests that wait for a busy agent, by its name. */
   readonly waiting: Map<string, number>;
   spoke(agent: Agent): void;
   failed(agent: Agent, failure: unknown): void;
 }
 
-/** One request, which is put to one agent after the other until one of them speaks. */
+/** One request, sent to one agent after another until one has a first token. */
 export class Asking {
-  readonly #court: Court;
+  readonly #state: QueenState;
   readonly #request: ChatRequest;
   readonly #call: AgentCall;
   readonly #sink: Sink;
   readonly #beforeEnd: ((last: Batch) => Promise<void>) | undefined;
-  /** Who was said to answer last. */
+  /** The agent of the last `agent` event to the client. */
   #announced: Agent | undefined;
   #asked = 0;
-  /** An agent has said something: nobody else is asked. */
+  /** Whether a first token was received: no other agent is asked then. */
   spoken = false;
-  /** What is said goes out as one piece at the end. */
+  /** Whether the client gets the text as one piece at the end. */
   isHeldBack = false;
-  /** The tools that the client is to run. */
+  /** Tool calls for the client. */
   readonly calls: ToolCall[] = [];
 
   constructor(
-    court: Court,
+    state: QueenState,
     request: ChatRequest,
     call: AgentCall,
     sink: Sink,
     beforeEnd: ((last: Batch) => Promise<void>) | undefined,
   ) {
-    this.#court = court;
+    this.#state = state;
     this.#request = request;
     this.#call = call;
     this.#sink = sink;
     this.#beforeEnd = beforeEnd;
   }
 
-  /** Asks an agent until it has given its whole answer; a full one for a while again. @throws why it has not */
+  /** Asks an agent for a complete answer; retries a busy one for a while. @throws the agent's failure */
   async put(agent: Agent, isDemonstration: boolean): Promise<void> {
-    const { busyTimeoutMs } = this.#court;
+    const { busyTimeoutMs } = this.#state;
     const { signal, timeoutMs = Number.POSITIVE_INFINITY } = this.#call;
-    const patience = new Patience(Math.min(busyTimeoutMs, timeoutMs / 2));
+    const retry = new BusyRetry(Math.min(busyTimeoutMs, timeoutMs / 2));
     const isFallback = this.#asked++ > 0;
     for (;;)
       try {
         return await this.#once(agent, isFallback, isDemonstration);
       } catch (failure) {
         if (this.spoken || signal.aborted) throw failure;
-        const waitMs = patience.waitMs(failure);
+        const waitMs = retry.waitMs(failure);
         if (waitMs === undefined) {
-          // A full one has not begun.
+          // A busy agent has not begun.
           if (!isBusy(failure)) await this.#announce(agent);
           throw failure;
         }
@@ -91,9 +91,9 @@ export class Asking {
       }
   }
 
-  // One loop and no generator: each layer of those costs every token a promise or two.
+  // One loop instead of generators, each of which would cost a promise or two per token.
   async #once(agent: Agent, isFallback: boolean, isDemonstration: boolean): Promise<void> {
-    const { agents, bus, answers } = this.#court;
+    const { agents, bus, answers } = this.#state;
     const { name } = agent;
     const attempt = new Attempt(bus, this.#request, agent, isFallback);
     const { headers } = attempt;
@@ -121,7 +121,7 @@ export class Asking {
             }
             this.spoken = true;
             clearTimeout(timer);
-            this.#court.spoke(agent);
+            this.#state.spoke(agent);
             atSink = true;
             await this.#announce(agent);
             atSink = false;
@@ -142,11 +142,11 @@ export class Asking {
       });
     } catch (error) {
       const failure = answer.failure ?? failureOf(agent, error);
-      // Stopped, or nobody takes it any more.
+      // Stopped, or refused by the sink.
       if (this.#call.signal.aborted || atSink) attempt.cancelled();
       else {
         attempt.failed(failure);
-        this.#court.failed(agent, failure);
+        this.#state.failed(agent, failure);
       }
       throw failure;
     } finally {
@@ -163,11 +163,11 @@ export class Asking {
   }
 
   async #wait(name: string, waitMs: number): Promise<void> {
-    const { waiting } = this.#court;
+    const { waiting } = this.#state;
     const before = waiting.get(name) ?? 0;
     waiting.set(name, before + 1);
     try {
-      // Whoever has the place that is waited for is before it, too.
+      // The request that the agent works on is ahead as well.
       if (!this.#announced) await this.#sink.write([{ type: 'queued', ahead: before + 1 }]);
       await delay(waitMs, undefined, { signal: this.#call.signal });
     } finally {
@@ -178,7 +178,7 @@ export class Asking {
   }
 }
 
-/** What a third party's agent throws may hold anything; only errors of the catalogue go to the client as they are. */
+/** Wraps errors that are not WaggleErrors: those of a third party's agent may contain anything. */
 function failureOf(agent: Agent, error: unknown): unknown {
   if (error instanceof Error && error.name === 'WaggleError') return error;
   return new WaggleError(

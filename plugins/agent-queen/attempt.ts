@@ -1,8 +1,8 @@
 import { type Agent, type ChatRequest, type EventBus, type StreamChunk, toClientError } from '#kernel';
 
-/** What is announced of one agent's try at one answer: that it is asked, and once how that ended. */
+/** Events of one attempt of an agent: `agent:asked`, and exactly one for its end. */
 export class Attempt {
-  /** What listeners want to be sent along to the agent's upstream. */
+  /** Headers for the agent's model server, added by listeners. */
   readonly headers: Readonly<Record<string, string>>;
   readonly #bus: EventBus;
   readonly #about: { readonly streamId: string; readonly agent: string };
@@ -19,7 +19,7 @@ export class Attempt {
     this.headers = headers;
   }
 
-  /** The end of its answer has come. */
+  /** Announces the end of its answer. */
   answered(batch: readonly { readonly type: string }[]): void {
     const { reason, model, usage } = batch[batch.length - 1] as Extract<StreamChunk, { type: 'done' }>;
     const known = { reason, ...(model && { model }), ...(usage && { usage }) };

@@ -1,11 +1,10 @@
 import { type AgentChosen, type AgentQueued, type StreamChunk, type ToolCall, WaggleError } from '#kernel';
-import { chunksOf } from '#sdk';
-import { isCall, textual } from './tool-call.js';
+import { chunksOf, newCallId } from '#sdk';
 
-/** What is written at a time. */
+/** Chunks that are written together. */
 export type Batch = readonly (StreamChunk | AgentChosen | AgentQueued)[];
 
-/** Agents come from anywhere, so what they yield is checked. What follows `done` is ignored. `calls` gets the client's. */
+/** Validates chunks from third-party agents, ignores those after `done`, and adds tool calls for the client to `calls`. */
 export function checkedChunks(
   pulled: StreamChunk | readonly StreamChunk[],
   agent: string,
@@ -27,12 +26,12 @@ export function checkedChunks(
   return chunks;
 }
 
-/** All text in it as one piece. */
+/** Text of a batch as one piece. */
 export function textIn(batch: Batch): string {
   return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
 }
 
-/** Whether anything is said in it. */
+/** Whether a batch has any content. */
 export function speaks(batch: Batch): boolean {
   return batch.some(
     (chunk) =>
@@ -42,7 +41,7 @@ export function speaks(batch: Batch): boolean {
   );
 }
 
-/** Whether it ends the answer. */
+/** Whether a batch ends the answer. */
 export function isWhole(batch: Batch): boolean {
   return batch[batch.length - 1]?.type === 'done';
 }
@@ -67,4 +66,24 @@ function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'call' | 'end'
     default:
       return 'odd';
   }
+}
+
+/** Whether a tool call is valid. Its arguments may be an object, which `textual` converts. */
+function isCall(call: Extract<StreamChunk, { type: 'tool_call' | 'tool_call_piece' }>): boolean {
+  const { type, name, arguments: args } = call as { readonly [Key in keyof typeof call]: unknown };
+  const { extra } = call as { readonly extra?: unknown };
+  if (typeof name !== 'string' || (extra !== undefined && typeof extra !== 'object')) return false;
+  return type === 'tool_call' || (typeof args === 'string' && typeof call.id === 'string');
+}
+
+/** A call with an id and with arguments as text. @throws where the arguments are not serialisable */
+function textual(call: Extract<StreamChunk, { type: 'tool_call' }>): typeof call {
+  const { id, arguments: args } = call as { readonly id: unknown; readonly arguments: unknown };
+  if (typeof args === 'string' && args !== '' && typeof id === 'string' && id !== '') return call;
+  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
+  return {
+    ...call,
+    id: typeof id === 'string' && id !== '' ? id : newCallId(),
+    arguments: text || '{}',
+  };
 }

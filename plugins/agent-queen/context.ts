@@ -1,9 +1,8 @@
 import type { ChatMessage, ContentPart } from '#kernel';
 
 /**
- * What an agent reads: the latest of a conversation and its new turn, which is left whole. Model servers are strict, so
- * whatever was kept or cut, it begins with what the system and then the user says, the roles alternate, and the calls of
- * tools have their results.
+ * The messages for an agent: the latest of a conversation and the whole new turn. Model servers are strict, so they begin
+ * with system messages and then a user message, roles alternate, and each tool call has its result.
  */
 export function inContext(
   history: readonly ChatMessage[],
@@ -17,14 +16,14 @@ export function inContext(
   return [...orders, ...window(said, limit - orders.length, alternating(latest).length)];
 }
 
-/** What no model took is not sent again, half of an answer that broke off is none, and what says nothing is never sent. */
+/** Excludes system messages, refused turns, truncated answers and empty messages. */
 function isHeard({ role, content, toolCalls = [], end }: ChatMessage): boolean {
   if (role === 'system' || end === 'refused') return false;
   const isHalf = role === 'assistant' && end === 'failed';
   return role === 'tool' || (content !== '' && !isHalf) || toolCalls.length > 0;
 }
 
-/** Without the questions that got no answer and were asked again right away. */
+/** Without unanswered questions that were repeated at once. */
 function unrepeated(history: readonly ChatMessage[], turn: readonly ChatMessage[]): readonly ChatMessage[] {
   return history.filter(({ role, content }, at) => {
     const next = history[at + 1] ?? turn[0];
@@ -32,7 +31,7 @@ function unrepeated(history: readonly ChatMessage[], turn: readonly ChatMessage[
   });
 }
 
-/** Only calls with a result right behind them, and only results with such a call. */
+/** Keeps only tool calls directly followed by their results, and only results of such calls. */
 function paired(history: readonly ChatMessage[], turn: readonly ChatMessage[]): readonly ChatMessage[] {
   const all = [...history, ...turn];
   let open = new Set<string>();
@@ -52,7 +51,7 @@ function resultsBehind(messages: readonly ChatMessage[], at: number): ReadonlySe
   return ids;
 }
 
-/** Neighbours who say the same part become one. */
+/** Joins adjacent messages of one role. */
 function alternating(messages: readonly ChatMessage[]): readonly ChatMessage[] {
   const result: ChatMessage[] = [];
   for (const message of messages) {
@@ -82,7 +81,7 @@ function partsOf({ content, images = [], parts }: ChatMessage): readonly Content
   return [...said, ...images.map((url) => ({ type: 'image' as const, url }))];
 }
 
-/** The last so many from a question on, or what is new with its question if that is more. */
+/** The last `limit` messages from a user message on, or the new ones with their question where those are more. */
 function window(messages: readonly ChatMessage[], limit: number, isNew: number): readonly ChatMessage[] {
   const asked = messages.slice(0, messages.length - isNew + 1).findLastIndex(({ role }) => role === 'user');
   const newest = asked < 0 ? messages.length - isNew : asked;

@@ -1,15 +1,15 @@
 import type { Agent, ChatRequest, StreamChunk } from '#kernel';
-import { needsOf } from './blame.js';
+import { needsOf } from './failures.js';
 
 const notice =
   'This is a demonstration, not a model: no model server could be reached. Start one, or say in the configuration where it runs.';
 
-/** When agents may answer that only show how answers come. */
+/** Decides when demonstration agents may answer. */
 export class Demonstration {
-  /** A model server was there. */
+  /** Whether a model server has been reached. */
   isOver = false;
 
-  /** An agent is well: from the first model on no failure is covered up. */
+  /** Records a healthy agent. Once a real model was reached, no demonstration hides a failure. */
   reached(agent: Agent): void {
     if (!agent.demo) this.isOver = true;
   }
@@ -19,7 +19,7 @@ export class Demonstration {
   }
 }
 
-/** What such an agent says first where it was not asked for by name. */
+/** Notice before the answer of a demonstration agent that the request has not named. */
 export function noticeOf(agent: Agent, request: ChatRequest): StreamChunk {
   return { type: 'text', content: `${agent.demoNotice?.(request) ?? notice}\n\n` };
 }

@@ -1,4 +1,5 @@
 import { type Agent, type AgentHealth, messageOf } from '#kernel';
+import { settleWithin } from '#sdk';
 import { BackOff } from '#sdk/upstream';
 
 interface HealthResult {
@@ -7,8 +8,8 @@ interface HealthResult {
 }
 
 /**
- * What is known of the agents' health. A healthy agent is believed for a while and checked again in the background, so
- * that no reply waits; an unhealthy one is left alone for a while, the longer the more often it was. An answer is better than a check.
+ * Cached health of the agents. A healthy result is valid for a while and refreshed in the background, so that no reply waits;
+ * an unhealthy agent is checked again after a back-off. An answer overrides a check.
  */
 export class HealthBoard {
   readonly #results = new Map<string, HealthResult>();
@@ -32,13 +33,13 @@ export class HealthBoard {
     return true;
   }
 
-  /** A fresh result, within the time limit. Checks that run already are joined. */
+  /** A fresh result, within the time limit. Joins a running check. */
   check(agent: Agent): Promise<AgentHealth> {
     const running = this.#checks.get(agent.name);
     if (running) return running;
     const check = this.#ask(agent)
       .then((health) => {
-        this.#found(agent, health);
+        this.#record(agent, health);
         return health;
       })
       .finally(() => this.#checks.delete(agent.name));
@@ -46,30 +47,30 @@ export class HealthBoard {
     return check;
   }
 
-  /** It has just answered. */
+  /** Records an answer as a healthy result. */
   confirm(agent: Agent): void {
-    this.#found(agent, { healthy: true });
+    this.#record(agent, { healthy: true });
   }
 
-  /** After a failure the next request does not take the agent's health for granted. */
+  /** Drops a healthy result after a failure, so that the next request checks again. */
   doubt(agent: Agent): void {
     if (this.#results.get(agent.name)?.health.healthy) this.#results.delete(agent.name);
   }
 
-  /** It has left. */
+  /** Drops all results of an unregistered agent. */
   forget({ name }: Agent): void {
     this.#results.delete(name);
     this.#backOffs.delete(name);
   }
 
-  #found(agent: Agent, health: AgentHealth): void {
+  #record(agent: Agent, health: AgentHealth): void {
     this.#results.set(agent.name, { health, at: performance.now() });
     if (health.healthy) this.#backOffs.delete(agent.name);
     else this.#backOff(agent).failed();
   }
 
   #backOff({ name }: Agent): BackOff {
-    // Once is no habit.
+    // One failure is tolerated.
     const backOff = this.#backOffs.get(name) ?? new BackOff(1);
     this.#backOffs.set(name, backOff);
     return backOff;
@@ -78,22 +79,15 @@ export class HealthBoard {
   async #ask(agent: Agent): Promise<AgentHealth> {
     if (!agent.health) return { healthy: true };
     const limit = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<AgentHealth>((resolve) => {
-      timer = setTimeout(() => {
-        limit.abort();
-        // Whoever is told that there is no time left may still say what is known.
-        setImmediate(() =>
-          resolve({ healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` }),
-        );
-      }, this.#timeoutMs);
-    });
     try {
-      return await Promise.race([agent.health(limit.signal), late]);
+      const asked = Promise.resolve(agent.health(limit.signal));
+      if (await settleWithin(asked, this.#timeoutMs)) return await asked;
+      limit.abort();
+      // After the abort an agent may still return a result.
+      if (await settleWithin(asked, 1)) return await asked;
+      return { healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` };
     } catch (error) {
       return { healthy: false, detail: messageOf(error) };
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

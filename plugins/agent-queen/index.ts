@@ -1,8 +1,7 @@
 import { Chat, ConversationStore, definePlugin } from '#kernel';
 import { config } from './config.js';
-import { firstLook } from './first-look.js';
-import { warnOfUnknown } from './known-agents.js';
 import { Agents, Queen, QueenBus, QueenConfig } from './queen.js';
+import { reportAgents, warnOfUnknown } from './startup-report.js';
 
 export default definePlugin({
   name: 'agent-queen',
@@ -24,7 +23,7 @@ export default definePlugin({
       if (to === 'ready' || to === 'degraded') warnOfUnknown(ctx.config.candidates, ctx.agents, ctx.logger);
     });
     ctx.onReady(() => {
-      ctx.effect('first look at the agents', () => firstLook(() => queen.statuses(), ctx.logger));
+      ctx.effect('first look at the agents', () => reportAgents(() => queen.statuses(), ctx.logger));
     });
   },
 });

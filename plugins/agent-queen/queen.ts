@@ -20,27 +20,29 @@ import {
 } from '#kernel';
 import { isUnreachable } from '#sdk/upstream';
 import { Answers } from './answers.js';
-import { Asking, type Court, type Sink } from './asking.js';
+import { Asking, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
-import { isFault, isForTheNext, isRefusal, needsOf } from './blame.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
 import { Demonstration } from './demonstration.js';
-import { discreet } from './discretion.js';
+import { isFault, isForTheNext, isRefusal, needsOf, withoutDetails } from './failures.js';
 import { HealthBoard } from './health-board.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
 
-/** Her config, for injection. */
+/** Injection token of the plugin's config. */
 export const QueenConfig = createToken<Config>('queen.config');
-/** The agents that plugins have added, for injection. */
+/** Injection token of the agents that plugins have added. */
 export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
-/** Where she announces whom she asks, for injection. */
+/** Injection token of the event bus. */
 export const QueenBus = createToken<EventBus>('queen.bus');
 
-/** Owns the conversations, chooses who answers, and asks the next candidate when one fails before its first token. */
+/**
+ * Owns the conversations, chooses the agent, and asks the next candidate when one fails before its first token. Created
+ * through the container, as the worked example of injection in this package.
+ */
 @injectable()
-export class Queen implements Agent, Chat, Court {
+export class Queen implements Agent, Chat, QueenState {
   readonly name = 'queen';
   readonly description = 'Remembers the conversation and lets the first healthy agent answer';
   readonly #config: Config;
@@ -49,7 +51,7 @@ export class Queen implements Agent, Chat, Court {
   readonly #demonstration = new Demonstration();
   readonly agents: ReadonlyRegistry<Agent>;
   readonly bus: EventBus;
-  /** What she pulls from agents now. */
+  /** Answers that are being pulled from agents. */
   readonly answers: Answers;
   readonly busyTimeoutMs: number;
   readonly waiting = new Map<string, number>();
@@ -69,7 +71,7 @@ export class Queen implements Agent, Chat, Court {
     this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.forget(agent));
   }
 
-  /** @throws AGENT_UNKNOWN, and what the agent throws when there is nobody left to ask */
+  /** @throws AGENT_UNKNOWN, or the failure of the last candidate */
   async reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },
     call: AgentCall,
@@ -85,7 +87,7 @@ export class Queen implements Agent, Chat, Court {
     const whom = { agent, demo };
     if (stateless) return this.#ask(this.#asking(request, call, sink), request, whom, call);
     const memory = new TurnMemory(this.#store, key, turn, call.logger);
-    // Before the client can ask the next question.
+    // Stored before the client can send the next message.
     const asking = this.#asking(request, call, sink, (last) =>
       memory.keep({ text: sink.text + textIn(last), toolCalls: asking.calls }),
     );
@@ -96,14 +98,14 @@ export class Queen implements Agent, Chat, Court {
       if (!WaggleError.is(error, 'AGENT_UNKNOWN')) end = isRefusal(error) ? 'refused' : 'failed';
       throw error;
     } finally {
-      // Cancelled or cut off: of the answer only what the client has got was said.
+      // Cancelled or cut off: only the text that the client has received counts.
       if (call.signal.aborted) end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
       const text = asking.isHeldBack ? '' : sink.text;
       if (end) await memory.keep({ text, toolCalls: text === '' ? [] : asking.calls, end });
     }
   }
 
-  /** Answers without a memory of her own: the request carries all that was said. */
+  /** Answers without the store: the request carries the whole conversation. */
   async *generateResponseStream(
     request: ChatRequest,
     call: AgentCall,
@@ -119,40 +121,53 @@ export class Queen implements Agent, Chat, Court {
         () => writer.close(),
         (error: unknown) => writer.abort(error),
       )
-      // Whoever pulls has left.
+      // The consumer has left.
       .catch(() => {});
     for await (const batch of readable)
       yield batch.filter((chunk): chunk is StreamChunk => chunk.type !== 'agent' && chunk.type !== 'queued');
   }
 
-  async health(): Promise<AgentHealth> {
-    for (const agent of this.#candidates())
-      if (!(agent.demo && this.#demonstration.isOver) && (await this.#isHealthy(agent)))
-        return { healthy: true };
-    return { healthy: false, detail: 'none of her candidates is healthy' };
+  health(): Promise<AgentHealth> {
+    return this.#healthBy((agent) => this.#isHealthy(agent));
   }
 
-  /** Those of any candidate: who answers is not known yet, and refuses for itself. */
+  /** Content accepted by any candidate. The one that answers may still refuse it. */
   get takes(): AgentTakes {
     const all = this.#candidates().map(({ takes }) => takes);
     return { imageUrls: all.some((each) => each?.imageUrls), parts: all.some((each) => each?.parts) };
   }
 
-  /** What the first of her candidates does not pass on. */
+  /** Options that the first candidate does not pass on. */
   ignores(options: ChatOptions): readonly string[] {
     const [first] = this.#candidates();
     return first?.ignores?.(options) ?? Object.keys(options.more ?? {});
   }
 
-  statuses(): Promise<readonly AgentStatus[]> {
-    return Promise.all(
-      [...this.agents].map(async (agent) => ({
-        name: agent.name,
-        ...(agent.description && { description: agent.description }),
-        ...(agent.demo && { demo: true }),
-        ...(await this.#check(agent)),
-      })),
-    );
+  async statuses(): Promise<readonly AgentStatus[]> {
+    const found = new Map<Agent, AgentHealth>();
+    const others = [...this.agents].filter((agent) => agent !== this);
+    await Promise.all(others.map(async (agent) => found.set(agent, await this.#check(agent))));
+    // Her own follows from theirs: what she believes of them may be older.
+    found.set(this, await this.#healthBy((agent) => found.get(agent)?.healthy ?? false));
+    return [...this.agents].flatMap((agent) => {
+      const health = found.get(agent);
+      const { name, description, demo } = agent;
+      if (!health) return [];
+      const isNamedOnly = demo && this.#demonstration.isOver;
+      return {
+        name,
+        ...(description && { description }),
+        ...(demo && { demo }),
+        ...(isNamedOnly && { namedOnly: true }),
+        ...health,
+      };
+    });
+  }
+
+  async #healthBy(isHealthy: (agent: Agent) => boolean | Promise<boolean>): Promise<AgentHealth> {
+    for (const agent of this.#candidates())
+      if (!(agent.demo && this.#demonstration.isOver) && (await isHealthy(agent))) return { healthy: true };
+    return { healthy: false, detail: 'none of her candidates is healthy' };
   }
 
   #asking(
@@ -168,17 +183,17 @@ export class Queen implements Agent, Chat, Court {
     return new Asking(this, prompted, call, sink, beforeEnd);
   }
 
-  /** @throws why there is no answer, as the client may read it */
+  /** @throws the failure as the client may see it */
   async #ask(asking: Asking, request: ChatRequest, whom: Whom, call: AgentCall): Promise<void> {
     const { tellFaults } = this.#config;
     try {
       await this.#askEach(asking, request, whom, call);
     } catch (failure) {
       if (tellFaults || call.signal.aborted) throw failure;
-      const told = discreet(failure, request.id.slice(0, 6));
-      if (told !== failure)
+      const shown = withoutDetails(failure, request.id.slice(0, 6));
+      if (shown !== failure)
         call.logger.warn({ err: failure }, 'failed for a reason that the client is not told');
-      throw told;
+      throw shown;
     }
   }
 
@@ -193,20 +208,20 @@ export class Queen implements Agent, Chat, Court {
       if (failure !== undefined && agent)
         call.logger.warn({ err: failure, next: name }, 'failed before its first token; asking the next one');
       try {
-        // One may have left meanwhile.
+        // It may have been unregistered meanwhile.
         if (!agent) throw this.#unknown(name);
         refuse(agent, request);
         return await asking.put(agent, isDemonstration);
       } catch (error) {
         if (asking.spoken || call.signal.aborted || !(isForTheNext(error) || !agent)) throw error;
-        // Whom nobody knows any more says less than the one before.
+        // An agent that was unregistered meanwhile is a worse reason than the failure before it.
         if (agent || failure === undefined) failure = error;
       }
     }
     throw failure ?? this.#nobody();
   }
 
-  /** The names of the agents to ask, in order. Who is asked for by name is asked alone. */
+  /** Names of the agents to ask, in order. A named agent has no fallback. */
   async #route(named: string | undefined, mayDemonstrate: boolean): Promise<readonly string[]> {
     if (named !== undefined && named !== this.name) {
       if (this.agents.find(named)) return [named];
@@ -216,7 +231,7 @@ export class Queen implements Agent, Chat, Court {
     const names = candidates.map(({ name }) => name);
     for (const [index, agent] of candidates.entries())
       if (await this.#isHealthy(agent)) return names.slice(index);
-    // The health of an agent says less than its answer.
+    // None is healthy: ask them all the same, because an answer counts more than a check.
     return names;
   }
 
@@ -264,10 +279,10 @@ export class Queen implements Agent, Chat, Court {
   }
 }
 
-/** Who is to answer. */
+/** Choice of the agent in a request. */
 type Whom = Pick<ChatCommand, 'agent' | 'demo'>;
 
-/** What an agent cannot do is not dropped without a word. @throws AGENT_FAILED */
+/** Refuses a request that needs a missing capability. @throws AGENT_FAILED */
 function refuse({ name: agent, capabilities }: Agent, request: ChatRequest): void {
   const lacks = capabilities && needsOf(request).find((need) => !capabilities.includes(need));
   if (lacks)

@@ -1,7 +1,7 @@
 import type { ChatMessage, ConversationKey, ConversationStore, Logger } from '#kernel';
 import { remembered, retract, type Said } from './turn.js';
 
-/** What of one turn is kept in its conversation. */
+/** The stored messages of one turn. */
 export class TurnMemory {
   readonly #store: ConversationStore;
   readonly #key: ConversationKey;
@@ -16,7 +16,7 @@ export class TurnMemory {
     this.#logger = logger;
   }
 
-  /** Keeps it so, in the place of how it was kept before. */
+  /** Stores the turn, replacing what was stored of it before. */
   async keep(said: Said): Promise<void> {
     await this.#retract();
     const messages = remembered(this.#turn, said);
@@ -24,7 +24,7 @@ export class TurnMemory {
       await this.#store.append(this.#key, messages);
       this.#kept = messages;
     } catch (err) {
-      // The client shall have its answer.
+      // The client still gets its answer.
       this.#logger.error({ err }, 'the conversation could not be stored');
     }
   }

@@ -7,22 +7,22 @@ import type {
   TurnEnd,
 } from '#kernel';
 
-/** What came of a turn, as far as its client has got it. */
+/** Outcome of a turn, as far as the client has received it. */
 export interface Said {
   readonly text: string;
   readonly toolCalls: readonly ToolCall[];
-  /** Where it did not end well. */
+  /** Absent for a complete answer. */
   readonly end?: TurnEnd;
 }
 
-/** The messages that one request adds to a conversation. */
+/** Messages that a request adds to its conversation. */
 export function turnOf({ content, messages }: ChatCommand): readonly ChatMessage[] {
   return messages ?? [{ role: 'user', content }];
 }
 
 /**
- * What is kept of a turn and its answer, in order: all but what the system says and the images, which would be read anew
- * with each later question. How it ended is on its last message.
+ * The messages of a turn and its answer to store. System messages and images are left out, because every later request would
+ * carry them again. The last message has the `end`.
  */
 export function remembered(
   turn: readonly ChatMessage[],
@@ -51,7 +51,7 @@ function kept(message: ChatMessage): ChatMessage {
   };
 }
 
-/** What stands for all that is no text. */
+/** Placeholder for content other than text. */
 function shown({ images = [], parts }: ChatMessage): string {
   if (!parts) return images.map(() => '[image]').join(' ');
   const words = { text: '', image: '[image]', other: '[attachment]' };
@@ -61,7 +61,7 @@ function shown({ images = [], parts }: ChatMessage): string {
     .trim();
 }
 
-/** Takes a turn back that was appended, also where the store cannot do so by itself. */
+/** Removes an appended turn, also from a store without `retract`. */
 export async function retract(
   store: ConversationStore,
   key: ConversationKey,

@@ -1,4 +1,5 @@
-import { chatFields, check, clientChosenId, fromClient, type StartCommand, WaggleError } from '#kernel';
+import { chatFields, clientChosenId, type StartCommand } from '#kernel';
+import { expectValid } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
@@ -10,7 +11,7 @@ export const chatBody = z.strictObject({
   request_id: clientChosenId
     .optional()
     .describe(
-      'The same of the same user joins the answer that it started; with another request it is refused',
+      'Repeating it, with the same user and request, joins the reply that it started; a different request is refused',
     ),
   on_disconnect: z.enum(['continue', 'cancel']).optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
@@ -18,9 +19,8 @@ export const chatBody = z.strictObject({
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readCommand(body: unknown): Promise<StartCommand> {
-  const { value, issues } = await check(chatBody, body, fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  const { user_id, conversation_id, request_id, on_disconnect, ...rest } = value;
+  const command = await expectValid(chatBody, body);
+  const { user_id, conversation_id, request_id, on_disconnect, ...rest } = command;
   return {
     ...rest,
     userId: user_id,
@@ -32,12 +32,10 @@ export async function readCommand(body: unknown): Promise<StartCommand> {
 
 /** The query of `GET /chat/stream/{stream_id}`. */
 export const resumeQuery = z.object({
-  position: integerText(0).describe('How much is here already, in UTF-16 code units of content').default('0'),
+  position: integerText(0).describe('UTF-16 code units of content that the client already has').default('0'),
 });
 
-/** Where a reader goes on, from `?position=` or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
+/** Position to resume from: `?position=`, or the `Last-Event-ID` of a browser's EventSource. @throws INVALID_REQUEST */
 export async function readPosition(position: string | undefined): Promise<number> {
-  const { value, issues } = await check(resumeQuery, { position }, fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  return Number(value.position);
+  return Number((await expectValid(resumeQuery, { position })).position);
 }

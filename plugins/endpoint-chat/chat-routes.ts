@@ -13,14 +13,14 @@ import type { cancelReceipt, wholeAnswer } from './docs.js';
 import { EncodedReply } from './encoded-reply.js';
 import { encodingFor } from './encoding.js';
 
-/** `POST /chat`: the whole answer as one JSON object. */
+/** `POST /chat`: the complete answer as one JSON object. */
 export async function answerWhole(
   streams: ChatStreams,
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
   const command = await readCommand(await request.json());
-  // Without a request_id nobody could come back for it.
+  // Without a request_id the client cannot come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
   const reply = streams.start({
     ...command,
@@ -38,7 +38,7 @@ export async function answerWhole(
   response.json(200, answer, agentHeader(agent));
 }
 
-/** `POST /chat/stream`: frames as they come. What fails before the first one is answered as plain JSON. */
+/** `POST /chat/stream`: frames as they arrive. A failure before the first one is a JSON error. */
 export async function answerStream(
   streams: ChatStreams,
   request: HttpRequest,
@@ -50,7 +50,7 @@ export async function answerStream(
   await send(reply, reply.read(), request, response, heartbeatMs);
 }
 
-/** `GET /chat/stream/{stream_id}`: what lies after a position, and what is still to come. @throws STREAM_GONE */
+/** `GET /chat/stream/{stream_id}`: everything after a position. @throws STREAM_GONE */
 export async function resumeStream(
   streams: ChatStreams,
   request: HttpRequest,
@@ -59,18 +59,18 @@ export async function resumeStream(
 ): Promise<void> {
   const streamId = request.params.stream_id as string;
   const lastEventId = request.header('last-event-id') || undefined;
-  // It comes first: a browser's EventSource sends it from its second try on, and cannot change its address.
+  // Takes precedence: EventSource sends it when it reconnects, and cannot change its address.
   const position = await readPosition(lastEventId ?? request.query.get('position') ?? undefined);
   const reply = streams.find(streamId);
   if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
   const isEventSource = lastEventId !== undefined && encodingFor(request.header('accept')).isEventStream;
-  // It comes back after the end, too, and nothing else stops it.
+  // EventSource reconnects after the end as well; only a 204 stops it.
   if (isEventSource && reply.wasRead && position === reply.position)
     response.send(204, '', { 'x-stream-id': streamId });
   else await send(reply, reply.read(position), request, response, heartbeatMs);
 }
 
-/** `DELETE /chat/stream/{stream_id}`: answers when the model's socket is closed. @throws STREAM_UNKNOWN */
+/** `DELETE /chat/stream/{stream_id}`: responds when the connection to the model is closed. @throws STREAM_UNKNOWN */
 export async function cancelStream(
   streams: ChatStreams,
   request: HttpRequest,

@@ -2,24 +2,27 @@ import { type ClientErrorCode, type RouteDocs, streamFrame, traceHeaders, usage 
 import { z } from '#zod';
 import { chatBody, resumeQuery } from './body.js';
 
-/** What `POST /chat` answers. */
+/** The response of `POST /chat`. */
 export const wholeAnswer = z.object({
   response: z.string(),
-  agent: z.string().describe('Who answered'),
-  conversation_id: z.string().describe('Give it back to go on with this conversation'),
+  agent: z.string().describe('The agent that answered'),
+  conversation_id: z.string().describe('Send it with the next request to continue this conversation'),
   usage: usage.exactOptional(),
 });
 
-/** What a cancel answers. */
+/** The response of a cancel. */
 export const cancelReceipt = z.object({
   cancelled: z.literal(true),
-  upstreamClosedMs: z.number().min(0).describe("After the cancel, until the model's socket was closed"),
+  upstreamClosedMs: z
+    .number()
+    .min(0)
+    .describe('Time from the cancel until the connection to the model was closed'),
 });
 
 const frames = {
   description:
-    'Frames as they come, ending with `streaming_end`, `message`, `cancelled` or `error`: as Server-Sent Events, whose ' +
-    '`id` is the position, or one a line with `Accept: application/x-ndjson`. `X-Stream-Id` names the stream.',
+    'Frames as they arrive, ending with `streaming_end`, `message`, `cancelled` or `error`: as Server-Sent Events with ' +
+    'the position as `id`, or one per line with `Accept: application/x-ndjson`. `X-Stream-Id` identifies the stream.',
   content: { 'text/event-stream': streamFrame, 'application/x-ndjson': streamFrame },
 };
 const beforeTheStart: readonly ClientErrorCode[] = ['AGENT_UNKNOWN', 'AGENT_UNAVAILABLE', 'AGENT_TIMEOUT'];
@@ -27,7 +30,7 @@ const refusals: readonly ClientErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'QUEUE_FUL
 
 /** `POST /chat` */
 export const wholeDocs: RouteDocs = {
-  summary: 'Ask, and get the whole answer',
+  summary: 'Ask and get the complete answer',
   headers: traceHeaders,
   body: chatBody,
   responses: { 200: { description: 'The answer', content: { 'application/json': wholeAnswer } } },
@@ -44,7 +47,7 @@ export const wholeDocs: RouteDocs = {
 
 /** `POST /chat/stream` */
 export const streamDocs: RouteDocs = {
-  summary: 'Ask, and get the answer as it comes',
+  summary: 'Ask and stream the answer',
   headers: traceHeaders,
   body: chatBody,
   responses: { 200: frames },
@@ -53,23 +56,25 @@ export const streamDocs: RouteDocs = {
 
 /** `GET /chat/stream/{stream_id}` */
 export const resumeDocs: RouteDocs = {
-  summary: 'Go on with a stream after a lost connection, or read it once more',
+  summary: 'Resume a stream after a lost connection, or read it again',
   query: resumeQuery,
   headers: z.object({
     'Last-Event-ID': resumeQuery.shape.position.describe(
-      'What EventSource sends from its second try on; it comes before `position`',
+      'Sent by EventSource when it reconnects; takes precedence over `position`',
     ),
   }),
   responses: {
     200: frames,
-    204: { description: 'Nothing follows `Last-Event-ID`: EventSource stops', content: {} },
+    204: { description: 'Nothing follows `Last-Event-ID`, so that EventSource stops', content: {} },
   },
   errors: [...beforeTheStart, 'INVALID_REQUEST', 'STREAM_GONE', 'DEADLINE_EXCEEDED'],
 };
 
 /** `DELETE /chat/stream/{stream_id}` */
 export const cancelDocs: RouteDocs = {
-  summary: 'Cancel a stream; answers when the model has stopped',
-  responses: { 200: { description: 'It is cancelled', content: { 'application/json': cancelReceipt } } },
+  summary: 'Cancel a stream; responds when the model has stopped',
+  responses: {
+    200: { description: 'The stream is cancelled', content: { 'application/json': cancelReceipt } },
+  },
   errors: ['STREAM_UNKNOWN', 'DEADLINE_EXCEEDED'],
 };

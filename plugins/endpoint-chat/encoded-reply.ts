@@ -2,7 +2,7 @@ import type { Headers, LogEntry, Reply, ReplyReader } from '#kernel';
 import { agentHeader, ReplyBody } from '#sdk';
 import type { Encoding } from './encoding.js';
 
-/** What a reader gives, as text. A reply that failed before it began is thrown, so that it has a status. */
+/** A reply as text. A failure before the first entry is thrown, so that it gets its own HTTP status. */
 export class EncodedReply extends ReplyBody {
   readonly #reply: Reply;
   readonly #encoding: Encoding;
@@ -18,12 +18,12 @@ export class EncodedReply extends ReplyBody {
   protected encode(entries: readonly LogEntry[], begun: boolean): string {
     if (!begun && entries[0]?.type === 'error' && this.#reply.failure) throw this.#reply.failure;
     if (!begun) for (const { frame } of entries) if ('agent' in frame) this.#agent ??= frame.agent;
-    // One frame is the rule where a model speaks: no list for it.
+    // Mostly a batch has one entry: skip the list.
     if (entries.length === 1) return this.#encoding.encode(entries[0] as LogEntry);
     return entries.map(this.#encoding.encode).join('');
   }
 
-  /** Who answers, unless the reply still waits for its turn; its frames say so, too. */
+  /** The answering agent, unless the reply is still queued. */
   headers(): Headers {
     return this.#agent === undefined ? {} : agentHeader(this.#agent);
   }

@@ -40,9 +40,8 @@ export default definePlugin({
         handler: (request, reply) => cancelStream(streams, request, reply),
       },
     ];
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (!overview) return;
-    ctx.effect('endpoint chat', () => overview.add('chat', '/chat'));
-    ctx.effect('endpoint chat_stream', () => overview.add('chat_stream', '/chat/stream'));
+    for (const route of routes) transport.route(route);
+    overview?.add('chat', '/chat');
+    overview?.add('chat_stream', '/chat/stream');
   },
 });

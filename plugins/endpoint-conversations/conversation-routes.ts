@@ -1,14 +1,12 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec';
 import {
   type ChatMessage,
   type ConversationKey,
   type ConversationStore,
-  check,
-  fromClient,
   type HttpRequest,
   type HttpResponse,
   WaggleError,
 } from '#kernel';
+import { expectValid } from '#sdk';
 import type { z } from '#zod';
 import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
 import { allLinesOf, linesOf } from './json-lines.js';
@@ -21,7 +19,7 @@ export async function listConversations(
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
-  const { user_id, limit, before } = await queryOf(listQuery, request);
+  const { user_id, limit, before } = await expectValid(listQuery, Object.fromEntries(request.query));
   const list = await store.list(user_id, {
     limit: Number(limit),
     before: before === undefined ? undefined : Number(before),
@@ -77,7 +75,7 @@ export async function exportAll(
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
-  const { user_id } = await queryOf(userQuery, request);
+  const { user_id } = await expectValid(userQuery, Object.fromEntries(request.query));
   await response.stream(200, downloadAs('conversations.jsonl'), allLinesOf(store, user_id));
 }
 
@@ -100,12 +98,6 @@ async function conversationOf(
 }
 
 async function keyOf(request: HttpRequest): Promise<ConversationKey> {
-  const { user_id: userId } = await queryOf(userQuery, request);
+  const { user_id: userId } = await expectValid(userQuery, Object.fromEntries(request.query));
   return { userId, conversationId: request.params.conversation_id as string };
-}
-
-async function queryOf<T>(schema: StandardSchemaV1<unknown, T>, { query }: HttpRequest): Promise<T> {
-  const { value, issues } = await check(schema, Object.fromEntries(query), fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  return value;
 }

@@ -3,58 +3,57 @@ import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 const maxListed = 100;
-const userId = clientChosenId.describe('Whose; over a WebSocket that is the `client_id`');
+const userId = clientChosenId.describe('The owner; over a WebSocket, the `client_id`');
 const role = z.enum(['system', 'user', 'assistant', 'tool']);
 const conversationId = z.string();
 const end = z
   .enum(['cancelled', 'failed', 'refused'])
-  .describe('On the last message of a turn that was stopped, failed, or was refused because of what it asked')
+  .describe('Set on the last message of a turn that was cancelled, failed, or was refused for its content')
   .exactOptional();
 
-/** The query of every route of one conversation, or of all. */
+/** The query of the other routes. */
 export const userQuery = z.object({ user_id: userId });
 
 /** The query of `GET /conversations`. */
 export const listQuery = z.object({
   user_id: userId,
-  limit: integerText(1, maxListed).describe(`How many to list, 1-${maxListed}`).default('50'),
+  limit: integerText(1, maxListed).describe(`Page size, 1-${maxListed}`).default('50'),
   before: integerText(0)
-    .describe('Only those with a lower `updated_at`; that of the last one listed gives the next page')
+    .describe(
+      'Lists only conversations with a lower `updated_at`; for the next page, that of the last one listed',
+    )
     .optional(),
 });
 
-/** What `GET /conversations` answers. */
+/** The response of `GET /conversations`. */
 export const conversationList = z.object({
   conversations: z
     .array(
       z.object({
         conversation_id: conversationId,
-        title: z.string().describe('The start of what the user said first; may be empty'),
-        messages: z.int().min(1).describe('How many are kept'),
-        updated_at: z
-          .int()
-          .min(0)
-          .describe('When something was added last, in milliseconds since 1970; no two have the same'),
+        title: z.string().describe('The beginning of the first user message; may be empty'),
+        messages: z.int().min(1).describe('Number of stored messages'),
+        updated_at: z.int().min(0).describe('Time of the last change, in milliseconds since 1970; unique'),
       }),
     )
-    .describe('The latest first'),
+    .describe('Newest first'),
 });
 
-/** What `GET /conversations/{conversation_id}/messages` answers. */
+/** The response of `GET /conversations/{conversation_id}/messages`. */
 export const messageList = z.object({
   messages: z
     .array(z.object({ role, content: z.string(), end }))
-    .describe('Those that are kept, oldest first'),
+    .describe('The stored messages, oldest first'),
 });
 
-/** What a delete answers. */
+/** The response of a delete. */
 export const deletion = z.object({ deleted: z.literal(true) });
 
 /** One line of an export. */
 export const exportLine = z.object({ conversation_id: conversationId, role, content: z.string(), end });
 
 const exported = {
-  description: 'One message a line, oldest first within a conversation',
+  description: 'One message per line, oldest first within a conversation',
   content: { 'application/x-ndjson': exportLine },
 };
 
@@ -62,7 +61,9 @@ const exported = {
 export const listDocs: RouteDocs = {
   summary: "A user's conversations",
   query: listQuery,
-  responses: { 200: { description: 'One page of them', content: { 'application/json': conversationList } } },
+  responses: {
+    200: { description: 'One page of conversations', content: { 'application/json': conversationList } },
+  },
   errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
@@ -70,7 +71,7 @@ export const listDocs: RouteDocs = {
 export const messagesDocs: RouteDocs = {
   summary: 'The messages of a conversation',
   query: userQuery,
-  responses: { 200: { description: 'All of them', content: { 'application/json': messageList } } },
+  responses: { 200: { description: 'The stored messages', content: { 'application/json': messageList } } },
   errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
@@ -78,13 +79,15 @@ export const messagesDocs: RouteDocs = {
 export const deleteDocs: RouteDocs = {
   summary: 'Delete a conversation',
   query: userQuery,
-  responses: { 200: { description: 'It is gone', content: { 'application/json': deletion } } },
+  responses: {
+    200: { description: 'The conversation is deleted', content: { 'application/json': deletion } },
+  },
   errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
 };
 
 /** `GET /conversations/{conversation_id}/export` */
 export const exportDocs: RouteDocs = {
-  summary: 'Download a conversation as lines of JSON',
+  summary: 'Download a conversation as JSON lines',
   query: userQuery,
   responses: { 200: exported },
   errors: ['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
@@ -92,7 +95,7 @@ export const exportDocs: RouteDocs = {
 
 /** `GET /conversations/export` */
 export const exportAllDocs: RouteDocs = {
-  summary: "Download all of a user's conversations as lines of JSON",
+  summary: 'Download all conversations of a user as JSON lines',
   query: userQuery,
   responses: { 200: exported },
   errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],

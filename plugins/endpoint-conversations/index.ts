@@ -13,7 +13,7 @@ export default definePlugin({
   apiVersion: 1,
   requires: { transport: Transport, store: ConversationStore },
   optional: { overview: Overview },
-  setup(ctx, { transport, store, overview }) {
+  setup(_ctx, { transport, store, overview }) {
     const routes: readonly Route[] = [
       {
         method: 'GET',
@@ -46,7 +46,7 @@ export default definePlugin({
         handler: (request, reply) => deleteConversation(store, request, reply),
       },
     ];
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (overview) ctx.effect('endpoint conversations', () => overview.add('conversations', '/conversations'));
+    for (const route of routes) transport.route(route);
+    overview?.add('conversations', '/conversations');
   },
 });

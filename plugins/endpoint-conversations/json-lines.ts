@@ -5,7 +5,7 @@ import type { exportLine } from './docs.js';
 const partChars = 64 * 1024;
 const pageSize = 1000;
 
-/** One message a line, in parts of a size that can be sent at once. */
+/** One message per line, in parts of bounded size. */
 export function* linesOf(conversationId: string, messages: readonly ChatMessage[]): Iterable<string> {
   let part = '';
   for (const { role, content, end } of messages) {
@@ -22,11 +22,11 @@ export function* linesOf(conversationId: string, messages: readonly ChatMessage[
 }
 
 /**
- * Everything of a user that was there when it began. Of the conversations one is in memory at a time, and the next is
- * read when whoever takes the lines has room for it.
+ * All conversations that a user has at the beginning. One at a time is in memory; the next is read when the consumer
+ * has room for it.
  */
 export async function* allLinesOf(store: ConversationStore, userId: string): AsyncIterable<string> {
-  // All ids first: a conversation that is added to meanwhile moves to a page that was read already.
+  // All ids first: a conversation that changes meanwhile moves to a page that was already read.
   for (const conversationId of await idsOf(store, userId))
     yield* linesOf(conversationId, await store.read({ userId, conversationId }));
 }

@@ -4,7 +4,7 @@ import { embedded, namesIn } from './json-schema.js';
 
 type Frames = Readonly<Record<string, StandardSchemaV1>>;
 
-/** An AsyncAPI 3 document of the frames that WebSockets take and send. `receive` is what this server receives. */
+/** An AsyncAPI 3 document of the WebSocket frames. `receive` means received by this server. */
 export function asyncApi(
   endpoints: readonly WebSocketEndpoint[],
   version: string,
@@ -13,7 +13,11 @@ export function asyncApi(
   const sorted = [...endpoints].sort((a, b) => (a.path < b.path ? -1 : 1));
   return {
     asyncapi: '3.0.0',
-    info: { title: 'Waggle', version, description: 'The frames of the WebSockets of this moment.' },
+    info: {
+      title: 'Waggle',
+      version,
+      description: 'The WebSocket frames of the endpoints that are currently registered.',
+    },
     defaultContentType: 'application/json',
     ...(called && { servers: { here: serverOf(called) } }),
     channels: Object.fromEntries(sorted.map((endpoint) => [endpoint.path, channelOf(endpoint)])),
@@ -38,7 +42,7 @@ function channelOf({ path, docs }: WebSocketEndpoint): object {
   };
 }
 
-// Both directions have a `message`, so the direction is part of the key.
+// `message` exists in both directions, so the direction is part of the key.
 function messagesOf(action: string, frames: Frames = {}): Record<string, object> {
   const messages = Object.entries(frames).map(([type, schema]) => {
     const { description, properties, required = [], ...rest } = embedded(schema);

@@ -6,16 +6,16 @@ const document = z.record(z.string(), z.unknown());
 
 /** `GET /docs` */
 export const pageDocs: RouteDocs = {
-  summary: 'This documentation, for people',
-  responses: { 200: { description: 'A page', content: { 'text/html': text } } },
+  summary: 'This documentation as a page',
+  responses: { 200: { description: 'An HTML page', content: { 'text/html': text } } },
 };
 
 /** `GET /docs/{folder}/{file}` */
 export const assetDocs: RouteDocs = {
-  summary: 'What the page loads',
+  summary: 'A file of the documentation page',
   responses: {
     200: {
-      description: 'A file that never changes',
+      description: 'An immutable file',
       content: { 'text/css': text, 'text/javascript': text },
     },
   },
@@ -23,12 +23,12 @@ export const assetDocs: RouteDocs = {
 
 /** `GET /openapi.json` */
 export const openApiDocs: RouteDocs = {
-  summary: 'The routes, as OpenAPI 3.1',
+  summary: 'The routes as an OpenAPI 3.1 document',
   responses: { 200: { description: 'This document', content: { 'application/json': document } } },
 };
 
 /** `GET /asyncapi.json` */
 export const asyncApiDocs: RouteDocs = {
-  summary: 'The frames of WebSockets, as AsyncAPI 3',
-  responses: { 200: { description: 'That document', content: { 'application/json': document } } },
+  summary: 'The WebSocket frames as an AsyncAPI 3 document',
+  responses: { 200: { description: 'The AsyncAPI document', content: { 'application/json': document } } },
 };

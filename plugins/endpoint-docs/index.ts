@@ -1,25 +1,25 @@
 import { definePlugin, Overview, type Route, Transport, WaggleError } from '#kernel';
-import { version } from '#sdk';
-import { Assets } from './assets.js';
+import { assetHeaders, version } from '#sdk';
+import { readAssets } from './assets.js';
 import { asyncApi } from './asyncapi.js';
 import { assetDocs, asyncApiDocs, openApiDocs, pageDocs } from './docs.js';
 import { openApi } from './openapi.js';
-import { page, pageHeaders } from './page.js';
+import { headers, page } from './page.js';
 
 export default definePlugin({
   name: 'endpoint-docs',
   apiVersion: 1,
   requires: { transport: Transport },
   optional: { overview: Overview },
-  async setup(ctx, { transport, overview }) {
-    const assets = await Assets.read();
+  async setup(_ctx, { transport, overview }) {
+    const assets = await readAssets();
     const routes: readonly Route[] = [
       {
         method: 'GET',
         path: '/docs',
         docs: pageDocs,
         handler: ({ basePath }, reply) =>
-          reply.send(200, page(basePath, `/docs/${assets.folder}`, version), pageHeaders),
+          reply.send(200, page(basePath, `/docs/${assets.folder}`, version), headers),
       },
       {
         method: 'GET',
@@ -28,11 +28,7 @@ export default definePlugin({
         handler: ({ path, params }, reply) => {
           const asset = assets.find(params.folder as string, params.file as string);
           if (!asset) throw new WaggleError('NOT_FOUND', { path: path.slice(0, 200) });
-          reply.send(200, asset.body, {
-            'content-type': asset.type,
-            'cache-control': 'public, max-age=31536000, immutable',
-            'x-content-type-options': 'nosniff',
-          });
+          reply.send(200, asset.body, { ...assetHeaders, 'content-type': asset.type });
         },
       },
       {
@@ -49,10 +45,9 @@ export default definePlugin({
         handler: (request, reply) => reply.json(200, asyncApi(transport.endpoints, version, request)),
       },
     ];
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (!overview) return;
-    ctx.effect('endpoint docs', () => overview.add('docs', '/docs'));
-    ctx.effect('endpoint openapi', () => overview.add('openapi', '/openapi.json'));
-    ctx.effect('endpoint asyncapi', () => overview.add('asyncapi', '/asyncapi.json'));
+    for (const route of routes) transport.route(route);
+    overview?.add('docs', '/docs');
+    overview?.add('openapi', '/openapi.json');
+    overview?.add('asyncapi', '/asyncapi.json');
   },
 });

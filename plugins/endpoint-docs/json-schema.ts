@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { jsonSchemaOf } from '#kernel';
+import { jsonSchemaOf } from '#sdk';
 
-/** The keywords of JSON Schema that matter here. */
+/** The JSON Schema keywords used here. */
 export interface JsonSchema {
   readonly description?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
@@ -9,13 +9,13 @@ export interface JsonSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** A schema as it stands within a document; one that cannot say itself allows anything. */
+/** A schema for embedding in a document; one without a JSON Schema allows anything. */
 export function embedded(schema: StandardSchemaV1): JsonSchema {
   const { $schema: _, ...rest } = jsonSchemaOf(schema) ?? {};
   return rest;
 }
 
-/** The names in braces of a path. */
+/** Parameter names of a path. */
 export function namesIn(path: string): readonly string[] {
   return [...path.matchAll(/\{(\w+)\*?\}/g)].map(([, name]) => name as string);
 }

@@ -6,10 +6,10 @@ import { responsesOf } from './responses.js';
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const json = 'application/json';
 const description = [
-  'Made from the schemas that check requests, for the routes of this moment.',
+  'Generated from the schemas that validate requests, for the routes that are currently registered.',
   'Every path also answers HEAD where it answers GET, OPTIONS with 204, and any other method with 405.',
-  'While the server stops, paths answer 404 or 503.',
-  '`X-Request-Id` is taken or made, and returned. The frames of WebSockets are in `/asyncapi.json`.',
+  'While the server shuts down, paths answer 404 or 503.',
+  '`X-Request-Id` is returned; the server generates one when it is absent. WebSocket frames are in `/asyncapi.json`.',
 ].join(' ');
 
 const inBodies: readonly ClientErrorCode[] = [
@@ -19,7 +19,7 @@ const inBodies: readonly ClientErrorCode[] = [
   'UNSUPPORTED_MEDIA_TYPE',
 ];
 
-/** An OpenAPI 3.1 document of what is registered, below a path where the server is reached there. */
+/** An OpenAPI 3.1 document of the registered routes. `basePath` is the path under which the server is reached. */
 export function openApi(
   routes: readonly Route[],
   endpoints: readonly WebSocketEndpoint[],
@@ -29,7 +29,7 @@ export function openApi(
   const paths = new Map<string, Record<string, object>>();
   const add = (method: string, path: string, operation: object) =>
     paths.set(plain(path), { ...paths.get(plain(path)), [method.toLowerCase()]: operation });
-  // Routes last: without a handshake they answer in the endpoint's place.
+  // Routes last: they answer requests without a WebSocket handshake.
   for (const endpoint of endpoints) add('GET', endpoint.path, upgradeOf(endpoint));
   for (const route of byMethod(routes)) add(route.method, route.path, operationOf(route));
   return {
@@ -54,7 +54,7 @@ function operationOf(route: Route): object {
     }),
     responses: {
       ...responsesOf(docs?.responses ?? docs?.answers ?? {}, errorsOf(route), docs?.error),
-      // What a route answers that says nothing of itself is anything.
+      // A route without docs may respond with anything.
       ...(!docs && { default: { description: 'Not described' } }),
     },
   };
@@ -72,13 +72,13 @@ function upgradeOf({ path, docs }: WebSocketEndpoint): object {
     summary: docs?.summary ?? 'A WebSocket',
     parameters: pathParameters(path, docs?.params),
     responses: {
-      101: { description: 'The connection speaks WebSocket; `/asyncapi.json` has its frames' },
+      101: { description: 'Switched to WebSocket; its frames are in `/asyncapi.json`' },
       ...responsesOf({}, errors),
     },
   };
 }
 
-/** What its handler may throw, and what is refused before that. */
+/** Errors of the handler and of the checks before it. */
 function errorsOf({ method, path, docs }: Route): readonly ClientErrorCode[] {
   return [
     ...(docs?.errors ?? []),
@@ -89,7 +89,7 @@ function errorsOf({ method, path, docs }: Route): readonly ClientErrorCode[] {
   ];
 }
 
-/** A segment that cannot be decoded leads nowhere. */
+/** A path segment that cannot be decoded is a 404. */
 function lostIn(path: string): readonly ClientErrorCode[] {
   return namesIn(path).length > 0 ? ['NOT_FOUND'] : [];
 }
@@ -111,13 +111,13 @@ function parameter(place: string, name: string, field: JsonSchema, required: boo
   return { name, in: place, required, ...(description && { description }), schema: asRead(schema) };
 }
 
-/** Numbers in queries and headers are text, which their readers turn into what the document says. */
+/** Numbers in queries and headers are text in their schemas and integers in the document. */
 function asRead({ integer, default: value, ...schema }: JsonSchema): JsonSchema {
   const usual = value === undefined ? {} : { default: integer ? Number(value) : value };
   return integer ? { type: 'integer', ...integer, ...usual } : { ...schema, ...usual };
 }
 
-/** OpenAPI has no name for all that is left of a path. */
+/** A path as OpenAPI writes it, which has no wildcard for the rest of a path. */
 function plain(path: string): string {
   return path.replace('*}', '}');
 }

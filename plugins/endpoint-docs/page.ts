@@ -1,16 +1,16 @@
-import type { Headers } from '#kernel';
+import { pageHeaders } from '#sdk';
 
-/** Nothing but what this server itself serves may be loaded or asked. */
-export const pageHeaders: Headers = {
-  'content-type': 'text/html; charset=utf-8',
-  'cache-control': 'no-cache',
-  'content-security-policy':
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-};
+/** Headers of the page, which may load from this server only. */
+export const headers = pageHeaders([
+  "default-src 'self'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+]);
 
-/** The page; `assets` is the path of what it loads, below the one where the server is reached. */
+/** The page as HTML. `assets` is the path of its files below `basePath`, the path under which the server is reached. */
 export function page(basePath: string, assets: string, version: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -36,7 +36,7 @@ export function page(basePath: string, assets: string, version: string): string 
 </nav>
 </header>
 <main>
-<noscript>This page needs JavaScript; the two documents do not.</noscript>
+<noscript>This page requires JavaScript; the two JSON documents do not.</noscript>
 <section id="http" aria-labelledby="http-title">
 <h2 id="http-title">HTTP</h2>
 <div id="swagger"></div>

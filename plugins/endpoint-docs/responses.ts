@@ -5,7 +5,7 @@ import { embedded, type JsonSchema } from './json-schema.js';
 
 const json = 'application/json';
 
-/** The responses of an operation by status: those of its docs, and its errors with the codes that each status stands for. */
+/** Responses of an operation by status: those of its docs, and its errors with the codes of each status. */
 export function responsesOf(
   documented: Readonly<Record<number, ResponseDocs>>,
   errors: readonly ClientErrorCode[],
@@ -51,10 +51,15 @@ function errorSchema(codes: readonly ClientErrorCode[]): JsonSchema {
   return { type: 'object', properties: { error }, required: ['error'] };
 }
 
-/** A stream of events is described by one of them; what a route says of it is the data. */
+/** An event stream is described by one event, whose data has the schema of the route: JSON, or a constant text as it stands. */
 function partOf(type: string, schema: StandardSchemaV1): JsonSchema {
   if (type !== 'text/event-stream') return embedded(schema);
   const text = { type: 'string' };
-  const data = { ...text, contentMediaType: json, contentSchema: embedded(schema) };
+  const whole = embedded(schema);
+  const kinds = (whole.anyOf ?? [whole]) as readonly JsonSchema[];
+  const texts = kinds.filter((kind) => typeof kind.const === 'string');
+  const contentSchema = texts.length === 0 ? whole : { anyOf: kinds.filter((kind) => !texts.includes(kind)) };
+  const content = { ...text, contentMediaType: json, contentSchema };
+  const data = texts.length === 0 ? content : { anyOf: [content, ...texts] };
   return { type: 'object', properties: { id: text, event: text, data }, required: ['data'] };
 }

@@ -7,22 +7,22 @@ const health = z.object({ status: z.literal('ok'), version: z.string(), uptimeMs
 const report = z.object({
   status: z.enum(['ready', 'not ready']),
   state: z.string().describe('`starting`, `ready`, `degraded`, `draining`, …'),
-  reasons: z.array(z.string()).describe('Why it is not ready'),
+  reasons: z.array(z.string()).describe('Why the server is not ready'),
   agents: z.array(agentStatus),
 }) satisfies z.ZodType<Readiness>;
 
 /** `GET /health` */
 export const healthDocs: RouteDocs = {
-  summary: 'Whether the process can answer',
-  responses: { 200: { description: 'It can', content: { 'application/json': health } } },
+  summary: 'Liveness: whether the process responds',
+  responses: { 200: { description: 'The process responds', content: { 'application/json': health } } },
 };
 
 /** `GET /ready` */
 export const readyDocs: RouteDocs = {
-  summary: 'Whether new work may be sent here',
+  summary: 'Readiness: whether the server accepts new work',
   responses: {
-    200: { description: 'It may', content: { 'application/json': report } },
-    503: { description: 'It may not, with the reasons', content: { 'application/json': report } },
+    200: { description: 'Ready', content: { 'application/json': report } },
+    503: { description: 'Not ready, with the reasons', content: { 'application/json': report } },
   },
   errors: ['DEADLINE_EXCEEDED'],
 };

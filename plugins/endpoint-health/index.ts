@@ -10,28 +10,23 @@ export default definePlugin({
   optional: { chat: Chat, store: ConversationStore, overview: Overview },
   setup(ctx, { transport, chat, store, overview }) {
     const startedAt = performance.now();
-    ctx.effect('GET /health', () =>
-      transport.route({
-        method: 'GET',
-        path: '/health',
-        docs: healthDocs,
-        handler: (_request, reply) =>
-          reply.json(200, { status: 'ok', version, uptimeMs: Math.round(performance.now() - startedAt) }),
-      }),
-    );
-    ctx.effect('GET /ready', () =>
-      transport.route({
-        method: 'GET',
-        path: '/ready',
-        docs: readyDocs,
-        handler: async (_request, reply) => {
-          const report = readiness(ctx.inspect(), await chat?.statuses(), store?.trouble);
-          reply.json(report.status === 'ready' ? 200 : 503, report);
-        },
-      }),
-    );
-    if (overview)
-      for (const name of ['health', 'ready'])
-        ctx.effect(`endpoint ${name}`, () => overview.add(name, `/${name}`));
+    transport.route({
+      method: 'GET',
+      path: '/health',
+      docs: healthDocs,
+      handler: (_request, reply) =>
+        reply.json(200, { status: 'ok', version, uptimeMs: Math.round(performance.now() - startedAt) }),
+    });
+    transport.route({
+      method: 'GET',
+      path: '/ready',
+      docs: readyDocs,
+      handler: async (_request, reply) => {
+        const report = readiness(ctx.inspect(), await chat?.statuses(), store?.trouble);
+        reply.json(report.status === 'ready' ? 200 : 503, report);
+      },
+    });
+    overview?.add('health', '/health');
+    overview?.add('ready', '/ready');
   },
 });

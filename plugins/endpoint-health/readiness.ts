@@ -1,6 +1,6 @@
 import type { AgentStatus, KernelReport } from '#kernel';
 
-/** What `GET /ready` answers. */
+/** The response of `GET /ready`. */
 export interface Readiness {
   readonly status: 'ready' | 'not ready';
   readonly state: string;
@@ -8,7 +8,7 @@ export interface Readiness {
   readonly agents: readonly AgentStatus[];
 }
 
-/** Whether new work may be sent here, and if not, why. */
+/** Readiness for new work, with the reasons if there is none. */
 export function readiness(
   kernel: KernelReport,
   agents: readonly AgentStatus[] | undefined,
@@ -18,7 +18,9 @@ export function readiness(
   const reasons = [
     ...(state === 'ready' || state === 'degraded' ? [] : [`the server is ${state}`]),
     ...kernel.plugins.filter((plugin) => plugin.state === 'failed').map(({ id }) => `plugin "${id}" failed`),
-    ...(!agents || agents.some((agent) => agent.healthy) ? [] : ['no agent is healthy']),
+    ...(!agents || agents.some(({ healthy, namedOnly }) => healthy && !namedOnly)
+      ? []
+      : ['no agent is healthy']),
     ...(storeTrouble === undefined ? [] : [`conversations are not kept: ${storeTrouble}`]),
   ];
   return { status: reasons.length === 0 ? 'ready' : 'not ready', state, reasons, agents: agents ?? [] };

@@ -1,15 +1,22 @@
 import { closeCodes, type EventBus, type Transport } from '#kernel';
 import type { Metrics } from './metrics.js';
 
-/** WebSockets. */
+/** Metrics of WebSocket connections. */
 export function connectionMetrics(metrics: Metrics, bus: EventBus, transport: Transport): void {
-  metrics.gauge('waggle_connections', 'WebSockets that are open', () => transport.connections.open);
-  metrics.gauge('waggle_connections_limit', 'WebSockets that may be open', () => transport.connections.limit);
-  const opened = metrics.counter('waggle_connections_opened_total', 'WebSockets that were opened');
-  const refused = metrics.counter('waggle_connections_refused_total', 'WebSockets beyond the limit');
+  metrics.gauge('waggle_connections', 'Open WebSocket connections', () => transport.connections.open);
+  metrics.gauge(
+    'waggle_connections_limit',
+    'Limit of open WebSocket connections',
+    () => transport.connections.limit,
+  );
+  const opened = metrics.counter('waggle_connections_opened_total', 'WebSocket connections opened');
+  const refused = metrics.counter(
+    'waggle_connections_refused_total',
+    'WebSocket connections refused because of the limit',
+  );
   const closed = metrics.counter(
     'waggle_connections_closed_total',
-    'WebSockets that were closed, by close code; other for one that is not known here',
+    'WebSocket connections closed, by close code; other for unknown codes',
     'code',
   );
   bus.on('connection:opened', () => opened.inc());

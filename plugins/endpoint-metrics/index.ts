@@ -2,10 +2,9 @@ import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#ker
 import { version } from '#sdk';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
-import { eventLoopMetrics } from './event-loop-lag.js';
 import { Metrics } from './metrics.js';
 import { stateMetrics } from './plugin-states.js';
-import { processMetrics } from './process.js';
+import { eventLoopMetrics, processMetrics } from './process.js';
 import { streamMetrics } from './streams.js';
 import { taskMetrics } from './tasks.js';
 import { upstreamMetrics } from './upstream.js';
@@ -17,7 +16,7 @@ export default definePlugin({
   optional: { streams: ChatStreams, tasks: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, tasks, overview }) {
     const metrics = new Metrics((err, metric) =>
-      ctx.logger.error({ err, metric }, 'a figure could not be read'),
+      ctx.logger.error({ err, metric }, 'a metric could not be read'),
     );
     stateMetrics(metrics, version, ctx.inspect);
     connectionMetrics(metrics, ctx.bus, transport);
@@ -28,15 +27,13 @@ export default definePlugin({
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
     metrics.names('task', (name) => ctx.tasks.find(name) !== undefined);
     ctx.effect('event loop lag', () => eventLoopMetrics(metrics));
-    ctx.effect('GET /metrics', () =>
-      transport.route({
-        method: 'GET',
-        path: '/metrics',
-        docs: metricsDocs,
-        handler: async (_request, reply) =>
-          reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),
-      }),
-    );
-    if (overview) ctx.effect('endpoint metrics', () => overview.add('metrics', '/metrics'));
+    transport.route({
+      method: 'GET',
+      path: '/metrics',
+      docs: metricsDocs,
+      handler: async (_request, reply) =>
+        reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),
+    });
+    overview?.add('metrics', '/metrics');
   },
 });

@@ -2,37 +2,37 @@ import { httpStatus } from '#kernel';
 import { Counter, Gauge, Histogram, Registry } from './prom-client.js';
 
 type Failed = (error: unknown, metric: string) => void;
-/** What is known of metrics with labels, whatever their kind. */
+/** A metric with labels, of any type. */
 interface Labelled {
   get(): Promise<{ readonly values: readonly { readonly labels: Series }[] }>;
   remove(labels: Series): void;
 }
 type Series = Readonly<Partial<Record<string, string | number>>>;
 
-/** The metrics of one plugin: none of them is global, so that several kernels of one process do not share any. */
+/** The metrics of one plugin. None is global, so that kernels in the same process do not share them. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #failed: Failed;
   readonly #labelled: { readonly metric: Labelled; readonly labelNames: readonly string[] }[] = [];
   readonly #names = new Map<string, (value: string) => boolean>();
 
-  /** `failed` hears of a figure that could not be read; the others are there all the same. */
+  /** `failed` is called for a value that cannot be read; the others are reported all the same. */
   constructor(failed: Failed) {
     this.#failed = failed;
   }
 
-  /** The media type of `text()`. */
+  /** Media type of `text()`. */
   get contentType(): string {
     return this.#registry.contentType;
   }
 
-  /** All of them, in the text format of Prometheus. */
+  /** All metrics in the text format of Prometheus. */
   async text(): Promise<string> {
     await this.#prune();
     return this.#registry.metrics();
   }
 
-  /** Series whose `label` names something that is not there any more are gone. */
+  /** Drops series whose `label` names something that no longer exists. */
   names(label: string, isThere: (value: string) => boolean): void {
     this.#names.set(label, isThere);
   }
@@ -41,7 +41,7 @@ export class Metrics {
     return this.#keep(new Counter({ name, help, labelNames, registers: [this.#registry] }), labelNames);
   }
 
-  /** A counter that somebody else keeps: `read` gives its value when it is asked for. */
+  /** A counter kept elsewhere; `read` returns its value at each scrape. */
   total(name: string, help: string, read: () => number): void {
     const registers = [this.#registry];
     const counter = new Counter({ name, help, registers, collect: () => this.#read(name, read, take) });
@@ -51,14 +51,14 @@ export class Metrics {
     };
   }
 
-  /** `read` gives its value when it is asked for. */
+  /** A gauge; `read` returns its value at each scrape. */
   gauge(name: string, help: string, read: () => number): void {
     const registers = [this.#registry];
     const gauge = new Gauge({ name, help, registers, collect: () => this.#read(name, read, take) });
     const take = (value: number) => gauge.set(value);
   }
 
-  /** One gauge for each of the labels that `read` gives; what it gives no more is gone. */
+  /** A gauge with labels; `read` returns all series at each scrape. */
   gauges<L extends string>(
     name: string,
     help: string,
@@ -76,7 +76,7 @@ export class Metrics {
     };
   }
 
-  /** A figure that cannot be read, or is none, stays as it was. */
+  /** Sets a value; one that cannot be read stays as it was. */
   #read<T>(metric: string, read: () => T, take: (value: T) => void): void {
     try {
       take(read());
@@ -85,7 +85,7 @@ export class Metrics {
     }
   }
 
-  /** `buckets` in seconds. */
+  /** A histogram, with `buckets` in seconds. */
   seconds<L extends string = never>(
     name: string,
     help: string,
@@ -106,7 +106,7 @@ export class Metrics {
       for (const { metric, labelNames } of this.#labelled) {
         if (!labelNames.includes(label)) continue;
         for (const { labels } of (await metric.get()).values) {
-          // The bucket of a histogram is no label of the metric.
+          // `le` is the bucket of a histogram, not a label of the metric.
           const { le: _, ...own } = labels;
           if (!isThere(String(own[label]))) metric.remove(own);
         }
@@ -114,10 +114,10 @@ export class Metrics {
   }
 }
 
-/** Upper bounds for what takes from a millisecond to minutes. */
+/** Buckets from a millisecond to minutes. */
 export const secondsBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-/** A code as the value of a label: one of the catalogue, or `other`, so that there are only so many. */
+/** An error code as a label value: one of the catalogue, or `other`, so that the number of series is bounded. */
 export function codeLabel(code: string): string {
   return Object.hasOwn(httpStatus, code) ? code : 'other';
 }

@@ -11,14 +11,16 @@ const pluginStates: readonly PluginState[] = [
   'failed',
 ];
 
-/** The server and its plugins: 1 for the state that each is in, 0 for the others. */
+/** States of the server and its plugins: 1 for the current state, 0 for the others. */
 export function stateMetrics(metrics: Metrics, version: string, inspect: () => KernelReport): void {
-  metrics.gauges('waggle_info', 'Always 1; the version is a label', ['version'], () => [[{ version }, 1]]);
-  metrics.gauges('waggle_state', 'The state of the server', ['state'], () => {
+  metrics.gauges('waggle_info', 'Always 1, with the version as a label', ['version'], () => [
+    [{ version }, 1],
+  ]);
+  metrics.gauges('waggle_state', 'State of the server', ['state'], () => {
     const now = inspect().state;
     return kernelStates.map((state) => [{ state }, state === now ? 1 : 0] as const);
   });
-  metrics.gauges('waggle_plugin_state', 'The states of the plugins', ['plugin', 'state'], () =>
+  metrics.gauges('waggle_plugin_state', 'States of the plugins', ['plugin', 'state'], () =>
     inspect().plugins.flatMap(({ id: plugin, state: now }) =>
       pluginStates.map((state) => [{ plugin, state }, state === now ? 1 : 0] as const),
     ),

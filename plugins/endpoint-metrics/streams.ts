@@ -3,46 +3,38 @@ import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
 const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
-/** Replies, and the tokens in them. */
+/** Metrics of replies and their tokens. */
 export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStreams): void {
-  metrics.gauge('waggle_streams_running', 'Replies that run', () => streams.stats.running);
-  metrics.gauge('waggle_streams_waiting', 'Replies that wait for their turn', () => streams.stats.waiting);
-  metrics.gauge(
-    'waggle_streams_kept',
-    'Replies that have ended and can still be read',
-    () => streams.stats.kept,
-  );
+  metrics.gauge('waggle_streams_running', 'Running replies', () => streams.stats.running);
+  metrics.gauge('waggle_streams_waiting', 'Queued replies', () => streams.stats.waiting);
+  metrics.gauge('waggle_streams_kept', 'Ended replies that can still be read', () => streams.stats.kept);
   metrics.gauge('waggle_stream_readers', 'Readers of replies', () => streams.stats.readers);
   metrics.total(
     'waggle_stream_tokens_total',
-    'Pieces of answers, thinking included',
+    'Content chunks of replies, thinking included',
     () => streams.stats.tokens,
   );
 
-  const ended = metrics.counter('waggle_streams_ended_total', 'Replies that have ended', 'outcome');
+  const ended = metrics.counter('waggle_streams_ended_total', 'Ended replies', 'outcome');
   for (const outcome of ['finished', 'failed', 'cancelled']) ended.inc({ outcome }, 0);
-  const errors = metrics.counter('waggle_stream_errors_total', 'Replies that failed, by error code', 'code');
-  const cancels = metrics.counter(
-    'waggle_stream_cancels_total',
-    'Replies that were cancelled, by reason',
-    'reason',
-  );
-  const used = metrics.counter('waggle_model_tokens_total', 'Tokens, as the models count them', 'type');
+  const errors = metrics.counter('waggle_stream_errors_total', 'Failed replies, by error code', 'code');
+  const cancels = metrics.counter('waggle_stream_cancels_total', 'Cancelled replies, by reason', 'reason');
+  const used = metrics.counter('waggle_model_tokens_total', 'Tokens as counted by the models', 'type');
   for (const type of ['input', 'output']) used.inc({ type }, 0);
 
   const first = metrics.seconds(
     'waggle_stream_first_token_seconds',
-    'From the request to the first token',
+    'Time from the request to the first token',
     secondsBuckets,
   );
   const between = metrics.seconds(
     'waggle_stream_token_interval_seconds',
-    'From one token of a finished reply to the next, on average',
+    'Average time between tokens of a finished reply',
     tokenBuckets,
   );
   const whole = metrics.seconds(
     'waggle_stream_duration_seconds',
-    'From the request to the end of the reply',
+    'Time from the request to the end of the reply',
     secondsBuckets,
     'outcome',
   );
@@ -56,7 +48,7 @@ export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStre
     const { firstTokenMs, totalMs } = timings;
     if (firstTokenMs !== undefined && tokens > 1)
       between.observe((totalMs - firstTokenMs) / 1000 / (tokens - 1));
-    // Agents come from anywhere, and a counter throws at what is no amount.
+    // Third-party agents may report anything, and counters throw at invalid values.
     used.inc({ type: 'input' }, amount(usage?.inputTokens));
     used.inc({ type: 'output' }, amount(usage?.outputTokens));
   });

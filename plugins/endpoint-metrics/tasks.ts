@@ -1,40 +1,43 @@
 import type { EventBus, TaskEngine } from '#kernel';
 import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
-/** Tasks by name, and the threads that they run on. */
+/** Metrics of tasks by name, and of worker threads. */
 export function taskMetrics(metrics: Metrics, bus: EventBus, tasks: TaskEngine): void {
-  metrics.gauge('waggle_tasks_running', 'Runs under way', () => tasks.stats.running);
-  metrics.gauges('waggle_tasks_waiting', 'Runs that wait, delayed ones included', ['priority'], () =>
-    Object.entries(tasks.stats.queued).map(([priority, count]) => [{ priority }, count] as const),
+  metrics.gauge('waggle_tasks_running', 'Running task runs', () => tasks.stats.running);
+  metrics.gauges(
+    'waggle_tasks_waiting',
+    'Waiting task runs by priority, including delayed ones',
+    ['priority'],
+    () => Object.entries(tasks.stats.queued).map(([priority, count]) => [{ priority }, count] as const),
   );
-  metrics.gauge('waggle_tasks_delayed', 'Runs that are not due yet', () => tasks.stats.delayed);
-  metrics.gauge('waggle_workers', 'Threads for tasks', () => tasks.stats.workers.alive);
-  metrics.gauge('waggle_workers_busy', 'Threads that run a task', () => tasks.stats.workers.busy);
+  metrics.gauge('waggle_tasks_delayed', 'Delayed task runs', () => tasks.stats.delayed);
+  metrics.gauge('waggle_workers', 'Worker threads', () => tasks.stats.workers.alive);
+  metrics.gauge('waggle_workers_busy', 'Worker threads that run a task', () => tasks.stats.workers.busy);
   metrics.total(
     'waggle_worker_restarts_total',
-    'Threads that were lost and replaced',
+    'Worker threads that were lost and replaced',
     () => tasks.stats.workers.lost,
   );
 
-  const ended = metrics.counter('waggle_tasks_ended_total', 'Runs that have ended', 'task', 'outcome');
-  const retries = metrics.counter('waggle_task_retries_total', 'Tries that failed and are repeated', 'task');
+  const ended = metrics.counter('waggle_tasks_ended_total', 'Ended task runs', 'task', 'outcome');
+  const retries = metrics.counter('waggle_task_retries_total', 'Failed attempts that are retried', 'task');
   const errors = metrics.counter(
     'waggle_task_errors_total',
-    'Runs that failed, by error code',
+    'Failed task runs, by error code',
     'task',
     'code',
   );
-  // By code alone: whoever submits may name whatever he likes.
-  const rejected = metrics.counter('waggle_tasks_rejected_total', 'Runs that were not accepted', 'code');
+  // Without the name, which clients choose freely.
+  const rejected = metrics.counter('waggle_tasks_rejected_total', 'Rejected task runs', 'code');
   const waited = metrics.seconds(
     'waggle_task_wait_seconds',
-    'How long runs waited for their first turn',
+    'Time that task runs waited for their first attempt',
     secondsBuckets,
     'task',
   );
   const ran = metrics.seconds(
     'waggle_task_run_seconds',
-    'How long the last try took',
+    'Duration of the last attempt',
     secondsBuckets,
     'task',
   );

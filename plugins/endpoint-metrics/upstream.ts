@@ -1,29 +1,29 @@
 import type { EventBus } from '#kernel';
 import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
-/** What agents were asked, one request for each try at an answer. */
+/** Metrics of requests to agents, one per attempt at an answer. */
 export function upstreamMetrics(metrics: Metrics, bus: EventBus): void {
   const asked = metrics.counter(
     'waggle_upstream_requests_total',
-    'Requests to agents that have ended',
+    'Ended requests to agents',
     'agent',
     'outcome',
   );
   const errors = metrics.counter(
     'waggle_upstream_errors_total',
-    'Requests to agents that failed, by error code',
+    'Failed requests to agents, by error code',
     'agent',
     'code',
   );
   const took = metrics.seconds(
     'waggle_upstream_request_seconds',
-    'From the request to an agent to the end of its answer',
+    'Time from the request to an agent to the end of its answer',
     secondsBuckets,
     'agent',
   );
   const fallbacks = metrics.counter(
     'waggle_upstream_fallbacks_total',
-    'Requests to an agent in place of one that failed',
+    'Requests to an agent in place of a failed one',
     'agent',
   );
   const end = (agent: string, outcome: string, runMs: number) => {

@@ -2,17 +2,17 @@ import { z } from '#zod';
 import { integer, most, number, textOr } from './lenient.js';
 import { part } from './parts.js';
 
-// Each list has a limit, which is looked at before what is in it: a mistake costs more than what is right.
+// Every list is bounded, and its length is checked before its items: reporting errors costs more than valid input.
 const limits = { messages: 2048, parts: 1024, toolCalls: 128, tools: 256, stops: 16 } as const;
 
-// What is not named here goes to the model server as it is: newer clients send more with each release.
+// Unknown fields are passed on to the model server unchanged: new client releases add fields.
 
 const fields = z.record(z.string(), z.unknown());
 const called = z.looseObject({
   name: z.string().min(1),
-  arguments: z.string().describe('As the model wrote them, be they JSON or not'),
+  arguments: z.string().describe('The arguments as the model wrote them, valid JSON or not'),
 });
-// What else it has goes back to the model server that gave it.
+// Other fields are returned to the model server that sent them.
 const toolCall = z.looseObject({
   id: z.string().min(1),
   type: z.literal('function').nullish(),
@@ -32,9 +32,12 @@ const message = z.discriminatedUnion('role', [
     role: z.literal('assistant'),
     content: nothing,
     tool_calls: z.array(toolCall).max(limits.toolCalls).nullish(),
-    function_call: called.nullish().describe('As `tool_calls`, of former times'),
-    reasoning_content: z.string().nullish().describe('What the model thought, for servers that want it back'),
-    reasoning: z.unknown().optional().describe('The same as text'),
+    function_call: called.nullish().describe('Deprecated form of `tool_calls`'),
+    reasoning_content: z
+      .string()
+      .nullish()
+      .describe('Reasoning of the model, for servers that expect it back'),
+    reasoning: z.unknown().optional().describe('The same, if it is text'),
     refusal: z.string().nullish(),
   }),
   z.looseObject({
@@ -55,7 +58,7 @@ const tool = z.union([
   z.looseObject({ type: z.literal('function').nullish(), function: definition }),
   z
     .looseObject({ type: z.string().regex(/^(?!function$)/, 'expected a function beside it') })
-    .describe('Of another kind: it is left out, which `x-waggle-warning` says'),
+    .describe('A tool of another type; it is left out, with a note in `x-waggle-warning`'),
 ]);
 
 const effort = z
@@ -64,7 +67,7 @@ const effort = z
   .transform((value) => value || undefined);
 
 const common = {
-  model: z.string().min(1).max(256).describe('An agent, or `agent/model`; `GET /v1/models` lists them'),
+  model: z.string().min(1).max(256).describe('An agent, or `agent/model`, as listed by `GET /v1/models`'),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   temperature: number.nullish(),
@@ -122,14 +125,14 @@ export const chatBody = z.looseObject({
   tools: z.array(tool).max(limits.tools).nullish(),
   tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
-  functions: z.array(definition).max(limits.tools).nullish().describe('As `tools`, of former times'),
+  functions: z.array(definition).max(limits.tools).nullish().describe('Deprecated form of `tools`'),
   function_call: z
     .union([z.enum(['none', 'auto']), z.looseObject({ name: z.string().min(1) })])
     .nullish()
-    .describe('As `tool_choice`, of former times'),
+    .describe('Deprecated form of `tool_choice`'),
   reasoning_effort: effort,
   reasoning: z.looseObject({ effort }).nullish(),
-  logprobs: z.boolean().nullish().describe('Passed on; what the model server says of them is not returned'),
+  logprobs: z.boolean().nullish().describe('Passed on to the model server; the result is not returned'),
   top_logprobs: integer.nullish(),
 });
 
@@ -148,25 +151,27 @@ export const textBody = z.looseObject({
   logprobs: z.literal(0).nullish(),
 });
 
-/** What a request asks of the endpoint beside its body. */
+/** Request headers with a meaning here. */
 export const runHeaders = z.object({
   'X-Conversation-Id': z
     .string()
     .min(1)
     .max(128)
-    .describe('The server remembers this conversation: send only what is new')
+    .describe('Id of a conversation that the server remembers: send only the new messages')
     .optional(),
   'Idempotency-Key': z
     .string()
     .min(1)
     .max(128)
     .describe(
-      'The same key of the same `user` joins the run that it started; with another request it is refused',
+      'Repeating it, with the same `user` and request, joins the reply that it started; a different request is refused',
     )
     .optional(),
   'X-On-Disconnect': z
     .enum(['continue', 'cancel'])
-    .describe('Whether the run goes on without its client; `continue` with an Idempotency-Key, else `cancel`')
+    .describe(
+      'What happens when the client disconnects. Default: `continue` with an Idempotency-Key, else `cancel`',
+    )
     .optional(),
 });
 
@@ -175,5 +180,5 @@ type Common = Pick<z.output<typeof chatBody>, keyof typeof common>;
 export type ChatBody = z.output<typeof chatBody>;
 /** A checked body of `POST /v1/completions`. */
 export type TextBody = z.output<typeof textBody>;
-/** What both have. */
+/** Fields of both bodies. */
 export type CommonBody = Common;

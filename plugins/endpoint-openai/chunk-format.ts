@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ToolCall, Usage } from '#kernel';
 import type { Config } from './config.js';
 
-/** An answer as one piece. */
+/** A complete answer. */
 export interface Answer {
   readonly text: string;
   readonly thinking: string;
@@ -12,23 +12,23 @@ export interface Answer {
   readonly usage: Usage | undefined;
 }
 
-/** How the pieces of one answer are written. Each method gives whole events, or nothing. */
+/** Format of one answer. Each method returns complete events, or ''. */
 export interface ChunkFormat {
-  /** Before everything else, once. */
+  /** The first event. */
   start(): string;
   text(content: string): string;
   thinking(content: string): string;
-  /** `index` counts the calls of one answer. */
+  /** `index` is the number of the call within the answer. */
   toolCall(index: number, call: ToolCall): string;
   /** More of the arguments of the call at `index`. */
   toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string;
   finish(reason: string): string;
-  /** Nothing where it is not known: that is not 0. */
+  /** Empty if the usage is unknown, which is not the same as 0. */
   usage(usage: Usage | undefined): string;
   whole(answer: Answer): object;
 }
 
-/** What is the same in all pieces of one answer. */
+/** Fields common to all chunks of an answer. */
 interface Head {
   readonly id: string;
   readonly object: string;
@@ -42,7 +42,7 @@ type Delta = Readonly<Record<string, unknown>>;
 export class ChatChunkFormat implements ChunkFormat {
   readonly #head: Head;
   readonly #field: Config['reasoningField'];
-  /** Around a piece of text, of which there are many. */
+  /** Serialized once, as there are many chunks of text. */
   readonly #before: string;
   readonly #after = '},"finish_reason":null}]}\n\n';
 
@@ -100,7 +100,7 @@ export class ChatChunkFormat implements ChunkFormat {
   }
 }
 
-/** `text_completion`, whole and in pieces; it has no place for thinking and tools. */
+/** `text_completion`, whole or in chunks; thinking and tool calls have no place in it. */
 export class TextChunkFormat implements ChunkFormat {
   readonly #head: Head;
 
@@ -153,7 +153,7 @@ function event(value: object): string {
 }
 
 function headOf(prefix: string, object: string, streamId: string, model: string): Head {
-  // The same for everyone who reads the run, and no key to it.
+  // The same for all readers of the stream, without revealing its id.
   const id = `${prefix}-${createHash('sha256').update(streamId).digest('base64url').slice(0, 24)}`;
   return { id, object, created: Math.floor(Date.now() / 1000), model };
 }
@@ -162,7 +162,7 @@ function toolCall({ id, name, arguments: args, extra }: ToolCall): object {
   return { ...extra, id, type: 'function', function: { name, arguments: args } };
 }
 
-/** Clients know four; what else a model may say is an end. */
+/** One of the four reasons that clients know; any other is `stop`. */
 function finishReason(reason: string): string {
   if (reason === 'refusal') return 'content_filter';
   return /^(length|tool_calls|content_filter)$/.test(reason) ? reason : 'stop';

@@ -1,13 +1,12 @@
 import {
   type Agent,
   type ChatOptions,
-  check,
   clientChosenId,
-  fromClient,
   type HttpRequest,
   type StartCommand,
   WaggleError,
 } from '#kernel';
+import { expectValid } from '#sdk';
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
 import { checkDepths } from './depths.js';
 import { messagesOf } from './messages.js';
@@ -15,19 +14,19 @@ import { checkShape, checkTextShape } from './shape.js';
 import { checkContent } from './takes.js';
 import { toolsOf } from './tools.js';
 
-/** A request that was read. */
+/** A completion request after validation. */
 export interface CompletionRequest {
-  /** As the client calls it. */
+  /** The model name given by the client. */
   readonly model: string;
   readonly streamed: boolean;
   readonly includeUsage: boolean;
-  /** All but who answers. */
+  /** The command without the agent. */
   readonly command: StartCommand;
-  /** What is not passed on, whoever answers. */
+  /** Parts of the request that no agent gets. */
   readonly leftOut: readonly string[];
 }
 
-/** Who is meant by a model; what a request may have depends on it. @throws AGENT_UNKNOWN */
+/** Finds the agent of a model; it decides which content is accepted. @throws AGENT_UNKNOWN */
 export type AgentOf = (model: string) => Agent | undefined;
 
 const chatFields = new Set(Object.keys(chatBody.shape));
@@ -40,30 +39,30 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
   const input = await request.json(Number.POSITIVE_INFINITY);
   checkDepths(input);
   checkShape(input);
-  const body: ChatBody = await checked(chatBody, input);
+  const body: ChatBody = await expectValid(chatBody, input);
   const headers = await readHeaders(request);
   checkContent(body.messages, agentOf(body.model));
   const { leftOut, ...tools } = toolsOf(body);
   const options = { ...optionsOf(body), ...chatOptionsOf(body), ...tools, more: moreOf(body, chatFields) };
   const asked = { endpoint: 'POST /v1/chat/completions', messages: messagesOf(body.messages), options };
-  return order(body, headers, asked, leftOut);
+  return requestOf(body, headers, asked, leftOut);
 }
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readText(request: HttpRequest): Promise<CompletionRequest> {
   const input = await request.json();
   checkTextShape(input);
-  const body: TextBody = await checked(textBody, input);
+  const body: TextBody = await expectValid(textBody, input);
   const { prompt } = body;
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
   const options = { ...optionsOf(body), more: moreOf(body, textFields) };
   const asked = { endpoint: 'POST /v1/completions', messages: [{ role: 'user' as const, content }], options };
-  return order(body, await readHeaders(request), asked, []);
+  return requestOf(body, await readHeaders(request), asked, []);
 }
 
 type RunHeaders = Awaited<ReturnType<typeof readHeaders>>;
 
-function order(
+function requestOf(
   body: CommonBody,
   headers: RunHeaders,
   asked: Pick<Required<StartCommand>, 'endpoint' | 'messages'> & { readonly options: ChatOptions },
@@ -82,9 +81,9 @@ function order(
       userId: user ?? anonymous,
       conversationId,
       stateless: conversationId === undefined,
-      // A key of nobody in particular could be anybody's.
+      // Without a user, the key of another client could be the same.
       requestId: user && key,
-      // Who gives a key means to come back for the answer.
+      // A client that sends a key intends to come back for the answer.
       onDisconnect: headers['X-On-Disconnect'] ?? (key === undefined ? 'cancel' : 'continue'),
       ...(body.metadata && { metadata: body.metadata }),
     },
@@ -97,16 +96,10 @@ async function readHeaders(request: HttpRequest) {
     const value = request.header(name);
     return value === undefined ? [] : [[name, value]];
   });
-  return checked(runHeaders, Object.fromEntries(given));
+  return expectValid(runHeaders, Object.fromEntries(given));
 }
 
-async function checked<T>(schema: Parameters<typeof check<T>>[0], input: unknown): Promise<T> {
-  const { value, issues } = await check(schema, input, fromClient);
-  if (issues) throw new WaggleError('INVALID_REQUEST', { issues });
-  return value;
-}
-
-/** Who asks, for the log and for the conversations that are remembered. */
+/** The user id, for logs and conversations. */
 function userOf(user: CommonBody['user']): string | undefined {
   const [field, id] = nameOf(user);
   if (typeof id !== 'string' || id === '') return undefined;
@@ -135,14 +128,14 @@ function optionsOf(body: CommonBody): ChatOptions {
   };
 }
 
-/** Seeds of 64 bits come with and without a sign, servers take them with one. */
+/** A 64-bit seed as a signed number. Clients send unsigned ones as well; model servers accept only signed ones. */
 function seedOf(seed: number): number {
   const signed = Math.abs(seed) < 2 ** 63 ? seed : Number(BigInt.asIntN(64, BigInt(seed)));
-  // Written in decimals, the least one is beyond what 64 bits hold.
+  // As a decimal number, the least value would exceed 64 bits.
   return Math.max(signed, 1024 - 2 ** 63);
 }
 
-/** What JSON has rounded before anybody could read it. */
+/** Values that `JSON.parse` has rounded. */
 function roundedIn({ seed }: CommonBody): readonly string[] {
   return typeof seed !== 'number' || Number.isSafeInteger(seed) ? [] : ['the last digits of "seed"'];
 }
@@ -169,7 +162,7 @@ function formatOf(format: ChatBody['response_format']): ChatOptions['format'] {
   return format?.type === 'json_object' ? (format.schema ?? 'json') : undefined;
 }
 
-/** What has no name of our own: the model server may know it. */
+/** Fields without an option of ours, for the model server. */
 function moreOf(body: CommonBody, known: ReadonlySet<string>): ChatOptions['more'] {
   const { user, metadata, reasoning, logprobs, top_logprobs } = body as ChatBody;
   const isMore = reasoning && Object.keys(reasoning).some((key) => key !== 'effort');

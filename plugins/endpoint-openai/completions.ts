@@ -1,5 +1,5 @@
-import type { ChatStreams, ErrorFormat, Headers, HttpRequest, HttpResponse, Reply } from '#kernel';
-import { agentHeader, traceContextIn } from '#sdk';
+import type { ChatStreams, ErrorFormat, HttpRequest, HttpResponse, Reply } from '#kernel';
+import { agentHeader, eventStreamHeaders, traceContextIn } from '#sdk';
 import { ChatChunkFormat, type ChunkFormat, TextChunkFormat } from './chunk-format.js';
 import { type CompletionRequest, readChat, readText } from './command.js';
 import type { Config } from './config.js';
@@ -10,20 +10,13 @@ import { sentence } from './shape.js';
 import { warningOf } from './takes.js';
 import { readWhole } from './whole.js';
 
-// Without these, proxies hold an event stream back or compress it.
-const eventStream: Headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-};
-
-/** Starts runs for clients of OpenAI's API, and writes their answers. */
+/** Starts replies for clients of OpenAI's API and sends their answers. */
 export class Completions {
   readonly #streams: ChatStreams;
   readonly #models: Models;
   readonly #config: Config;
-  /** By request, as long as that is answered. */
-  readonly #runs = new WeakMap<HttpRequest, Reply>();
+  /** Replies by the request that waits for them. */
+  readonly #replies = new WeakMap<HttpRequest, Reply>();
 
   constructor(streams: ChatStreams, models: Models, config: Config) {
     this.#streams = streams;
@@ -31,18 +24,18 @@ export class Completions {
     this.#config = config;
   }
 
-  /** Everything that fails below `/v1`. */
+  /** Format of all errors below `/v1`. */
   readonly format: ErrorFormat['format'] = (error, request) => {
     const isOtherApi = error.code === 'NOT_FOUND' && request.path.startsWith('/v1/responses');
-    return errorAnswer(error, this.#runs.get(request)?.streamId, isOtherApi ? sentence : undefined);
+    return errorAnswer(error, this.#replies.get(request)?.streamId, isOtherApi ? sentence : undefined);
   };
 
   /** `POST /v1/chat/completions` */
   async chat(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const order = await readChat(request, this.#agentOf);
+    const completion = await readChat(request, this.#agentOf);
     const { reasoningField } = this.#config;
     await this.#answer(
-      order,
+      completion,
       (streamId, model) => new ChatChunkFormat(streamId, model, reasoningField),
       request,
       response,
@@ -51,8 +44,13 @@ export class Completions {
 
   /** `POST /v1/completions` */
   async text(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const order = await readText(request);
-    await this.#answer(order, (streamId, model) => new TextChunkFormat(streamId, model), request, response);
+    const completion = await readText(request);
+    await this.#answer(
+      completion,
+      (streamId, model) => new TextChunkFormat(streamId, model),
+      request,
+      response,
+    );
   }
 
   readonly #agentOf = (model: string) => this.#models.agentOf(model);
@@ -67,26 +65,26 @@ export class Completions {
     const reply = this.#streams.start({
       ...command,
       ...asked,
-      // Clients of models take for one whatever answers here.
+      // Clients take any answer for one of a model.
       demo: false,
       ...traceContextIn(request),
     });
-    this.#runs.set(request, reply);
-    const wordedFor = (agent: string) => formatFor(reply.streamId, modelOf(model, asked.agent, agent));
+    this.#replies.set(request, reply);
+    const formatted = (agent: string) => formatFor(reply.streamId, modelOf(model, asked.agent, agent));
     const warning = warningOf(command.options ?? {}, leftOut, this.#agentOf(model));
     const headers = { ...exposed, ...warning, 'x-stream-id': reply.streamId };
     if (streamed) {
-      const parts = new EventStream(reply, wordedFor, includeUsage, this.#config);
-      return response.stream(200, { ...eventStream, ...headers }, parts);
+      const parts = new EventStream(reply, asked.agent, formatted, includeUsage, this.#config);
+      return response.stream(200, { ...eventStreamHeaders, ...headers }, parts);
     }
-    const answer = await readWhole(reply, request.signal);
+    const answer = await readWhole(reply, asked.agent, request.signal);
     if (!answer) return;
     const { agent } = answer;
-    response.json(200, wordedFor(agent).whole(answer), { ...headers, ...agentHeader(agent) });
+    response.json(200, formatted(agent).whole(answer), { ...headers, ...agentHeader(agent) });
   }
 }
 
-/** The model as it was asked for, with the agent that answers in its name behind it. */
+/** The requested model, followed by the agent that answers in its place. */
 function modelOf(model: string, asked: string, agent: string): string {
   if (agent === '' || agent === asked) return model;
   return `${asked}/${agent}${model.slice(asked.length)}`;

@@ -2,13 +2,13 @@ import { milliseconds } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({
-  /** How long a whole answer may take where it is not streamed. */
+  /** Time limit of an answer that is not streamed. */
   replyTimeoutMs: milliseconds.default(10 * 60_000),
-  /** How long a stream's headers wait for its first token: before them an error still has a status of its own. */
+  /** How long the headers of a stream wait for its first token; until then an error gets its own HTTP status. */
   holdHeadersMs: milliseconds.max(60_000).default(10_000),
-  /** Silence after which a stream gets a comment, so that proxies keep it open. */
+  /** Interval of comments in an idle stream, so that proxies keep it open. */
   heartbeatMs: milliseconds.max(15_000).default(15_000),
-  /** What a model's reasoning is called: clients differ. */
+  /** Field name of reasoning, which differs between clients. */
   reasoningField: z.enum(['reasoning_content', 'reasoning']).default('reasoning_content'),
 });
 

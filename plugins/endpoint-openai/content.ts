@@ -4,12 +4,12 @@ import type { Part } from './parts.js';
 
 type Content = ChatBody['messages'][number]['content'];
 
-/** What a message says. */
+/** Content of a message. */
 export interface Parts {
-  /** All of its text. */
+  /** All text. */
   readonly text: string;
   readonly images: readonly string[];
-  /** All of it in order, where text and images by themselves do not say it. */
+  /** All parts in order, unless there is only text. */
   readonly parts?: readonly ContentPart[];
   readonly thinking?: string;
   readonly extra?: Readonly<Record<string, unknown>> | undefined;
@@ -27,7 +27,7 @@ export function contentOf(content: Content): Parts {
   return { text: texts.join('\n'), images, ...(!isText && { parts }), ...(thinking && { thinking }) };
 }
 
-/** The image that a part is, if it is one. */
+/** The image of a part, if it is one. */
 export function imageIn(
   part: Part,
 ): { readonly url: string; readonly detail: string | undefined } | undefined {
@@ -41,7 +41,7 @@ export function imageIn(
   return { url: image.url, detail: image.detail ?? part.detail ?? undefined };
 }
 
-/** Whether an image need not be fetched. */
+/** Whether an image is included and need not be fetched. */
 export function isHere(url: string): boolean {
   return url.startsWith('data:');
 }
@@ -73,7 +73,7 @@ function textIn({ ...part }: ContentPart): readonly string[] {
   return part.type === 'other' && typeof part.value.text === 'string' ? [part.value.text] : [];
 }
 
-/** Some write it as a list of texts. */
+/** The thinking of a part; some servers write it as a list of texts. */
 function thoughtIn(part: Part): string {
   if (part.type === 'reasoning') return part.text ?? '';
   if (part.type !== 'thinking') return '';

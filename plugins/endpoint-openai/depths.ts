@@ -4,8 +4,8 @@ import { depthOf, isJsonObject, jsonDepthLimit, toolDepthLimit } from '#sdk';
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Schemas of tools and answers may be deeper than anything else in a request: real ones are.
- * @throws TOO_DEEP, INVALID_REQUEST with the tool whose schema is too deep
+ * Schemas of tools and response formats may be deeper than the rest of a request, as real ones are.
+ * @throws TOO_DEEP, or INVALID_REQUEST with the tool whose schema is too deep
  */
 export function checkDepths(body: unknown): void {
   const { tools, functions, response_format: format, ...rest } = isJsonObject(body) ? body : { body };

@@ -12,7 +12,7 @@ const model = z.object({
 }) satisfies z.ZodType<Model>;
 const models = z.object({ object: z.literal('list'), data: z.array(model) });
 
-/** Absent where the agent does not say. */
+/** Absent if the agent does not report it. */
 const usage = z.object({
   prompt_tokens: z.number(),
   completion_tokens: z.number(),
@@ -23,22 +23,25 @@ const usage = z.object({
 const finishReason = z.enum(['stop', 'length', 'tool_calls', 'content_filter']);
 const reasoning = z
   .string()
-  .describe('What the model thinks; `reasoning` where it is so configured')
+  .describe('Reasoning of the model; named `reasoning` if so configured')
   .exactOptional();
 const toolCall = z
   .looseObject({
     id: z.string(),
     type: z.literal('function'),
-    function: z.object({ name: z.string(), arguments: z.string().describe('JSON as the model wrote it') }),
+    function: z.object({
+      name: z.string(),
+      arguments: z.string().describe('The JSON of the model, unchanged'),
+    }),
   })
-  .describe('What the model server gave with it besides, such as `extra_content`, comes along: send it back');
+  .describe('Other fields from the model server, such as `extra_content`, are included: send them back');
 const toolCallPart = z.looseObject({
   index: z.int(),
-  id: z.string().describe('Where the call begins').exactOptional(),
+  id: z.string().describe('Only in the first part of a call').exactOptional(),
   type: z.literal('function').exactOptional(),
   function: z.object({
     name: z.string().exactOptional(),
-    arguments: z.string().describe('What follows of the JSON'),
+    arguments: z.string().describe('The next part of the JSON'),
   }),
 });
 const head = { id: z.string(), created: z.int().describe('Unix seconds'), model: z.string() };
@@ -100,7 +103,7 @@ const failed = { description: 'The agent failed', content: { 'application/json':
 
 /** `GET /v1/models` */
 export const modelsDocs: RouteDocs = {
-  summary: "Every agent, and every agent's model, as a model of OpenAI's API",
+  summary: "List the agents and their models as models of OpenAI's API",
   responses: { 200: { description: 'The models', content: { 'application/json': models } } },
   error: errorObject,
   errors: ['DEADLINE_EXCEEDED'],
@@ -108,8 +111,8 @@ export const modelsDocs: RouteDocs = {
 
 /** `GET /v1/models/{model}` */
 export const modelDocs: RouteDocs = {
-  summary: 'One model',
-  params: z.object({ model: z.string().describe('Slashes may be encoded or not') }),
+  summary: 'Get one model',
+  params: z.object({ model: z.string().describe('The id of the model; slashes may be percent-encoded') }),
   responses: { 200: { description: 'The model', content: { 'application/json': model } } },
   error: errorObject,
   errors: ['AGENT_UNKNOWN', 'DEADLINE_EXCEEDED'],
@@ -117,7 +120,7 @@ export const modelDocs: RouteDocs = {
 
 /** `POST /v1/chat/completions` */
 export const chatDocs: RouteDocs = runDocs(
-  "Ask as with OpenAI's API; the whole answer, or chunks with `stream`",
+  "Create a chat completion, as in OpenAI's API; `stream` sends chunks",
   chatBody,
   chatCompletion,
   chatChunk,
@@ -125,7 +128,7 @@ export const chatDocs: RouteDocs = runDocs(
 
 /** `POST /v1/completions` */
 export const textDocs: RouteDocs = runDocs(
-  "Complete a text, as with OpenAI's older API",
+  "Complete a text, as in OpenAI's legacy API",
   textBody,
   textCompletion,
   textCompletion,
@@ -139,14 +142,14 @@ function runDocs(summary: string, body: z.ZodType, whole: z.ZodType, chunk: z.Zo
     responses: {
       200: {
         description:
-          'The answer. `X-Stream-Id` names its run, which `/chat/stream/{stream_id}` reads again and cancels. A stream ' +
-          'ends with `[DONE]`, or with an error.',
+          'The answer. `X-Stream-Id` identifies its stream, which `/chat/stream/{stream_id}` resumes and cancels. An event ' +
+          'stream ends with `[DONE]`, or with an error.',
         content: {
           'application/json': whole,
           'text/event-stream': z.union([chunk, errorObject, doneText]),
         },
       },
-      429: { description: "A limit of the agent's model server", content: failed.content },
+      429: { description: "The model server's rate limit", content: failed.content },
       500: failed,
     },
     error: errorObject,

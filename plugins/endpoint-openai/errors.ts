@@ -2,23 +2,23 @@ import { type ClientErrorCode, type ErrorAnswer, type Headers, WaggleError } fro
 import { statusOf } from '#sdk';
 import { z } from '#zod';
 
-/** An error, as clients of OpenAI's API expect it. */
+/** An error in the format of OpenAI's API. */
 export const errorObject = z.object({
   error: z.object({
     message: z.string(),
     type: z.string(),
-    param: z.string().nullable().describe('The field that is wrong'),
+    param: z.string().nullable().describe('The invalid field'),
     code: z.string().nullable(),
   }),
 });
 
-/** What pages of other hosts may read. */
+/** Response headers that pages of other origins may read. */
 export const exposed: Headers = {
   'access-control-expose-headers':
     'x-request-id, x-stream-id, x-waggle-agent, x-waggle-warning, retry-after, retry-after-ms, x-should-retry',
 };
 
-/** Status and code where they are not those of everywhere else in lower case. */
+/** Status and code by error code. Default: the usual status, and the code in lower case. */
 const wordings: Partial<Record<ClientErrorCode, readonly [number, string]>> = {
   INVALID_REQUEST: [400, 'invalid_value'],
   TOO_DEEP: [400, 'invalid_value'],
@@ -36,13 +36,13 @@ const wordings: Partial<Record<ClientErrorCode, readonly [number, string]>> = {
   DEADLINE_EXCEEDED: [504, 'upstream_timeout'],
 };
 
-// The official client sleeps as long as it is told.
+// The official client waits as long as the header says.
 const retryLimitMs = 30_000;
 const retryDefaultMs = 1000;
 
 /**
- * How an error is answered. With a run behind it the client must not ask again, which would be a second one; where nothing
- * ran, because all were busy, it may.
+ * The response to an error. If a reply was started the client must not retry, because that would start a second one;
+ * if the server was busy it may.
  */
 export function errorAnswer(
   error: WaggleError<ClientErrorCode>,
@@ -63,7 +63,7 @@ export function errorAnswer(
   };
 }
 
-/** The same as an event of a stream that has begun. */
+/** An error as an event of a stream that has begun. */
 export function errorEvent(error: WaggleError<ClientErrorCode>): string {
   return `data: ${JSON.stringify(worded(error)[1])}\n\n`;
 }
@@ -77,20 +77,22 @@ function worded(
     model !== undefined
       ? [404, 'model_not_found']
       : (wordingOf(error) ?? [statusOf(error), error.code.toLowerCase()]);
-  const [mistake] = WaggleError.is(error, 'INVALID_REQUEST') ? error.details.issues.map(located) : [];
+  const [issue] = WaggleError.is(error, 'INVALID_REQUEST') ? error.details.issues.map(located) : [];
   const message =
-    model !== undefined ? `model '${model}' not found; GET /v1/models lists those there are` : error.message;
-  const param = model !== undefined ? 'model' : (mistake?.param ?? null);
+    model !== undefined
+      ? `model '${model}' not found; GET /v1/models lists the available ones`
+      : error.message;
+  const param = model !== undefined ? 'model' : (issue?.param ?? null);
   return [
     status,
-    { error: { message: advice ?? mistake?.text ?? message, type: typeOf(status), param, code } },
+    { error: { message: advice ?? issue?.text ?? message, type: typeOf(status), param, code } },
   ];
 }
 
 function wordingOf(error: WaggleError<ClientErrorCode>): readonly [number, string] | undefined {
-  // What the model server does not take is the mistake of whoever sent it.
+  // A request that the model server refuses is an error of the client.
   if (error.code === 'AGENT_FAILED' && statusOf(error) < 500) return [statusOf(error), 'invalid_request'];
-  // A limit of whoever pays there, or of that machine.
+  // A rate limit of the account or of the model server.
   if (WaggleError.is(error, 'AGENT_UNAVAILABLE') && error.details.busy === 429)
     return [429, 'rate_limit_exceeded'];
   return wordings[error.code];
@@ -101,10 +103,10 @@ function unknownModel(error: WaggleError<ClientErrorCode>): string | undefined {
   return WaggleError.is(error, 'AGENT_FAILED') ? error.details.model : undefined;
 }
 
-/** `messages.2.content: expected …` in the words of OpenAI: the field is `messages[2].content`. */
-function located(mistake: string): { readonly param: string | null; readonly text: string } {
-  const [, path, what] = /^([\w.-]+): (.*)$/s.exec(mistake) ?? [];
-  if (!path) return { param: null, text: mistake };
+/** An issue such as `messages.2.content: expected …`, with its field as OpenAI writes it: `messages[2].content`. */
+function located(issue: string): { readonly param: string | null; readonly text: string } {
+  const [, path, what] = /^([\w.-]+): (.*)$/s.exec(issue) ?? [];
+  if (!path) return { param: null, text: issue };
   const param = path.replace(/\.(\d+)(?=\.|$)/g, '[$1]');
   return { param, text: `${param}: ${what}` };
 }

@@ -1,39 +1,41 @@
 import type { Headers, LogEntry, PieceEntry, Reply } from '#kernel';
-import { agentHeader, ReplyBody } from '#sdk';
+import { agentHeader, keepAlive, ReplyBody } from '#sdk';
 import { type ChunkFormat, doneEvent } from './chunk-format.js';
 import type { Config } from './config.js';
 import { errorEvent } from './errors.js';
-import { failureOf } from './failure.js';
 import { GrowingCalls } from './growing-calls.js';
-import { endOf } from './whole.js';
+import { endOf, failureOf } from './whole.js';
 
 /**
- * One reply as an event stream, a part for all that is new. Nothing comes before the first token, unless that takes too
- * long; until then a failure is thrown, so that it has a status.
+ * A reply as an event stream, one part per batch of entries. It begins with the first token, or with a heartbeat when that
+ * takes too long; a failure before is thrown, so that it gets its own HTTP status.
  */
 export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
   readonly #reply: Reply;
+  readonly #asked: string;
   readonly #formatFor: (agent: string) => ChunkFormat;
   #format: ChunkFormat;
   #agent: string | undefined;
   readonly #includeUsage: boolean;
   #started = false;
   #calls: GrowingCalls;
-  /** Where the last call of a tool came. */
+  /** Position of the last tool call. */
   #calledAt = -1;
 
   constructor(
     reply: Reply,
+    asked: string,
     formatFor: (agent: string) => ChunkFormat,
     includeUsage: boolean,
     { holdHeadersMs, heartbeatMs }: Pick<Config, 'holdHeadersMs' | 'heartbeatMs'>,
   ) {
     super(reply.readPieces(), {
-      text: ': keep-alive\n\n',
+      text: keepAlive,
       afterMs: heartbeatMs,
       firstAfterMs: holdHeadersMs,
     });
     this.#reply = reply;
+    this.#asked = asked;
     this.#formatFor = formatFor;
     this.#format = formatFor('');
     this.#calls = new GrowingCalls(this.#format);
@@ -75,7 +77,7 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
           break;
         case 'error':
         case 'cancelled': {
-          const failure = failureOf(frame, this.#reply);
+          const failure = failureOf(frame, this.#reply, this.#agent ?? this.#asked);
           if (!begun && part === '') throw failure;
           part += errorEvent(failure);
         }
@@ -84,7 +86,7 @@ export class EventStream extends ReplyBody<LogEntry | PieceEntry> {
     return part;
   }
 
-  /** Who answers: known with the first token, and mostly before. */
+  /** The answering agent, known by the first token at the latest. */
   headers(): Headers {
     return this.#agent === undefined ? {} : agentHeader(this.#agent);
   }

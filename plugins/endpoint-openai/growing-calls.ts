@@ -1,10 +1,10 @@
 import type { ToolCall, ToolCallPiece } from '#kernel';
 import type { ChunkFormat } from './chunk-format.js';
 
-/** The tool calls of one streamed answer: each begins once, grows, and ends with what is left of it. */
+/** The tool calls of a streamed answer: each starts once, grows, and ends with the rest of its arguments. */
 export class GrowingCalls {
   readonly #format: ChunkFormat;
-  /** By id: its place, and how many characters of its arguments were sent. */
+  /** By id: index, and characters of the arguments sent. */
   readonly #calls = new Map<string, { readonly index: number; sentChars: number; isWhole: boolean }>();
   #count = 0;
 
@@ -12,12 +12,12 @@ export class GrowingCalls {
     this.#format = format;
   }
 
-  /** How many there are. */
+  /** Number of calls so far. */
   get count(): number {
     return this.#count;
   }
 
-  /** A part; one that does not follow what was sent waits for the whole call. */
+  /** A part of a call; one that does not continue the text sent so far is left to the whole call. */
   piece({ id, name, arguments: text, from }: ToolCallPiece): string {
     const call = this.#calls.get(id);
     if (call?.isWhole || from !== (call?.sentChars ?? 0)) return '';
@@ -26,10 +26,10 @@ export class GrowingCalls {
     return this.#format.toolCallPart(call.index, text);
   }
 
-  /** The whole of it, or what is left of that. */
+  /** The whole call, or the rest of it. */
   whole(toolCall: ToolCall): string {
     const call = this.#calls.get(toolCall.id);
-    // Another one of that id has been told: agents come from anywhere.
+    // Third-party agents may repeat an id.
     if (!call || call.isWhole) return this.#begin(toolCall, true);
     call.isWhole = true;
     const rest = toolCall.arguments.slice(call.sentChars);

@@ -45,8 +45,8 @@ export default definePlugin({
         handler: (request, reply) => completions.text(request, reply),
       },
     ];
-    ctx.effect('errors of /v1', () => transport.errors({ path: '/v1', format: completions.format }));
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (overview) ctx.effect('endpoint openai', () => overview.add('openai', '/v1'));
+    transport.errors({ path: '/v1', format: completions.format });
+    for (const route of routes) transport.route(route);
+    overview?.add('openai', '/v1');
   },
 });

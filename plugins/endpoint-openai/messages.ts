@@ -7,15 +7,15 @@ type Assistant = Extract<Message, { role: 'assistant' }>;
 
 const read = new Set(
   ['role', 'content', 'name', 'tool_calls', 'tool_call_id', 'function_call', 'refusal'].concat(
-    // The first two are read, the others are of an answer: nobody takes them in a request.
+    // The first two are read; the others belong to answers and are ignored in requests.
     ['reasoning_content', 'reasoning', 'annotations', 'audio'],
   ),
 );
 
-/** Messages as agents read them. The name of a tool, where its result does not say it, is found by the call's id. */
+/** Messages in the format of agents. The tool name of a result, if absent, is found by the id of the call. */
 export function messagesOf(messages: readonly Message[]): readonly ChatMessage[] {
   const names = new Map<string, string>();
-  /** By name, the latest call of former times, which had no ids. */
+  /** Ids of the latest deprecated `function_call`, which have none of their own, by name. */
   const former = new Map<string, string>();
   return messages.map((message, place) => {
     const toolCalls = message.role === 'assistant' ? callsOf(message, place) : [];
@@ -83,7 +83,7 @@ function refusalIn(message: Message): string {
   return message.role === 'assistant' ? (message.refusal ?? '') : '';
 }
 
-/** Fields that somebody else has added; those of no content say nothing. */
+/** Fields of other vendors that have a value. */
 function extraOf(message: Message): Parts['extra'] {
   const rest = Object.entries(message).filter(([key, value]) => !read.has(key) && value != null);
   return rest.length > 0 ? Object.fromEntries(rest) : undefined;

@@ -1,6 +1,6 @@
 import { type Agent, type Chat, type ReadonlyRegistry, WaggleError } from '#kernel';
 
-/** A model, as clients see it. */
+/** A model as clients see it. */
 export interface Model {
   readonly id: string;
   readonly object: 'model';
@@ -9,7 +9,7 @@ export interface Model {
   readonly owned_by: string;
 }
 
-/** Every agent is a model, and so is each model of an agent, as `agent/model`. */
+/** The models: each agent, and each model of an agent as `agent/model`. */
 export class Models {
   readonly #agents: ReadonlyRegistry<Agent>;
   readonly #chat: Chat;
@@ -38,11 +38,11 @@ export class Models {
     throw this.#unknown(id);
   }
 
-  /** Who is meant; whether an agent has the model shows when it is asked. @throws AGENT_UNKNOWN */
+  /** Agent and model of a model id, without checking that the agent has the model. @throws AGENT_UNKNOWN */
   resolve(id: string): { readonly agent: string; readonly model: string | undefined } {
     const asked = this.#named(id);
     if (!asked) throw this.#unknown(id);
-    // `queen/ollama` is what an answer says of itself.
+    // An answer names the chat agent and the agent behind it, as in `queen/ollama`.
     const isChat = this.#agents.find(asked.agent) === (this.#chat as unknown);
     const behind = isChat && asked.model !== undefined ? this.#named(asked.model) : undefined;
     return behind ?? asked;
@@ -57,7 +57,7 @@ export class Models {
     return undefined;
   }
 
-  /** The agent behind a model's name. @throws AGENT_UNKNOWN */
+  /** The agent of a model id. @throws AGENT_UNKNOWN */
   agentOf(id: string): Agent | undefined {
     return this.#agents.find(this.resolve(id).agent);
   }
@@ -72,7 +72,7 @@ export class Models {
   }
 }
 
-/** Some servers write out the tag that is meant when there is none. */
+/** A model name without the default tag, which some servers write out. */
 function untagged(model: string): string {
   return model.replace(/:latest$/, '');
 }

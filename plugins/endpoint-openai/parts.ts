@@ -1,6 +1,6 @@
 import { z } from '#zod';
 
-/** An image by what it is, or by where it is. */
+/** An image as a data URL, or by its address. */
 const imageUrl = z
   .string()
   .regex(
@@ -15,7 +15,7 @@ const source = z.looseObject({
   data: z.string().regex(/^[\w+/=]+$/, 'expected base64'),
 });
 
-/** The kinds of content that clients send; each is OpenAI's, or that of an API whose messages are passed on here. */
+/** Content parts of OpenAI's API, and those of other APIs that clients pass on. */
 export const part = z.discriminatedUnion('type', [
   z.looseObject({ type: z.enum(['text', 'input_text', 'output_text']), text: z.string() }),
   z.looseObject({ type: z.literal('refusal'), refusal: z.string() }),
@@ -31,5 +31,5 @@ export const part = z.discriminatedUnion('type', [
   z.looseObject({ type: z.enum(['file', 'input_file', 'input_audio', 'video_url', 'audio_url']) }),
 ]);
 
-/** One of them. */
+/** A content part. */
 export type Part = z.output<typeof part>;

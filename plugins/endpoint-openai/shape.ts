@@ -1,9 +1,9 @@
 import { WaggleError } from '#kernel';
 
-/** What is said to clients of another API. */
+/** Message for clients of another API. */
 export const sentence = 'this is the Chat Completions API of OpenAI; the Responses API is not spoken here';
 
-/** A request in the shape of another API gets one sentence in place of a list of issues. @throws INVALID_REQUEST */
+/** Refuses a request for another API with one sentence instead of a list of issues. @throws INVALID_REQUEST */
 export function checkShape(body: unknown): void {
   const { messages, input, prompt, tools } = (body ?? {}) as Readonly<Record<string, unknown>>;
   if (messages == null && input != null) refuse('input', `${sentence}: send \`messages\``);
@@ -14,7 +14,7 @@ export function checkShape(body: unknown): void {
       refuse(`tools.${place}`, `${sentence}: put name, description and parameters into \`function\``);
 }
 
-/** The same for the older API. @throws INVALID_REQUEST */
+/** The same for `POST /v1/completions`. @throws INVALID_REQUEST */
 export function checkTextShape(body: unknown): void {
   const { messages, prompt } = (body ?? {}) as Readonly<Record<string, unknown>>;
   if (prompt == null && messages != null)

@@ -2,7 +2,7 @@ import { type Agent, type ChatOptions, WaggleError } from '#kernel';
 import type { ChatBody } from './body.js';
 import { imageIn, isHere } from './content.js';
 
-/** The first fields of a request that are looked at. */
+/** Upper limit of reported issues. */
 const mostIssues = 10;
 
 /** @throws INVALID_REQUEST for content that `agent` cannot pass on */
@@ -23,10 +23,10 @@ export function checkContent(messages: ChatBody['messages'], agent: Agent | unde
   if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues: issues.slice(0, mostIssues) });
 }
 
-// Ours to use: who asks, and the client's notes.
+// Used by the server itself.
 const used = new Set(['user', 'metadata']);
 
-/** What is told of a request that is not followed in all: one header, or none. */
+/** The warning header for parts of a request that are ignored, if any. */
 export function warningOf(
   options: ChatOptions,
   leftOut: readonly string[],

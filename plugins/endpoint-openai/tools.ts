@@ -1,16 +1,16 @@
 import { type ChatOptions, type ToolDefinition, WaggleError } from '#kernel';
 import type { ChatBody } from './body.js';
 
-/** What a request says of tools. */
+/** Tools of a request. */
 export interface Tools extends Pick<ChatOptions, 'tools' | 'toolChoice'> {
-  /** Those of kinds that are not passed on, for people. */
+  /** Descriptions of tools that are not passed on because of their type. */
   readonly leftOut: readonly string[];
 }
 
 type Tool = NonNullable<ChatBody['tools']>[number];
 type Definition = NonNullable<ChatBody['functions']>[number];
 
-/** @throws INVALID_REQUEST for a choice of what there is not */
+/** @throws INVALID_REQUEST for a choice that is not among the tools */
 export function toolsOf(body: ChatBody): Tools {
   const listed = body.tools ?? [];
   const functions = listed.flatMap((each) => functionIn(each) ?? []).concat(body.functions ?? []);

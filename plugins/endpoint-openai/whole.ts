@@ -1,9 +1,12 @@
-import type { Reply, ToolCall } from '#kernel';
+import { type ClientErrorCode, type Reply, type TerminalFrame, type ToolCall, WaggleError } from '#kernel';
 import type { Answer } from './chunk-format.js';
-import { failureOf } from './failure.js';
 
-/** Reads an answer to its end. @throws why it failed; undefined when nobody waits for it any more */
-export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answer | undefined> {
+/** Reads an answer to its end. Undefined when `signal` aborts. @throws why the reply failed; `asked` is the agent that was asked for */
+export async function readWhole(
+  reply: Reply,
+  asked: string,
+  signal: AbortSignal,
+): Promise<Answer | undefined> {
   const reader = reply.read();
   const leave = () => void reader.return();
   signal.addEventListener('abort', leave, { once: true });
@@ -21,23 +24,15 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
           if (toolCall.executor === 'server') continue;
           toolCalls.push(toolCall);
           calledAt = position;
-        } else if (frame.type === 'streaming_end')
-          return {
-            text,
-            thinking,
-            agent: frame.agent,
-            ...calledFor(frame.reason, toolCalls, calledAt === position),
-            usage: frame.usage,
-          };
-        else if (frame.type === 'message')
-          return {
-            text: frame.content,
-            thinking,
-            agent: frame.agent,
-            ...calledFor('stop', toolCalls, toolCalls.length > 0),
-            usage: frame.usage,
-          };
-        else if (frame.type === 'error' || frame.type === 'cancelled') throw failureOf(frame, reply);
+        } else if (frame.type === 'streaming_end') {
+          const { agent, usage } = frame;
+          const end = calledFor(frame.reason, toolCalls, calledAt === position);
+          return { text, thinking, agent, usage, ...end };
+        } else if (frame.type === 'message') {
+          const { content, agent, usage } = frame;
+          const end = calledFor('stop', toolCalls, toolCalls.length > 0);
+          return { text: content, thinking, agent, usage, ...end };
+        } else if (frame.type === 'error' || frame.type === 'cancelled') throw failureOf(frame, reply, asked);
       }
   } finally {
     signal.removeEventListener('abort', leave);
@@ -45,14 +40,23 @@ export async function readWhole(reply: Reply, signal: AbortSignal): Promise<Answ
   return undefined;
 }
 
-/** An agent that went on after a call has run that by itself: its client is not to. */
+/** Calls of an agent that went on afterwards were run by the agent itself: the client must not run them. */
 function calledFor(why: string, toolCalls: readonly ToolCall[], isCallLast: boolean) {
   const reason = endOf(why, toolCalls.length, isCallLast);
   return { reason, toolCalls: reason === 'tool_calls' || reason === 'length' ? toolCalls : [] };
 }
 
-/** Why an answer ended: who asked for tools last stopped for them, whatever the model calls it. */
+/** Finish reason of an answer: one that ends with a tool call stopped for it, whatever the model says. */
 export function endOf(reason: string, toolCalls: number, isCallLast: boolean): string {
   if (toolCalls === 0) return reason === 'tool_calls' ? 'stop' : reason;
   return isCallLast && reason !== 'length' ? 'tool_calls' : reason;
+}
+
+type Failed = Extract<TerminalFrame, { readonly type: 'error' | 'cancelled' }>;
+
+/** Why a reply of `agent` ended without an answer. */
+export function failureOf(frame: Failed, reply: Reply, agent: string): WaggleError<ClientErrorCode> {
+  if (frame.type === 'error') return reply.failure ?? new WaggleError('INTERNAL', {});
+  if (frame.reason === 'shutdown') return new WaggleError('SHUTTING_DOWN', {});
+  return new WaggleError('AGENT_DISCONNECTED', { agent, why: 'the reply was cancelled' });
 }

@@ -9,8 +9,8 @@ const overview = z.object({
 
 /** `GET /` */
 export const overviewDocs: RouteDocs = {
-  summary: 'What this server offers',
-  responses: { 200: { description: 'Its endpoints', content: { 'application/json': overview } } },
+  summary: 'Overview of the endpoints',
+  responses: { 200: { description: 'The endpoints', content: { 'application/json': overview } } },
 };
 
 /** `GET /agents` */
@@ -18,7 +18,7 @@ export const agentsDocs: RouteDocs = {
   summary: 'The agents and their health',
   responses: {
     200: {
-      description: 'All of them',
+      description: 'The agents',
       content: { 'application/json': z.object({ agents: z.array(agentStatus) }) },
     },
   },

@@ -1,7 +1,7 @@
-import type { Overview, Undo } from '#kernel';
+import { forPlugin, type Overview, type PerPlugin, type StartEffect, type Undo } from '#kernel';
 
-/** Paths by name, as plugins have added them. */
-export class EndpointList implements Overview {
+/** Paths by name. */
+export class EndpointList implements Overview, PerPlugin<Overview> {
   readonly #paths = new Map<string, string>();
 
   add(name: string, path: string): Undo {
@@ -9,6 +9,10 @@ export class EndpointList implements Overview {
     return () => {
       if (this.#paths.get(name) === path) this.#paths.delete(name);
     };
+  }
+
+  [forPlugin](effect: StartEffect): Overview {
+    return { add: (name, path) => effect({ kind: 'endpoint', name }, () => this.add(name, path)) };
   }
 
   /** All of them as seen from outside. */

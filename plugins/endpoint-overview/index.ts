@@ -11,22 +11,18 @@ export default definePlugin({
   setup(ctx, { transport, chat }) {
     const endpoints = new EndpointList();
     ctx.provide(Overview, endpoints);
-    ctx.effect('GET /', () =>
-      transport.route({
-        method: 'GET',
-        path: '/',
-        docs: overviewDocs,
-        handler: ({ basePath }, reply) =>
-          reply.json(200, { message: 'Chat Backend API', version, endpoints: endpoints.below(basePath) }),
-      }),
-    );
-    ctx.effect('GET /agents', () =>
-      transport.route({
-        method: 'GET',
-        path: '/agents',
-        docs: agentsDocs,
-        handler: async (_request, reply) => reply.json(200, { agents: await chat.statuses() }),
-      }),
-    );
+    transport.route({
+      method: 'GET',
+      path: '/',
+      docs: overviewDocs,
+      handler: ({ basePath }, reply) =>
+        reply.json(200, { message: 'Chat Backend API', version, endpoints: endpoints.below(basePath) }),
+    });
+    transport.route({
+      method: 'GET',
+      path: '/agents',
+      docs: agentsDocs,
+      handler: async (_request, reply) => reply.json(200, { agents: await chat.statuses() }),
+    });
   },
 });

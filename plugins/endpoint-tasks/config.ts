@@ -2,7 +2,7 @@ import { millisecondsOrNone } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({
-  /** The longest that a request with `?wait=` is held; longer waits are cut to it. */
+  /** Upper limit of `?wait=`; longer waits are cut to it. */
   maxWaitMs: millisecondsOrNone.max(3_600_000).default(60_000),
 });
 

@@ -1,13 +1,12 @@
 import {
   type ClientErrorCode,
   clientChosenId,
-  longestMs,
   type RouteDocs,
   type TaskCounts,
   type TaskStats,
   taskPriorities,
 } from '#kernel';
-import { milliseconds, millisecondsOrNone } from '#sdk';
+import { longestMs, milliseconds, millisecondsOrNone } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
@@ -18,35 +17,37 @@ const jsonSchema = z.record(z.string(), z.unknown()).describe('A JSON Schema');
 
 /** The body of `POST /tasks/{task}`. */
 export const submission = z.strictObject({
-  input: z.unknown().optional().describe('As the schema of the task says'),
+  input: z.unknown().optional().describe('Input of the task, as its schema defines it'),
   priority: priority.optional(),
-  timeout_ms: milliseconds.optional().describe('How long one try may take; only less than usual'),
-  delay_ms: millisecondsOrNone.max(86_400_000).optional().describe('When to start, from now'),
+  timeout_ms: milliseconds
+    .optional()
+    .describe('Time limit of one attempt; can only shorten that of the task'),
+  delay_ms: millisecondsOrNone.max(86_400_000).optional().describe('Delay before the start'),
   user_id: clientChosenId.optional(),
   request_id: clientChosenId
     .optional()
     .describe(
-      'The same of the same `user_id` gives the same run again; with another task or input it is refused',
+      'Repeating it, with the same `user_id`, task and input, returns the same run; another task or input is refused',
     ),
 });
 
 /** The query of `POST /tasks/{task}`. */
 export const waitQuery = z.object({
   wait: integerText(0, longestMs)
-    .describe('How long to wait for the end, in milliseconds; then 200 with the result')
+    .describe('How long to wait for the result, in milliseconds; 200 when the run ends within that time')
     .default('0'),
 });
 
-/** A run, as clients see it. */
+/** A run as clients see it. */
 export const runReport = z.object({
-  taskId: z.string().describe('A capability: whoever has it may look at or cancel the run'),
+  taskId: z.string().describe('A secret: it gives access to the run, to read and to cancel it'),
   task: z.string(),
   state: z.enum(['delayed', 'queued', 'running', 'succeeded', 'failed', 'cancelled']),
   priority,
-  attempts: count.describe('Tries so far'),
+  attempts: count.describe('Attempts so far'),
   queuedMs: measured,
-  runMs: measured.describe('Of the last try'),
-  progress: z.unknown().describe('The newest that it told').optional(),
+  runMs: measured.describe('Duration of the last attempt'),
+  progress: z.unknown().describe('The latest progress report').optional(),
   output: z.unknown().optional(),
   error: z.object({ code: z.string(), message: z.string() }).exactOptional(),
 });
@@ -61,7 +62,7 @@ const counts = z.object({
   running: count,
 }) satisfies z.ZodType<TaskCounts>;
 
-/** What `GET /tasks` answers. */
+/** The response of `GET /tasks`. */
 export const taskList = z.object({
   tasks: z.array(
     z.object({
@@ -69,7 +70,7 @@ export const taskList = z.object({
       description: z.string().exactOptional(),
       lane: z.enum(['main', 'worker']),
       exposed: z.boolean().describe('Whether `POST /tasks/{task}` and `task` frames may run it'),
-      message: z.boolean().describe('Whether its name is a type of WebSocket frames'),
+      message: z.boolean().describe('Whether its name is a WebSocket frame type'),
       input: jsonSchema.exactOptional(),
       output: jsonSchema.exactOptional(),
       counts,
@@ -82,14 +83,14 @@ export const taskList = z.object({
   }) satisfies z.ZodType<TaskStats>,
 });
 
-/** What a cancel answers. */
+/** The response of a cancel. */
 export const cancelAnswer = z.object({
-  cancelled: z.boolean().describe('False when it had ended before'),
+  cancelled: z.boolean().describe('False when the run had already ended'),
   state: runReport.shape.state,
 });
 
 const params = (description: string) => z.object({ task: z.string().describe(description) });
-const runId = params('The id that the submission gave');
+const runId = params('The `taskId` of the run');
 const failures: readonly ClientErrorCode[] = [
   'TASK_FAILED',
   'TASK_CRASHED',
@@ -100,8 +101,8 @@ const failures: readonly ClientErrorCode[] = [
 
 /** `GET /tasks` */
 export const listDocs: RouteDocs = {
-  summary: 'The registered tasks, with their schemas and figures',
-  responses: { 200: { description: 'All of them', content: { 'application/json': taskList } } },
+  summary: 'The registered tasks, with their schemas and statistics',
+  responses: { 200: { description: 'The tasks', content: { 'application/json': taskList } } },
 };
 
 /** `POST /tasks/{task}` */
@@ -111,8 +112,8 @@ export const submitDocs: RouteDocs = {
   query: waitQuery,
   body: submission,
   responses: {
-    200: { description: 'It has ended well', content: { 'application/json': runReport } },
-    202: { description: 'It is accepted', content: { 'application/json': runReport } },
+    200: { description: 'The run succeeded', content: { 'application/json': runReport } },
+    202: { description: 'The run is accepted', content: { 'application/json': runReport } },
   },
   errors: [
     'TASK_UNKNOWN',
@@ -128,14 +129,14 @@ export const submitDocs: RouteDocs = {
 export const lookDocs: RouteDocs = {
   summary: 'State and result of a run',
   params: runId,
-  responses: { 200: { description: 'As it is now', content: { 'application/json': runReport } } },
+  responses: { 200: { description: 'The current state', content: { 'application/json': runReport } } },
   errors: ['TASK_UNKNOWN'],
 };
 
 /** `DELETE /tasks/{task}` */
 export const cancelDocs: RouteDocs = {
-  summary: 'Cancel a run; answers when it has stopped',
+  summary: 'Cancel a run; responds when it has stopped',
   params: runId,
-  responses: { 200: { description: 'It runs no more', content: { 'application/json': cancelAnswer } } },
+  responses: { 200: { description: 'The run has stopped', content: { 'application/json': cancelAnswer } } },
   errors: ['TASK_UNKNOWN', 'DEADLINE_EXCEEDED'],
 };

@@ -3,7 +3,7 @@ import { config } from './config.js';
 import { cancelDocs, listDocs, lookDocs, submitDocs } from './docs.js';
 import { cancelRun, listTasks, lookAtRun, submitTask } from './task-routes.js';
 
-/** What a handler has beyond the longest wait. */
+/** Time of a handler beyond the longest wait. */
 const marginMs = 5000;
 
 export default definePlugin({
@@ -41,7 +41,7 @@ export default definePlugin({
         handler: (request, reply) => cancelRun(engine, request, reply),
       },
     ];
-    for (const route of routes) ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
-    if (overview) ctx.effect('endpoint tasks', () => overview.add('tasks', '/tasks'));
+    for (const route of routes) transport.route(route);
+    overview?.add('tasks', '/tasks');
   },
 });

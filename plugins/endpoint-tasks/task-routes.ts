@@ -1,15 +1,13 @@
 import {
-  check,
-  fromClient,
   type HttpRequest,
   type HttpResponse,
-  jsonSchemaOf,
   type ReadonlyRegistry,
   type TaskDefinition,
   type TaskEngine,
   type TaskRun,
   WaggleError,
 } from '#kernel';
+import { expectValid, jsonSchemaOf, tenths } from '#sdk';
 import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 
@@ -37,7 +35,7 @@ export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpRespon
   response.json(200, { tasks: all, figures: engine.stats } satisfies z.infer<typeof taskList>);
 }
 
-/** `POST /tasks/{task}`: 202 at once, or 200 with the result if it ends within `?wait=`. @throws what the engine refuses it with, and why it failed */
+/** `POST /tasks/{task}`: 202 at once, or 200 with the result if the run ends within `?wait=`. @throws errors of the engine and of the run */
 export async function submitTask(
   engine: TaskEngine,
   tasks: Tasks,
@@ -46,9 +44,9 @@ export async function submitTask(
   response: HttpResponse,
 ): Promise<void> {
   const name = request.params.task as string;
-  const { wait } = await checked(waitQuery, { wait: request.query.get('wait') ?? undefined });
+  const { wait } = await expectValid(waitQuery, { wait: request.query.get('wait') ?? undefined });
   if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
-  const body = await checked(submission, await request.json());
+  const body = await expectValid(submission, await request.json());
   const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id: owner, request_id } = body;
   const run = engine.submit(name, input, {
     priority,
@@ -94,15 +92,15 @@ function reportOf(run: TaskRun): z.infer<typeof runReport> {
     state,
     priority,
     attempts,
-    queuedMs: rounded(run.queuedMs),
-    runMs: rounded(run.runMs),
+    queuedMs: tenths(run.queuedMs),
+    runMs: tenths(run.runMs),
     ...(progress !== undefined && { progress }),
     ...(output !== undefined && { output }),
     ...(error && { error: { code: error.code, message: error.message } }),
   };
 }
 
-/** Resolves when the run has ended, the time is over, or the client has gone. */
+/** Resolves when the run ends, the time is up, or the client disconnects. */
 async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise<void> {
   if (run.ended || waitMs === 0) return;
   let timer: NodeJS.Timeout | undefined;
@@ -116,14 +114,4 @@ async function endOf(run: TaskRun, waitMs: number, signal: AbortSignal): Promise
   await Promise.race([run.result.catch(() => {}), given]);
   clearTimeout(timer);
   signal.removeEventListener('abort', give);
-}
-
-async function checked<T>(schema: z.ZodType<T>, value: unknown): Promise<T> {
-  const result = await check(schema, value, fromClient);
-  if (result.issues) throw new WaggleError('INVALID_REQUEST', { issues: result.issues });
-  return result.value;
-}
-
-function rounded(ms: number): number {
-  return Math.round(ms * 10) / 10;
 }

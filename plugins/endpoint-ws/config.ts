@@ -1,11 +1,11 @@
 import { z } from '#zod';
 
 export const config = z.strictObject({
-  /** Replies that one connection may read at the same time. */
+  /** Concurrent replies and tasks per connection. */
   maxStreamsPerConnection: z.int().min(1).default(32),
-  /** Frames a second that one connection may send over time, and ten times as many at once; above it is closed with 1008. */
+  /** Frames per second from one connection, with bursts of ten times as many; above that it is closed with 1008. */
   maxFramesPerSecond: z.int().min(1).default(100),
-  /** Frames that are not JSON, one after the other, before a connection is closed with 4400. */
+  /** Consecutive frames that are not JSON before a connection is closed with 4400. */
   maxBadFrames: z.int().min(1).default(10),
 });
 

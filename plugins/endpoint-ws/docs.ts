@@ -1,34 +1,45 @@
-import { type EndpointDocs, serverFrames, type TaskDefinition } from '#kernel';
+import { closeCode, type EndpointDocs, serverFrames, type TaskDefinition } from '#kernel';
 import { z } from '#zod';
 import { clientFrames, messageTypes } from './frames.js';
 
-/** What the path of a connection names. */
+/** Path parameters of a connection. */
 export const clientParams = z.object({
   client_id: z
     .string()
     .regex(/^[A-Za-z0-9._~-]{1,128}$/)
-    .describe('Who connects; chosen by the client'),
+    .describe('Id of the client, chosen by itself'),
 });
 
-/** Types of frames that no task may take. */
+/** Frame types that tasks must not use. */
 export const ownTypes: ReadonlySet<string> = new Set([
   ...Object.keys(clientFrames),
   ...Object.keys(serverFrames),
 ]);
 
+const closings = [
+  `${closeCode.goingAway} shutting down`,
+  `${closeCode.unsupportedData} binary frame`,
+  `${closeCode.policyViolation} too many frames`,
+  `${closeCode.tooLarge} frame too large`,
+  `${closeCode.internalError} internal error`,
+  `${closeCode.tryAgainLater} too many connections`,
+  `${closeCode.badFrames} repeated bad frames`,
+  `${closeCode.takenOver} taken over`,
+  `${closeCode.slowReader} reads too slowly`,
+];
+
 const endpointDocs: EndpointDocs = {
   summary: 'Chat over a WebSocket',
   description:
-    'Text frames, one JSON object each. A second connection with the same id takes over. Close codes: 1001 shutting ' +
-    'down, 1003 binary frame, 1008 too many frames, 1009 frame too large, 1011 internal, 1013 too many connections, ' +
-    '4400 repeated bad frames, 4409 taken over, 4429 reads too slowly.',
+    'Text frames, one JSON object each. A second connection with the same id takes over. Close codes: ' +
+    `${closings.join(', ')}.`,
   params: clientParams,
   receives: clientFrames,
   sends: serverFrames,
   errors: ['INVALID_REQUEST'],
 };
 
-/** The frames of `/ws/{client_id}`, those that tasks have registered included. */
+/** The frames of `/ws/{client_id}`, including those of registered tasks. */
 export function docsOf(tasks: Iterable<TaskDefinition>): EndpointDocs {
   const registered = messageTypes(tasks).map(({ name, input = z.object({}) }) => [name, input]);
   return { ...endpointDocs, receives: { ...endpointDocs.receives, ...Object.fromEntries(registered) } };

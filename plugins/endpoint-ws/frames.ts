@@ -1,16 +1,13 @@
 import {
   chatFields,
-  checkNow,
   clientChosenId,
-  fromClient,
   type ReadonlyRegistry,
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
   WaggleError,
 } from '#kernel';
-import { milliseconds, outerText, parseJson } from '#sdk';
-
+import { checkNow, fromClient, isJsonObject, milliseconds, outerText, parseJson } from '#sdk';
 import { z } from '#zod';
 
 const request = z.object({
@@ -23,7 +20,7 @@ const request = z.object({
 });
 const streamId = z.string().min(1).max(128);
 
-/** What a client may send, by `type`. Fields that are not named here are ignored. */
+/** Frames from clients by `type`. Unknown fields are ignored. */
 export const clientFrames = {
   stream_request: request,
   message: request,
@@ -41,19 +38,19 @@ export const clientFrames = {
 };
 
 type ClientFrames = typeof clientFrames;
-/** A request for an answer. */
+/** A request for a reply. */
 export type ChatFrame = z.infer<typeof request>;
 /** A request to run a task. */
 export type TaskFrame = z.infer<typeof clientFrames.task>;
-/** A frame whose type is a task's name. */
+/** A frame whose type is the name of a task. */
 export interface MessageFrame {
   readonly type: 'registered';
   readonly name: string;
   readonly requestId?: string | undefined;
-  /** Its other fields. */
+  /** All other fields. */
   readonly input: Readonly<Record<string, unknown>>;
 }
-/** Any frame that a client may send. */
+/** Any frame from a client. */
 export type ClientFrame =
   | MessageFrame
   | {
@@ -63,9 +60,8 @@ export type ClientFrame =
 /** @throws INVALID_JSON, TOO_DEEP, INVALID_FRAME with the path of each wrong field, UNKNOWN_TYPE */
 export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>): ClientFrame {
   const json = parseJson(text);
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new WaggleError('INVALID_FRAME', { issues: ['expected a JSON object'] });
-  const { type } = json as { readonly type?: unknown };
+  if (!isJsonObject(json)) throw new WaggleError('INVALID_FRAME', { issues: ['expected a JSON object'] });
+  const { type } = json;
   if (typeof type !== 'string')
     throw new WaggleError('INVALID_FRAME', { issues: ['type: expected a string'] });
   if (!isKnown(type)) {
@@ -76,30 +72,30 @@ export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>)
   return { ...checked<object>(clientFrames[type], json), type } as ClientFrame;
 }
 
-/** How long a `requestId` may be to come back with an error, as it was; a longer one does not. */
+/** Errors repeat a `requestId` up to this length. */
 const echoLimitChars = 1024;
 
-/** The `requestId` of a frame that is refused, for its error. */
+/** The `requestId` of a refused frame, for its error. */
 export function requestIdOf(text: string): string | undefined {
   return outerText(text, 'requestId', echoLimitChars);
 }
 
-/** What the chat layer is asked for on behalf of `userId`. */
+/** The command of a chat frame from `userId`. */
 export function commandOf(frame: ChatFrame, userId: string): StartCommand {
   const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
   const asked = { content, userId, conversationId, agent, model, options, requestId };
   return { ...asked, endpoint: 'WS', onDisconnect, priority };
 }
 
-/** The tasks that have a type of frames of their own. */
+/** Tasks with a frame type of their own. */
 export function messageTypes(tasks: Iterable<TaskDefinition>): readonly TaskDefinition[] {
   return [...tasks].filter(({ message }) => message);
 }
 
 const ofMessages = z.object({ requestId: clientChosenId.optional() });
 
-function messageFrame(name: string, json: object): MessageFrame {
-  const { type: _, requestId, ...input } = json as Record<string, unknown>;
+function messageFrame(name: string, json: Readonly<Record<string, unknown>>): MessageFrame {
+  const { type: _, requestId, ...input } = json;
   return { type: 'registered', name, ...checked(ofMessages, { requestId }), input };
 }
 

@@ -11,9 +11,9 @@ export default definePlugin({
   setup(ctx, { transport, streams, overview, engine }) {
     const { tasks, config, bus, logger } = ctx;
     const sessions = new Sessions({ streams, engine, tasks, config, bus, logger });
-    ctx.effect('message types', () => tasks.watch(sessions));
-    ctx.effect(`WS ${sessions.path}`, () => transport.websocket(sessions));
+    tasks.watch(sessions);
+    transport.websocket(sessions);
     ctx.onDrain((deadline, timeoutMs) => sessions.drain(deadline, timeoutMs));
-    if (overview) ctx.effect('endpoint websocket', () => overview.add('websocket', sessions.path));
+    overview?.add('websocket', sessions.path);
   },
 });

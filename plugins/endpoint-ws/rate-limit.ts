@@ -1,4 +1,4 @@
-/** A token bucket: so many events a second over time, and ten seconds' worth at once. */
+/** A token bucket, with bursts of ten seconds' worth of events. */
 export class RateLimit {
   readonly #perSecond: number;
   #left: number;
@@ -11,7 +11,7 @@ export class RateLimit {
     this.#at = now;
   }
 
-  /** Counts one event. False when it is one too many. */
+  /** Counts one event. False when it exceeds the limit. */
   take(now: number): boolean {
     this.#left = Math.min(this.#perSecond * 10, this.#left + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;

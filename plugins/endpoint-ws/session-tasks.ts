@@ -1,5 +1,4 @@
 import {
-  type ClientErrorCode,
   type ServerFrame,
   type Socket,
   type SubmitOptions,
@@ -8,20 +7,21 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
+import { errorFrame, isJsonObject } from '#sdk';
 import type { MessageFrame, TaskFrame } from './frames.js';
 import type { SessionHost } from './session.js';
 
 const portionChars = 32 * 1024;
 
-/** How the frames about one run are worded. */
+/** Format of the frames about one run. */
 interface Wording {
   update(update: TaskUpdate): object;
   output(output: unknown): object;
 }
 
-/** The tasks that one connection watches. A run goes on without it: whoever has its id, or asks again with the same `requestId`, finds it. */
+/** Task runs watched by one connection. A run continues without it, and is found by its id or the same `requestId`. */
 export class SessionTasks {
-  /** Until it closes: a run that waits for long must not hold all that belongs to a connection. */
+  /** Dropped on close, so that a long-running task does not retain the connection. */
   #socket: Socket | undefined;
   readonly #clientId: string;
   readonly #host: SessionHost;
@@ -54,27 +54,27 @@ export class SessionTasks {
     });
   }
 
-  /** A frame whose type is a task's name: it answers in its own words. */
+  /** A frame whose type is the name of a task; the response frames have that type, too. */
   answer({ name, input, requestId }: MessageFrame): Promise<void> {
     const run = this.#submit(name, input, { requestId });
-    const inItsWords = (value: unknown) => ({
+    const responseOf = (value: unknown) => ({
       type: name,
-      ...(isObject(value) ? value : { output: value }),
+      ...(isJsonObject(value) ? value : { output: value }),
       ...(requestId !== undefined && { requestId }),
     });
-    const wording = { update: ({ value }: TaskUpdate) => inItsWords(value), output: inItsWords };
+    const wording = { update: ({ value }: TaskUpdate) => responseOf(value), output: responseOf };
     return this.#watch(run, aboutOf(run, requestId), wording);
   }
 
-  /** @throws TASK_UNKNOWN when there is no such run or it has ended */
+  /** @throws TASK_UNKNOWN when the run does not exist or has ended */
   async cancel(taskId: string): Promise<void> {
     const run = this.#host.engine?.find(taskId);
     if (!run || run.ended || !(await run.cancel())) throw new WaggleError('TASK_UNKNOWN', { task: taskId });
-    // Whoever watches the run hears of it there.
-    if (!this.#watched.has(taskId) && run.error) this.#sendError(run.error, { taskId });
+    // A watched run reports it itself.
+    if (!this.#watched.has(taskId) && run.error) this.#send(errorFrame(run.error, { taskId }));
   }
 
-  /** The connection is no more. */
+  /** Called when the connection is closed. */
   leave(): void {
     for (const updates of this.#watched.values()) void updates.return?.();
     this.#socket = undefined;
@@ -105,7 +105,7 @@ export class SessionTasks {
     about: { readonly taskId: string; readonly requestId?: string },
     wording: Wording,
   ): Promise<void> {
-    // The same request again on the same connection: it is being watched already.
+    // A repeated request on the same connection: the run is already watched.
     if (this.#watched.has(run.id)) return;
     const updates = run.updates();
     this.#watched.set(run.id, updates);
@@ -115,23 +115,16 @@ export class SessionTasks {
           if (!this.#socket?.send(frames) && !(await this.#socket?.drained())) return;
       }
       if (!this.#socket || this.#socket.closed) return;
-      if (run.error) this.#sendError(run.error, about);
+      if (run.error) this.#send(errorFrame(run.error, about));
       else this.#socket.send(JSON.stringify(wording.output(run.output)));
     } catch (err) {
-      // What a task gives may hold what JSON cannot say.
-      this.#host.logger.error({ err, task: run.name }, 'a task gave something that cannot be sent');
-      this.#sendError(toClientError(err), about);
+      // Output of a task may not be serializable.
+      this.#host.logger.error({ err, task: run.name }, 'the output of a task cannot be sent');
+      this.#send(errorFrame(toClientError(err), about));
     } finally {
       this.#watched.delete(run.id);
       this.#host.onDelivered();
     }
-  }
-
-  #sendError(
-    { code, message, retryAfterMs }: WaggleError<ClientErrorCode>,
-    about: { readonly taskId: string; readonly requestId?: string },
-  ): void {
-    this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
   }
 
   #send(frame: ServerFrame): void {
@@ -139,7 +132,7 @@ export class SessionTasks {
   }
 }
 
-/** Frames in sends that fit the buffers of a reader: a run that has told much already is no reader's backlog. */
+/** Frames in portions that fit the buffer of a connection: a long history of a run must not look like a slow reader. */
 function* portions(frames: readonly string[]): Iterable<readonly string[]> {
   let portion: string[] = [];
   let chars = 0;
@@ -160,8 +153,4 @@ function aboutOf(
   requestId: string | undefined,
 ): { readonly taskId: string; readonly requestId?: string } {
   return { taskId: run.id, ...(requestId !== undefined && { requestId }) };
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

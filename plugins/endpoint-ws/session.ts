@@ -1,6 +1,6 @@
 import {
   type ChatStreams,
-  type ClientErrorCode,
+  closeCode,
   type EventBus,
   type Logger,
   type ReadonlyRegistry,
@@ -14,13 +14,14 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
+import { errorFrame } from '#sdk';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
 import { RateLimit } from './rate-limit.js';
 import { SessionTasks } from './session-tasks.js';
 
-/** What sessions share. */
+/** Services and callbacks that sessions share. */
 export interface SessionHost {
   readonly streams: ChatStreams;
   /** Absent where no plugin runs tasks. */
@@ -30,20 +31,20 @@ export interface SessionHost {
   readonly bus: Pick<EventBus, 'emit'>;
   readonly logger: Logger;
   onClosed(session: Session): void;
-  /** An answer was sent to its end, or given up. */
+  /** A reply was delivered or given up. */
   onDelivered(): void;
 }
 
-/** One connection of one client, with the replies that it reads. */
+/** One connection of a client, with the replies it reads. */
 export class Session implements SocketHandler {
   readonly clientId: string;
   readonly #socket: Socket;
   readonly #host: SessionHost;
   readonly #rate: RateLimit;
-  // Most connections of a large server are idle: what they need for their first request is made with it.
-  /** What is being sent, by stream. */
+  // Created on first use: most connections of a large server are idle.
+  /** Replies being sent, by stream. */
   #readersIfAny: Map<string, ReplyReader> | undefined;
-  /** Whole answers that are being waited for. */
+  /** Pending whole answers. */
   #wholeIfAny: Set<AbortController> | undefined;
   #tasksIfAny: SessionTasks | undefined;
   #bad = 0;
@@ -55,7 +56,7 @@ export class Session implements SocketHandler {
     this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
   }
 
-  /** Whether every answer was delivered. */
+  /** Whether all replies are delivered. */
   get idle(): boolean {
     return this.#busy === 0;
   }
@@ -65,9 +66,9 @@ export class Session implements SocketHandler {
   }
 
   async message(text: string): Promise<void> {
-    if (!this.#rate.take(performance.now())) return this.close(1008, 'too many frames');
+    if (!this.#rate.take(performance.now())) return this.#tooMany();
     try {
-      // Without a wait up to here and in what a frame starts, frames of one read take effect one after the other.
+      // No await before a frame takes effect: frames that arrive together are handled in order.
       const frame = readFrame(text, this.#host.tasks);
       this.#bad = 0;
       const type = frame.type === 'registered' ? frame.name : frame.type;
@@ -79,7 +80,7 @@ export class Session implements SocketHandler {
   }
 
   tooLarge(text: string, limitBytes: number): void {
-    if (!this.#rate.take(performance.now())) this.close(1008, 'too many frames');
+    if (!this.#rate.take(performance.now())) this.#tooMany();
     else this.#refuse(new WaggleError('TOO_LARGE', { limitBytes }), requestIdOf(text));
   }
 
@@ -90,7 +91,7 @@ export class Session implements SocketHandler {
     this.#host.onClosed(this);
   }
 
-  /** Tells the client that the server stops, and how long running replies may still take. */
+  /** Announces the shutdown, and the time left for running replies. */
   announceDrain(deadlineMs: number): void {
     this.#send({ type: 'server_draining', deadlineMs });
   }
@@ -122,18 +123,18 @@ export class Session implements SocketHandler {
   async #answer(frame: ChatFrame): Promise<void> {
     this.#checkLimit();
     const reply = this.#host.streams.start(commandOf(frame, this.clientId));
-    // The same request again on the same connection: it is being answered already.
+    // A repeated request on the same connection: it is already being answered.
     if (this.#readers.has(reply.streamId)) return;
     await this.#deliver(reply, reply.read(), frame.positions);
   }
 
   async #resume(streamId: string, position: number, positions: boolean): Promise<void> {
     const reply = this.#host.streams.find(streamId);
-    if (!reply) return this.#sendError(new WaggleError('STREAM_GONE', { streamId }), { streamId });
+    if (!reply) return this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
     const earlier = this.#readers.get(streamId);
     if (!earlier) this.#checkLimit();
     const reader = reply.read(position);
-    // The newer one first, so that the reply is never without a reader.
+    // The new reader comes first, so that the reply always has one.
     void earlier?.return();
     await this.#deliver(reply, reader, positions);
   }
@@ -142,7 +143,7 @@ export class Session implements SocketHandler {
     const reply = this.#host.streams.find(streamId);
     const receipt = await reply?.cancel('client');
     if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
-    // Whoever reads the stream finds the same frame in its log.
+    // A reader of the stream gets this frame from the log.
     if (!this.#readers.has(streamId))
       this.#send({ type: 'cancelled', streamId, reason: 'client', ...receipt });
   }
@@ -153,7 +154,7 @@ export class Session implements SocketHandler {
     const abort = new AbortController();
     this.#whole.add(abort);
     try {
-      // Without a requestId nobody could come back for it.
+      // Without a requestId the client cannot come back for it.
       const onDisconnect = frame.onDisconnect ?? (requestId ? 'continue' : 'cancel');
       const reply = this.#host.streams.start(commandOf({ ...frame, onDisconnect }, this.clientId));
       const answer = await reply.whole(abort.signal);
@@ -165,7 +166,7 @@ export class Session implements SocketHandler {
     }
   }
 
-  /** Resolves when all of it was sent, or the reader has left. */
+  /** Resolves when the reply is sent, or its reader has left. */
   #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean): Promise<void> {
     this.#readers.set(streamId, reader);
     return new Promise<void>((resolve, reject) => {
@@ -184,7 +185,7 @@ export class Session implements SocketHandler {
     if (this.#busy >= limit) throw new WaggleError('BUSY', { limit, what: 'replies on one connection' });
   }
 
-  /** Answers under way. */
+  /** Replies and tasks in progress. */
   get #busy(): number {
     const { size: readers = 0 } = this.#readersIfAny ?? {};
     const { size: whole = 0 } = this.#wholeIfAny ?? {};
@@ -210,23 +211,20 @@ export class Session implements SocketHandler {
     return { connection: this.#socket.id, clientId: this.clientId };
   }
 
+  #tooMany(): void {
+    this.close(closeCode.policyViolation, 'too many frames');
+  }
+
   #refuse(cause: unknown, requestId: string | undefined): void {
     const error = toClientError(cause);
     if (error.code === 'INTERNAL')
       this.#host.logger.error({ err: cause, clientId: this.clientId }, 'a frame could not be handled');
     this.#host.bus.emit('message:refused', { ...this.#who, code: error.code });
-    this.#sendError(error, requestId === undefined ? {} : { requestId });
-    // A refused request costs that request; what is no JSON at all comes from a client that speaks something else.
+    this.#send(errorFrame(error, requestId === undefined ? {} : { requestId }));
+    // Only frames that are not JSON count: their client speaks another protocol.
     this.#bad = error.code === 'INVALID_JSON' ? this.#bad + 1 : 0;
-    if (this.#bad >= this.#host.config.maxBadFrames) this.close(4400, 'too many frames that cannot be read');
-  }
-
-  #sendError(
-    error: WaggleError<ClientErrorCode>,
-    about: { readonly streamId?: string; readonly requestId?: string },
-  ): void {
-    const { code, message, retryAfterMs } = error;
-    this.#send({ type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) });
+    if (this.#bad >= this.#host.config.maxBadFrames)
+      this.close(closeCode.badFrames, 'too many frames that cannot be read');
   }
 
   #send(frame: ServerFrame): void {

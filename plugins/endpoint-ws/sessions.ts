@@ -1,4 +1,5 @@
 import {
+  closeCode,
   type EndpointDocs,
   type Socket,
   type TaskDefinition,
@@ -9,13 +10,13 @@ import { clientParams, docsOf, ownTypes } from './docs.js';
 import { Session, type SessionHost } from './session.js';
 import { Takeovers } from './takeovers.js';
 
-/** How long terminal frames may take to reach slow readers once everything else is over. */
+/** Extra time after the deadline for terminal frames to reach slow readers. */
 const farewellMs = 1000;
 
-/** What sessions need. */
+/** Dependencies of the sessions. */
 export type SessionSettings = Pick<SessionHost, 'streams' | 'engine' | 'tasks' | 'config' | 'bus' | 'logger'>;
 
-/** All connections by client id; a client has one, and the newest wins. */
+/** All connections by client id. A client has one: the newest. */
 export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly path = '/ws/{client_id}';
   readonly protocol = 'waggle.v1';
@@ -28,10 +29,10 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
   readonly #current = new Map<string, Session>();
   readonly #open = new Set<Session>();
   readonly #takeovers: Takeovers;
-  /** Sessions that were taken over and stay for a moment, by client id. */
+  /** Sessions that were taken over and will be closed soon, by client id. */
   readonly #leaving = new Map<string, { readonly session: Session; readonly timer: NodeJS.Timeout }>();
   #drainEndsAt: number | undefined;
-  /** The session that a drain waits for. */
+  /** The session that the drain waits for. */
   #awaited: { readonly session: Session; readonly resolve: () => void } | undefined;
 
   constructor({ streams, engine, tasks, config, bus, logger }: SessionSettings) {
@@ -48,9 +49,9 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     return docsOf(this.tasks);
   }
 
-  /** Looks at a task that was registered. @throws when its name is a type of frames that are ours */
+  /** Called for each registered task. @throws when its name is a built-in frame type */
   added({ name, message }: TaskDefinition): void {
-    if (message && ownTypes.has(name)) throw new Error(`frames of the type "${name}" are the server's own`);
+    if (message && ownTypes.has(name)) throw new Error(`"${name}" is a built-in frame type`);
   }
 
   removed(): void {}
@@ -76,7 +77,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
 
   onClosed(session: Session): void {
     this.#open.delete(session);
-    // A late close of the old connection must not remove the one that took over.
+    // A late close of an old connection must not remove its successor.
     if (this.#current.get(session.clientId) === session) this.#current.delete(session.clientId);
     if (this.#leaving.get(session.clientId)?.session === session) this.#stopLeaving(session.clientId);
     this.onDelivered();
@@ -87,7 +88,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     if (session && (session.idle || !this.#open.has(session))) resolve?.();
   }
 
-  /** Resolves when every answer was delivered, or soon after the deadline. */
+  /** Resolves when all replies are delivered, or soon after the deadline. */
   async drain(deadline: AbortSignal, timeoutMs: number): Promise<void> {
     this.#drainEndsAt = performance.now() + timeoutMs;
     for (const session of this.#open) this.#announceDrain(session, this.#drainEndsAt);
@@ -104,7 +105,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     this.#awaited = undefined;
   }
 
-  /** One session after the other: to look at all of them whenever one has delivered something would take their square. */
+  /** Waits for one session at a time: checking all of them on each delivery would be quadratic. */
   async #allIdle(): Promise<void> {
     let waited: boolean;
     do {
@@ -116,14 +117,14 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
         });
         waited = true;
       }
-      // Those before it may have begun to resume something meanwhile.
+      // Earlier sessions may have resumed a reply meanwhile.
     } while (waited);
   }
 
-  /** The newest connection of a client wins; where that happens over and over, the older one stays a little longer. */
+  /** Closes the older connection of a client, after a delay when takeovers repeat. */
   #replace(session: Session): void {
     const { clientId } = session;
-    const leave = (each: Session) => each.close(4409, 'taken over by a newer connection');
+    const leave = (each: Session) => each.close(closeCode.takenOver, 'taken over by a newer connection');
     const before = this.#leaving.get(clientId);
     this.#stopLeaving(clientId);
     if (before) leave(before.session);

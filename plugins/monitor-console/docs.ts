@@ -11,40 +11,40 @@ const stats = z.object({
   streams: z
     .object({
       running: count,
-      waiting: count.describe('For their turn'),
-      kept: count.describe('Ended, and still readable'),
+      waiting: count.describe('In the queue'),
+      kept: count.describe('Ended and still readable'),
       readers: count,
-      tokensPerSecond: measure.describe('Pieces of answers, in the last interval'),
+      tokensPerSecond: measure.describe('Content chunks per second in the last interval'),
     })
     .exactOptional(),
   tasks: z
     .object({
       running: count,
-      waiting: count.describe('For their turn or for a delay to be over'),
+      waiting: count.describe('Queued or delayed'),
       queued: z
         .object({ low: count, normal: count, high: count, urgent: count })
-        .describe('Waiting for their turn, by priority'),
+        .describe('Queued runs by priority'),
       failed: count.describe('Since the start'),
       rejected: count.describe('Since the start'),
-      perSecond: measure.describe('Ended in whatever way, in the last interval'),
+      perSecond: measure.describe('Ended runs per second in the last interval, whatever the outcome'),
     })
     .exactOptional(),
   workers: z
     .object({ alive: count, busy: count, lost: count.describe('Since the start') })
-    .describe('The threads that tasks run on')
+    .describe('Worker threads')
     .exactOptional(),
   eventLoop: z
     .object({ p50Ms: measure, p99Ms: measure, maxMs: measure })
-    .describe('How late the event loop was in the last interval'),
-  memory: z.object({ rssMb: measure, heapMb: measure }).describe('In units of 1024 × 1024 bytes'),
+    .describe('Event-loop delay in the last interval'),
+  memory: z.object({ rssMb: measure, heapMb: measure }).describe('In MiB'),
 }) satisfies z.ZodType<Stats>;
 
 /** `GET /stats` */
 export const statsDocs: RouteDocs = {
-  summary: 'How much is going on',
+  summary: 'Load of the server',
   responses: {
     200: {
-      description: 'The figures of now; those of a plugin that does not run are absent',
+      description: 'The current values; those of absent plugins are left out',
       content: { 'application/json': stats },
     },
   },

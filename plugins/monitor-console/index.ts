@@ -17,16 +17,13 @@ export default definePlugin({
     const eventLoop = new EventLoopLag();
     const sampler = new Sampler(sources, eventLoop);
     ctx.effect('event loop lag', () => eventLoop.start());
-    if (transport)
-      ctx.effect('GET /stats', () =>
-        transport.route({
-          method: 'GET',
-          path: '/stats',
-          docs: statsDocs,
-          handler: (_request, reply) => reply.json(200, sampler.stats),
-        }),
-      );
-    if (overview) ctx.effect('endpoint stats', () => overview.add('stats', '/stats'));
+    transport?.route({
+      method: 'GET',
+      path: '/stats',
+      docs: statsDocs,
+      handler: (_request, reply) => reply.json(200, sampler.stats),
+    });
+    overview?.add('stats', '/stats');
 
     ctx.onReady(() => {
       if (table === 'off' || (table === 'auto' && !isTerminal())) {

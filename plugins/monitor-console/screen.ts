@@ -5,13 +5,13 @@ const restoreCursor = '\x1b8';
 const eraseBelow = '\x1b[J';
 const eraseLine = '\x1b[2K';
 const wholeScreen = '\x1b[r';
-// A line that a terminal takes for longer than it is must not push the others down.
+// Without auto-wrap: a line that the terminal renders wider than expected must not push others down.
 const beginPaint = `${saveCursor}\x1b[?25l\x1b[?7l`;
 const endPaint = `\x1b[?7h${restoreCursor}\x1b[?25h`;
-/** Lines that stay for the log, however small the terminal is. */
+/** Lines left for the log on a small terminal. */
 const minLogLines = 5;
 
-/** What is needed of `process.stdout`. */
+/** The part of `process.stdout` used here. */
 export interface Terminal {
   readonly columns?: number;
   readonly rows?: number;
@@ -20,7 +20,7 @@ export interface Terminal {
   off(event: 'resize', listener: () => void): unknown;
 }
 
-/** Keeps some lines at the bottom of a terminal. Whatever others write goes on scrolling above them. */
+/** Keeps lines at the bottom of a terminal, below all other output, which scrolls above them. */
 export class Screen {
   readonly #terminal: Terminal;
   readonly #linesOf: (width: number) => readonly string[];
@@ -30,7 +30,7 @@ export class Screen {
     this.#giveBack();
     process.kill(process.pid, 'SIGSTOP');
   };
-  /** Lines that it has taken from the others. */
+  /** Lines reserved at the bottom. */
   #height = 0;
 
   constructor(terminal: Terminal, linesOf: (width: number) => readonly string[]) {
@@ -38,7 +38,7 @@ export class Screen {
     this.#linesOf = linesOf;
   }
 
-  /** Takes the bottom of the terminal. Undone, also by the end of the process, the terminal is as it was. */
+  /** Reserves the bottom of the terminal. Undone, or at the end of the process, the terminal is restored. */
   open(): Undo {
     this.#terminal.on('resize', this.#redraw);
     process.on('SIGTSTP', this.#suspend).on('SIGCONT', this.#redraw).on('exit', this.#leave);
@@ -54,12 +54,12 @@ export class Screen {
     this.#draw(false);
   }
 
-  #draw(anew: boolean): void {
-    // Terminals that do not know their size say 0.
+  #draw(isReset: boolean): void {
+    // Terminals of unknown size report 0.
     const rows = this.#terminal.rows || 24;
     const lines = this.#linesOf(this.#terminal.columns || 80).slice(0, Math.max(0, rows - minLogLines));
     const { length: height } = lines;
-    const layOut = anew || height !== this.#height ? `${this.#release()}${reserve(rows, height)}` : '';
+    const layOut = isReset || height !== this.#height ? `${this.#release()}${reserve(rows, height)}` : '';
     const painted = lines.map((line, index) => `${at(rows - height + 1 + index)}${eraseLine}${line}`);
     this.#terminal.write(`${layOut}${beginPaint}${painted.join('')}${endPaint}`);
     this.#height = height;
@@ -70,13 +70,13 @@ export class Screen {
     this.#height = 0;
   }
 
-  /** The cursor is above the lines, wherever a resize has moved both. */
+  /** The cursor is above the lines, even after a resize. */
   #release(): string {
     return this.#height > 0 ? `${saveCursor}${wholeScreen}${restoreCursor}${eraseBelow}` : '';
   }
 }
 
-/** Lets only what is above the lowest `height` rows scroll, and moves what is there up as far as it is in the way. */
+/** Reserves the lowest `height` rows: scrolls their content up and limits scrolling to the rows above. */
 function reserve(rows: number, height: number): string {
   if (height === 0) return '';
   const room = `${'\n'.repeat(height)}\x1b[${height}A`;

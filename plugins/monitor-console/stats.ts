@@ -1,14 +1,20 @@
 import type { ChatStreams, TaskEngine, TaskPriority, Transport } from '#kernel';
-import { type EventLoopLag, type Lag, memoryNow } from '#sdk';
+import {
+  type EventLoopLag,
+  type Lag,
+  memoryNow,
+  RateMeter,
+  type RateSources,
+  type Rates,
+  tenths,
+} from '#sdk';
 
-/** Where figures come from. Those of a source that is absent are left out. */
-export interface Sources {
+/** Services with stats. The part of an absent one is left out. */
+export interface Sources extends RateSources {
   readonly transport?: Pick<Transport, 'connections'>;
-  readonly streams?: Pick<ChatStreams, 'stats'>;
-  readonly tasks?: Pick<TaskEngine, 'stats'>;
 }
 
-/** How much is going on. Rates and lag are those of the last full interval, or since the start while there was none. */
+/** Load of the server. Rates and lag cover the last full interval, or the time since the start during the first one. */
 export interface Stats {
   readonly uptimeMs: number;
   readonly connections?: { readonly open: number; readonly limit: number };
@@ -22,11 +28,11 @@ export interface Stats {
   readonly tasks?: {
     readonly running: number;
     readonly waiting: number;
-    /** Waiting by priority. */
+    /** Waiting, by priority. */
     readonly queued: Readonly<Record<TaskPriority, number>>;
     readonly failed: number;
     readonly rejected: number;
-    /** Ended, in whatever way. */
+    /** Runs that ended, whatever the outcome. */
     readonly perSecond: number;
   };
   readonly workers?: { readonly alive: number; readonly busy: number; readonly lost: number };
@@ -34,26 +40,13 @@ export interface Stats {
   readonly memory: { readonly rssMb: number; readonly heapMb: number };
 }
 
-interface Counters {
-  readonly atMs: number;
-  readonly tokens: number;
-  readonly ended: number;
-}
-
-interface Rates {
-  readonly tokens: number;
-  readonly tasks: number;
-  readonly lag: Lag;
-}
-
-/** Takes samples, and computes rates from one to the next. */
+/** Server load, with rates per interval. */
 export class Sampler {
   readonly #sources: Sources;
-  readonly #eventLoop: Pick<EventLoopLag, 'lag' | 'reset'>;
   readonly #now: () => number;
   readonly #startedAtMs: number;
-  #begun: Counters;
-  #rates: Rates | undefined;
+  readonly #meter: RateMeter;
+  #last: Rates | undefined;
 
   constructor(
     sources: Sources,
@@ -61,70 +54,43 @@ export class Sampler {
     now = () => performance.now(),
   ) {
     this.#sources = sources;
-    this.#eventLoop = eventLoop;
     this.#now = now;
     this.#startedAtMs = now();
-    this.#begun = this.#count();
+    this.#meter = new RateMeter(sources, eventLoop, now);
   }
 
-  /** What is now, with the rates of the last full interval. */
+  /** Current values, with the rates of the last full interval. */
   get stats(): Stats {
     const { transport, streams, tasks } = this.#sources;
-    const rates = this.#rates ?? this.#ratesSoFar();
-    const { p50Ms, p99Ms, maxMs } = rates.lag;
+    const { tokensPerSecond, tasksPerSecond, lag } = this.#last ?? this.#meter.rates;
+    const { p50Ms, p99Ms, maxMs } = lag;
     const { rssBytes, heapBytes } = memoryNow();
     return {
       uptimeMs: Math.round(this.#now() - this.#startedAtMs),
       ...(transport && { connections: transport.connections }),
-      ...(streams && { streams: streamsOf(streams.stats, rates.tokens) }),
-      ...(tasks && { tasks: tasksOf(tasks.stats, rates.tasks), workers: tasks.stats.workers }),
-      eventLoop: { p50Ms: tenths(p50Ms), p99Ms: tenths(p99Ms), maxMs: tenths(maxMs) },
+      ...(streams && { streams: streamsOf(streams.stats, tokensPerSecond) }),
+      ...(tasks && { tasks: tasksOf(tasks.stats, tasksPerSecond), workers: tasks.stats.workers }),
+      eventLoop: { p50Ms, p99Ms, maxMs },
       memory: { rssMb: megabytes(rssBytes), heapMb: megabytes(heapBytes) },
     };
   }
 
-  /** Ends an interval, and begins the next one. */
+  /** Ends an interval and begins the next one. */
   sample(): Stats {
-    this.#rates = this.#ratesSoFar();
-    this.#begun = this.#count();
-    this.#eventLoop.reset();
+    this.#last = this.#meter.rates;
+    this.#meter.restart();
     return this.stats;
-  }
-
-  #count(): Counters {
-    const { streams, tasks } = this.#sources;
-    const { succeeded, failed, cancelled } = tasks?.stats ?? { succeeded: 0, failed: 0, cancelled: 0 };
-    return {
-      atMs: this.#now(),
-      tokens: streams?.stats.tokens ?? 0,
-      ended: succeeded + failed + cancelled,
-    };
-  }
-
-  #ratesSoFar(): Rates {
-    const { atMs, tokens, ended } = this.#count();
-    const seconds = (atMs - this.#begun.atMs) / 1000;
-    const rate = (count: number) => (seconds > 0 ? tenths(count / seconds) : 0);
-    return {
-      tokens: rate(tokens - this.#begun.tokens),
-      tasks: rate(ended - this.#begun.ended),
-      lag: this.#eventLoop.lag,
-    };
   }
 }
 
-function streamsOf(figures: ChatStreams['stats'], tokensPerSecond: number): NonNullable<Stats['streams']> {
-  const { running, waiting, kept, readers } = figures;
+function streamsOf(stats: ChatStreams['stats'], tokensPerSecond: number): NonNullable<Stats['streams']> {
+  const { running, waiting, kept, readers } = stats;
   return { running, waiting, kept, readers, tokensPerSecond };
 }
 
-function tasksOf(figures: TaskEngine['stats'], perSecond: number): NonNullable<Stats['tasks']> {
-  const { running, waiting, queued, failed, rejected } = figures;
+function tasksOf(stats: TaskEngine['stats'], perSecond: number): NonNullable<Stats['tasks']> {
+  const { running, waiting, queued, failed, rejected } = stats;
   return { running, waiting, queued, failed, rejected, perSecond };
-}
-
-function tenths(value: number): number {
-  return Math.round(value * 10) / 10;
 }
 
 function megabytes(bytes: number): number {

@@ -7,11 +7,11 @@ const gap = '  ';
 interface Row {
   readonly label: string;
   readonly digits: number;
-  /** Those without a source are undefined. */
+  /** Undefined for an absent source. */
   readonly cells: Readonly<Record<string, number | undefined>>;
 }
 
-/** The stats as lines of text, none of them longer than `width`. */
+/** The stats as lines of at most `width` characters. */
 export function tableOf(stats: Stats, width: number): readonly string[] {
   const fitting = Math.floor((width - labelWidth) / (gap.length + cellWidth.min));
   const columns = Math.min(4, Math.max(1, fitting));
@@ -78,7 +78,7 @@ function linesOf(cells: readonly string[], columns: number): readonly (readonly 
   return Array.from({ length: count }, (_, line) => cells.slice(line * columns, (line + 1) * columns));
 }
 
-/** At most six characters, so that it never leaves its column. */
+/** A number in at most six characters, the width of a column. */
 function figure(value: number, digits: number): string {
   if (value < 10_000) return value.toFixed(digits);
   if (value < 1e6) return value.toFixed(0);

@@ -14,7 +14,7 @@ export interface Limits {
 }
 
 /** A turn, and what its conversation is called if it is the first one. */
-export interface Turn {
+interface Turn {
   readonly key: ConversationKey;
   readonly title: string;
   readonly messages: readonly ChatMessage[];

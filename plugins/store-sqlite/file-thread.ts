@@ -18,7 +18,7 @@ interface Waiting {
 }
 
 /** How much may wait. */
-export interface QueueLimits {
+interface QueueLimits {
   readonly queueLimit: number;
   readonly queueLimitChars: number;
 }

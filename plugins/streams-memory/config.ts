@@ -8,13 +8,13 @@ export const config = z.strictObject({
   maxWaiting: z.int().min(0).default(1000),
   /** Characters of one answer, thinking and tool calls included; a longer one is cut off with an error. */
   replyLimitChars: z.int().min(1).default(1_000_000),
-  /** How long one answer may take in all. */
+  /** Time limit of one answer in all. */
   replyTimeoutMs: milliseconds.default(30 * 60_000),
-  /** How long an agent may take to stop after a cancel before its reply ends without it. */
+  /** Time for an agent to stop after a cancel, before its reply ends without it. */
   cancelTimeoutMs: milliseconds.default(2000),
-  /** How long a reply goes on without anybody who reads it. */
+  /** Time for which a reply goes on without a reader. */
   disconnectGraceMs: millisecondsOrNone.default(60_000),
-  /** How long an ended reply can still be read. */
+  /** Time for which an ended reply can still be read. */
   keepMs: milliseconds.default(5 * 60_000),
   /** Ended replies that are kept; the oldest go first. */
   maxKept: z.int().min(0).default(1000),

@@ -12,6 +12,7 @@ import type {
   ToolCallPiece,
   WaggleError,
 } from '#kernel';
+import { errorFrame } from '#sdk';
 import type { ReplyLog } from './reply-log.js';
 
 /** A request that was accepted, with the ids that it was given. */
@@ -20,23 +21,23 @@ export interface ReplyRequest extends StartCommand {
   readonly conversationId: string;
 }
 
-/** What its frames say of a request: all that is kept of it. */
+/** The part of a request that its frames repeat. */
 export type ReplyIds = Pick<ReplyRequest, 'streamId' | 'conversationId' | 'requestId' | 'userId' | 'agent'>;
 
-/** What a piece takes besides its text. */
+/** Characters that a piece takes besides its text. */
 const pieceChars = 4;
 
 type Done = Extract<StreamChunk, { type: 'done' }>;
 
-/** Writes what the chat agent yields into the log of one stream, and words its other frames. */
+/** Writes the chunks of the chat agent into the log of one stream, and builds its other frames. */
 export class FrameWriter {
   readonly #request: ReplyIds;
   readonly #log: ReplyLog;
   #agent: string | undefined;
-  /** The text of an agent that took over: it goes out in one piece. */
+  /** The text of a fallback agent: sent as one `message`. */
   #fallbackText: string | undefined;
   #chars = 0;
-  /** What came in pieces of calls that are not whole yet: it counts once. */
+  /** Characters of tool calls that are not complete yet, by id, so that they count once. */
   readonly #pieceChars = new Map<string, number>();
   #tokens = 0;
 
@@ -45,12 +46,12 @@ export class FrameWriter {
     this.#log = log;
   }
 
-  /** Who answers, or who was asked for as long as that is open. */
+  /** The agent that answers; the requested one until that is known. */
   get agent(): string {
     return this.#agent ?? this.#request.agent ?? 'queen';
   }
 
-  /** Characters of content and tool calls so far, also where they are held back for a `message`. */
+  /** Characters of content and tool calls so far, those held back for a `message` included. */
   get chars(): number {
     return this.#chars;
   }
@@ -73,14 +74,14 @@ export class FrameWriter {
     return { type: 'queue_update', streamId: this.#request.streamId, ahead, ...this.#requestId };
   }
 
-  /** Gives the end of the answer, once it is in the batch. */
+  /** Returns the `done` chunk, if the batch has it. */
   write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): Done | undefined {
     let done: Done | undefined;
     for (const chunk of batch) {
       switch (chunk.type) {
         case 'text':
         case 'thinking':
-          // It says nothing, and would be kept all the same.
+          // It would take room and carry nothing.
           if (chunk.content === '') break;
           this.#chars += chunk.content.length;
           this.#tokens++;
@@ -116,11 +117,11 @@ export class FrameWriter {
     return { type: 'message', content, agent, conversationId, streamId, ...this.#requestId, ...used };
   }
 
-  error({ code, message, retryAfterMs }: WaggleError<ClientErrorCode>): TerminalFrame {
+  error(error: WaggleError<ClientErrorCode>): TerminalFrame {
     const { streamId } = this.#request;
-    // What never started is no stream to the client: the error answers its request.
+    // Before its start the client knows no stream: the error answers its request.
     const about = { ...(this.started && { streamId }), ...this.#requestId };
-    return { type: 'error', code, message, ...about, ...(retryAfterMs && { retryAfterMs }) };
+    return errorFrame(error, about);
   }
 
   cancelled(reason: CancelReason, upstreamClosedMs: number): TerminalFrame {

@@ -9,6 +9,8 @@ export default definePlugin({
   requires: { chat: Chat, tasks: TaskEngine },
   provides: [ChatStreams],
   setup(ctx, { chat, tasks }) {
+    if (typeof tasks.admit !== 'function')
+      throw new Error('the plugin that provides "tasks" is too old: its engine has no "admit"');
     const streams = new MemoryStreams(chat, tasks, ctx.config, ctx.bus, ctx.logger);
     ctx.registerTask(streams.task);
     ctx.effect('running replies', () => () => streams.close());

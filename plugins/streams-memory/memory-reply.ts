@@ -8,11 +8,11 @@ import {
   type LogEntry,
   type Logger,
   type PieceEntry,
+  type Release,
   type Reply,
   type ReplyReader,
   type StreamChunk,
   type StreamFrame,
-  type TaskRun,
   type TerminalFrame,
   type Timings,
   toClientError,
@@ -20,25 +20,26 @@ import {
   WaggleError,
   type WholeReply,
 } from '#kernel';
+import { settleWithin } from '#sdk';
 import type { Config } from './config.js';
 import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
 
-/** How a reply ended. */
+/** The end of a reply. */
 export type Ending = { readonly timings: Timings } & (
   | { readonly type: 'finished'; readonly agent: string; readonly usage?: Usage; readonly tokens: number }
   | { readonly type: 'failed'; readonly error: WaggleError<ClientErrorCode> }
   | { readonly type: 'cancelled'; readonly reason: CancelReason }
 );
 
-/** What a reply tells its owner. */
+/** The owner of a reply. */
 export interface ReplyEvents {
   started(reply: MemoryReply, agent: string): void;
-  /** A log has grown by so many characters in so many pieces; false when there is no room for them. */
+  /** A log has grown by this many characters and pieces; false when there is no room for them. */
   grew(chars: number, tokens: number): boolean;
-  /** Its request is held no more: so many characters are free. */
+  /** The request is dropped: this many characters are free. */
   shrank(chars: number): void;
-  /** Its readers are to be woken before long. */
+  /** The readers of a log have to be woken soon. */
   stale(log: ReplyLog): void;
   ended(reply: MemoryReply, ending: Ending): void;
 }
@@ -49,8 +50,9 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   readonly #writer: FrameWriter;
   readonly #abort = new AbortController();
   readonly #acceptedAt = performance.now();
-  /** All that is kept of its request. */
+  /** The part of its request that is kept. */
   readonly ids: ReplyIds;
+  failure: WaggleError<ClientErrorCode> | undefined;
   /** Until its agent has stopped. */
   #request: ReplyRequest | undefined;
   #requestChars: number;
@@ -60,16 +62,14 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   #deadline: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
   #pumped: Promise<void> | undefined;
-  /** Its turn, or the wait for it. */
-  #turn: TaskRun | undefined;
-  #onEnded: (() => void) | undefined;
+  /** Gives its place in the line back. */
+  #leave: Release | undefined;
   #firstTokenMs: number | undefined;
-  #failure: WaggleError<ClientErrorCode> | undefined;
   #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
   #upstreamClosedMs: number | undefined;
   #hadReaders = false;
 
-  /** `requestChars` is how much the request takes. */
+  /** `requestChars`: the characters of the request. */
   constructor(request: ReplyRequest, requestChars: number, config: Config, events: ReplyEvents) {
     const { streamId, conversationId, requestId, userId, agent } = request;
     this.ids = { streamId, conversationId, requestId, userId, agent };
@@ -101,10 +101,6 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return this.#log.wasRead;
   }
 
-  get failure(): WaggleError<ClientErrorCode> | undefined {
-    return this.#failure;
-  }
-
   get readers(): number {
     return this.#log.readers;
   }
@@ -114,38 +110,41 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return this.#writer.chars;
   }
 
-  /** Tells readers how many replies are before this one. */
+  /** Reports to readers how many replies are ahead. */
   wait(ahead: number): void {
     this.#append(this.#writer.queued(ahead));
   }
 
-  /** It will get its turn, and is cancelled if it does not. */
-  accept(turn: TaskRun): void {
-    this.#turn = turn;
-    turn.result.catch(() => void this.cancel('shutdown'));
-    this.readersChanged(this.readers);
+  /** Aborts on a cancel and on a failure: the reply leaves the line, and its agent stops. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
-  /** Pulls until the reply has ended. Called once. */
-  async run(chat: Chat, logger: Logger): Promise<void> {
-    if (this.#log.ended) return;
+  /** Waits for its place in the line, then asks the chat agent. Called once. */
+  async run(place: Promise<Release>, chat: Chat, logger: Logger): Promise<void> {
+    this.readersChanged(this.readers);
+    try {
+      this.#leave = await place;
+    } catch {
+      if (!this.#log.ended) await this.cancel('shutdown');
+      return;
+    }
+    if (this.#log.ended) {
+      this.#leave();
+      return;
+    }
     const { replyTimeoutMs: timeoutMs } = this.#config;
     this.#queuedMs = this.#elapsedMs;
     this.#deadline = setTimeout(() => {
-      this.#fail(
-        new WaggleError('AGENT_TIMEOUT', { agent: this.#writer.agent, phase: 'the whole answer', timeoutMs }),
-      );
+      const { agent } = this.#writer;
+      this.#fail(new WaggleError('AGENT_TIMEOUT', { agent, phase: 'the whole answer', timeoutMs }));
     }, timeoutMs);
-    const ended = new Promise<void>((resolve) => {
-      this.#onEnded = resolve;
-    });
     this.#pumped = this.#pump(chat, logger);
-    await ended;
   }
 
-  /** Takes what the chat agent says. */
+  /** Takes chunks from the chat agent. */
   write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): void {
-    // What comes after a cancel would stand in the log behind what the client has been promised.
+    // After a cancel the client has been promised that nothing follows.
     if (this.#cancelling || this.#log.ended) {
       this.#abort.signal.throwIfAborted();
       return;
@@ -173,7 +172,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     this.#events.stale(this.#log);
   }
 
-  /** A lost connection is not a cancel: the reply goes on for a while, so that somebody can come back to it. */
+  /** A lost connection is not a cancel: the reply goes on for a grace period, in which a client can resume it. */
   readersChanged(count: number): void {
     clearTimeout(this.#grace);
     this.#hadReaders ||= count > 0;
@@ -212,59 +211,44 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
       signal?.removeEventListener('abort', leave);
     }
     const why = 'the reply was cancelled';
-    throw this.#failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#writer.agent, why });
+    throw this.failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#writer.agent, why });
   }
 
   async cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined> {
     const isFirst = !this.#log.ended && !this.#cancelling;
-    if (isFirst) {
-      this.#cancelling = { reason, at: performance.now() };
-      void this.#turn?.cancel();
+    if (isFirst) this.#cancelling = { reason, at: performance.now() };
+    if (!this.#log.ended) {
+      this.#abort.abort();
+      // An agent that ignores its signal is left to itself; its further output is dropped.
+      if (this.#pumped) await settleWithin(this.#pumped, this.#config.cancelTimeoutMs);
     }
-    if (!this.#log.ended) await this.#stop();
-    // An agent that ignores its signal is left to itself; what it still says is dropped.
     this.#endCancelled();
     const upstreamClosedMs = this.#upstreamClosedMs;
     return isFirst && upstreamClosedMs !== undefined ? { upstreamClosedMs } : undefined;
   }
 
-  /** Resolves when the agent has stopped, or has had enough time for it. */
-  async #stop(): Promise<void> {
-    this.#abort.abort();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#config.cancelTimeoutMs);
-    });
-    await Promise.race([this.#pumped, late]);
-    clearTimeout(timer);
-  }
-
   async #pump(chat: Chat, logger: Logger): Promise<void> {
     try {
       await this.#ask(chat, logger);
-      if (!this.#cancelling)
-        this.#fail(
-          new WaggleError('AGENT_DISCONNECTED', {
-            agent: this.#writer.agent,
-            why: 'it ended without "done"',
-          }),
-        );
+      const { agent } = this.#writer;
+      const why = 'it ended without "done"';
+      if (!this.#cancelling) this.#fail(new WaggleError('AGENT_DISCONNECTED', { agent, why }));
     } catch (error) {
       if (!this.#cancelling) this.#fail(toClientError(error));
     }
     this.#endCancelled();
-    this.#release();
+    this.#dropRequest();
   }
 
-  // By itself, so that nothing of the request is left when it is over.
+  // A function of its own, so that its locals do not keep the request alive afterwards.
   #ask(chat: Chat, logger: Logger): Promise<void> {
     const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.#request as ReplyRequest;
     const call = { signal: this.#abort.signal, logger, timeoutMs: this.#config.replyTimeoutMs };
     return chat.reply({ ...command, id }, call, this);
   }
 
-  /** Whoever resumes or joins needs nothing of the request. */
-  #release(): void {
+  /** Readers that resume or join need nothing of the request. */
+  #dropRequest(): void {
     this.#request = undefined;
     const chars = this.#requestChars;
     this.#requestChars = 0;
@@ -284,8 +268,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   #fail(error: WaggleError<ClientErrorCode>): void {
-    // Without its cause, which may hold anything: the log gets that now.
-    if (!this.#log.ended) this.#failure = new WaggleError(error.code, error.details);
+    // Without its cause, which may hold anything; that goes to the log only.
+    if (!this.#log.ended) this.failure = new WaggleError(error.code, error.details);
     this.#end(this.#writer.error(error), { type: 'failed', error, timings: this.#timings });
     this.#abort.abort(error);
   }
@@ -304,10 +288,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     clearTimeout(this.#deadline);
     clearTimeout(this.#grace);
     this.#append(frame);
-    // One that has run holds it until its agent has stopped.
-    if (!this.#pumped) this.#release();
+    // A running agent needs the request until it has stopped.
+    if (!this.#pumped) this.#dropRequest();
     this.#events.ended(this, ending);
-    this.#onEnded?.();
+    this.#leave?.(this.failure);
   }
 
   #append(frame: StreamFrame): void {
@@ -318,11 +302,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   get #timings(): Timings {
     const totalMs = this.#elapsedMs;
     const firstTokenMs = this.#firstTokenMs;
-    return {
-      queuedMs: this.#queuedMs ?? totalMs,
-      ...(firstTokenMs !== undefined && { firstTokenMs }),
-      totalMs,
-    };
+    const queuedMs = this.#queuedMs ?? totalMs;
+    return { queuedMs, ...(firstTokenMs !== undefined && { firstTokenMs }), totalMs };
   }
 
   get #elapsedMs(): number {

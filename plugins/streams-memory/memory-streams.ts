@@ -3,28 +3,38 @@ import {
   type ChatStreams,
   type EventBus,
   type Logger,
+  type Release,
   type Reply,
   type StartCommand,
   type StreamStats,
-  type TaskCall,
   type TaskDefinition,
   type TaskEngine,
-  timerMs,
+  type TaskPriority,
   WaggleError,
 } from '#kernel';
-import { charsIn, ExpiringSet, KeyedRuns, type RequestKey, randomId, requestKey, traceContextOf } from '#sdk';
+import {
+  charsIn,
+  deferred,
+  ExpiringSet,
+  KeyedRuns,
+  type RequestKey,
+  randomId,
+  requestKey,
+  settleWithin,
+  traceContextOf,
+} from '#sdk';
 import type { Config } from './config.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import type { ReplyLog } from './reply-log.js';
 
 const retryAfterMs = 1000;
 
-/** How a reply gets its turn. */
+/** The task under which replies wait and count. */
 const chatTask = 'chat:message';
 
-/** Starts replies, lets the task engine give them their turn, and keeps them for a while after their end. */
+/** Starts replies on a place of the task engine, and keeps them for a while after their end. */
 export class MemoryStreams implements ChatStreams, ReplyEvents {
-  /** One run of it is one reply. */
+  /** The limits and the counts of replies. Only `admit` uses it. */
   readonly task: TaskDefinition;
   readonly #chat: Chat;
   readonly #tasks: TaskEngine;
@@ -35,9 +45,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new Set<MemoryReply>();
   readonly #kept: ExpiringSet<MemoryReply>;
-  /** Logs whose readers have something new to take. */
+  /** Logs with new entries for their readers. */
   #stale: ReplyLog[] = [];
-  #running = 0;
   #chars = 0;
   #tokens = 0;
   #draining = false;
@@ -50,16 +59,15 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#bus = bus;
     this.#logger = logger;
     this.#kept = new ExpiringSet(config, (reply) => this.#forget(reply));
-    const { replyTimeoutMs, cancelTimeoutMs } = config;
     this.task = {
       name: chatTask,
       description: 'Gives one answer',
       lane: 'main',
       concurrency: config.maxRunning,
       maxQueued: config.maxWaiting,
-      // Replies keep their own time and know more about it; this only bounds what goes wrong there.
-      timeoutMs: timerMs(replyTimeoutMs + cancelTimeoutMs + 1000),
-      run: (streamId, call) => this.#answer(streamId as string, call),
+      run: () => {
+        throw new WaggleError('TASK_FAILED', { task: chatTask, why: 'only the chat streams run it' });
+      },
     };
   }
 
@@ -70,14 +78,9 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   get stats(): StreamStats {
     let readers = 0;
     for (const reply of this.#replies.values()) readers += reply.readers;
-    return {
-      running: this.#running,
-      waiting: this.#unended.size - this.#running,
-      kept: this.#kept.size,
-      readers,
-      chars: this.#chars,
-      tokens: this.#tokens,
-    };
+    const { running = 0, waiting = 0 } = this.#tasks.countsOf(chatTask) ?? {};
+    const kept = this.#kept.size;
+    return { running, waiting, kept, readers, chars: this.#chars, tokens: this.#tokens };
   }
 
   /** @throws QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
@@ -87,32 +90,22 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     if (known) return known;
     this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const request = {
-      ...command,
-      streamId: randomId(),
-      conversationId: command.conversationId ?? randomId(),
-    };
+    const { conversationId = randomId(), priority } = command;
+    const streamId = randomId();
     const requestChars = charsIn(...Object.values(command));
-    if (!this.grew(requestChars, 0)) {
-      this.shrank(requestChars);
-      const limit = this.#config.totalLimitChars;
-      throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
-    }
+    const request = { ...command, streamId, conversationId };
     const reply = new MemoryReply(request, requestChars, this.#config, this);
-    this.#replies.set(reply.streamId, reply);
-    this.#keyed.keep(key, reply);
-    this.#unended.add(reply);
-    const { priority } = command;
-    const { streamId, conversationId } = reply;
+    let place: Promise<Release>;
     try {
-      const onQueued = (ahead: number) => reply.wait(ahead);
-      reply.accept(this.#tasks.submit(chatTask, reply.streamId, { priority, onQueued }));
+      place = this.#admit(reply, requestChars, priority);
     } catch (error) {
-      this.#unended.delete(reply);
-      this.#forget(reply);
       this.shrank(requestChars);
       throw error;
     }
+    this.#replies.set(streamId, reply);
+    this.#keyed.keep(key, reply);
+    this.#unended.add(reply);
+    void reply.run(place, this.#chat, this.#loggerOf(reply));
     this.#bus.emit('chat:accepted', { streamId, conversationId, ...traceContextOf(command) });
     return reply;
   }
@@ -128,16 +121,13 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   /** Refuses new replies, lets running and waiting ones end until the deadline, then cancels the rest. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
-    if (this.#unended.size > 0)
-      await new Promise<void>((resolve) => {
-        this.#onEmpty = resolve;
-        deadline.addEventListener('abort', () => resolve(), { once: true });
-        if (deadline.aborted) resolve();
-      });
+    const empty = deferred();
+    this.#onEmpty = empty.resolve;
+    if (this.#unended.size > 0) await settleWithin(empty.promise, deadline);
     await this.#cancelAll();
   }
 
-  /** Cancels whatever runs, and forgets everything. */
+  /** Cancels all replies that have not ended, and forgets the others. */
   async close(): Promise<void> {
     this.#draining = true;
     await this.#cancelAll();
@@ -159,7 +149,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#chars -= chars;
   }
 
-  /** However much arrives in one turn of the event loop, readers are woken once. */
+  /** Wakes readers at most once a turn of the event loop. */
   stale(log: ReplyLog): void {
     if (this.#stale.length === 0) setImmediate(() => this.#wake());
     this.#stale.push(log);
@@ -169,25 +159,25 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const { streamId } = reply;
     this.#unended.delete(reply);
     this.#report(streamId, ending, this.#loggerOf(reply));
-    // Who asks again after a failure wants to be answered; what the client has cancelled stays so.
+    // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
     if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
     this.#kept.keep(reply);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
 
-  /** The turn of one reply has come. @throws why it failed, so that the task fails with it */
-  async #answer(streamId: string, { signal }: TaskCall): Promise<void> {
-    const reply = this.#replies.get(streamId);
-    if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
-    signal.addEventListener('abort', () => void reply.cancel('shutdown'), { once: true });
-    this.#running++;
-    try {
-      await reply.run(this.#chat, this.#loggerOf(reply));
-    } finally {
-      this.#running--;
+  /** Asks for room and for a place in the line. @throws QUEUE_FULL, SHUTTING_DOWN */
+  #admit(reply: MemoryReply, chars: number, priority: TaskPriority | undefined): Promise<Release> {
+    if (!this.grew(chars, 0)) {
+      const limit = this.#config.totalLimitChars;
+      throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
     }
-    if (reply.failure) throw reply.failure;
+    return this.#tasks.admit(chatTask, {
+      priority,
+      signal: reply.signal,
+      onQueued: (ahead) => reply.wait(ahead),
+      onStop: () => void reply.cancel('shutdown'),
+    });
   }
 
   async #cancelAll(): Promise<void> {
@@ -213,7 +203,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
 
   #loggerOf(reply: MemoryReply): Logger {
     const { requestId, userId } = reply.ids;
-    // The whole id would be a key to the reply.
+    // The full id would give access to the reply.
     return this.#logger.child({ stream: reply.streamId.slice(0, 6), requestId, userId });
   }
 
@@ -235,7 +225,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 }
 
-/** A `requestId` stands for who is asked for what, at which endpoint. */
+/** The key of a request: its user and `requestId`, with a fingerprint of everything that decides on the answer. */
 function keyOf(command: StartCommand): RequestKey | undefined {
   const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
   const { agent, model, options } = command;

@@ -3,29 +3,29 @@ import { milliseconds } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({
-  /** Threads. With 0 the worker lane runs on the main thread, where nothing can be ended by force: for tests. */
+  /** Threads. With 0 the worker lane runs on the main thread, where a run cannot be ended by force: for tests. */
   workers: z.int().min(0).max(256).default(4),
-  /** Runs of the main lane at the same time. */
+  /** Runs of the main lane at the same time, replies included. */
   mainConcurrency: z.int().min(1).default(4000),
   /** Runs that may wait, delayed ones included. */
   queueLimit: z.int().min(0).default(1000),
-  /** Every so many turns the run that has waited longest goes first, whatever its priority. */
+  /** Every n-th turn goes to the run that has waited longest, whatever its priority. */
   ageEvery: z.int().min(2).default(16),
-  /** The highest priority that can be asked for; a task's own definition may have more. */
+  /** The highest priority that can be requested; a task's own definition may have more. */
   maxPriority: z.enum(taskPriorities).default('high'),
-  /** How long one try may take where neither the task nor the request says so. */
+  /** Time limit of one try where neither the task nor the request sets one. */
   timeoutMs: milliseconds.default(60_000),
-  /** How long a run may take to stop by itself once it was told to, before its thread is ended or it is left to itself. */
+  /** Time for a run to stop by itself, before its thread is ended or it is left to itself. */
   cancelGraceMs: milliseconds.default(500),
-  /** How long running ones may go on when their task is unregistered. */
+  /** Time for which runs may go on after their task is unregistered. */
   unregisterGraceMs: milliseconds.default(3000),
-  /** Parts of a result that one run may give before its end. */
+  /** Partial results of one run. */
   maxPartials: z.int().min(1).default(10_000),
-  /** Characters of what all runs hold: inputs, partial results, progress and results. Ended runs make room for others. */
+  /** Characters that all runs hold: inputs, partial results, progress and results. Ended runs make room for others. */
   totalLimitChars: z.int().min(1).default(128_000_000),
   /** Memory of one thread's heap. Outside of it, and bounded only by the machine: `Buffer`, typed arrays and WebAssembly. */
   workerMemoryMb: z.int().min(32).default(512),
-  /** How long a run that has ended can still be asked for. */
+  /** Time for which an ended run can still be looked up. */
   keepMs: milliseconds.default(5 * 60_000),
   /** Ended runs that are kept; the oldest go first. */
   maxKept: z.int().min(0).default(1000),

@@ -1,12 +1,11 @@
 import {
-  type Checked,
+  type AdmitOptions,
   type ClientErrorCode,
-  checkNow,
   type DeadLetter,
   type EventBus,
-  fromClient,
   type Logger,
   messageOf,
+  type Release,
   type SubmitOptions,
   type TaskDefinition,
   type TaskEngine,
@@ -20,42 +19,54 @@ import {
   toClientError,
   WaggleError,
   type Watcher,
-  wrongDurations,
 } from '#kernel';
-import { ExpiringSet, KeyedRuns, type RequestKey, requestKey } from '#sdk';
+import {
+  type Checked,
+  checkNow,
+  deferred,
+  ExpiringSet,
+  fromClient,
+  KeyedRuns,
+  type RequestKey,
+  requestKey,
+  settleWithin,
+  wrongDurations,
+} from '#sdk';
+import { Admission } from './admission.js';
 import type { Config } from './config.js';
 import type { Lane } from './lane.js';
 import { PriorityQueue } from './priority-queue.js';
 import { QueuePositionNotifier } from './queue-position-notifier.js';
 import { Counts, RegisteredTask } from './registered-task.js';
-import { type Outcome, Run, type StopReason } from './run.js';
+import { Run } from './run.js';
+import type { Outcome, StopReason, Turn } from './turn.js';
 
 const lanes = ['main', 'worker'] as const;
-/** Where a run takes place. */
+/** The name of a lane. */
 export type LaneName = (typeof lanes)[number];
 
 const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
-/** What no second try can change, and what says so of itself. */
+/** Errors that a second try cannot change. */
 const nonRetryableCodes = new Set<ClientErrorCode>(['INVALID_REQUEST', 'SHUTTING_DOWN']);
-/** What a dead letter keeps of an error's text. */
+/** Characters of an error's text in a dead letter. */
 const reasonChars = 1000;
 const crashCodes = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY', 'TASK_TIMEOUT']);
 
 /**
- * Admits runs, lets them wait for their turn, tries them on a lane and keeps the books: whatever is submitted succeeds,
- * fails, is cancelled or is rejected, once.
+ * Admits runs, queues them, tries them on a lane and counts: each submission succeeds, fails, is cancelled or is rejected,
+ * exactly once.
  */
 export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #config: Config;
   readonly #lanes: Readonly<Record<LaneName, Lane>>;
   readonly #bus: EventBus;
   readonly #logger: Logger;
-  readonly #queues: Readonly<Record<LaneName, PriorityQueue<Run>>>;
+  readonly #queues: Readonly<Record<LaneName, PriorityQueue<Turn>>>;
   readonly #kinds = new Map<string, RegisteredTask>();
   readonly #counts = new Counts();
   readonly #queued: Record<TaskPriority, number> = { low: 0, normal: 0, high: 0, urgent: 0 };
   readonly #runs = new Map<string, Run>();
-  readonly #unended = new Set<Run>();
+  readonly #unended = new Set<Turn>();
   readonly #keyed = new KeyedRuns<Run>();
   readonly #kept: ExpiringSet<Run>;
   readonly #deadLetters: DeadLetter[] = [];
@@ -65,8 +76,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     cancel: (run: Run) => this.#cancel(run),
     grew: (chars: number) => this.#grew(chars),
   };
-  /** Of all that runs hold. */
+  /** Characters of all that runs hold. */
   #chars = 0;
+  /** Places of the main lane that are held by admissions. */
+  #held = 0;
   #delayed = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -97,12 +110,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   get stats(): TaskStats {
-    return {
-      ...this.#counts,
-      queued: { ...this.#queued },
-      delayed: this.#delayed,
-      workers: this.#workers(),
-    };
+    const queued = { ...this.#queued };
+    return { ...this.#counts, queued, delayed: this.#delayed, workers: this.#workers() };
   }
 
   get deadLetters(): readonly DeadLetter[] {
@@ -124,18 +133,40 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     options: SubmitOptions = {},
   ): TaskRun<TaskOutput<N>> {
     const key = requestKey(options.owner, options.idempotencyKey, { name, input: input ?? {} });
-    const run = this.#keyed.find(key) ?? this.#submit(name, input, options, key);
-    // What its schema promises is checked before it succeeds.
+    const run =
+      this.#keyed.find(key) ?? this.#accept(name, key, (kind) => this.#submit(kind, input, options, key));
+    // The output is checked against its schema before the run succeeds.
     return run as unknown as TaskRun<TaskOutput<N>>;
   }
 
-  /** A task was registered. @throws what is wrong with it */
+  admit(name: string, options: AdmitOptions = {}): Promise<Release> {
+    return this.#accept(name, undefined, (kind) => {
+      const { definition } = kind;
+      if (definition.lane !== 'main')
+        throw new WaggleError('INVALID_REQUEST', { issues: [`"${name}" is not a task of the main lane`] });
+      if (!this.#isFree(kind)) this.#checkRoom(kind);
+      const admission = new Admission(kind, this.#priorityOf(definition, options), options);
+      this.#enter(admission);
+      const { signal } = options;
+      const leave = () => void (admission.leave && this.#cancel(admission));
+      if (signal?.aborted) leave();
+      else this.#enqueue(admission);
+      if (signal && admission.leave) {
+        const unlisten = () => signal.removeEventListener('abort', leave);
+        signal.addEventListener('abort', leave);
+        admission.place.promise.then(unlisten, unlisten);
+      }
+      return admission.place.promise;
+    });
+  }
+
+  /** Adds a registered task. @throws why it cannot run */
   added(definition: TaskDefinition): void {
     this.#lanes[definition.lane].accept(definition);
     this.#kinds.set(definition.name, new RegisteredTask(definition, this.#config.ageEvery));
   }
 
-  /** A task was unregistered: what waits is cancelled, what runs may end for a while. */
+  /** Removes an unregistered task: waiting runs are cancelled at once, running ones after a grace period. */
   async removed(definition: TaskDefinition): Promise<void> {
     const kind = this.#kinds.get(definition.name);
     if (kind?.definition !== definition) return;
@@ -143,30 +174,22 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     kind.registered = false;
     const theirs = [...this.#unended].filter((run) => run.kind === kind);
     const running = theirs.filter((run) => run.state === 'running');
-    for (const run of theirs) if (!running.includes(run)) void run.cancel();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#config.unregisterGraceMs);
-    });
-    await Promise.race([Promise.all(running.map((run) => run.whenEnded())), late]);
-    clearTimeout(timer);
-    await Promise.all(running.map((run) => run.cancel()));
+    for (const run of theirs) if (!running.includes(run)) void this.#cancel(run);
+    await settleWithin(Promise.all(running.map((run) => run.whenEnded())), this.#config.unregisterGraceMs);
+    await Promise.all(running.map((run) => this.#cancel(run)));
     await this.#lanes[definition.lane].forget(definition);
   }
 
   /** Refuses new runs, lets the others end until the deadline, then cancels the rest. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
-    if (this.#unended.size > 0)
-      await new Promise<void>((resolve) => {
-        this.#onEmpty = resolve;
-        deadline.addEventListener('abort', () => resolve(), { once: true });
-        if (deadline.aborted) resolve();
-      });
+    const empty = deferred();
+    this.#onEmpty = empty.resolve;
+    if (this.#unended.size > 0) await settleWithin(empty.promise, deadline);
     await this.#cancelAll();
   }
 
-  /** Cancels whatever is left, and ends the lanes. */
+  /** Cancels the rest, and ends the lanes. */
   async close(): Promise<void> {
     this.#draining = true;
     await this.#cancelAll();
@@ -175,24 +198,27 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     await Promise.all(lanes.map((lane) => this.#lanes[lane].close()));
   }
 
-  /** Something in a lane has become free. */
+  /** Starts waiting runs while the lane has free places. */
   pump(lane: LaneName): void {
     const queue = this.#queues[lane];
-    while (queue.size > 0 && this.#lanes[lane].free > 0) {
-      const run = queue.take() as Run;
+    while (queue.size > 0 && this.#free(lane) > 0) {
+      const run = queue.take() as Turn;
       if (run.kind.busy) this.#place(run, run.kind.parked);
       else this.#start(run);
     }
     this.#notifier.changed();
   }
 
-  #submit(name: string, input: unknown, options: SubmitOptions, key: RequestKey | undefined): Run {
+  /** Counts a request, and its refusal. @throws IDEMPOTENCY_MISMATCH, SHUTTING_DOWN, TASK_UNKNOWN, errors of `make` */
+  #accept<T>(name: string, key: RequestKey | undefined, make: (kind: RegisteredTask) => T): T {
     const kind = this.#kinds.get(name);
     const counts = [this.#counts, ...(kind ? [kind.counts] : [])];
     for (const each of counts) each.submitted++;
     try {
       this.#keyed.claim(key);
-      return this.#admit(kind, name, input, options, key);
+      if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
+      if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
+      return make(kind);
     } catch (error) {
       for (const each of counts) each.rejected++;
       this.#bus.emit('task:rejected', { name, code: toClientError(error).code });
@@ -200,44 +226,47 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     }
   }
 
-  #admit(
-    kind: RegisteredTask | undefined,
-    name: string,
-    input: unknown,
-    options: SubmitOptions,
-    key: RequestKey | undefined,
-  ): Run {
-    if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
-    if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
+  #submit(kind: RegisteredTask, input: unknown, options: SubmitOptions, key: RequestKey | undefined): Run {
     const { definition } = kind;
     const { timeoutMs, delayMs } = options;
     const issues = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ delayMs })];
     if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues });
-    const queue = this.#queues[definition.lane];
-    const atOnce =
-      !options.delayMs && !kind.busy && queue.size === 0 && this.#lanes[definition.lane].free > 0;
-    // Before the input is looked at: a refusal is to cost little.
-    if (!atOnce) this.#checkRoom(kind);
+    // Before the input is checked: a refusal has to be cheap.
+    if (delayMs || !this.#isFree(kind)) this.#checkRoom(kind);
     const checked = definition.input ? checkNow(definition.input, input, fromClient) : { value: input };
     const value = checked instanceof Promise ? undefined : inputOf(checked);
-    const limits = {
-      priority: this.#priorityOf(definition, options),
-      timeoutMs: Math.min(
-        options.timeoutMs ?? Number.POSITIVE_INFINITY,
-        definition.timeoutMs ?? this.#config.timeoutMs,
-      ),
-      maxPartials: this.#config.maxPartials,
-    };
-    const run = new Run(kind, options, limits, this.#runEvents);
+    const longestMs = definition.timeoutMs ?? this.#config.timeoutMs;
+    const run = new Run(
+      kind,
+      options,
+      this.#priorityOf(definition, options),
+      Math.min(timeoutMs ?? longestMs, longestMs),
+      this.#config.maxPartials,
+      this.#runEvents,
+    );
     if (!run.takes(checked instanceof Promise ? input : value)) throw this.#full();
     this.#runs.set(run.id, run);
-    this.#unended.add(run);
     this.#keyed.keep(key, run);
-    this.#count(run, 'waiting', 1);
-    this.#bus.emit('task:queued', { taskId: run.id, name, priority: run.priority });
+    this.#enter(run);
     if (checked instanceof Promise) void this.#enqueueChecked(run, checked);
-    else this.#accept(run);
+    else this.#delay(run, options.delayMs);
     return run;
+  }
+
+  #enter(turn: Turn): void {
+    this.#unended.add(turn);
+    this.#count(turn, 'waiting', 1);
+    this.#bus.emit('task:queued', { taskId: turn.id, name: turn.name, priority: turn.priority });
+  }
+
+  #free(lane: LaneName): number {
+    return this.#lanes[lane].free - (lane === 'main' ? this.#held : 0);
+  }
+
+  /** Whether a run of this task would start at once. */
+  #isFree(kind: RegisteredTask): boolean {
+    const { lane } = kind.definition;
+    return !kind.busy && this.#queues[lane].size === 0 && this.#free(lane) > 0;
   }
 
   #checkRoom(kind: RegisteredTask): void {
@@ -253,7 +282,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     });
   }
 
-  #priorityOf({ priority = 'normal' }: TaskDefinition, options: SubmitOptions): TaskPriority {
+  #priorityOf({ priority = 'normal' }: TaskDefinition, options: AdmitOptions): TaskPriority {
     if (options.priority === undefined) return priority;
     const { maxPriority } = this.#config;
     const rank = (each: TaskPriority) => taskPriorities.indexOf(each);
@@ -261,24 +290,17 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   async #enqueueChecked(run: Run, checking: Promise<Checked<unknown>>): Promise<void> {
-    run.leave = () => {};
     try {
       const input = inputOf(await checking);
       if (run.ended) return;
       if (!run.takes(input)) throw this.#full();
-      this.#accept(run);
+      this.#delay(run, run.options.delayMs);
     } catch (error) {
       if (!run.ended) this.#end(run, { state: 'failed', error: toClientError(error) });
     }
   }
 
-  #accept(run: Run): void {
-    const { delayMs } = run.options;
-    if (delayMs) this.#delay(run, delayMs);
-    else this.#enqueue(run);
-  }
-
-  #enqueue(run: Run): void {
+  #enqueue(run: Turn): void {
     const { lane } = run.kind.definition;
     run.state = 'queued';
     this.#place(run, run.kind.busy ? run.kind.parked : this.#queues[lane]);
@@ -286,12 +308,16 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.pump(lane);
   }
 
-  #place(run: Run, queue: PriorityQueue<Run>): void {
+  #place(run: Turn, queue: PriorityQueue<Turn>): void {
     const place = queue.put(run, run.priority);
     run.leave = () => void queue.remove(place);
   }
 
-  #delay(run: Run, delayMs: number): void {
+  #delay(run: Run, delayMs = 0): void {
+    if (delayMs === 0) {
+      this.#enqueue(run);
+      return;
+    }
     run.state = 'delayed';
     this.#delayed++;
     const timer = setTimeout(() => {
@@ -304,17 +330,41 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     };
   }
 
-  #start(run: Run): void {
+  #start(run: Turn): void {
     this.#count(run, 'waiting', -1);
     this.#count(run, 'running', 1);
     run.starts();
-    this.#bus.emit('task:started', {
-      taskId: run.id,
-      name: run.name,
-      attempt: run.attempts,
-      queuedMs: run.queuedMs,
-    });
-    void this.#try(run);
+    const { id: taskId, name, attempts: attempt, queuedMs } = run;
+    this.#bus.emit('task:started', { taskId, name, attempt, queuedMs });
+    if (run instanceof Admission) this.#grant(run);
+    else void this.#try(run as Run);
+  }
+
+  /** Gives a place on the main lane to an admission, until its release or the end of the grace period after a stop. */
+  #grant(admission: Admission): void {
+    const { place, kind, options } = admission;
+    let grace: NodeJS.Timeout | undefined;
+    const release = (failure?: unknown) => {
+      if (admission.ended) return;
+      clearTimeout(grace);
+      this.#held--;
+      this.#pause(admission);
+      if (grace || options.signal?.aborted) this.#end(admission, { state: 'cancelled' });
+      else if (failure === undefined) this.#end(admission, { state: 'succeeded', output: undefined });
+      else this.#end(admission, { state: 'failed', error: errorOf(admission, failure) });
+      this.#freed(kind);
+    };
+    this.#held++;
+    admission.stop = () => {
+      if (grace) return;
+      grace = setTimeout(release, this.#config.cancelGraceMs);
+      try {
+        options.onStop?.();
+      } catch (err) {
+        this.#logger.error({ err, task: admission.name }, 'a listener of a place failed');
+      }
+    };
+    place.resolve(release);
   }
 
   async #try(run: Run): Promise<void> {
@@ -339,39 +389,39 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (stopped === 'cancel') outcome = { state: 'cancelled' };
     else if (stopped === 'timeout') outcome = { state: 'failed', error: timeoutOf(run, outcome) };
     else if (stopped === 'full') outcome = { state: 'failed', error: noRoomFor(run) };
-    run.pauses();
-    run.kind.took(run.runMs);
-    this.#count(run, 'running', -1);
+    this.#pause(run);
     this.#next(run, outcome);
   }
 
-  /** After a try: the end, or another one. */
+  #pause(turn: Turn): void {
+    turn.pauses();
+    turn.kind.took(turn.runMs);
+    this.#count(turn, 'running', -1);
+  }
+
+  /** After a try: the end, or another try. */
   #next(run: Run, outcome: Outcome): void {
-    const { kind } = run;
+    const { kind, id: taskId, name, attempts: attempt } = run;
     const { retries } = kind.definition;
     if (
       outcome.state === 'failed' &&
       !nonRetryableCodes.has(outcome.error.code) &&
-      run.attempts <= (retries?.max ?? 0) &&
+      attempt <= (retries?.max ?? 0) &&
       kind.registered &&
       !this.#draining
     ) {
-      const delayMs = backOffMs(retries as TaskRetries, run.attempts);
-      const { code } = outcome.error;
-      this.#logger.info(
-        { err: outcome.error, task: run.name, attempt: run.attempts, delayMs },
-        'a task is tried again',
-      );
-      this.#bus.emit('task:retrying', {
-        taskId: run.id,
-        name: run.name,
-        attempt: run.attempts,
-        delayMs,
-        code,
-      });
+      const delayMs = backOffMs(retries as TaskRetries, attempt);
+      const { error } = outcome;
+      this.#logger.info({ err: error, task: name, attempt, delayMs }, 'a task is tried again');
+      this.#bus.emit('task:retrying', { taskId, name, attempt, delayMs, code: error.code });
       this.#count(run, 'waiting', 1);
       this.#delay(run, delayMs);
     } else this.#end(run, outcome);
+    this.#freed(kind);
+  }
+
+  /** Gives the place of one run to the next. */
+  #freed(kind: RegisteredTask): void {
     const next = kind.parked.take();
     if (next) {
       const queue = this.#queues[kind.definition.lane];
@@ -391,7 +441,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return { state: 'failed', error: new WaggleError('TASK_FAILED', { task: run.name, why }, { cause }) };
   }
 
-  async #cancel(run: Run): Promise<boolean> {
+  async #cancel(run: Turn): Promise<boolean> {
     if (run.leave) {
       run.leave();
       this.#end(run, { state: 'cancelled' });
@@ -402,7 +452,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return run.state === 'cancelled';
   }
 
-  #end(run: Run, outcome: Outcome): void {
+  #end(run: Turn, outcome: Outcome): void {
     if (run.leave) this.#count(run, 'waiting', -1);
     run.ends(outcome);
     this.#unended.delete(run);
@@ -410,13 +460,15 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#counts[outcome.state]++;
     run.kind.counts[outcome.state]++;
     this.#report(run, outcome);
-    // Who asks again after a failure wants another try.
-    if (outcome.state === 'failed') this.#keyed.drop(run);
-    this.#kept.keep(run);
+    if (run instanceof Run) {
+      // The same request after a failure is another try.
+      if (outcome.state === 'failed') this.#keyed.drop(run);
+      this.#kept.keep(run);
+    }
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
 
-  #report(run: Run, outcome: Outcome): void {
+  #report(run: Turn, outcome: Outcome): void {
     const { id: taskId, name, queuedMs, runMs, attempts } = run;
     if (outcome.state === 'succeeded') this.#bus.emit('task:succeeded', { taskId, name, queuedMs, runMs });
     else if (outcome.state === 'cancelled')
@@ -427,7 +479,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       this.#bus.emit('task:failed', { taskId, name, code, error, attempts, queuedMs, runMs });
       if (attempts > 1 || crashCodes.has(code))
         this.#bury({ taskId, name, attempts, code, reason: reasonOf(error), at: Date.now() });
-      // Other deliberate errors are for those to tell who throw them.
+      // Other codes are logged where they are thrown.
       const level = code.startsWith('TASK_') ? 'warn' : 'debug';
       this.#logger[level]({ err: error, task: name, taskId: taskId.slice(0, 6), attempts }, 'a task failed');
     }
@@ -451,25 +503,21 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   #full(): WaggleError {
-    const limit = this.#config.totalLimitChars;
-    return new WaggleError('QUEUE_FULL', {
-      limit,
-      what: 'characters of tasks',
-      retryAfterMs: retryAfterMs.unknown,
-    });
+    const details = { limit: this.#config.totalLimitChars, what: 'characters of tasks' };
+    return new WaggleError('QUEUE_FULL', { ...details, retryAfterMs: retryAfterMs.unknown });
   }
 
-  #count(run: Run, what: 'waiting' | 'running', by: 1 | -1): void {
+  #count(run: Turn, what: 'waiting' | 'running', by: 1 | -1): void {
     this.#counts[what] += by;
     run.kind.counts[what] += by;
     if (what === 'waiting') this.#queued[run.priority] += by;
   }
 
   async #cancelAll(): Promise<void> {
-    await Promise.all([...this.#unended].map((run) => run.cancel()));
+    await Promise.all([...this.#unended].map((run) => this.#cancel(run)));
   }
 
-  *#allQueues(): Iterable<PriorityQueue<Run>> {
+  *#allQueues(): Iterable<PriorityQueue<Turn>> {
     for (const lane of lanes) yield this.#queues[lane];
     for (const kind of this.#kinds.values()) yield kind.parked;
   }
@@ -479,12 +527,12 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
 function inputOf({ value, issues }: Checked<unknown>): unknown {
   if (!issues) return value;
   throw new WaggleError('INVALID_REQUEST', {
-    issues: issues.map((mistake) => (/^[\w.]+: /.test(mistake) ? `input.${mistake}` : `input: ${mistake}`)),
+    issues: issues.map((issue) => (/^[\w.]+: /.test(issue) ? `input.${issue}` : `input: ${issue}`)),
   });
 }
 
-/** What tasks throw may hold anything; only errors of the catalogue go to the client as they are. */
-function errorOf(run: Run, thrown: unknown): WaggleError<ClientErrorCode> {
+/** An error that tasks throw may hold anything: only those of the catalogue go to clients unchanged. */
+function errorOf(run: Turn, thrown: unknown): WaggleError<ClientErrorCode> {
   const error = toClientError(thrown);
   if (error.code !== 'INTERNAL') return error;
   const cause = thrown instanceof Error ? thrown : new Error(messageOf(thrown));

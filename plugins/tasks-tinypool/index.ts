@@ -17,7 +17,7 @@ export default definePlugin({
     ctx.effect('lanes and threads', () => () => engine.close());
     ctx.tasks.watch(engine);
     ctx.provide(TaskEngine, engine);
-    // Not before: the server is to answer first, and threads take a while.
+    // Only now: threads start slowly, and the server has to answer first.
     ctx.onReady(() => lanes.open());
     ctx.onDrain((deadline) => engine.drain(deadline));
   },

@@ -3,22 +3,22 @@ import type { Run } from './run.js';
 
 /** A try under way. */
 export interface Attempt {
-  /** Settles when the try has really ended, or was left to itself. */
+  /** Settles when the try has really ended, or is left to itself. */
   readonly done: Promise<unknown>;
-  /** Asks it to stop, and sees to it that it does. */
+  /** Asks it to stop, and enforces that after the grace period. */
   stop(): void;
 }
 
-/** Where tries take place. */
+/** A place for tries: the main thread, or threads. */
 export interface Lane {
-  /** How many more can begin now. */
+  /** Number of tries that can begin now. */
   readonly free: number;
-  /** Looks at a task before its first run. @throws what is wrong with it */
+  /** Checks a task before its first run. @throws why it cannot run */
   accept(definition: TaskDefinition): void;
-  /** Called only while something is free. */
+  /** Called only while `free` is above 0. */
   start(run: Run, input: unknown): Attempt;
-  /** A task is no more. */
+  /** Drops an unregistered task. */
   forget(definition: TaskDefinition): Promise<void>;
-  /** Ends whatever is left. */
+  /** Ends all tries. */
   close(): Promise<void>;
 }

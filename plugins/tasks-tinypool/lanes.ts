@@ -10,7 +10,7 @@ interface LanesEvents {
   lost(reason: string): void;
 }
 
-/** The threads of both lanes. */
+/** The threads of the worker lane. */
 interface Threads {
   readonly stats: TaskStats['workers'];
   /** Starts them. */
@@ -19,18 +19,17 @@ interface Threads {
 
 const noThreads: TaskStats['workers'] = { alive: 0, busy: 0, lost: 0 };
 
-/** Both lanes; with no workers the second one is on the main thread, too, one run at a time. */
+/** Both lanes. Without workers, the worker lane is on the main thread, too, one run at a time. */
 export function createLanes(
   config: Config,
   logger: Logger,
   { free, lost }: LanesEvents,
 ): Readonly<Record<LaneName, Lane>> & Threads {
   const { workers, mainConcurrency, cancelGraceMs } = config;
-  const main = new MainLane({ concurrency: mainConcurrency, cancelGraceMs }, logger, () => free('main'));
-  if (workers === 0) {
-    const inline = new MainLane({ concurrency: 1, cancelGraceMs }, logger, () => free('worker'));
-    return { main, worker: inline, stats: noThreads, open: () => {} };
-  }
+  const onMain = (lane: LaneName, concurrency: number) =>
+    new MainLane({ concurrency, cancelGraceMs }, logger, () => free(lane));
+  const main = onMain('main', mainConcurrency);
+  if (workers === 0) return { main, worker: onMain('worker', 1), stats: noThreads, open: () => {} };
   const worker = new WorkerLane(config, logger, { free: () => free('worker'), lost });
   return {
     main,

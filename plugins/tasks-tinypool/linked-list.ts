@@ -1,14 +1,14 @@
-/** The place of one item in a list, with which it can be taken out again. */
+/** The node of one item, with which it can be removed. */
 export interface Place<T> {
   readonly item: T;
-  /** When it came, as a count. */
+  /** A count of arrivals. */
   readonly order: number;
   list: LinkedList<T> | undefined;
   previous: Place<T> | undefined;
   next: Place<T> | undefined;
 }
 
-/** A queue out of which anything can be taken: every step costs the same, however long it is. */
+/** A doubly linked list: every operation takes constant time. */
 export class LinkedList<T> implements Iterable<T> {
   #first: Place<T> | undefined;
   #last: Place<T> | undefined;
@@ -40,7 +40,7 @@ export class LinkedList<T> implements Iterable<T> {
     return place;
   }
 
-  /** False when it is not here any more. */
+  /** False when it has left already. */
   remove(place: Place<T>): boolean {
     if (place.list !== this) return false;
     if (place.previous) place.previous.next = place.next;

@@ -1,4 +1,5 @@
 import { type Logger, type TaskCall, type TaskDefinition, type TaskFunction, WaggleError } from '#kernel';
+import { deferred } from '#sdk';
 import type { Attempt, Lane } from './lane.js';
 import { moduleUrl } from './module-url.js';
 import type { Run } from './run.js';
@@ -8,7 +9,7 @@ interface Settings {
   readonly cancelGraceMs: number;
 }
 
-/** The main thread: async functions that mostly wait. A run that does not stop when it should is left to itself. */
+/** The main thread: async functions that mostly wait. A run that does not stop in time is left to itself. */
 export class MainLane implements Lane {
   readonly #settings: Settings;
   readonly #logger: Logger;
@@ -32,25 +33,21 @@ export class MainLane implements Lane {
   start(run: Run, input: unknown): Attempt {
     const abort = new AbortController();
     const logger = this.#logger.child({ task: run.name, taskId: run.id.slice(0, 6) });
-    // First, because what runs may submit something itself.
+    // First, because the run may submit another one.
     this.#running++;
     const work = invoke(run.kind.definition, input, new MainCall(run, abort.signal, logger));
     let grace: NodeJS.Timeout | undefined;
-    let leave = (_: Error) => {};
-    const done = new Promise<unknown>((resolve, reject) => {
-      leave = reject;
-      work.then(resolve, reject);
-    }).finally(() => {
+    const { promise, resolve, reject } = deferred<unknown>();
+    work.then(resolve, reject);
+    const done = promise.finally(() => {
       clearTimeout(grace);
       this.#running--;
       this.#onFree();
     });
     const stop = () => {
       abort.abort();
-      grace ??= setTimeout(
-        () => leave(new Error('it did not stop when it was told to')),
-        this.#settings.cancelGraceMs,
-      );
+      const late = new Error('it did not stop when it was told to');
+      grace ??= setTimeout(reject, this.#settings.cancelGraceMs, late);
     };
     return { done, stop };
   }
@@ -89,7 +86,7 @@ class MainCall implements TaskCall {
     return this.signal.aborted;
   }
 
-  // Functions of their own, because tasks like to take them out of the call.
+  // Arrow functions, because tasks take them out of the call.
   readonly progress = (value: unknown): void => {
     this.#run.tells([{ type: 'progress', value }]);
   };

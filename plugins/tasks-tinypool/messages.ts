@@ -1,10 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { TaskUpdate } from '#kernel';
 
-/** What a thread is given when it begins. */
+/** The first data of a thread. */
 export interface Boot {
   readonly port: MessagePort;
-  /** Holds the number of the job that is to stop, for code that never gets to read its messages. */
+  /** The number of the job that has to stop, for code that never reads its messages. */
   readonly stopped: Int32Array;
   readonly maxPartials: number;
 }
@@ -51,8 +51,8 @@ export type FromThread =
       readonly fields: object;
       readonly message: string | undefined;
     }
-  /** An error that nobody caught, of the job that runs: the thread ends. */
+  /** An uncaught error of the running job: the thread ends. */
   | { readonly type: 'crashed'; readonly error: PlainError }
-  /** An error that nobody caught, of a job that had ended. */
+  /** An uncaught error of a job that has ended. */
   | { readonly type: 'stray'; readonly name: string; readonly error: PlainError }
   | { readonly type: 'exit'; readonly code: number };

@@ -4,8 +4,8 @@ import { LinkedList, type Place } from './linked-list.js';
 const descending = [...taskPriorities].reverse();
 
 /**
- * First in, first out within one priority; the highest priority first, but every `ageEvery` turns whoever has waited
- * longest, so that nobody waits for ever. Every step costs the same, however long it is.
+ * First in, first out within one priority, the highest priority first. Every `ageEvery`-th turn goes to the oldest entry,
+ * so that nothing starves. Every operation takes constant time.
  */
 export class PriorityQueue<T> implements Iterable<T> {
   readonly #lists: Readonly<Record<TaskPriority, LinkedList<T>>>;
@@ -28,16 +28,12 @@ export class PriorityQueue<T> implements Iterable<T> {
     return this.#size;
   }
 
-  sizeOf(priority: TaskPriority): number {
-    return this.#lists[priority].size;
-  }
-
   put(item: T, priority: TaskPriority): Place<T> {
     this.#size++;
     return this.#lists[priority].push(item, this.#order++);
   }
 
-  /** Back to where it was taken from: before all others of its priority. */
+  /** Adds before all others of its priority. */
   putBack(item: T, priority: TaskPriority): Place<T> {
     this.#size++;
     const list = this.#lists[priority];
@@ -50,21 +46,11 @@ export class PriorityQueue<T> implements Iterable<T> {
     return place?.item;
   }
 
-  /** False when it is not here any more. */
+  /** False when it has left already. */
   remove(place: Place<T>): boolean {
     const removed = place.list?.remove(place) ?? false;
     if (removed) this.#size--;
     return removed;
-  }
-
-  /** How many are served before one that comes now. */
-  ahead(priority: TaskPriority): number {
-    let ahead = 0;
-    for (const each of descending) {
-      ahead += this.#lists[each].size;
-      if (each === priority) break;
-    }
-    return ahead;
   }
 
   /** By priority, then by age. */

@@ -1,32 +1,32 @@
 import type { PriorityQueue } from './priority-queue.js';
-import type { Run } from './run.js';
+import type { Turn } from './turn.js';
 
-/** Everybody near the front, and now and then the others: a long line must not cost a call each for every step. */
+/** Positions near the front are reported at each step, others at every tenth: a long line must stay cheap. */
 const nearest = 5;
 const every = 10;
 
-/** Tells runs that wait how many are before them: once per turn of the event loop, and only those that want to know. */
+/** Reports to waiting runs how many are ahead: at most once a turn of the event loop, only to those with a listener. */
 export class QueuePositionNotifier {
-  readonly #queues: () => Iterable<PriorityQueue<Run>>;
-  readonly #listening = new Set<Run>();
-  readonly #onError: (error: unknown, run: Run) => void;
+  readonly #queues: () => Iterable<PriorityQueue<Turn>>;
+  readonly #listening = new Set<Turn>();
+  readonly #onError: (error: unknown, run: Turn) => void;
   #scheduled: NodeJS.Immediate | undefined;
 
-  /** A listener that throws is told of and not called again. */
-  constructor(queues: () => Iterable<PriorityQueue<Run>>, onError: (error: unknown, run: Run) => void) {
+  /** A listener that throws is reported and not called again. */
+  constructor(queues: () => Iterable<PriorityQueue<Turn>>, onError: (error: unknown, run: Turn) => void) {
     this.#queues = queues;
     this.#onError = onError;
   }
 
-  added(run: Run): void {
-    if (run.options.onQueued) this.#listening.add(run);
+  added(run: Turn): void {
+    if (run.onQueued) this.#listening.add(run);
   }
 
-  left(run: Run): void {
+  left(run: Turn): void {
     this.#listening.delete(run);
   }
 
-  /** Somebody came or went. */
+  /** Schedules a report. */
   changed(): void {
     if (this.#listening.size === 0) return;
     this.#scheduled ??= setImmediate(() => {
@@ -40,14 +40,14 @@ export class QueuePositionNotifier {
     clearImmediate(this.#scheduled);
   }
 
-  #announce(queue: PriorityQueue<Run>): void {
+  #announce(queue: PriorityQueue<Turn>): void {
     let ahead = 0;
     for (const run of queue) {
       const due = run.ahead === -1 || ahead < nearest || ahead % every === 0;
       if (due && run.ahead !== ahead && this.#listening.has(run)) {
         run.ahead = ahead;
         try {
-          run.options.onQueued?.(ahead);
+          run.onQueued?.(ahead);
         } catch (error) {
           this.#listening.delete(run);
           this.#onError(error, run);

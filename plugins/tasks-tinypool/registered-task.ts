@@ -1,8 +1,8 @@
 import type { TaskCounts, TaskDefinition } from '#kernel';
 import { PriorityQueue } from './priority-queue.js';
-import type { Run } from './run.js';
+import type { Turn } from './turn.js';
 
-/** The numbers of one task, or of all together. */
+/** Counts of one task, or of all tasks together. */
 export class Counts implements TaskCounts {
   submitted = 0;
   succeeded = 0;
@@ -13,12 +13,12 @@ export class Counts implements TaskCounts {
   running = 0;
 }
 
-/** One registered task, with those of its runs that wait because it may not run more often at the same time. */
+/** One registered task, with the runs that wait because of its own concurrency limit. */
 export class RegisteredTask {
   readonly definition: TaskDefinition;
   readonly counts = new Counts();
-  /** Turns come to these when one of their own kind has ended. */
-  readonly parked: PriorityQueue<Run>;
+  /** Runs that wait until another run of the same task has ended. */
+  readonly parked: PriorityQueue<Turn>;
   /** False once it is unregistered. */
   registered = true;
 
@@ -27,7 +27,7 @@ export class RegisteredTask {
     this.parked = new PriorityQueue(ageEvery);
   }
 
-  /** How long a try takes, newer ones weighing more; 0 before the first. */
+  /** Moving average of the duration of a try; 0 before the first. */
   averageMs = 0;
 
   took(runMs: number): void {

@@ -3,123 +3,64 @@ import {
   type SubmitOptions,
   type TaskPriority,
   type TaskRun,
-  type TaskState,
   type TaskUpdate,
   WaggleError,
 } from '#kernel';
-import { charsIn, randomId } from '#sdk';
+import { charsIn, type Deferred, deferred } from '#sdk';
 import type { RegisteredTask } from './registered-task.js';
+import { type Outcome, Turn } from './turn.js';
 import { UpdateLog } from './update-log.js';
 
-/** How a run ended. */
-export type Outcome =
-  | { readonly state: 'succeeded'; readonly output: unknown }
-  | { readonly state: 'failed'; readonly error: WaggleError<ClientErrorCode> }
-  | { readonly state: 'cancelled' };
-
-/** Why a try is to stop. */
-export type StopReason = 'cancel' | 'timeout' | 'full';
-
-/** What a run wants of its owner. */
+/** The owner of a run. */
 export interface RunEvents {
   cancel(run: Run): Promise<boolean>;
-  /** It holds so many characters more; false when there is no room for them. */
+  /** The run holds more characters; false when there is no room for them. */
   grew(chars: number): boolean;
 }
 
-interface Waiting {
-  resolve(output: unknown): void;
-  reject(error: unknown): void;
-}
-
-/** One run of one task: what is known of it, and who waits for it. What happens to it is the engine's business. */
-export class Run implements TaskRun {
-  readonly id = randomId();
-  readonly kind: RegisteredTask;
-  readonly priority: TaskPriority;
+/** One run of one task, with its input, its updates and its result. */
+export class Run extends Turn implements TaskRun {
   readonly timeoutMs: number;
-  /** What is kept of them once it has ended is the key. */
+  /** After the end only the key is kept. */
   options: SubmitOptions;
   readonly #updates: UpdateLog;
   readonly #events: RunEvents;
-  #input: unknown;
+  /** Checked; undefined until then, and after the end. */
+  input: unknown;
+  /** Characters of input, updates and result. */
+  chars = 0;
   #inputChars = 0;
   #progressChars = 0;
-  #chars = 0;
-  state: TaskState = 'queued';
-  attempts = 0;
   output: unknown;
   error: WaggleError<ClientErrorCode> | undefined;
-  /** Takes it out of where it waits; undefined while it runs and when it has ended. */
-  leave: (() => void) | undefined;
-  /** Stops the try that runs. */
-  stop: ((reason: StopReason) => void) | undefined;
-  /** What it told found no room. */
+  /** An update found no room. */
   full = false;
-  /** The number before it that was told last. */
-  ahead = -1;
-  #result: Promise<unknown> | undefined;
-  readonly #waiting: Waiting[] = [];
-  #waitingSince = performance.now();
-  #startedAt = 0;
-  #queuedMs = 0;
-  #runMs = 0;
+  #result: Deferred<unknown> | undefined;
 
   constructor(
     kind: RegisteredTask,
     options: SubmitOptions,
-    settled: {
-      readonly priority: TaskPriority;
-      readonly timeoutMs: number;
-      readonly maxPartials: number;
-    },
+    priority: TaskPriority,
+    timeoutMs: number,
+    maxPartials: number,
     events: RunEvents,
   ) {
-    this.kind = kind;
+    super(kind, priority, options.onQueued);
     this.options = options;
-    this.priority = settled.priority;
-    this.timeoutMs = settled.timeoutMs;
+    this.timeoutMs = timeoutMs;
     this.#events = events;
-    this.#updates = new UpdateLog(settled.maxPartials);
-  }
-
-  get name(): string {
-    return this.kind.definition.name;
-  }
-
-  get ended(): boolean {
-    return this.state === 'succeeded' || this.state === 'failed' || this.state === 'cancelled';
-  }
-
-  get queuedMs(): number {
-    return this.#queuedMs + (this.leave ? performance.now() - this.#waitingSince : 0);
-  }
-
-  get runMs(): number {
-    return this.state === 'running' ? performance.now() - this.#startedAt : this.#runMs;
-  }
-
-  /** Checked; undefined until then, and once it has ended. */
-  get input(): unknown {
-    return this.#input;
-  }
-
-  /** Characters of all that it holds. */
-  get chars(): number {
-    return this.#chars;
+    this.#updates = new UpdateLog(maxPartials);
   }
 
   get progress(): unknown {
-    return this.#updates.progress;
+    return this.#updates.latest?.value;
   }
 
-  // Made when somebody asks for it, so that a failure that nobody waits for is not an unhandled one.
+  // Made on demand, so that a failure without a listener is not an unhandled rejection.
   get result(): Promise<unknown> {
-    this.#result ??= new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      if (this.ended) this.#settle();
-    });
-    return this.#result;
+    this.#result ??= deferred();
+    if (this.ended) this.#settle();
+    return this.#result.promise;
   }
 
   updates(): AsyncIterableIterator<readonly TaskUpdate[]> {
@@ -130,41 +71,16 @@ export class Run implements TaskRun {
     return this.#events.cancel(this);
   }
 
-  /** Resolves when it has ended, however that was. */
-  whenEnded(): Promise<void> {
-    return this.result.then(
-      () => {},
-      () => {},
-    );
-  }
-
-  starts(): void {
-    const now = performance.now();
-    this.#queuedMs += now - this.#waitingSince;
-    this.#startedAt = now;
-    this.leave = undefined;
-    this.state = 'running';
-    this.attempts++;
-  }
-
-  /** A try is over. */
-  pauses(): void {
-    const now = performance.now();
-    this.#runMs = now - this.#startedAt;
-    this.#waitingSince = now;
-    this.stop = undefined;
-  }
-
-  /** Takes the input that was checked. False when there is no room for it. */
+  /** Takes the checked input. False when there is no room for it. */
   takes(input: unknown): boolean {
     const chars = charsIn(input);
     if (!this.#hold(chars - this.#inputChars)) return false;
     this.#inputChars = chars;
-    this.#input = input;
+    this.input = input;
     return true;
   }
 
-  /** Keeps what it told. False when that is more than it may tell. */
+  /** Keeps updates. False when there are more than allowed. */
   tells(updates: readonly TaskUpdate[]): boolean {
     if (this.ended) return true;
     for (const { type, value } of updates) {
@@ -184,12 +100,9 @@ export class Run implements TaskRun {
     return this.#hold(charsIn(output));
   }
 
-  ends(outcome: Outcome): void {
-    if (this.leave) this.#queuedMs += performance.now() - this.#waitingSince;
-    this.leave = undefined;
-    this.stop = undefined;
-    this.state = outcome.state;
-    this.#input = undefined;
+  override ends(outcome: Outcome): void {
+    super.ends(outcome);
+    this.input = undefined;
     this.#hold(-this.#inputChars);
     const { owner, idempotencyKey } = this.options;
     this.options = { owner, idempotencyKey };
@@ -199,21 +112,20 @@ export class Run implements TaskRun {
         outcome.state === 'failed' ? outcome.error : new WaggleError('TASK_CANCELLED', { task: this.name });
     this.#updates.end();
     this.#settle();
-    // The cause may hold anything. Those who waited have it, and the log.
+    // Kept without its cause, which may hold anything; the log and those who waited have that.
     if (this.error) this.error = new WaggleError(this.error.code, this.error.details);
     this.#result = undefined;
   }
 
   #hold(chars: number): boolean {
-    this.#chars += chars;
+    this.chars += chars;
     if (this.#events.grew(chars) || chars <= 0) return true;
     this.#hold(-chars);
     return false;
   }
 
   #settle(): void {
-    for (const { resolve, reject } of this.#waiting.splice(0))
-      if (this.error) reject(this.error);
-      else resolve(this.output);
+    if (this.error) this.#result?.reject(this.error);
+    else this.#result?.resolve(this.output);
   }
 }

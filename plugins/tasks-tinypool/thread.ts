@@ -4,13 +4,13 @@ import { type Logger, WaggleError } from '#kernel';
 import type { FromThread, Job, PlainError } from './messages.js';
 import type { Run } from './run.js';
 
-/** How long the reason why a thread has ended may take to arrive after the end itself. */
+/** Time for the reason of a thread's end to arrive after the end itself. */
 const reasonWaitMs = 500;
 
-/** What a thread tells its lane. */
+/** The lane of a thread. */
 export interface ThreadEvents {
   idle(thread: Thread): void;
-  /** It has ended; without a reason, because it was to make room for a fresh one. */
+  /** It has ended; without a reason when it was replaced on purpose. */
   lost(thread: Thread, reason: string | undefined): void;
   /** It could not load this module. */
   unloadable(url: string, error: Error): void;
@@ -25,8 +25,8 @@ interface Assignment {
 }
 
 /**
- * One thread of tinypool, held by one call that lasts as long as it lives. Jobs go over a port of our own, so that each
- * way in which a thread may end is seen, and only ever costs the job that it had.
+ * One thread of tinypool, held by one call for as long as it lives. Jobs go over a separate port, so that every end of a
+ * thread is noticed, and costs at most the one job that it had.
  */
 export class Thread {
   readonly #port: MessagePort;
@@ -42,7 +42,7 @@ export class Thread {
   #grace: NodeJS.Timeout | undefined;
   #reason: NodeJS.Timeout | undefined;
   #lost = false;
-  /** What it has loaded is out of date, or broken. */
+  /** A module that it has loaded is out of date, or broken. */
   #stale = false;
   ready = false;
 
@@ -97,7 +97,7 @@ export class Thread {
     });
   }
 
-  /** Tells the job to stop; after the grace period the thread is ended. */
+  /** Asks the job to stop; after the grace period the thread is ended. */
   stop(): void {
     const job = this.#job;
     if (!job || this.#grace) return;
@@ -214,7 +214,7 @@ function failed(run: Run, why: string, cause: unknown): WaggleError {
   return new WaggleError('TASK_FAILED', { task: run.name, why }, { cause });
 }
 
-/** Errors of the catalogue are known by their name and code, whatever class they come as. */
+/** Errors of the catalogue are recognised by name and code, whatever their class. */
 function errorOf({ name, message, stack, code, details }: PlainError): Error {
   const error = new Error(message);
   error.name = name;

@@ -2,47 +2,31 @@ import type { TaskUpdate } from '#kernel';
 
 const done = { done: true, value: undefined } as const;
 
-/** What a run tells, for any number of readers at their own pace: every partial result in order, and the newest progress. */
+/** The updates of a run, for readers at their own pace: each partial result in order, and the newest progress. */
 export class UpdateLog {
-  readonly #partials: TaskUpdate[] = [];
+  readonly partials: TaskUpdate[] = [];
+  latest: TaskUpdate | undefined;
+  ended = false;
   readonly #limit: number;
   readonly #readers = new Set<UpdateReader>();
-  #progress: TaskUpdate | undefined;
-  #ended = false;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  get partials(): readonly TaskUpdate[] {
-    return this.#partials;
-  }
-
-  get latest(): TaskUpdate | undefined {
-    return this.#progress;
-  }
-
-  get progress(): unknown {
-    return this.#progress?.value;
-  }
-
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** False when there is no room for more partial results. */
   add(updates: readonly TaskUpdate[]): boolean {
     for (const update of updates) {
-      if (update.type === 'progress') this.#progress = update;
-      else if (this.#partials.length >= this.#limit) return false;
-      else this.#partials.push(update);
+      if (update.type === 'progress') this.latest = update;
+      else if (this.partials.length >= this.#limit) return false;
+      else this.partials.push(update);
     }
     this.#wake();
     return true;
   }
 
   end(): void {
-    this.#ended = true;
+    this.ended = true;
     this.#wake();
   }
 

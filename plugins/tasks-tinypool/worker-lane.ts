@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Tinypool } from 'tinypool';
 import type { Logger, TaskDefinition } from '#kernel';
+import { settleWithin } from '#sdk';
 import type { Attempt, Lane } from './lane.js';
 import { moduleUrl } from './module-url.js';
 import type { Run } from './run.js';
@@ -8,9 +9,9 @@ import { Thread } from './thread.js';
 
 // Found by package: threads need compiled JavaScript also where this file runs as it is.
 const entry = createRequire(import.meta.url).resolve('#task-worker');
-/** A module that could not be loaded is not tried again before that, so that a flood of it does not cost a thread each. */
+/** Time before a broken module is loaded again, so that a flood of its runs does not cost a thread each. */
 const unloadableMs = 1000;
-/** How long threads that do not come up wait before the next try; it doubles up to the limit. */
+/** Back-off after threads that do not start; doubles up to the limit. */
 const bootDelayMs = { first: 100, last: 10_000 } as const;
 const closeTimeoutMs = 2000;
 
@@ -21,13 +22,13 @@ interface Settings {
   readonly workerMemoryMb: number;
 }
 
-/** What a lane tells the engine. */
+/** The engine, as its lane sees it. */
 export interface WorkerLaneEvents {
   free(): void;
   lost(reason: string): void;
 }
 
-/** Threads of tinypool, one job at a time each. A thread that was lost is replaced. */
+/** Threads of tinypool, one job at a time each. A lost thread is replaced. */
 export class WorkerLane implements Lane {
   readonly #settings: Settings;
   readonly #logger: Logger;
@@ -90,7 +91,7 @@ export class WorkerLane implements Lane {
     return { done: thread.perform(run, url, input), stop: () => thread.stop() };
   }
 
-  /** No thread goes on with code of a plugin that has left. */
+  /** Replaces the threads that have loaded the code of a stopped plugin. */
   async forget(definition: TaskDefinition): Promise<void> {
     const url = this.#urls.get(definition);
     if (url === undefined) return;
@@ -105,13 +106,8 @@ export class WorkerLane implements Lane {
     for (const thread of this.#threads) thread.close();
     this.#threads.clear();
     this.#idle.length = 0;
-    let timer: NodeJS.Timeout | undefined;
     // tinypool waits for ever for a thread that has ended already.
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, closeTimeoutMs);
-    });
-    await Promise.race([this.#pool?.destroy(), late]);
-    clearTimeout(timer);
+    if (this.#pool) await settleWithin(this.#pool.destroy(), closeTimeoutMs);
   }
 
   #add(pool: Tinypool): void {

@@ -3,12 +3,12 @@ import type { MessagePort } from 'node:worker_threads';
 import type { TaskCall, TaskFunction, TaskLogger, TaskUpdate } from '#kernel';
 import type { Boot, FromThread, Job, PlainError, ToThread } from './messages.js';
 
-// Runs on a thread of tinypool. It imports nothing of the kernel but types: a thread is to be there quickly.
+// Runs on a thread of tinypool. It imports only types from the kernel, so that threads start quickly.
 
 const batchUpdates = 64;
 const batchMs = 16;
 
-/** Serves one port for as long as the thread lives. */
+/** Serves one port until it closes. */
 export default function serve(boot: Boot): Promise<void> {
   new ThreadSide(boot);
   return new Promise((resolve) => boot.port.once('close', resolve));
@@ -73,13 +73,13 @@ class ThreadSide {
   }
 }
 
-/** What a task may do while it runs. */
+/** The running job, as its task sees it. */
 class Work implements TaskCall {
   readonly job: Job;
   readonly #stopped: Int32Array;
   readonly #maxPartials: number;
   readonly #post: (message: FromThread) => void;
-  /** Made when somebody asks for its signal: most tasks never do. */
+  /** Made on demand: most tasks never use their signal. */
   #abort: AbortController | undefined;
   #isStopped = false;
   #updates: TaskUpdate[] = [];
@@ -122,9 +122,9 @@ class Work implements TaskCall {
     return this.#isStopped || Atomics.load(this.#stopped, 0) === this.job.seq;
   }
 
-  // Functions of their own, because tasks like to take them out of the call.
+  // Arrow functions, because tasks take them out of the call.
   readonly progress = (value: unknown): void => {
-    // Only the newest counts.
+    // Only the newest progress counts.
     if (this.#updates.at(-1)?.type === 'progress') this.#updates.pop();
     this.#tell({ type: 'progress', value });
   };
@@ -167,11 +167,11 @@ class Work implements TaskCall {
 }
 
 let hooks: Promise<unknown> | undefined;
-// Not left to `import`: with hooks it asks their thread each time.
+// A cache, because with module hooks each `import` asks their thread.
 const loaded = new Map<string, TaskFunction>();
 
 async function load(url: string): Promise<TaskFunction> {
-  // Tasks may be TypeScript and import this package. Only now, because it takes a while and many threads never need it.
+  // For tasks that are TypeScript or import this package. On demand, because it is slow and many threads never need it.
   hooks ??= import('#register');
   await hooks;
   const { default: run } = (await import(url)) as { readonly default?: unknown };
@@ -180,7 +180,7 @@ async function load(url: string): Promise<TaskFunction> {
   return run as TaskFunction;
 }
 
-/** Anything that was thrown, so that it can be copied to another thread. */
+/** A thrown value as plain data, which can be copied to another thread. */
 function plain(error: unknown): PlainError {
   if (!(error instanceof Error)) return { name: 'Error', message: text(error) };
   const { name, message, stack, code, details } = error as Error & {

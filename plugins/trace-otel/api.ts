@@ -2,12 +2,12 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-/** The API of OpenTelemetry. */
+/** The OpenTelemetry API. */
 export type Api = typeof import('@opentelemetry/api');
 
-/** The API where an SDK is registered, perhaps only by now. Without one it is not even loaded: no start has to wait for it. */
+/** The API, once an SDK is registered, which may happen late. Without one it is not loaded, to keep the start fast. */
 export function registeredApi(): Api | undefined {
-  // Where all copies of the API find what is registered (`global-utils` of @opentelemetry/api 1).
+  // The key under which all copies of @opentelemetry/api 1 find the registered SDK (`global-utils`).
   return Symbol.for('opentelemetry.js.api.1') in globalThis
     ? (require('@opentelemetry/api') as Api)
     : undefined;

@@ -1,12 +1,13 @@
 import { definePlugin } from '#kernel';
-import { Traces } from './traces.js';
+import type { RequestTrace } from './request-trace.js';
+import { endAll, traceRequests } from './traces.js';
 
 export default definePlugin({
   name: 'trace-otel',
   apiVersion: 1,
   setup(ctx) {
-    const traces = new Traces();
-    ctx.effect('running traces', () => () => traces.close());
-    traces.listen(ctx.bus);
+    const running = new Map<string, RequestTrace>();
+    ctx.effect('running traces', () => () => endAll(running));
+    traceRequests(ctx.bus, running);
   },
 });

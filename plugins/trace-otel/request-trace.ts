@@ -3,22 +3,22 @@ import type { KernelEvents, TraceContext } from '#kernel';
 import { version } from '#sdk';
 import type { Api } from './api.js';
 
-/** How a span ended: well, with a code of the catalogue, or because the answer was no longer wanted. */
+/** End of a span: success, an error code, or the reason of a cancellation. */
 export interface SpanEnd {
   readonly code?: string;
   readonly cancelled?: string;
   readonly attributes?: Attributes;
 }
 
-/** One agent that was asked, and its model server where it has one. */
+/** Spans of one agent call, and of the request to its model server if it has one. */
 interface Asked {
   readonly agent: Span;
   readonly model: Span | undefined;
 }
 
 /**
- * The spans of one request: it, its wait, each agent that was asked, and each request to a model server, under the names
- * of the GenAI conventions of OpenTelemetry. No span holds anything that was said.
+ * Spans of one request: the request, queueing, each agent call and each model request, named by the GenAI conventions of
+ * OpenTelemetry. No span contains message text.
  */
 export class RequestTrace {
   readonly #api: Api;
@@ -34,7 +34,7 @@ export class RequestTrace {
     this.#api = api;
     this.#tracer = trace.getTracer('waggle-server', version);
     this.#conversation = { 'gen_ai.conversation.id': conversationId };
-    // As in log lines: the whole id would be a key to the reply.
+    // Shortened as in the log: the whole id would give access to the reply.
     const attributes = { ...this.#conversation, 'waggle.stream': streamId.slice(0, 6) };
     const parent = parentOf(api, client);
     const startTime = this.#acceptedAt;
@@ -43,12 +43,12 @@ export class RequestTrace {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  /** False where nobody traces: then there is nothing to keep. */
+  /** False if no tracer records the span. */
   get wanted(): boolean {
     return this.#api.isSpanContextValid(this.#span.spanContext());
   }
 
-  /** An agent is about to be asked. What its upstream has to know of the trace goes into `headers`. */
+  /** Starts the spans of an agent call, and adds the trace context for the upstream to `headers`. */
   asked({ agent: name, provider, model, fallback, headers }: KernelEvents['agent:asked']): void {
     this.agentEnded({});
     const { trace, propagation, SpanKind } = this.#api;
@@ -79,7 +79,7 @@ export class RequestTrace {
     propagation.inject(inner, headers);
   }
 
-  /** The agent that was asked last has answered. */
+  /** Ends the current agent call with an answer. */
   answered({ model, reason, usage }: KernelEvents['agent:answered']): void {
     if (model) this.#asked?.model?.updateName(chatName(model));
     const attributes = {
@@ -93,17 +93,17 @@ export class RequestTrace {
     this.agentEnded({ attributes });
   }
 
-  /** The agent that was asked last has ended in some other way. */
+  /** Ends the current agent call. */
   agentEnded({ attributes = {}, ...how }: SpanEnd): void {
     if (!this.#asked) return;
     const { agent, model } = this.#asked;
     this.#asked = undefined;
     if (model) this.#end(model, { attributes, ...how });
-    // Counted once: what sums up tokens would not see that these are the same.
+    // On one span only: backends that sum up tokens would count them twice.
     this.#end(agent, model ? how : { attributes, ...how });
   }
 
-  /** The request has ended; whoever is still being asked is no longer wanted. */
+  /** Ends the request, and an agent call that is still running. */
   ended(how: SpanEnd, queuedMs?: number): void {
     this.agentEnded({ cancelled: how.cancelled ?? 'cut off' });
     if (queuedMs !== undefined) {
@@ -130,7 +130,7 @@ export class RequestTrace {
   }
 }
 
-/** The span that is active where requests are traced already, else what the client says. */
+/** The active span if requests are traced already, else the context sent by the client. */
 function parentOf({ context, trace, propagation }: Api, client: TraceContext): Context {
   const active = context.active();
   return trace.getSpan(active) ? active : propagation.extract(active, client);

@@ -20,6 +20,9 @@ export class NodeConnection extends Connection {
     if (!this.#socket.destroyed) this.progressed();
   };
   #alive = true;
+  /** The pong under way, and the ping that is answered after it: the newest one stands for all before it (RFC 6455, 5.5.3). */
+  #isPonging = false;
+  #unansweredPing: Buffer | undefined;
 
   constructor(ws: WebSocket, socket: Duplex, opening: Opening) {
     super(opening);
@@ -30,6 +33,10 @@ export class NodeConnection extends Connection {
     ws.on('close', (code) => this.ended(code));
     ws.on('pong', () => {
       this.#alive = true;
+    });
+    ws.on('ping', (data) => {
+      this.#alive = true;
+      this.#pong(data);
     });
     ws.on('message', (data: Buffer, isBinary) => {
       this.#alive = true;
@@ -75,6 +82,21 @@ export class NodeConnection extends Connection {
   protected end(code: number, reason: string): void {
     this.#ws.close(code, reason);
     this.#discard();
+  }
+
+  #pong(data: Buffer): void {
+    if (this.#isPonging) {
+      this.#unansweredPing = data;
+      return;
+    }
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    this.#isPonging = true;
+    this.#ws.pong(data, false, () => {
+      this.#isPonging = false;
+      const next = this.#unansweredPing;
+      this.#unansweredPing = undefined;
+      if (next) this.#pong(next);
+    });
   }
 
   /** Ends a connection whose peer goes on sending instead of closing its side. */

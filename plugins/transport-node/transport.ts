@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { every, messageOf, type Transport, type Undo, WaggleError } from '#kernel';
+import { messageOf, type Transport, type Undo, WaggleError } from '#kernel';
+import { every } from '#sdk';
 import {
   addHeader,
   BaseTransport,
@@ -32,6 +33,8 @@ export class NodeTransport extends BaseTransport {
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
+    // Its own answers end a connection after some sixty pings in one read.
+    autoPong: false,
     // Missing in the typings: how long a peer may take to answer a close.
     ...{ closeTimeout: 4000 },
     // Ours comes first and is the same everywhere.

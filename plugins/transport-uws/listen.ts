@@ -2,6 +2,7 @@ import uWS from 'uWebSockets.js';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { WaggleError } from '#kernel';
+import { settleWithin } from '#sdk';
 
 const listenTimeoutMs = 5000;
 
@@ -20,12 +21,10 @@ export async function listen(
   host: string,
   port: number,
 ): Promise<uWS.us_listen_socket> {
-  let timer: NodeJS.Timeout | undefined;
-  const socket = await new Promise<uWS.us_listen_socket | false>((resolve) => {
-    timer = setTimeout(resolve, listenTimeoutMs, false);
+  const listening = new Promise<uWS.us_listen_socket | false>((resolve) => {
     (app.listen as unknown as ListenAt).call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
   });
-  clearTimeout(timer);
+  const socket = (await settleWithin(listening, listenTimeoutMs)) && (await listening);
   if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
   return socket;
 }

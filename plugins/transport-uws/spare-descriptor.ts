@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
-import { every, type Logger, type Undo } from '#kernel';
-import { areLeft } from './descriptors.js';
+import type { Logger, Undo } from '#kernel';
+import { every } from '#sdk';
 
 const lookMs = 1000;
 
@@ -46,5 +46,18 @@ export class SpareDescriptor {
   #release(): void {
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
+  }
+}
+
+/** Whether this process could open so many more files. */
+function areLeft(count: number): boolean {
+  const opened: number[] = [];
+  try {
+    while (opened.length < count) opened.push(openSync(devNull, 'r'));
+    return true;
+  } catch (error) {
+    return !/^E[MN]FILE$/.test((error as NodeJS.ErrnoException).code ?? '');
+  } finally {
+    for (const each of opened) closeSync(each);
   }
 }

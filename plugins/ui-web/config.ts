@@ -1,7 +1,7 @@
 import { z } from '#zod';
 
 export const config = z.strictObject({
-  /** The inspector and its figures, for everybody who reaches the port; `false` leaves only the chat. */
+  /** The inspector page and its data, open to everyone who can reach the port; `false` leaves only the chat. */
   inspector: z.boolean().default(true),
 });
 

@@ -6,26 +6,26 @@ const text = z.string();
 const count = z.int().min(0);
 const measure = z.number().min(0);
 const names = z.array(text);
-const known = { description: 'The client has it already', content: {} };
+const known = { description: 'Not modified', content: {} };
 
 /** `GET /ui` */
 export const chatDocs: RouteDocs = {
-  summary: 'A page to chat with the agents',
-  responses: { 200: { description: 'A page', content: { 'text/html': text } }, 304: known },
+  summary: 'The chat page',
+  responses: { 200: { description: 'An HTML page', content: { 'text/html': text } }, 304: known },
 };
 
 /** `GET /ui/inspector` */
 export const inspectorDocs: RouteDocs = {
-  summary: 'A page that shows what goes on in this server',
-  responses: { 200: { description: 'A page', content: { 'text/html': text } }, 304: known },
+  summary: 'The inspector page, with the state of the server',
+  responses: { 200: { description: 'An HTML page', content: { 'text/html': text } }, 304: known },
 };
 
 /** `GET /ui/{version}/{folder}/{file}` */
 export const assetDocs: RouteDocs = {
-  summary: 'What the pages load',
+  summary: 'A file of the pages',
   responses: {
     200: {
-      description: 'A file that never changes',
+      description: 'An immutable file',
       content: { 'text/css': text, 'text/javascript': text, 'image/svg+xml': text },
     },
     304: known,
@@ -59,27 +59,27 @@ const state = z.object({
       setupMs: measure,
       registered: z.object({
         ...{ routes: names, agents: names, tasks: names, services: names, events: names },
-        others: count.describe('Things of other kinds: timers, sockets, hooks'),
+        others: count.describe('Number of other effects: timers, sockets, hooks'),
       }),
     }),
   ),
   connections: z.object({
     ...{ open: count, limit: count, opened: count, refused: count },
-    paths: z.record(text, count).describe('Open ones by endpoint'),
-    closed: z.record(text, count).describe('By close code, since the start'),
+    paths: z.record(text, count).describe('Open connections by endpoint'),
+    closed: z.record(text, count).describe('Closed connections by close code, since the start'),
   }),
   streams: z
     .object({
       running: count,
       waiting: count,
-      kept: count.describe('Ended, and still readable'),
+      kept: count.describe('Ended and still readable'),
       readers: count,
-      tokens: count.describe('Pieces of answers, since the start'),
+      tokens: count.describe('Content chunks since the start'),
       ended: z.object({ finished: count, failed: count, cancelled: count }).describe('Since the start'),
       replies: z
         .array(
           z.object({
-            number: count.describe('Counts up from 1; it opens nothing'),
+            number: count.describe('Sequence number; it gives no access to the reply'),
             agent: text,
             state: z.enum(['running', 'finished', 'failed', 'cancelled']),
             durationMs: count,
@@ -87,7 +87,7 @@ const state = z.object({
             code: text.exactOptional(),
           }),
         )
-        .describe('The newest first'),
+        .describe('Newest first'),
     })
     .exactOptional(),
   queue: z
@@ -113,14 +113,14 @@ const state = z.object({
         tokensPerSecond: measure,
         running: count,
         waiting: count,
-        lagMs: measure.describe('How late the event loop was, 99th percentile'),
+        lagMs: measure.describe('Event-loop delay, 99th percentile'),
       }),
     )
-    .describe('One a second, oldest first; none is taken while nobody asks'),
+    .describe('One per second, oldest first; taken only while this route is polled'),
 }) satisfies z.ZodType<ReturnType<typeof inspection>>;
 
 /** `GET /ui/state` */
 export const stateDocs: RouteDocs = {
-  summary: 'What the inspector shows: plugins, connections, streams, queue, and the last two minutes',
-  responses: { 200: { description: 'As it is now', content: { 'application/json': state } } },
+  summary: 'Data of the inspector: plugins, connections, streams, queue, and the last two minutes',
+  responses: { 200: { description: 'The current state', content: { 'application/json': state } } },
 };

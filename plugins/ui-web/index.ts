@@ -2,7 +2,6 @@ import {
   ChatStreams,
   definePlugin,
   Overview,
-  type Route,
   type RouteDocs,
   TaskEngine,
   Transport,
@@ -24,38 +23,37 @@ export default definePlugin({
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, engine, overview }) {
     const assets = new AssetsOnDemand();
-    const add = (route: Route) => ctx.effect(`${route.method} ${route.path}`, () => transport.route(route));
     const addPage = (path: string, file: string, docs: RouteDocs) =>
-      add({
+      transport.route({
         method: 'GET',
         path,
         docs,
         handler: async (request, reply) => {
-          const { html, etag } = (await assets.all).page(file, request.basePath);
+          const { html, etag } = await assets.page(file, request.basePath);
           sendTagged(request, reply, html, { ...pageHeaders, etag });
         },
       });
 
     addPage('/ui', 'chat.html', chatDocs);
     addPage('/ui/', 'chat.html', chatDocs);
-    add({
+    transport.route({
       method: 'GET',
       path: '/ui/{version}/{folder}/{file}',
       docs: assetDocs,
       handler: async (request, reply) => {
         const { version = '', folder = '', file = '' } = request.params;
-        const asset = (await assets.all).find(version, folder, file);
+        const asset = await assets.find(version, folder, file);
         if (!asset) throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
         const { body, type, etag } = asset;
         sendTagged(request, reply, body, { ...assetHeaders, 'content-type': type, etag });
       },
     });
-    if (overview) ctx.effect('endpoint ui', () => overview.add('ui', '/ui'));
+    overview?.add('ui', '/ui');
     ctx.onReady(() => ctx.logger.info({ url: pageUrl(transport) }, 'the chat page'));
     if (!ctx.config.inspector) return;
 
     const sampler = new Sampler({ streams, tasks: engine }, (err) =>
-      ctx.logger.error({ err }, 'no sample could be taken'),
+      ctx.logger.error({ err }, 'cannot take a sample'),
     );
     ctx.effect('samples', () => sampler.open());
     const startedAtMs = performance.now();
@@ -63,7 +61,7 @@ export default definePlugin({
     const history = new ReplyHistory(ctx.bus);
     const inspected = { inspect, transport, streams, engine, tasks, history, sampler, startedAtMs };
     addPage('/ui/inspector', 'inspector.html', inspectorDocs);
-    add({
+    transport.route({
       method: 'GET',
       path: '/ui/state',
       docs: stateDocs,
@@ -73,6 +71,6 @@ export default definePlugin({
           'x-content-type-options': 'nosniff',
         }),
     });
-    if (overview) ctx.effect('endpoint inspector', () => overview.add('inspector', '/ui/inspector'));
+    overview?.add('inspector', '/ui/inspector');
   },
 });

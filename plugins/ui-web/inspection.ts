@@ -12,7 +12,7 @@ import { viewOf } from './registrations.js';
 import type { ReplyHistory } from './reply-history.js';
 import type { Sampler } from './sampler.js';
 
-/** What there is to look at. */
+/** Sources of the inspection. */
 export interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
@@ -24,7 +24,7 @@ export interface Inspected {
   readonly startedAtMs: number;
 }
 
-/** What `GET /ui/state` answers: nothing that opens anything, and no text of a plugin's author but names. */
+/** The response of `GET /ui/state`: no secrets, and no text by plugin authors other than names. */
 export function inspection(inspected: Inspected) {
   const { transport, streams, engine, tasks, history, sampler, startedAtMs } = inspected;
   const { state, plugins } = inspected.inspect();

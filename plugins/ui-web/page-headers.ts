@@ -1,6 +1,7 @@
 import type { Headers, HttpRequest, HttpResponse, Transport } from '#kernel';
+import * as sdk from '#sdk';
 
-const policy = [
+const policy: readonly string[] = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -9,30 +10,24 @@ const policy = [
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
-  // Text becomes elements only by way of the sanitiser.
+  // Text becomes elements only through the sanitiser.
   "require-trusted-types-for 'script'",
   'trusted-types dompurify',
 ];
 
-/** A page may load and ask nothing but this server, runs nothing that stands in itself, and is shown in no frame. */
+const sameOrigin = { 'cross-origin-resource-policy': 'same-origin' };
+
+/** Headers of a page: it talks to this server only, runs no inline script, and is not framed. */
 export const pageHeaders: Headers = {
-  'content-type': 'text/html; charset=utf-8',
-  'cache-control': 'no-cache',
-  'content-security-policy': policy.join('; '),
-  'cross-origin-resource-policy': 'same-origin',
+  ...sdk.pageHeaders(policy),
+  ...sameOrigin,
   'permissions-policy': 'camera=(), geolocation=(), microphone=()',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
 };
 
-/** A file whose address changes with its content. */
-export const assetHeaders: Headers = {
-  'cache-control': 'public, max-age=31536000, immutable',
-  'cross-origin-resource-policy': 'same-origin',
-  'x-content-type-options': 'nosniff',
-};
+/** Headers of the files that pages load. */
+export const assetHeaders: Headers = { ...sdk.assetHeaders, ...sameOrigin };
 
-/** Answers with a body, or with 304 when the client has it already. */
+/** Sends a body, or 304 when the client has it cached. */
 export function sendTagged(
   request: HttpRequest,
   reply: HttpResponse,
@@ -46,7 +41,7 @@ export function sendTagged(
   reply.send(isKnown ? 304 : 200, isKnown ? '' : body, headers);
 }
 
-/** Where a browser on this machine finds the chat page. */
+/** Address of the chat page for a browser on this machine. */
 export function pageUrl({ address, basePath }: Pick<Transport, 'address' | 'basePath'>): string {
   const { host = 'localhost', port = 80 } = address ?? {};
   const isAny = host === '0.0.0.0' || host === '::';

@@ -1,17 +1,17 @@
 import type { PluginReport, PluginState } from '#kernel';
 
-/** What a plugin has brought, by kind. */
+/** The registrations of one plugin, by kind. */
 export interface Registrations {
   readonly routes: readonly string[];
   readonly agents: readonly string[];
   readonly tasks: readonly string[];
   readonly services: readonly string[];
   readonly events: readonly string[];
-  /** How many things of other kinds: timers, sockets, hooks. */
+  /** The number of other effects: timers, sockets, hooks. */
   readonly others: number;
 }
 
-/** A plugin, as everybody may see it. */
+/** A plugin without anything that is only for operators. */
 export interface PluginView {
   readonly id: string;
   readonly name: string;
@@ -22,23 +22,31 @@ export interface PluginView {
   readonly registered: Registrations;
 }
 
-/** The labels that the kernel and the built-in plugins give. Any other is its author's free text and stays here. */
-const kinds = {
-  routes: /^((?:GET|POST|PUT|PATCH|DELETE|WS) \/[\w{}./~-]*)$/,
-  agents: /^agent ([\w.:-]+)$/,
-  tasks: /^task ([\w.:-]+)$/,
-  services: /^provide ([\w.:-]+)$/,
-  events: /^on ([\w:-]+)$/,
-} as const;
+/** Kinds of effects whose names are public. The name of any other is its author's free text and stays here. */
+const fields: Readonly<Record<string, keyof Registrations>> = {
+  route: 'routes',
+  agent: 'agents',
+  task: 'tasks',
+  service: 'services',
+  event: 'events',
+};
 
-/** Without why it failed: that may name paths and hosts, and is in the log. */
-export function viewOf({ id, name, version, state, optional, setupMs, effects }: PluginReport): PluginView {
-  const found = Object.entries(kinds).map(([kind, label]) => [
-    kind,
-    [...new Set(effects.flatMap((effect) => label.exec(effect)?.[1] ?? []))],
-  ]);
-  const others = effects.filter((effect) => !Object.values(kinds).some((label) => label.test(effect))).length;
-  const registered = { ...Object.fromEntries(found), others } as Registrations;
+/** Leaves out why it failed: that may name paths and hosts, and is in the log. */
+export function viewOf({
+  id,
+  name,
+  version,
+  state,
+  optional,
+  setupMs,
+  registrations,
+}: PluginReport): PluginView {
+  const namesOf = (kind: string) => [
+    ...new Set(registrations.filter((each) => each.kind === kind).map((each) => each.name)),
+  ];
+  const named = Object.entries(fields).map(([kind, field]) => [field, namesOf(kind)]);
+  const others = registrations.filter(({ kind }) => !Object.hasOwn(fields, kind)).length;
+  const registered = { ...Object.fromEntries(named), others } as Registrations;
   return {
     ...{ id, name, state, optional, registered, setupMs: Math.round(setupMs * 10) / 10 },
     ...(version !== undefined && { version }),

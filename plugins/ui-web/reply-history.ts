@@ -1,26 +1,26 @@
 import { closeCodes, type EventBus, type KernelEvents } from '#kernel';
 
 const maxRecent = 30;
-// More than may run at once by default; one more than that would be a reply whose end nobody announced.
+// Above the default limit of running replies; more would mean that ends were not announced.
 const maxRunning = 10_000;
 
-/** A reply, without its id: whoever has that may read and cancel it. */
+/** A reply without its id, which would allow reading and cancelling it. */
 export interface ReplyView {
-  /** Counts up from 1 with each reply since the start. */
+  /** Sequence number since the start, from 1. */
   readonly number: number;
   readonly agent: string;
   readonly state: 'running' | 'finished' | 'failed' | 'cancelled';
   readonly durationMs: number;
   readonly outputTokens?: number;
-  /** Why it failed. */
+  /** Error code of a failed reply. */
   readonly code?: string;
 }
 
-/** What came of connections since the start. */
+/** Connections since the start. */
 export interface ConnectionCounts {
   readonly opened: number;
   readonly refused: number;
-  /** Closed ones by close code; those that clients made up are `other`. */
+  /** Closed connections by close code; unknown codes count as `other`. */
   readonly closed: Readonly<Record<string, number>>;
 }
 
@@ -30,7 +30,7 @@ interface Running {
   readonly startedAtMs: number;
 }
 
-/** Remembers what the bus announces of replies and connections: a few steps for each of them, none for a token. */
+/** Recent replies and connection counts, from bus events: a few per reply, none per token. */
 export class ReplyHistory {
   readonly #running = new Map<string, Running>();
   #recent: readonly ReplyView[] = [];
@@ -40,7 +40,7 @@ export class ReplyHistory {
   #opened = 0;
   #refused = 0;
 
-  /** Listens for as long as the bus lets it. */
+  /** Subscribes to the bus, which ends the subscription with the plugin. */
   constructor(bus: Pick<EventBus, 'on'>) {
     bus.on('chat:started', (event) => this.#started(event));
     bus.on('chat:finished', ({ streamId, usage }) =>
@@ -64,12 +64,12 @@ export class ReplyHistory {
     };
   }
 
-  /** How replies ended, since the start. */
+  /** Ended replies since the start, by outcome. */
   get ended(): Readonly<Record<'finished' | 'failed' | 'cancelled', number>> {
     return this.#ended;
   }
 
-  /** The newest replies, the newest first: those that run, then those that have ended. */
+  /** Recent replies, newest first: running ones, then ended ones. */
   get replies(): readonly ReplyView[] {
     const now = performance.now();
     const running = [...this.#running.values()].slice(-maxRecent).map(

@@ -1,45 +1,40 @@
-import { type ChatStreams, every, type TaskEngine, type Undo } from '#kernel';
-import { EventLoopLag } from '#sdk';
+import type { Undo } from '#kernel';
+import { EventLoopLag, every, RateMeter, type RateSources } from '#sdk';
 
 const maxSamples = 120;
 
-/** What one second was like. */
+/** Load over one second. */
 export interface Sample {
   readonly tokensPerSecond: number;
-  /** Replies under way. */
+  /** Running replies. */
   readonly running: number;
-  /** Replies and tasks that wait for their turn. */
+  /** Queued replies and tasks. */
   readonly waiting: number;
-  /** How late the event loop was: of 100 times 99 were better. */
+  /** Event-loop delay, 99th percentile. */
   readonly lagMs: number;
 }
 
-/** Where the figures come from; those of an absent source are 0. */
-export interface Sources {
-  readonly streams?: Pick<ChatStreams, 'stats'> | undefined;
-  readonly tasks?: Pick<TaskEngine, 'stats'> | undefined;
-}
-
-/** Takes a sample each second while somebody looks, and costs nothing while nobody does. */
+/** Samples the load once a second while the samples are read, and rests otherwise. */
 export class Sampler {
-  readonly #sources: Sources;
+  readonly #sources: RateSources;
   readonly #intervalMs: number;
   readonly #restMs: number;
   readonly #failed: (error: unknown) => void;
   readonly #eventLoop = new EventLoopLag();
+  readonly #meter: RateMeter;
   #samples: readonly Sample[] = [];
   #stopTimer: Undo | undefined;
   #stopEventLoop: Undo = () => {};
   #lookedAtMs = 0;
-  #begun = { atMs: 0, tokens: 0 };
 
-  /** After `restMs` without a look it rests. `failed` hears of a sample that could not be taken. */
+  /** Rests after `restMs` without a read. `failed` is called when a sample cannot be taken. */
   constructor(
-    sources: Sources,
+    sources: RateSources,
     failed: (error: unknown) => void,
     { intervalMs = 1000, restMs = 10_000 } = {},
   ) {
     this.#sources = sources;
+    this.#meter = new RateMeter(sources, this.#eventLoop);
     this.#failed = failed;
     this.#intervalMs = intervalMs;
     this.#restMs = restMs;
@@ -50,7 +45,7 @@ export class Sampler {
     return this.#stopTimer !== undefined;
   }
 
-  /** The samples so far, oldest first. Whoever looks keeps it awake. */
+  /** Samples so far, oldest first. Reading them keeps the sampler awake. */
   look(): readonly Sample[] {
     this.#lookedAtMs = performance.now();
     if (!this.awake) this.#wake();
@@ -63,9 +58,9 @@ export class Sampler {
   }
 
   #wake(): void {
-    // What was before the pause would look as if it had just been.
+    // Samples from before the pause would look recent.
     this.#samples = [];
-    this.#begin();
+    this.#meter.restart();
     this.#stopEventLoop = this.#eventLoop.start();
     this.#stopTimer = every(this.#intervalMs, () => this.#tick(), this.#failed);
   }
@@ -78,25 +73,12 @@ export class Sampler {
 
   #tick(): void {
     const { streams, tasks } = this.#sources;
-    const seconds = (performance.now() - this.#begun.atMs) / 1000;
-    const tokens = (streams?.stats.tokens ?? 0) - this.#begun.tokens;
-    const sample = {
-      tokensPerSecond: tenths(tokens / seconds),
-      running: streams?.stats.running ?? 0,
-      waiting: tasks?.stats.waiting ?? 0,
-      lagMs: tenths(this.#eventLoop.lag.p99Ms),
-    };
+    const { tokensPerSecond, lag } = this.#meter.rates;
+    const { running = 0 } = streams?.stats ?? {};
+    const { waiting = 0 } = tasks?.stats ?? {};
+    const sample = { tokensPerSecond, running, waiting, lagMs: lag.p99Ms };
     this.#samples = [...this.#samples, sample].slice(-maxSamples);
-    this.#begin();
+    this.#meter.restart();
     if (performance.now() - this.#lookedAtMs > this.#restMs) this.#rest();
   }
-
-  #begin(): void {
-    this.#begun = { atMs: performance.now(), tokens: this.#sources.streams?.stats.tokens ?? 0 };
-    this.#eventLoop.reset();
-  }
-}
-
-function tenths(value: number): number {
-  return Math.round(value * 10) / 10;
 }

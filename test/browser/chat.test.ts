@@ -234,7 +234,7 @@ describe('an answer that fails', () => {
     stage.script(new Error('/etc/secret of the model'));
     const page = await stage.chat();
     await send(page, 'Try');
-    await untilText(page.locator('.failure'), 'The model reported a mistake: it threw an error');
+    await untilText(page.locator('.failure'), 'The model reported an error: it threw an error');
     expect(await page.locator('body').textContent()).not.toContain('secret');
     stage.script(text('Now it works.'), done);
     await page.getByRole('button', { name: 'Try again' }).click();
@@ -248,9 +248,9 @@ describe('an answer that fails', () => {
     stage.script(text('Half of it'), new Error('broken'));
     const page = await stage.chat();
     await send(page, 'Try');
-    await untilText(page.locator('.failure'), 'The model reported a mistake: it threw an error');
+    await untilText(page.locator('.failure'), 'The model reported an error: it threw an error');
     await page.reload();
-    await untilText(page.locator('.failure'), 'The model reported a mistake: it threw an error');
+    await untilText(page.locator('.failure'), 'The model reported an error: it threw an error');
     expect(await answer(page)).toBe('Half of it');
   });
 });

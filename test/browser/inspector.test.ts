@@ -13,8 +13,8 @@ describe('the inspector', () => {
     await chat.locator('#inspector').waitFor();
     const page = await visitor.visit('/ui/inspector');
     await untilText(page.locator('#freshness'), 'Live');
-    await untilText(page.locator('#tiles'), '0 in all');
-    await untilText(page.locator('#streams'), 'No answer was asked for yet.');
+    await untilText(page.locator('#tiles'), '0 in total');
+    await untilText(page.locator('#streams'), 'No replies yet.');
     // Two samples are a line.
     await untilText(page.locator('.chart .now').first(), '0');
     const drawn = () =>
@@ -26,7 +26,7 @@ describe('the inspector', () => {
 
     await send(chat, 'Talk');
     await untilText(page.locator('#streams tbody'), '#1running');
-    await untilText(page.locator('#tiles'), '50 in all');
+    await untilText(page.locator('#tiles'), '50 in total');
     await untilText(page.locator('#connections'), '/ws/{client_id}1 open');
     await untilText(page.locator('#tasks tbody'), 'chat:message');
     await page.locator('.canvas[aria-label*="Tokens per second"]:not([aria-label*=" 0 at most"])').waitFor();
@@ -34,7 +34,7 @@ describe('the inspector', () => {
     stage.agent.release();
     await answered(chat);
     await untilText(page.locator('#streams tbody'), '#1finishedscripted');
-    await untilText(page.locator('#connections'), '1 whole, 0 stopped, 0 failed');
+    await untilText(page.locator('#connections'), '1 complete, 0 stopped, 0 failed');
   });
 
   it('shows every plugin with its state and what it has registered, and every agent with its health', async () => {
@@ -74,7 +74,7 @@ describe('the inspector', () => {
     const page = await visitor.visit('/ui/inspector');
     await untilText(page.locator('#freshness'), 'Live');
     await stage.hive.kernel.unload('ui-web');
-    await untilText(page.locator('#freshness'), 'The server does not answer');
+    await untilText(page.locator('#freshness'), 'The server is not responding');
     const problems = visitor.problems.splice(0);
     expect(problems.filter((each) => !each.includes('404'))).toEqual([]);
   });

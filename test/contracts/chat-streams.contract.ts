@@ -1,22 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  Bus,
-  type CancelReason,
-  type Chat,
-  type ChatStreams,
-  type EventBus,
-  type EventName,
-  type LogEntry,
-  type PieceEntry,
-  Registry,
-  type Reply,
-  type ReplyReader,
-  type StartCommand,
-  type StreamChunk,
-  type StreamFrame,
-  type Timings,
+import type {
+  CancelReason,
+  Chat,
+  ChatStreams,
+  EventBus,
+  EventName,
+  LogEntry,
+  PieceEntry,
+  Reply,
+  ReplyReader,
+  StartCommand,
+  StreamChunk,
+  StreamFrame,
+  Timings,
 } from '#kernel';
+import { Bus } from '../../kernel/kernel-bus.js';
+import { Registry } from '../../kernel/registry.js';
 import { config as queenConfig } from '../../plugins/agent-queen/config.js';
 import { Queen } from '../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../plugins/store-memory/config.js';

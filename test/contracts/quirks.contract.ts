@@ -548,8 +548,10 @@ export function quirksContract(
       ['as x-gzip in capitals', encoded('X-GZIP', gzipSync(body)), { text: 'Hello' }],
       ['as deflate', encoded('deflate', deflateSync(body)), { text: 'Hello' }],
       ['as deflate without its head', encoded('deflate', deflateRawSync(body)), { text: 'Hello' }],
+      ['as deflate, which is gzip', encoded('deflate', gzipSync(body)), { text: 'Hello' }],
       ['as br', encoded('br', brotliCompressSync(body)), { text: 'Hello' }],
       ['as identity', encoded('identity', Buffer.from(body)), { text: 'Hello' }],
+      ['as identity and gzip', encoded('identity, gzip', gzipSync(body)), { text: 'Hello' }],
       ['as gzip, which it is not', encoded('gzip', Buffer.from(body)), { text: 'Hello' }],
       ['as br, which it is not', encoded('br', Buffer.from(body)), { text: 'Hello' }],
       [
@@ -576,6 +578,7 @@ export function quirksContract(
         { ...encoded('gzip', gzipSync(body).subarray(0, 12)), end: 'reset' },
         { code: 'AGENT_DISCONNECTED' },
       ],
+      ['as br of nothing', encoded('br', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED', says: 'no end' }],
       ['as gzip of nothing', encoded('gzip', Buffer.alloc(0)), { code: 'AGENT_DISCONNECTED' }],
       [
         'as gzip of far too much',
@@ -587,6 +590,15 @@ export function quirksContract(
         'as a page that is called JSON',
         { headers: type('application/json'), body: `\n ${page}` },
         { code: 'AGENT_PROTOCOL', says: 'page' },
+      ],
+      [
+        'as another protocol',
+        {
+          raw: true,
+          body: 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
+          end: 'open',
+        },
+        { code: 'AGENT_PROTOCOL', says: 'another protocol' },
       ],
       ['as nothing', { body: '' }, { code: 'AGENT_DISCONNECTED' }],
       ['as nothing, with 204', { status: 204 }, { code: 'AGENT_DISCONNECTED' }],

@@ -1,13 +1,16 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
   type EventName,
+  type Release,
   type SubmitOptions,
   type TaskDefinition,
   type TaskPriority,
   type TaskRun,
   taskPriorities,
+  WaggleError,
 } from '#kernel';
 import { createEngine } from '../support/engine.js';
 import { deferred, rejection } from '../support/kernel.js';
@@ -65,6 +68,10 @@ export function taskEngineContract(name: string, limits: Limits): void {
       return submitted === succeeded + failed + cancelled + rejected + waiting + running;
     };
     return { ...created, log, register, module, gate, balanced };
+  };
+  const aborting = () => {
+    const controller = new AbortController();
+    return { signal: controller.signal, abort: () => controller.abort() };
   };
   const settled = (runs: readonly TaskRun[]) => Promise.allSettled(runs.map((run) => run.result));
 
@@ -878,6 +885,320 @@ export function taskEngineContract(name: string, limits: Limits): void {
           running: 0,
         });
         await engine.close();
+      });
+    });
+
+    describe('a place', () => {
+      const cancelled = expect.objectContaining({ code: 'TASK_CANCELLED' });
+
+      it('is given at once while the lane is free, and counts as a run until its release', async () => {
+        const { engine, register, log, balanced } = start();
+        register({ name: 'place' });
+        const release = await engine.admit('place');
+        const running = { submitted: 1, running: 1, waiting: 0 };
+        expect(engine.stats).toMatchObject(running);
+        expect(engine.countsOf('place')).toMatchObject(running);
+        release();
+        expect(engine.stats).toMatchObject({ submitted: 1, succeeded: 1, running: 0 });
+        expect(engine.countsOf('place')).toMatchObject({ succeeded: 1, running: 0 });
+        expect(log).toEqual(['queued place', 'started place', 'succeeded place']);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it.each([
+        ['a code of the catalogue', new WaggleError('STREAM_GONE', { streamId: 'x' }), 'STREAM_GONE'],
+        ['any other error', new Error('no'), 'TASK_FAILED'],
+        ['something that is no error', 'no', 'TASK_FAILED'],
+      ])('released with %s has failed, without a retry', async (_, failure, code) => {
+        const { engine, register, bus, log } = start();
+        register({ name: 'place', retries: { max: 3 } });
+        const codes: string[] = [];
+        bus.on('task:failed', (event) => void codes.push(event.code));
+        const release = await engine.admit('place');
+        release(failure);
+        expect(codes).toEqual([code]);
+        expect(log).toEqual(['queued place', 'started place', 'failed place']);
+        expect(engine.stats).toMatchObject({ failed: 1, waiting: 0, running: 0 });
+        expect(engine.deadLetters).toEqual([]);
+        await engine.close();
+      });
+
+      it('released twice is free once', async () => {
+        const { engine, register, balanced } = start({ mainConcurrency: 1 });
+        register({ name: 'place' });
+        const first = await engine.admit('place');
+        const [second, third] = [engine.admit('place'), engine.admit('place')];
+        first();
+        first(new Error('no'));
+        expect(engine.stats).toMatchObject({ succeeded: 1, failed: 0, running: 1, waiting: 1 });
+        (await second)();
+        (await third)();
+        expect(engine.stats).toMatchObject({ succeeded: 3, running: 0 });
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('comes in one order with runs: by priority, then first in, first out', async () => {
+        const { engine, register } = start({ mainConcurrency: 1 });
+        const order: string[] = [];
+        register({ name: 'place' });
+        register({ name: 'note', run: async (n: string) => void order.push(n) } as never);
+        const held = await engine.admit('place');
+        const admit = async (name: string, priority: TaskPriority) => {
+          const release = await engine.admit('place', { priority });
+          order.push(name);
+          release();
+        };
+        const all = [
+          admit('low', 'low'),
+          engine.submit('note', 'run', { priority: 'normal' }).result,
+          admit('second', 'normal'),
+          admit('high', 'high'),
+        ];
+        expect(engine.stats.queued).toMatchObject({ low: 1, normal: 2, high: 1 });
+        held();
+        await Promise.all(all);
+        expect(order).toEqual(['high', 'run', 'second', 'low']);
+        await engine.close();
+      });
+
+      it('is asked for no more urgently than the config allows', async () => {
+        const { engine, register, bus } = start({ maxPriority: 'normal' });
+        register({ name: 'place' });
+        const priorities: TaskPriority[] = [];
+        bus.on('task:queued', ({ priority }) => void priorities.push(priority));
+        (await engine.admit('place', { priority: 'urgent' }))();
+        expect(priorities).toEqual(['normal']);
+        await engine.close();
+      });
+
+      it('takes room from runs of the main lane, and from its own task alone where that has a limit', async () => {
+        const { engine, register } = start({ mainConcurrency: 2 });
+        register({ name: 'place', concurrency: 1 });
+        register({ name: 'note' });
+        const first = await engine.admit('place');
+        const second = engine.admit('place');
+        expect(await engine.submit('note', 1).result).toBe(1);
+        register({ name: 'other' });
+        const other = await engine.admit('other');
+        const note = engine.submit('note', 2);
+        expect(engine.stats).toMatchObject({ running: 2, waiting: 2 });
+        other();
+        expect(await note.result).toBe(2);
+        expect(engine.countsOf('place')).toMatchObject({ running: 1, waiting: 1 });
+        first();
+        (await second)();
+        await engine.close();
+      });
+
+      it.each<[string, string, string, Limits]>([
+        ['the line is full', 'place', 'QUEUE_FULL', { queueLimit: 0 }],
+        ['its task has no more room', 'short', 'QUEUE_FULL', {}],
+        ['its task is unknown', 'nobody', 'TASK_UNKNOWN', {}],
+        ['its task is one of the worker lane', 'echo', 'INVALID_REQUEST', {}],
+      ])('is refused at once when %s', async (_, task, code, more) => {
+        const { engine, register, module, log, balanced } = start({ mainConcurrency: 1, ...more });
+        register({ name: 'place' });
+        register({ name: 'short', maxQueued: 0 });
+        module('echo');
+        const held = await engine.admit('place');
+        expect(() => engine.admit(task)).toThrow(expect.objectContaining({ code }));
+        expect(log.at(-1)).toBe(`rejected ${task}`);
+        expect(engine.stats).toMatchObject({ submitted: 2, rejected: 1, running: 1 });
+        held();
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('is not given when its signal has aborted before', async () => {
+        const { engine, register, log } = start();
+        register({ name: 'place' });
+        await expect(engine.admit('place', { signal: AbortSignal.abort() })).rejects.toEqual(cancelled);
+        expect(log).toEqual(['queued place', 'cancelled place']);
+        await engine.close();
+      });
+
+      it('is not given when its signal aborts while it waits, and the line closes up', async () => {
+        const { engine, register, log, balanced } = start({ mainConcurrency: 1 });
+        register({ name: 'place' });
+        const held = await engine.admit('place');
+        const { signal, abort } = aborting();
+        const [second, third] = [engine.admit('place', { signal }), engine.admit('place')];
+        abort();
+        expect(engine.stats).toMatchObject({ cancelled: 1, waiting: 1, running: 1 });
+        await expect(second).rejects.toEqual(cancelled);
+        held();
+        (await third)();
+        expect(log.filter((line) => line.startsWith('started'))).toHaveLength(2);
+        expect(balanced()).toBe(true);
+        await engine.close();
+      });
+
+      it('is held until its release when its signal aborts later, and then counts as cancelled', async () => {
+        const { engine, register, log } = start({ mainConcurrency: 1, cancelGraceMs: 1 });
+        register({ name: 'place' });
+        const { signal, abort } = aborting();
+        const release = await engine.admit('place', { signal });
+        abort();
+        const next = engine.admit('place');
+        expect(engine.stats).toMatchObject({ running: 1, waiting: 1 });
+        release(new Error('no'));
+        expect(engine.stats).toMatchObject({ cancelled: 1, failed: 0, running: 1 });
+        expect(log.at(-2)).toBe('cancelled place');
+        (await next)();
+        await engine.close();
+      });
+
+      it.each(['given', 'aborted'])('that was waited for and is %s leaves no listener', async (how) => {
+        const { engine, register } = start({ mainConcurrency: 1 });
+        register({ name: 'place' });
+        const { signal, abort } = aborting();
+        const atOnce = await engine.admit('place', { signal });
+        const later = engine.admit('place', { signal });
+        expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+        if (how === 'given') atOnce();
+        else abort();
+        await later.then((release) => release()).catch(() => {});
+        expect(getEventListeners(signal, 'abort')).toEqual([]);
+        await engine.close();
+      });
+
+      it('tells how many are ahead', async () => {
+        const { engine, register } = start({ mainConcurrency: 1 });
+        register({ name: 'place' });
+        const held = await engine.admit('place');
+        const told: number[] = [];
+        const [one, none] = [deferred(), deferred()];
+        const before = engine.admit('place');
+        const last = engine.admit('place', {
+          onQueued: (ahead) => {
+            told.push(ahead);
+            (ahead === 1 ? one : none).resolve();
+          },
+        });
+        await one.promise;
+        held();
+        await none.promise;
+        (await before)();
+        (await last)();
+        expect(told).toEqual([1, 0]);
+        await engine.close();
+      });
+
+      it('may be released, and waited for, until the deadline of the end', async () => {
+        const { engine, register } = start({ mainConcurrency: 1 });
+        register({ name: 'place' });
+        const held = await engine.admit('place');
+        const waits = engine.admit('place');
+        const drained = engine.drain(new AbortController().signal);
+        expect(() => engine.admit('place')).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
+        held();
+        (await waits)();
+        await drained;
+        expect(engine.stats).toMatchObject({ succeeded: 2, rejected: 1 });
+        await engine.close();
+      });
+
+      it('has to be released at the deadline of the end, and no other is given', async () => {
+        const { engine, register, balanced } = start({ mainConcurrency: 1, cancelGraceMs: 60_000 });
+        register({ name: 'place' });
+        let stops = 0;
+        const release: Release = await engine.admit('place', {
+          onStop: () => {
+            stops++;
+            setImmediate(release);
+          },
+        });
+        const waits = rejection(engine.admit('place', { onStop: () => stops++ }));
+        await Promise.all([engine.drain(AbortSignal.abort()), engine.close()]);
+        expect(await waits).toEqual(cancelled);
+        expect(stops).toBe(1);
+        expect(engine.stats).toMatchObject({ cancelled: 2, running: 0, waiting: 0 });
+        expect(balanced()).toBe(true);
+      });
+
+      it.each<[string, () => void]>([
+        ['ignores', () => {}],
+        [
+          'fails on',
+          () => {
+            throw new Error('no');
+          },
+        ],
+      ])('is taken back from an owner that %s the stop', async (how, onStop) => {
+        const { engine, register, lines } = start({ cancelGraceMs: 5 });
+        register({ name: 'place' });
+        const release = await engine.admit('place', { onStop });
+        await engine.close();
+        release();
+        expect(engine.stats).toMatchObject({ cancelled: 1, succeeded: 0, running: 0 });
+        expect(lines.filter(({ level }) => level === 'error')).toHaveLength(how === 'ignores' ? 0 : 1);
+      });
+
+      it('is lost when its task is unregistered: at once while it waits, after the grace period while it is held', async () => {
+        const { engine, register } = start({ mainConcurrency: 1, unregisterGraceMs: 5 });
+        const undo = register({ name: 'place' });
+        const release: Release = await engine.admit('place', { onStop: () => release() });
+        const waits = rejection(engine.admit('place'));
+        await undo();
+        expect(await waits).toEqual(cancelled);
+        expect(engine.stats).toMatchObject({ cancelled: 2, running: 0, waiting: 0 });
+        await engine.close();
+      });
+
+      it('is never held by more than the limits allow, and the counts balance, in any order', async () => {
+        const step = fc.record({
+          act: fc.constantFrom('admit', 'admit', 'submit', 'release', 'release', 'abort', 'turn'),
+          which: fc.nat(),
+          priority: fc.constantFrom(...taskPriorities),
+        });
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+            const { engine, register, gate, balanced } = start({ mainConcurrency: 3, queueLimit: 5 });
+            const { releaseAll } = gate('gate');
+            register({ name: 'place', concurrency: 2 });
+            const held = new Set<Release>();
+            const asked: { readonly abort: () => void; readonly over: Promise<void> }[] = [];
+            const admit = (priority: TaskPriority) => {
+              const { signal, abort } = aborting();
+              const place = engine.admit('place', { priority, signal });
+              const over = place.then(
+                (release) => void held.add(release),
+                (error) => expect(error).toEqual(cancelled),
+              );
+              asked.push({ abort, over });
+            };
+            const releaseOne = () => {
+              const [release] = held;
+              if (release) held.delete(release);
+              release?.();
+            };
+            for (const { act, which, priority } of steps) {
+              try {
+                if (act === 'admit') admit(priority);
+                if (act === 'submit') void engine.submit('gate', 1, { priority });
+              } catch (error) {
+                expect(error).toMatchObject({ code: 'QUEUE_FULL' });
+              }
+              if (act === 'release') releaseOne();
+              if (act === 'abort') asked[which % asked.length]?.abort();
+              if (act === 'turn') await new Promise(setImmediate);
+              expect(held.size).toBeLessThanOrEqual(2);
+              expect(engine.stats.running).toBeLessThanOrEqual(3);
+              expect(balanced()).toBe(true);
+            }
+            while (engine.stats.running + engine.stats.waiting > 0) {
+              releaseAll();
+              releaseOne();
+              await new Promise(setImmediate);
+            }
+            await Promise.all(asked.map(({ over }) => over));
+            expect(balanced()).toBe(true);
+            await engine.close();
+          }),
+          { numRuns: 50 },
+        );
       });
     });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
-import { longestMs, type PluginContext, type Route, Transport } from '#kernel';
+import { type PluginContext, type Route, Transport } from '#kernel';
+import { longestMs } from '#sdk';
 import { type ConnectOptions, connect } from '../../plugins/endpoint-ws/client/index.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { plugin } from '../support/kernel.js';

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import agentOllama from '../../plugins/agent-ollama/index.js';
 import agentOpenai from '../../plugins/agent-openai/index.js';
+import { doors, type Got, post } from '../support/doors.js';
 import { type Hive, startHive } from '../support/hive.js';
 import {
   events,
@@ -10,22 +11,6 @@ import {
   type ScriptedServer,
   startScriptedServer,
 } from '../support/scripted-server.js';
-import { type Frame, textOf, WsClient } from '../support/ws-client.js';
-
-/** What a client has got, through whichever door. */
-interface Got {
-  readonly text: string;
-  readonly thinking: string;
-  /** How it ended well; at `/v1` in its words. */
-  readonly reason?: string | undefined;
-  readonly usage?: unknown;
-  /** Why it did not; at `/v1` in its words. */
-  readonly code?: string | undefined;
-  readonly message?: string | undefined;
-  readonly status?: number;
-  /** The arguments of the tools that it wants to be called, as text where they are no JSON. */
-  readonly calls?: readonly unknown[];
-}
 
 let hive: Hive;
 let server: ScriptedServer;
@@ -43,82 +28,16 @@ beforeAll(async () => {
     id: 'agent-plain',
     config: { ...plain, stream: false, headers: { 'api-key': 'k' }, body: { extra: [1] } },
   });
-  await hive.kernel.load(agentOllama, { id: 'agent-ollama', config: { baseUrl: server.url } });
+  await hive.kernel.load(agentOllama, {
+    id: 'agent-ollama',
+    config: { baseUrl: server.url, reasoningTags: true },
+  });
 });
 afterAll(async () => {
   await hive.close();
   await server.close();
   await listless.close();
 });
-
-const ofFrames = (frames: readonly Frame[], status = 200): Got => {
-  const last = frames.at(-1);
-  const thinking = frames.map(({ type, content }) => (type === 'streaming_thinking' ? content : '')).join('');
-  const { reason, usage, code, message } = (last ?? {}) as Partial<Got>;
-  const calls = frames.filter(({ type }) => type === 'streaming_tool_call');
-  const wanted = calls.map((call) => call.argumentsText ?? call.arguments);
-  return { text: textOf(frames), thinking, reason, usage, code, message, status, calls: wanted };
-};
-
-const post = (path: string, body: object, headers: object = {}) =>
-  fetch(`${hive.url}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-
-/** Asks an agent for its model `m`. */
-const doors: Readonly<Record<string, (agent: string) => Promise<Got>>> = {
-  async '/ws'(agent) {
-    const client = await WsClient.connect(`${hive.ws}/quirks`);
-    const frames = await client.ask({ content: 'Hallo', agent, model: 'm' });
-    await client.close();
-    return ofFrames(frames);
-  },
-
-  async '/chat/stream'(agent) {
-    const headers = { accept: 'application/x-ndjson' };
-    const answer = await post(
-      '/chat/stream',
-      { content: 'Hallo', user_id: 'quirks', agent, model: 'm' },
-      headers,
-    );
-    const text = (await answer.text()).trim();
-    return ofFrames(
-      text.split('\n').map((line) => JSON.parse(line) as Frame),
-      answer.status,
-    );
-  },
-
-  async '/v1'(agent) {
-    const body = {
-      model: `${agent}/m`,
-      stream: true,
-      stream_options: { include_usage: true },
-      messages: [{ role: 'user', content: 'Hallo' }],
-    };
-    const answer = await post('/v1/chat/completions', body);
-    const { status } = answer;
-    const all = (await answer.text()).split('\n\n').map((event) => event.replace(/^data: /, ''));
-    const pieces = all.filter((data) => /^\{/.test(data)).map((data) => JSON.parse(data));
-    const join = (field: string) => pieces.map(({ choices }) => choices?.[0]?.delta?.[field] ?? '').join('');
-    const calls: string[] = [];
-    for (const piece of pieces.flatMap(({ choices }) => choices?.[0]?.delta?.tool_calls ?? [])) {
-      calls[piece.index] = (calls[piece.index] ?? '') + (piece.function?.arguments ?? '');
-    }
-    const { code, message } = pieces.find(({ error }) => error)?.error ?? {};
-    return {
-      status,
-      text: join('content'),
-      thinking: join('reasoning_content'),
-      reason: pieces.find(({ choices }) => choices?.[0]?.finish_reason)?.choices[0].finish_reason,
-      usage: pieces.find(({ usage }) => usage)?.usage,
-      code,
-      message,
-      calls: calls.map((text) => (text.endsWith('}') ? JSON.parse(text) : text)),
-    };
-  },
-};
 
 /** What becomes of a script in frames, and at `/v1` where that has other words. */
 interface Row {
@@ -277,6 +196,30 @@ const rows: Readonly<Record<string, Row>> = {
     ...openai(events(called('{"city": "Par', { index: 0, id: 'a' }), delta({}, 'tool_calls'))),
     got: { calls: ['{"city": "Par'], reason: 'tool_calls' },
   },
+  // One choice was asked for.
+  'more choices than one': {
+    ...openai(
+      events(
+        {
+          choices: [
+            { index: 1, delta: { content: 'x' } },
+            { index: 0, delta: { content: 'Hi' } },
+          ],
+        },
+        { choices: [{ index: 1, delta: {}, finish_reason: 'length' }] },
+        { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+      ),
+    ),
+    got: well,
+  },
+  'another protocol': {
+    ...openai('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n', {
+      raw: true,
+      end: 'open',
+    }),
+    got: { code: 'AGENT_PROTOCOL' },
+    v1: { status: 502, code: 'upstream_error' },
+  },
   // Thinking between tags.
   'tags around thinking': {
     ...openai(events(delta({ content: '<thi' }), delta({ content: 'nk>Hm</think>\nHi' }), stop)),
@@ -287,7 +230,7 @@ const rows: Readonly<Record<string, Row>> = {
 describe.each(Object.keys(doors))('%s tells of', (door) => {
   it.each(Object.entries(rows))('%s', async (_, { agent, script, got, v1 = got }) => {
     server.play(script);
-    expect(await doors[door]?.(agent)).toMatchObject(door === '/v1' ? v1 : got);
+    expect(await doors[door]?.(hive, agent)).toMatchObject(door === '/v1' ? v1 : got);
   });
 
   it('nothing of a server that is full for a moment', async () => {
@@ -295,7 +238,7 @@ describe.each(Object.keys(doors))('%s tells of', (door) => {
       refused(429, { detail: 'slow down' }, { 'retry-after-ms': '5' }),
       { body: events(hi, stop) },
     ]);
-    expect(await doors[door]?.('openai')).toMatchObject(well);
+    expect(await doors[door]?.(hive, 'openai')).toMatchObject(well);
     expect(server.chats.at(-1)?.body.messages).toHaveLength(1);
   });
 });
@@ -304,7 +247,7 @@ it.each(Object.keys(doors))(
   '%s is answered by a server with no list and with what it wants',
   async (door) => {
     listless.play({ body: '{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}' });
-    expect(await doors[door]?.('plain')).toMatchObject(well);
+    expect(await doors[door]?.(hive, 'plain')).toMatchObject(well);
     const { path, headers, body } = listless.chats.at(-1) ?? {};
     expect(path).toBe('/v1/chat/completions?v=1');
     expect(headers).toMatchObject({ 'api-key': 'k' });
@@ -313,14 +256,24 @@ it.each(Object.keys(doors))(
   },
 );
 
-it('thinking between tags is not sent back', async () => {
-  server.play({ body: events(hi, stop) });
+it.each([
+  ['openai', 'Well'],
+  ['ollama', 'Well'],
+  // Its models write no tags: what looks like one is text.
+  ['plain', '<think>Hm</think>\n\nWell'],
+])('what an answer of %s has between tags comes back to it as it is to be read', async (agent, sentBack) => {
+  const upstream = agent === 'plain' ? listless : server;
+  upstream.play({ status: 500 });
   const messages = [
     { role: 'user', content: 'one' },
     { role: 'assistant', content: '<think>Hm</think>\n\nWell' },
     { role: 'user', content: 'what is <think>?' },
   ];
-  await post('/v1/chat/completions', { model: 'openai/m', messages });
-  const sent = server.chats.at(-1)?.body.messages.map(({ content }: { readonly content: string }) => content);
-  expect(sent).toEqual(['one', 'Well', 'what is <think>?']);
+  await post(hive, '/v1/chat/completions', { model: `${agent}/m`, messages });
+  const sent = upstream.chats.at(-1)?.body.messages;
+  expect(sent.map(({ content }: { readonly content: string }) => content)).toEqual([
+    'one',
+    sentBack,
+    'what is <think>?',
+  ]);
 });

@@ -308,7 +308,7 @@ describe('the pages', () => {
   });
 
   it('lists every built-in plugin, each with a page of its own', async () => {
-    const { builtInNames } = await import('../../kernel/host/loader/load-plugins.js');
+    const { builtInNames } = await import('../../kernel/host/loader/resolve-plugin.js');
     for (const name of builtInNames()) {
       expect(pageText('plugins/README.md')).toContain(`[\`${name}\`](${name}/README.md)`);
       expect(pages).toContain(`plugins/${name}/README.md`);

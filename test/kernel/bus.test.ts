@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { Bus, type BusBatch } from '../../kernel/bus.js';
+import type { BusBatch } from '../../kernel/bus.js';
 import { WaggleError } from '../../kernel/errors.js';
+import { Bus } from '../../kernel/kernel-bus.js';
 import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/kernel.js';
 

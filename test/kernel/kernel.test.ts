@@ -666,34 +666,6 @@ describe('stopping', () => {
     await kernel.stop();
     expect(seen).toEqual([true]);
   });
-
-  it('names a plugin that left a timer running, and none that cleared its own', async () => {
-    const { logger, lines } = recordingLogger();
-    const timers: NodeJS.Timeout[] = [];
-    const kernel = await startKernel(
-      [
-        plugin('tidy', {
-          setup(ctx) {
-            ctx.effect('timer', () => {
-              const timer = setInterval(() => {}, 60_000);
-              return () => clearInterval(timer);
-            });
-          },
-        }),
-        plugin('leaky', {
-          setup() {
-            // Several, because the test runner starts and ends timers of its own.
-            for (let count = 0; count < 5; count++) timers.push(setInterval(() => {}, 60_000));
-          },
-        }),
-      ],
-      { logger },
-    );
-    await kernel.stop();
-    for (const timer of timers) clearInterval(timer);
-    const warned = lines.filter(({ msg }) => msg === 'a plugin left timers running; use ctx.effect');
-    expect(warned.map((line) => line.plugin)).toEqual(['leaky']);
-  });
 });
 
 describe('a stop during the start', () => {

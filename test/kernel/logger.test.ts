@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createLogger, withPluginName } from '../../kernel/logger.js';
+import { withPluginName } from '../../kernel/logger.js';
+import { createLogger } from '../../kernel/sdk/logger.js';
 import { recordingLogger } from '../support/kernel.js';
 
 describe('the log', () => {

@@ -1,6 +1,7 @@
 import { inject, injectable } from 'tsyringe';
 import { describe, expect, it } from 'vitest';
-import { BaseTask, createToken, type PluginContext, Registry, type TaskDefinition } from '#kernel';
+import { BaseTask, createToken, type PluginContext, type TaskDefinition } from '#kernel';
+import { Registry } from '../../kernel/registry.js';
 import { plugin, rejection, startKernel } from '../support/kernel.js';
 
 interface Clock {

@@ -48,9 +48,11 @@ export class ApiDocument {
     if (method === 'HEAD' || status === 101 || status === 204 || status === 304) return name;
     const type = String(headers['content-type']).split(';')[0] as string;
     const described = response.content?.[type]?.schema as Json;
-    const schema = type === 'text/event-stream' ? described?.properties?.data?.contentSchema : described;
-    if (schema === undefined) throw new Error(`${name}: no ${type} documented`);
-    for (const part of partsOf(type, text)) this.#check(name, schema, part);
+    for (const part of partsOf(type, text)) {
+      const schema = type === 'text/event-stream' ? eventSchema(described, part) : described;
+      if (schema === undefined) throw new Error(`${name}: no ${type} documented`);
+      this.#check(name, schema, part);
+    }
     return name;
   }
 
@@ -76,6 +78,14 @@ export class ApiDocument {
 /** Compiles a schema that allows no field but those it names. */
 export function strictValidator(schema: AnySchema): ValidateFunction {
   return new Ajv2020({ allErrors: true, strictTypes: true }).compile(closed(schema));
+}
+
+/** What describes the data of an event: JSON, or a text as it stands. */
+function eventSchema(described: Json, part: unknown): AnySchema | undefined {
+  const { data } = described?.properties ?? {};
+  const kinds: readonly Json[] = data?.anyOf ?? [data];
+  if (typeof part !== 'string') return kinds.find((kind) => kind?.contentSchema)?.contentSchema;
+  return kinds.find((kind) => kind?.const === part);
 }
 
 /** The bodies that one schema describes: a whole one, or each event or line. */

@@ -1,5 +1,7 @@
 import type { z } from 'zod';
-import { Bus, Registry, type TaskDefinition } from '#kernel';
+import type { TaskDefinition } from '#kernel';
+import { Bus } from '../../kernel/kernel-bus.js';
+import { Registry } from '../../kernel/registry.js';
 import { config } from '../../plugins/tasks-tinypool/config.js';
 import { Engine } from '../../plugins/tasks-tinypool/engine.js';
 import { createLanes } from '../../plugins/tasks-tinypool/lanes.js';

@@ -1,4 +1,5 @@
-import { ChatStreams, Kernel, type Plugin, TaskEngine, Transport } from '#kernel';
+import { ChatStreams, type Plugin, TaskEngine, Transport } from '#kernel';
+import { Kernel } from '../../kernel/kernel.js';
 import agentEliza from '../../plugins/agent-eliza/index.js';
 import agentOllama from '../../plugins/agent-ollama/index.js';
 import agentQueen from '../../plugins/agent-queen/index.js';

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { Kernel, type KernelOptions, type UseOptions } from '../../kernel/kernel.js';
-import { createLogger, type Logger } from '../../kernel/logger.js';
+import type { Logger } from '../../kernel/logger.js';
 import type { Plugin } from '../../kernel/plugin.js';
+import { createLogger } from '../../kernel/sdk/logger.js';
 
 /** A logger that writes nothing. */
 export const silentLogger: Logger = createLogger('silent', { write: () => {} });

@@ -28,6 +28,8 @@ export interface Seen {
   readonly text: string;
   // biome-ignore lint/suspicious/noExplicitAny: a test looks into bodies freely
   readonly body: any;
+  /** Resolves when its answer has ended, or its connection. */
+  readonly closed: Promise<unknown>;
 }
 
 /** What each request is answered with; several are for one request after the other, the last one for all that follow. */
@@ -68,8 +70,9 @@ export async function startScriptedServer(
     response.on('error', () => {});
     await once(request, 'end');
     const { method = '', url: path = '', headers } = request;
+    const closed = once(response, 'close');
     const text = Buffer.concat(pieces).toString();
-    const seen = { method, path, headers, text, body: parsed(text) };
+    const seen = { method, path, headers, text, body: parsed(text), closed };
     requests.push(seen);
     await perform(method === 'GET' ? nextGet(seen, got++) : next(seen, chats++), response);
   });

@@ -3,10 +3,8 @@ import { request } from 'node:http';
 import { type ClientOptions, WebSocket } from 'ws';
 import type { TransportConfig } from '#sdk/http';
 import {
-  createLogger,
   definePlugin,
   type EventName,
-  Kernel,
   type KernelEvents,
   type Plugin,
   type Route,
@@ -14,6 +12,8 @@ import {
   type Undo,
   type WebSocketEndpoint,
 } from '../../kernel/index.js';
+import { Kernel } from '../../kernel/kernel.js';
+import { createLogger } from '../../kernel/sdk/logger.js';
 
 /** A kernel with one transport on a free port, and a plugin that serves what a test asks for. */
 export interface RunningTransport {

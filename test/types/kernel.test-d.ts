@@ -5,11 +5,11 @@ import {
   type BusEvent,
   createToken,
   definePlugin,
-  Kernel,
   type KernelEvents,
   type PluginContext,
   type Undo,
 } from '#kernel';
+import { Kernel } from '../../kernel/kernel.js';
 
 interface Clock {
   now(): number;

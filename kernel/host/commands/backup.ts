@@ -1,21 +1,24 @@
 import { resolve } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { checkConfig, createInstance, type PluginInstance } from '../../instance.js';
-import { createLogger } from '../../logger.js';
-import type { Config } from '../config/read-config.js';
+import { createLogger } from '../../sdk/logger.js';
+import { layersOf } from '../config/layers.js';
+import { type Config, readConfig } from '../config/read-config.js';
 import { entriesOf, importEntry } from '../loader/load-plugins.js';
-
-const exitCodes = { copied: 0, failed: 1, badConfig: 78, stopped: 130 } as const;
+import type { ConfigOptions } from '../prepare.js';
+import { exitCodes } from '../stop-signals.js';
 
 const nothingKept =
   'no plugin of this configuration keeps anything in a file; name the --config or the --profile of the server';
 
-/** Copies what the one plugin that can be copied keeps: `waggle backup`. Returns the exit code. */
-export async function backUp(config: Config, file: string): Promise<number> {
-  // The copy that has begun is removed at the exit.
+/** `waggle backup`: copies the data of the one plugin that has a `backup`. */
+export async function backUp(options: ConfigOptions, file: string): Promise<void> {
+  const issues: string[] = [];
+  const config = await readConfig(layersOf(options, issues));
+  // An unfinished copy is removed at the exit.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => process.exit(exitCodes.stopped));
-  const issues = [...config.issues];
+    process.once(signal, () => process.exit(exitCodes.forced));
+  issues.push(...config.issues);
   const failures: string[] = [];
   const entries = await keepersOf(config, issues, failures);
   const [keeper, ...others] = entries;
@@ -27,13 +30,12 @@ export async function backUp(config: Config, file: string): Promise<number> {
     const to = resolve(file);
     await keeper.plugin.backup?.(keeper.config, to);
     process.stdout.write(`waggle: what ${keeper.id} keeps is copied to "${to}"\n`);
-    return exitCodes.copied;
   } catch (error) {
     return fail(exitCodes.failed, `waggle: ${messageOf(error)}`);
   }
 }
 
-/** The plugins that can be copied, with their config; one that cannot be imported is not one of them. */
+/** Plugins with a `backup`, with their config. Skips one that cannot be imported, which `failures` says. */
 async function keepersOf(
   config: Config,
   issues: string[],
@@ -53,7 +55,7 @@ async function keepersOf(
   return keepers;
 }
 
-function fail(code: number, why: string): number {
+function fail(code: number, why: string): void {
   process.stderr.write(`${why}\n`);
-  return code;
+  process.exitCode = code;
 }

@@ -10,16 +10,16 @@ import {
 } from 'waggle-server/client';
 import WebSocket from 'ws';
 import { messageOf } from '../../errors.js';
+import { exitCodes } from '../stop-signals.js';
 
-/** What `waggle chat` may be told. */
-export interface ChatSettings {
+interface ChatSettings {
   readonly agent?: string;
   readonly model?: string;
   readonly user?: string;
 }
 
-/** Talks to a running server: at a terminal with a prompt, otherwise line by line. Resolves with the exit code. */
-export async function chat(url: string, settings: ChatSettings): Promise<number> {
+/** `waggle chat`: talks to a running server, at a terminal with a prompt, otherwise line by line. */
+export async function chat(url: string, settings: ChatSettings): Promise<void> {
   let conversation: Conversation | undefined;
   try {
     const client = await connect(addressOf(url, settings), {
@@ -27,14 +27,14 @@ export async function chat(url: string, settings: ChatSettings): Promise<number>
       onState: (state, error) => conversation?.connectionIs(state, error),
     });
     conversation = new Conversation(client, settings);
-    return await conversation.run();
+    process.exitCode = await conversation.run();
   } catch (error) {
     process.stderr.write(`waggle: ${url}: ${messageOf(error)}\n`);
-    return 1;
+    process.exitCode = exitCodes.failed;
   }
 }
 
-/** The base address of a server, or a whole one with its client id. */
+/** URL of the WebSocket with its client id, from that or from the base address of a server. */
 function addressOf(
   url: string,
   { user = `terminal-${randomBytes(4).toString('hex')}` }: ChatSettings,
@@ -45,7 +45,7 @@ function addressOf(
   return address.href;
 }
 
-/** `localhost:9797` is an address, too, as is that of a page of the server. */
+/** An address for a WebSocket from any form: `localhost:9797`, a port alone, or the URL of a page of the server. */
 function withScheme(url: string): string {
   const [, scheme, rest = url] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(url) ?? [];
   if (scheme && !/^(ws|http)s?$/i.test(scheme))
@@ -64,7 +64,7 @@ class Conversation {
   #reply: Reply | undefined;
   #cancelling = false;
   #leaving = false;
-  #exitCode = 0;
+  #exitCode: number = exitCodes.clean;
 
   constructor(client: WaggleClient, settings: ChatSettings) {
     this.#client = client;
@@ -78,7 +78,7 @@ class Conversation {
     // A terminal in raw mode sends a key, everything else a signal.
     this.#lines.on('SIGINT', interrupt);
     process.on('SIGINT', interrupt);
-    // Whoever read the answers is gone.
+    // The reader of the answers is gone.
     process.stdout.on('error', () => this.#leave());
     if (this.#atTerminal) this.#note('Ctrl-C stops an answer, Ctrl-D leaves.');
     this.#prompt();
@@ -122,10 +122,10 @@ class Conversation {
   #interrupt(): void {
     if (this.#reply && !this.#cancelling) {
       this.#cancelling = true;
-      // What comes of it shows where the reply is read.
+      // The outcome shows in `#ask`.
       this.#reply.cancel().catch(() => {});
     } else {
-      if (this.#reply) this.#exitCode = 130;
+      if (this.#reply) this.#exitCode = exitCodes.forced;
       this.#leave();
     }
   }
@@ -152,13 +152,13 @@ class Conversation {
   }
 
   #fail(error: unknown): void {
-    this.#exitCode = 1;
+    this.#exitCode = exitCodes.failed;
     const code = error instanceof WaggleClientError ? `${error.code}: ` : '';
     process.stderr.write(`waggle: ${code}${messageOf(error)}\n`);
   }
 }
 
-/** A model must not be able to steer the terminal. */
+/** Text without control characters: a model must not be able to steer the terminal. */
 function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }

@@ -1,25 +1,39 @@
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
+import { messageOf } from '../../errors.js';
 import { version } from '../../sdk/version.js';
 import { builtInNames } from '../loader/resolve-plugin.js';
+import { exitCodes } from '../stop-signals.js';
 import { agentFiles } from '../templates/agent.js';
 import { endpointFiles } from '../templates/endpoint.js';
 import { packageSource } from '../templates/package-source.js';
 import { projectFiles } from '../templates/project.js';
 import { taskFiles } from '../templates/task.js';
 
-/** Files of a new plugin by their names. */
+/** Texts of a new plugin's files, by name. */
 export type Files = Readonly<Record<string, string>>;
 
 const kinds = { agent: agentFiles, task: taskFiles, endpoint: endpointFiles } as const;
-/** What `waggle new` can make. */
-export const pluginKinds = Object.keys(kinds) as readonly PluginKind[];
-/** A kind of plugin that `waggle new` can make. */
+/** A kind of plugin with a template. */
 export type PluginKind = keyof typeof kinds;
 
-/** Writes a plugin with a test that passes into a new folder, and gives the names of its files. Throws what is for people to read. */
-export function createPlugin(kind: PluginKind, name: string, folder = resolve(name)): readonly string[] {
+/** `waggle new`: writes a plugin, with a test that passes, into a new folder. */
+export function newPlugin(kind: PluginKind, name: string): void {
+  try {
+    const files = createPlugin(kind, name);
+    process.stdout.write(
+      `${files.map((file) => `${name}/${file}\n`).join('')}\nNext: cd ${name} && npm install && npm test\n`,
+    );
+  } catch (error) {
+    process.stderr.write(`waggle: ${messageOf(error)}\n`);
+    process.exitCode = exitCodes.failed;
+  }
+}
+
+/** The names of the files it has written. Its errors are for people to read. */
+function createPlugin(kind: PluginKind, name: string): readonly string[] {
+  const folder = resolve(name);
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
     throw new Error(
       `"${name}" is no name for a plugin: take lower-case words with hyphens between, as in my-${kind}`,

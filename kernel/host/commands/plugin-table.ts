@@ -1,8 +1,8 @@
-import type { KernelReport, PluginReport } from '../../plugin.js';
+import type { KernelReport, PluginReport } from '../../contracts/report.js';
 
 const headings = ['plugin', 'version', 'state', 'setup', 'provides', 'registers'];
 
-/** All plugins of a report, for people to read: a line each, in columns. */
+/** Table of the plugins of a report, one line each. */
 export function pluginTable({ plugins }: KernelReport): string {
   const rows = [headings, ...plugins.map(rowOf)];
   const widths = headings.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)));
@@ -12,9 +12,19 @@ export function pluginTable({ plugins }: KernelReport): string {
     .join('');
 }
 
-function rowOf({ id, version, state, setupMs, provides, effects, error }: PluginReport): readonly string[] {
-  // A provided service has a column of its own, and hooks say nothing of what a plugin is for.
-  const registered = effects.filter((label) => !/^(provide .*|onReady|onDrain)$/.test(label));
+function rowOf({
+  id,
+  version,
+  state,
+  setupMs,
+  provides,
+  registrations,
+  error,
+}: PluginReport): readonly string[] {
+  // Services have a column of their own, and hooks do not describe a plugin.
+  const registered = registrations
+    .filter(({ kind }) => kind !== 'service' && kind !== 'hook')
+    .map(({ label }) => label);
   return [
     id,
     version ?? '-',

@@ -2,11 +2,11 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { jsonSchemaOf } from '../../json-schema.js';
 import { configFile } from './read-config.js';
 
-/** A built-in plugin, as far as a config file is concerned. */
+/** A built-in plugin with its config. */
 export interface Configurable {
   readonly name: string;
   readonly config?: StandardSchemaV1;
-  /** What each key is for. */
+  /** Descriptions by key. */
   readonly docs: ReadonlyMap<string, string>;
 }
 
@@ -20,8 +20,8 @@ const placeholder = {
 const nullable = ['object', 'null'];
 
 /**
- * The JSON Schema (draft-07, as editors know it) of one file of a config. Nothing is required in it, as another file may
- * say it, and plugins that are not built in may have any config.
+ * The JSON Schema (draft-07, which editors know) of one config file. No key is required, because another file may have it,
+ * and plugins that are not built in may have any config.
  */
 export function fileSchema(plugins: readonly Configurable[]): Node {
   const { properties } = layer(jsonSchemaOf(configFile) as Node) as { readonly properties: NodesByName };
@@ -88,7 +88,7 @@ function described({ config, docs }: Configurable): Node {
   return { ...node, properties: Object.fromEntries(properties) };
 }
 
-/** A schema as one layer of several, where `${NAME}` may stand for any scalar. */
+/** A schema without required keys, where `${NAME}` may replace any scalar. */
 function layer({ required: _, default: usual, ...node }: Node): Node {
   const withDefault = usual === undefined || typeof usual === 'object' ? {} : { default: usual };
   const { type, minimum, maximum } = node as { readonly minimum?: number; readonly maximum?: number } & Node;

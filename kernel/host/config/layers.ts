@@ -3,14 +3,14 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** What names the files of a config on the command line. */
-export interface LayerOptions {
+interface LayerOptions {
   readonly config?: string;
   readonly profile?: string;
 }
 
 const packageFolder = fileURLToPath(new URL('../../../../config', import.meta.url));
 
-/** The files of a config, the first one lowest: the defaults, a profile of this folder or of the package, a file. */
+/** Files of a config, lowest first: the defaults, a profile from this folder or the package, the named file. */
 export function layersOf({ config, profile }: LayerOptions, issues: string[]): readonly string[] {
   const layers = [join(packageFolder, 'default.yaml')];
   if (profile) {

@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { z } from '#zod';
 import { check, type Origin, type Path } from '../../check.js';
-import { logLevels } from '../../logger.js';
+import { logLevels } from '../../sdk/logger.js';
 import { milliseconds, millisecondsOrNone } from '../../sdk/milliseconds.js';
+import { fromEnvironment } from './environment-texts.js';
 import { readYaml } from './read-yaml.js';
 
 const entry = z.strictObject({
@@ -13,7 +14,7 @@ const entry = z.strictObject({
   config: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** What one file of a config may hold, and all of them together. */
+/** Schema of one config file, and of all of them merged. */
 export const configFile = z.strictObject({
   server: z
     .strictObject({
@@ -29,28 +30,28 @@ export const configFile = z.strictObject({
   extensions: z.string().min(1).optional(),
 });
 
-/** The part of the config that is about the process itself. */
+/** Settings of the process itself. */
 export type ServerSettings = z.infer<typeof configFile>['server'];
 
-/** One plugin as the config names it. */
+/** One plugin of a config. */
 export interface PluginEntry extends z.infer<typeof entry> {
   readonly id: string;
-  /** The file that says which module it is; relative paths start there. */
+  /** The file that names its module; relative paths start there. */
   readonly file: string;
   readonly origin: Origin;
 }
 
-/** All files of a config as one, and what is wrong with them. */
+/** All files of a config merged, and their issues. */
 export interface Config {
   readonly server: ServerSettings;
   readonly plugins: readonly PluginEntry[];
-  /** The folder whose plugins are loaded, too, and the file that names it. */
+  /** The extensions folder, and the file that names it. */
   readonly extensions?: { readonly folder: string; readonly file: string };
-  /** One line each; what could be read is returned all the same, so that later checks can add theirs. */
+  /** One line each. The readable part is returned as well, so that later checks can add their issues. */
   readonly issues: readonly string[];
 }
 
-/** What a value of the merged tree came from. */
+/** Origin of a value of the merged tree. */
 interface Source {
   readonly file: string;
   readonly variable?: string;
@@ -60,8 +61,8 @@ interface Source {
 type Tree = Record<string, unknown>;
 
 /**
- * Reads YAML files, later ones over earlier ones (maps are merged, lists and scalars replaced), and puts the
- * environment in for `${NAME}` and `${NAME:-default}`. Throws nothing: all that is wrong is in `issues`.
+ * Reads YAML files, later ones over earlier ones (maps are merged, lists and scalars replaced), and substitutes the
+ * environment for `${NAME}` and `${NAME:-default}`. Never throws: every error is in `issues`.
  */
 export async function readConfig(
   files: readonly string[],
@@ -80,7 +81,7 @@ export async function readConfig(
   for (const id of Object.keys(plugins)) plugins[id] ??= {};
   const checked = await check(configFile, filled, origin);
   if (checked.issues) issues.push(...checked.issues);
-  // Beside the issues, everything that is right goes on to be checked further.
+  // The valid parts are still returned, for further checks.
   const value = checked.value ?? (await mend(filled));
 
   return {
@@ -101,7 +102,7 @@ export async function readConfig(
   };
 }
 
-/** The parts of a wrong file that are right by themselves. */
+/** The valid parts of an invalid file. */
 async function mend(filled: Tree): Promise<z.infer<typeof configFile>> {
   const part = async (name: 'server' | 'extensions') => {
     const { [name]: value } = filled;
@@ -135,9 +136,9 @@ function merge(
       continue;
     }
     const existing = into[key];
-    // What was meant for one module is not for the one that takes its place.
+    // The config of a replaced module does not apply to its replacement.
     if (isReplaced(path, existing, value)) delete (existing as Tree).config;
-    // A key with nothing under it, as after commenting it all out, takes nothing away.
+    // A key with nothing under it, for example after commenting it all out, removes nothing.
     if (value === null && isMap(existing)) continue;
     sources.set(idOf(at), { file: fileName });
     if (isMap(value)) {
@@ -148,7 +149,7 @@ function merge(
   }
 }
 
-/** Whether a plugin that one layer takes from somewhere is taken from elsewhere by the next. */
+/** Whether the upper layer names another module for a plugin than the lower one. */
 function isReplaced(path: Path, before: unknown, now: unknown): boolean {
   if (path.join() !== 'plugins' || !isMap(before) || !isMap(now)) return false;
   return before.use !== undefined && now.use !== undefined && before.use !== now.use;
@@ -165,7 +166,7 @@ function substitute(
     return value.map((item, index) => substitute(item, [...path, index], env, sources, issues));
   if (isMap(value)) {
     const fill = (key: string) => substitute(value[key], [...path, key], env, sources, issues);
-    // What is switched off need not have its variables set.
+    // The variables of a disabled plugin need not be set.
     const isOff = path.length === 2 && path[0] === 'plugins' && String(fill('enabled')) === 'false';
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [
@@ -189,12 +190,12 @@ function substitute(
     const unset = set === undefined && fallback === undefined;
     sources.set(idOf(path), { file: source?.file ?? '', variable: name, unset });
     if (unset) say(`the environment variable ${name} is not set`, `${name}: `);
-    // As in a shell: `:-` also stands in for a variable that is set to nothing.
+    // As in a shell, `:-` also applies to a variable that is empty.
     return set || (fallback ?? '');
   });
 }
 
-/** `plugins.transport-uws.config.port` is written as people think of it: `transport-uws.port`. */
+/** A path as messages show it: `transport-uws.port` for `plugins.transport-uws.config.port`. */
 function placeOf(path: Path): string {
   if (path[0] !== 'plugins' || path.length < 2) return path.join('.');
   return [path[1], ...path.slice(path[2] === 'config' ? 3 : 2)].join('.');
@@ -206,17 +207,17 @@ function originOf(
   base: Path,
   shown?: string,
 ): Origin {
-  return {
+  return fromEnvironment({
     prefix: (path) => {
       const name = basename(sourceOf(sources, [...base, ...path])?.file ?? files.at(-1) ?? 'config');
       return shown === undefined ? `${name}: ` : `${name}: ${shown}.`;
     },
     variable: (path) => sources.get(idOf([...base, ...path]))?.variable,
     unset: (path) => sources.get(idOf([...base, ...path]))?.unset ?? false,
-  };
+  });
 }
 
-/** Where a value, or else the nearest thing around it, was written. */
+/** The source of a value, or else of the nearest value around it. */
 function sourceOf(sources: ReadonlyMap<string, Source>, path: Path): Source | undefined {
   for (let length = path.length; length > 0; length--) {
     const found = sources.get(idOf(path.slice(0, length)));

@@ -3,10 +3,10 @@ import { basename } from 'node:path';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { messageOf } from '../../errors.js';
 
-/** Keys that hold nothing but anchors for the rest of the file. */
+/** Keys that only hold anchors for the rest of the file. */
 const isAnchorPlace = (key: string) => key.startsWith('x-');
 
-/** What a YAML file holds, as a map; empty where it cannot be read, which `issues` says. */
+/** The map in a YAML file; empty, with an issue, where it cannot be read. */
 export function readYaml(path: string, issues: string[]): Readonly<Record<string, unknown>> {
   const name = basename(path);
   if (!existsSync(path)) {
@@ -49,7 +49,7 @@ function textOf(path: string, issues: string[]): string | undefined {
     issues.push(`${path}: cannot be read: ${messageOf(error)}`);
     return undefined;
   }
-  // Windows writes UTF-16 with a mark at its beginning; in ASCII as UTF-16 every other byte is 0.
+  // Windows writes UTF-16 with a byte order mark; without one, every other byte of ASCII text is 0.
   if (/^(fffe|feff)/.test(bytes.subarray(0, 2).toString('hex')) || bytes.includes(0)) {
     issues.push(`${basename(path)}: it is UTF-16 or no text at all; save it as UTF-8`);
     return undefined;

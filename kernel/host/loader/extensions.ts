@@ -4,26 +4,26 @@ import { messageOf } from '../../errors.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { entryPointOf, moduleEndings } from './resolve-plugin.js';
 
-/** What is in the folder of extensions. */
+/** Contents of the extensions folder. */
 export interface Extensions {
   readonly entries: readonly PluginEntry[];
-  /** Modules and folders that are no plugins, by name, and why they are left alone. */
+  /** Modules and folders that are not plugins, by name, each with the reason. */
   readonly skipped: ReadonlyMap<string, string>;
 }
 
-/** A name without a second dot (a test, a task, a declaration) and without `_` or `.` before it. */
+/** No second dot (a test, a task, a declaration), and no `_` or `.` at the beginning. */
 const idShape = /^[A-Za-z\d][\w-]*$/;
 const kindShape = /(^|-)(agent|endpoint|monitor|plugin|store|streams|tasks?|trace|transport|ui)(-|$)/;
-/** Every plugin has an `apiVersion`, in its entry point or where that takes its default export from. */
+/** Every plugin has an `apiVersion`, in its entry point or in the module whose default that re-exports. */
 const pluginText = /\bapiVersion\b|\bdefinePlugin\b|\bexport\s*\{[^}]*\bdefault\b[^}]*\}\s*from\b/;
 const scriptEndings = [...moduleEndings, '.cjs', '.cts'];
 
-/** The folder whose plugins are loaded, too, whether it is there or not. */
+/** The extensions folder, whether or not it exists. */
 export function extensionsFolder({ extensions: named }: Config): string {
   return named ? resolve(dirname(named.file), named.folder) : resolve('extensions');
 }
 
-/** The plugins in the folder of extensions as it is now. What nothing says to be one is not imported. */
+/** Plugins in the extensions folder now. Modules without a sign of being a plugin are skipped. */
 export function extensionsOf(config: Config, issues: string[]): Extensions {
   const named = config.extensions;
   const folder = extensionsFolder(config);
@@ -58,7 +58,7 @@ function extensionAt(
   configured: ReadonlySet<string>,
 ): { readonly id: string; readonly why?: string } | undefined {
   const path = join(folder, name);
-  // A link to nowhere, and what is no business of ours.
+  // Broken links, hidden files and dependencies.
   if (!existsSync(path) || name.startsWith('.') || name === 'node_modules') return undefined;
   const alone = !statSync(path).isDirectory();
   if (alone && !scriptEndings.includes(extname(name))) return undefined;

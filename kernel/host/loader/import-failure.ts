@@ -5,11 +5,11 @@ import { messageOf } from '../../errors.js';
 const isModuleSyntax =
   /outside a module|Unexpected token 'export'|await is only valid|Cannot find module 'waggle-server/;
 
-/** Why a module could not be imported: what was thrown, where its stack does not say so the file, and what to do. */
+/** Wording of an import error: its message, the file where the stack does not name one, and a remedy. */
 export function whyNotImported(cause: unknown, entryPoint: string): string {
   const what = messageOf(cause);
   const stack = cause instanceof Error ? (cause.stack ?? '') : '';
-  // CommonJS begins the stack of what it cannot read with the place.
+  // The stack of a CommonJS syntax error begins with the place.
   const [, place] = /^(\/.*?):\d+$/m.exec(stack) ?? [];
   const path = place ?? entryPoint;
   const manifest = commonJsManifest(dirname(path));
@@ -21,7 +21,7 @@ export function whyNotImported(cause: unknown, entryPoint: string): string {
   return isNamed ? what : `${what} (${entryPoint}, or a file that it imports)`;
 }
 
-/** The package.json around a folder, where that makes CommonJS of its files. */
+/** The package.json that makes the files of a folder CommonJS. */
 function commonJsManifest(folder: string): string | undefined {
   const manifest = join(folder, 'package.json');
   if (existsSync(manifest))

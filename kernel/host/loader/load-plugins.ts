@@ -14,29 +14,26 @@ import { generationUrl } from './module-hooks.js';
 import { builtIns, packageVersion, type ResolvedPlugin, resolvePlugin } from './resolve-plugin.js';
 
 /** What went wrong while plugins were imported; empty when nothing did. */
-export interface Loaded {
+interface Loaded {
   readonly issues: readonly string[];
-  /** Plugins whose module threw while it was imported. */
+  /** Plugins whose module threw during its import. */
   readonly failures: readonly WaggleError[];
 }
 
-/** A plugin that was imported, and how it is to be used. */
+/** An imported plugin with the options for `kernel.use`. */
 export interface Imported {
   readonly plugin: Plugin;
   readonly options: UseOptions<Plugin>;
-  /** Whether it runs from a file or folder that was named. */
+  /** The file or folder that the config names; undefined for built-in plugins and npm packages. */
   readonly path?: string;
 }
 
-/** Names of the plugins that come with the package. */
-export { builtInNames } from './resolve-plugin.js';
-
-/** Imports every plugin of a config and adds it to the kernel. Throws nothing: all that is wrong is returned. */
+/** Imports every plugin of a config and adds it to the kernel. Never throws: every error is returned. */
 export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
   const issues: string[] = [];
   const failures: WaggleError[] = [];
   const { entries, skipped } = entriesOf(config, issues);
-  for (const [name, why] of skipped) tellSkipped(logger, name, why);
+  for (const [name, why] of skipped) logSkipped(logger, name, why);
   for (const entry of entries) {
     try {
       const { plugin, options } = await importEntry(entry, config, logger);
@@ -51,12 +48,12 @@ export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger
   return { issues, failures };
 }
 
-/** Says what of the folder of extensions is not loaded. */
-export function tellSkipped(logger: Logger, name: string, why: string): void {
+/** Logs an entry of the extensions folder that is not loaded. */
+export function logSkipped(logger: Logger, name: string, why: string): void {
   logger.info({ extension: name, why }, 'left alone in the folder of extensions');
 }
 
-/** What is to run: the plugins that a config names, and those in its folder of extensions as they are now. */
+/** The enabled plugins of a config and of its extensions folder as it is now. */
 export function entriesOf(config: Config, issues: string[]): Extensions {
   const entries = config.plugins.filter((entry) => entry.enabled);
   const { entries: extensions, skipped } = extensionsOf(config, issues);
@@ -69,7 +66,7 @@ export function entriesOf(config: Config, issues: string[]): Extensions {
   return { entries, skipped };
 }
 
-/** A plugin that could not be imported: it takes its place in the report and fails when its turn comes. */
+/** Stand-in for a plugin that could not be imported: it appears in the report and fails in its setup. */
 function failing(name: string, error: WaggleError): Plugin {
   return {
     name,
@@ -81,8 +78,8 @@ function failing(name: string, error: WaggleError): Plugin {
 }
 
 /**
- * Imports the plugin of one entry, or its fallback; each generation reads all of its modules anew.
- * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_PLUGIN_INVALID, and an error in words where there is no such module
+ * Imports the plugin of one entry, or its fallback; each generation reloads all of its modules.
+ * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_PLUGIN_INVALID, and a plain Error where there is no such module
  */
 export async function importEntry(
   entry: PluginEntry,
@@ -117,7 +114,7 @@ async function importPlugin(
   generation: number,
   timeoutMs: number,
 ): Promise<Plugin> {
-  // Lets plugins outside this package be TypeScript, and import this very copy of it.
+  // Plugins outside this package may be TypeScript, and import this copy of it.
   if (!url.href.startsWith(builtIns.href)) await import('./register.js');
   const folder = path && statSync(path).isDirectory() ? path : dirname(fileURLToPath(url));
   if (generation > 0) forgetCommonJs(realpathSync(folder) + sep);
@@ -126,7 +123,7 @@ async function importPlugin(
   const run = async () => {
     try {
       const { default: found } = (await import(href)) as { readonly default?: Plugin };
-      // What compilers make of `export default` in CommonJS.
+      // The form that compilers give to `export default` in CommonJS.
       const { __esModule: isCompiled, default: inner } = Object(found);
       plugin = isCompiled ? inner : found;
     } catch (cause) {
@@ -146,7 +143,7 @@ function isImportFailure(
   return WaggleError.is(error, 'KERNEL_PLUGIN_FAILED') || WaggleError.is(error, 'KERNEL_PLUGIN_TIMEOUT');
 }
 
-/** Node keeps CommonJS modules by their paths alone, whatever the generation. */
+/** Node caches CommonJS modules by path, without the generation. */
 function forgetCommonJs(folder: string): void {
   const { cache } = createRequire(import.meta.url);
   for (const path of Object.keys(cache))

@@ -8,26 +8,26 @@ const isTypeScript = /\.m?ts$/;
 const own = import.meta.url;
 
 /**
- * Finds what modules outside this package import: `waggle-server` is this very copy of it, `./x.js` may be an `x.ts`, and
- * what belongs to a plugin that is imported afresh is imported afresh, too.
+ * Resolves imports of modules outside this package: `waggle-server` is this copy of it, `./x.js` may be an `x.ts`, and a
+ * module of a reloaded plugin gets the generation of that plugin.
  */
 export const resolve: ResolveHook = async (specifier, context, next) => {
   const parent = context.parentURL ? new URL(context.parentURL) : undefined;
   if (/^waggle-server(\/|$)/.test(specifier)) return next(specifier, { ...context, parentURL: own });
-  // The helpers of what `load` makes of TypeScript; nobody who writes that has to install them.
+  // The runtime helpers of oxc come from this package, so that plugins need not install them.
   if (specifier.startsWith('@oxc-project/runtime/') && parent && isTypeScript.test(parent.pathname))
     return next(specifier, { ...context, parentURL: own });
   const found = await next(typeScriptFor(specifier, context.parentURL) ?? specifier, context);
-  return parent ? { ...found, url: afresh(found.url, parent) } : found;
+  return parent ? { ...found, url: sameGeneration(found.url, parent) } : found;
 };
 
-/** Makes JavaScript of TypeScript, as `tsc` would with `verbatimModuleSyntax` and `experimentalDecorators`. */
+/** Compiles TypeScript as `tsc` does with `verbatimModuleSyntax` and `experimentalDecorators`. */
 export const load: LoadHook = async (url, context, next) => {
   const { protocol, pathname } = new URL(url);
   if (protocol !== 'file:' || !isTypeScript.test(pathname)) return next(url, context);
   const path = fileURLToPath(url);
   const source = await readFile(path, 'utf8');
-  // Only here: most plugins are JavaScript.
+  // Imported lazily: most plugins are JavaScript.
   const { transform } = await import('oxc-transform');
   const { code, map, errors } = await transform(path, source, {
     lang: 'ts',
@@ -48,16 +48,16 @@ export const load: LoadHook = async (url, context, next) => {
   };
 };
 
-/** The address of another generation of a module: it, and all that it imports from the folder of its plugin, is read anew. */
+/** URL of another generation of a module: reloads it, with all of its imports from the folder of its plugin. */
 export function generationUrl(module: URL, folder: string, generation: number): URL {
   const url = new URL(module);
   const depth = fileURLToPath(module).slice(folder.length).split(/[/\\]/).filter(Boolean).length - 1;
-  // Nothing else is remembered: where the folder begins travels with each address, through every thread.
+  // The URL carries the depth below the folder, so that no thread needs other state.
   url.search = `?reload=${generation}&depth=${Math.max(depth, 0)}`;
   return url;
 }
 
-function afresh(found: string, parent: URL): string {
+function sameGeneration(found: string, parent: URL): string {
   const generation = parent.searchParams.get('reload');
   if (!generation || !found.startsWith('file:')) return found;
   const folder = new URL('../'.repeat(Number(parent.searchParams.get('depth'))) || '.', parent).href;
@@ -69,7 +69,7 @@ function afresh(found: string, parent: URL): string {
   return url.href;
 }
 
-/** TypeScript is written with the names that its files have once they are built. */
+/** The `.ts` file behind a `.js` specifier, which is how TypeScript names a compiled file. */
 function typeScriptFor(specifier: string, parent: string | undefined): string | undefined {
   if (!/^(\.{0,2}\/|file:).*\.m?js$/.test(specifier) || (parent && !parent.startsWith('file:')))
     return undefined;
@@ -81,7 +81,7 @@ function typeScriptFor(specifier: string, parent: string | undefined): string | 
 
 function wording({ message, labels: [label] }: OxcError, path: string, source: string): string {
   if (!label) return `${path}: ${message}`;
-  // Places are counted in bytes.
+  // oxc counts in bytes.
   const before = Buffer.from(source).subarray(0, label.start).toString().split('\n');
   return `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}: ${message}`;
 }

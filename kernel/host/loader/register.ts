@@ -1,5 +1,5 @@
 import { register } from 'node:module';
 
-// By its name in package.json, as only what is built can be loaded by Node alone. Each thread has hooks of its own.
+// By its name in package.json, because Node can only load the compiled file. Each thread has its own hooks.
 register('#module-hooks', import.meta.url);
 process.setSourceMapsEnabled(true);

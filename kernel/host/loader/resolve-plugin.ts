@@ -2,18 +2,18 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { nearest } from '../../check.js';
+import { nearest } from '../../nearest.js';
 
-/** Where the module of a plugin is. */
+/** Location of a plugin's module. */
 export interface ResolvedPlugin {
   readonly url: URL;
-  /** The file or folder that was named; nothing for what is built in or comes from npm. */
+  /** The file or folder that the config names; undefined for built-in plugins and npm packages. */
   readonly path?: string;
 }
 
-/** The folder of the plugins that come with the package. */
+/** Folder of the built-in plugins. */
 export const builtIns = new URL('../../../plugins/', import.meta.url);
-/** How the names of modules end. */
+/** File name extensions of modules. */
 export const moduleEndings: readonly string[] = ['.js', '.mjs', '.ts', '.mts'];
 
 /** The module that `use` names: a built-in plugin, a file or folder beside the config file, or an npm package. */
@@ -57,7 +57,7 @@ export function entryPointOf(path: string): string | undefined {
   return candidates.map((candidate) => join(path, candidate)).find(isFile);
 }
 
-/** The version of the package that a folder is part of. */
+/** Version of the package around a folder. */
 export function packageVersion(folder: string): string | undefined {
   const manifest = join(folder, 'package.json');
   if (!isFile(manifest)) return folder === dirname(folder) ? undefined : packageVersion(dirname(folder));
@@ -66,8 +66,8 @@ export function packageVersion(folder: string): string | undefined {
 }
 
 /**
- * Entry points of a package, the best first: the part of Node's rules that a plugin needs (nodejs.org/api/packages.html),
- * and before all others its `source`, which runs unbuilt where it is there.
+ * Entry points of a package, the best first: its `source`, which runs without a build, then those by the part of Node's
+ * rules that a plugin needs (nodejs.org/api/packages.html).
  */
 function mainsOf(manifest: { readonly exports?: unknown; readonly main?: unknown }): readonly string[] {
   const pick = (target: unknown): readonly string[] => {

@@ -5,22 +5,22 @@ import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { extensionsFolder } from './extensions.js';
-import { entriesOf, importEntry, tellSkipped } from './load-plugins.js';
+import { entriesOf, importEntry, logSkipped } from './load-plugins.js';
 import { resolvePlugin } from './resolve-plugin.js';
 
-/** What a plugin was made from. */
+/** Source of a loaded plugin. */
 interface Known {
   readonly use: string | undefined;
-  /** Its file or folder; nothing for what is built in or comes from npm, which is not watched. */
+  /** Its file or folder; undefined for built-in plugins and npm packages, which are not watched. */
   readonly path: string | undefined;
   readonly print: string;
 }
 
-const settleMs = 100;
+const debounceMs = 100;
 
 /**
- * Keeps the plugins of a running kernel as their files are: what changed is reloaded, what was added to the folder of
- * extensions is loaded, what was taken out of it is unloaded. A version that fails changes nothing.
+ * Follows the files of a running kernel's plugins: reloads changed ones, loads those added to the extensions folder, and
+ * unloads those removed from it. A new version that fails changes nothing.
  */
 export class PluginWatch {
   readonly #kernel: Kernel;
@@ -32,7 +32,7 @@ export class PluginWatch {
   #watchers: readonly FSWatcher[] = [];
   #editions = 0;
   #timer: NodeJS.Timeout | undefined;
-  #settling: Promise<void> = Promise.resolve();
+  #running: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(kernel: Kernel, config: Config, logger: Logger) {
@@ -55,32 +55,32 @@ export class PluginWatch {
     for (const watcher of this.#watchers) watcher.close();
   }
 
-  /** Waits for silence: an editor writes a file in several steps, and a folder has many files. */
+  /** Debounces: an editor writes a file in several steps, and a folder has many files. */
   #touch(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
-      this.#settling = this.#settling
-        .then(() => this.#settle())
+      this.#running = this.#running
+        .then(() => this.#sync())
         .catch((err: unknown) => this.#logger.error({ err }, 'watching the plugins failed'));
-    }, settleMs);
+    }, debounceMs);
   }
 
-  async #settle(): Promise<void> {
+  async #sync(): Promise<void> {
     if (this.#closed) return;
-    // Before anything is read: what changes after that is seen the next time.
+    // Before the files are read, so that a later change triggers another run.
     this.#watchFolders();
     const issues: string[] = [];
     const { entries, skipped } = entriesOf(this.#config, issues);
     for (const [name, why] of skipped) {
-      if (!this.#skipped.has(name)) tellSkipped(this.#logger, name, why);
+      if (!this.#skipped.has(name)) logSkipped(this.#logger, name, why);
       this.#skipped.add(name);
     }
-    this.#tell(issues);
+    this.#logIssues(issues);
     for (const [id, { path }] of this.#known)
       if (path && !existsSync(path) && !entries.some((entry) => entry.id === id && entry.use))
         await this.#unload(id);
-    // Again when one was refused for the lack of another, which may stand further down.
+    // Again when one was refused because of a missing dependency, which may come later in the list.
     for (let again = true; again; ) {
       const outcomes: string[] = [];
       for (const entry of entries) outcomes.push(await this.#bringUp(entry));
@@ -116,20 +116,20 @@ export class PluginWatch {
       await this.#kernel.unload(id);
       this.#logger.info({ plugin: id }, 'unloaded');
     } catch (err) {
-      // One that did not run is gone already.
+      // It was not running.
       if (!WaggleError.is(err, 'KERNEL_PLUGIN_UNKNOWN'))
         this.#logger.error({ err, plugin: id }, 'not unloaded cleanly');
     }
   }
 
-  /** Each mistake once, as long as it is there. */
-  #tell(issues: readonly string[]): void {
-    for (const mistake of issues) if (!this.#issues.has(mistake)) this.#logger.error(mistake);
+  /** Logs each issue once while it lasts. */
+  #logIssues(issues: readonly string[]): void {
+    for (const issue of issues) if (!this.#issues.has(issue)) this.#logger.error(issue);
     this.#issues.clear();
-    for (const mistake of issues) this.#issues.add(mistake);
+    for (const issue of issues) this.#issues.add(issue);
   }
 
-  /** All of them anew: a folder that was replaced is another one, whatever its name. */
+  /** Replaces all watchers: a folder that was replaced is another one under the same name. */
   #watchFolders(): void {
     const paths = [...this.#known.values()].flatMap(({ path }) => path ?? []);
     const folders = new Set([extensionsFolder(this.#config), ...paths].flatMap(foldersAt));
@@ -158,11 +158,11 @@ function pathOf(entry: PluginEntry): string | undefined {
   try {
     return resolvePlugin(entry.use ?? entry.id, entry.file).path;
   } catch {
-    return undefined; // Importing it says why.
+    return undefined; // The import reports it.
   }
 }
 
-/** The folder at a path with those below it, or the one around a file, or the nearest around nothing. */
+/** The folder at a path with its subfolders, the folder of a file, or the nearest existing one. */
 function foldersAt(path: string): readonly string[] {
   if (!existsSync(path) || !statSync(path).isDirectory()) return [nearestFolder(dirname(path))];
   return [

@@ -1,6 +1,6 @@
 import type { Files } from '../commands/new.js';
 
-/** An agent that says everything back, and a test that asks it. */
+/** Files of an echo agent, with a test. */
 export function agentFiles(name: string): Files {
   return {
     'index.ts': `import { type AgentCall, BaseAgent, type ChatRequest, definePlugin, type StreamChunk } from 'waggle-server';
@@ -13,7 +13,7 @@ class Echo extends BaseAgent {
   async *generateResponseStream({ messages }: ChatRequest, { signal }: AgentCall): AsyncIterable<StreamChunk> {
     const words = messages.at(-1)?.content.split(' ') ?? [];
     for (const word of words) {
-      signal.throwIfAborted(); // A cancel arrives here; give the signal to whatever you wait for, too.
+      signal.throwIfAborted(); // A cancel arrives here; pass the signal on to everything you await.
       yield { type: 'text', content: \`\${word} \` };
     }
     yield { type: 'done', reason: 'stop' };

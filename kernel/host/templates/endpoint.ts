@@ -1,6 +1,6 @@
 import type { Files } from '../commands/new.js';
 
-/** A route that greets, and a test that calls it over a real socket. */
+/** Files of a route that greets, with a test over a real socket. */
 export function endpointFiles(name: string): Files {
   return {
     'index.ts': `import { definePlugin, Transport } from 'waggle-server';
@@ -9,14 +9,12 @@ export default definePlugin({
   name: '${name}',
   apiVersion: 1,
   requires: { transport: Transport },
-  setup(ctx, { transport }) {
-    ctx.effect('GET /${name}/{who}', () =>
-      transport.route({
-        method: 'GET',
-        path: '/${name}/{who}',
-        handler: (request, reply) => reply.json(200, { hello: request.params.who }),
-      }),
-    );
+  setup(_ctx, { transport }) {
+    transport.route({
+      method: 'GET',
+      path: '/${name}/{who}',
+      handler: (request, reply) => reply.json(200, { hello: request.params.who }),
+    });
   },
 });
 `,

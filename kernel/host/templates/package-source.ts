@@ -4,8 +4,8 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 const packageName = 'waggle-server';
 
 /**
- * Where a project in a new folder gets this package from: what the project around an installed copy says, so that a
- * tarball or a fork stays one; else the copy or the checkout itself.
+ * The dependency specification of this package for a project in a new folder: that of the project around an installed
+ * copy, so that a tarball or a fork stays one, else the path of the copy or checkout.
  */
 export function packageSource(own: string, project: string): string {
   for (let folder = own; folder !== dirname(folder); folder = dirname(folder)) {
@@ -13,7 +13,7 @@ export function packageSource(own: string, project: string): string {
       own.split(sep).includes('node_modules') && folder !== own ? declaredIn(folder) : undefined;
     if (declared === undefined) continue;
     const path = pathOf(declared, folder);
-    // Other tools' protocols, such as `workspace:`, mean nothing elsewhere.
+    // Protocols of workspaces mean nothing outside of them.
     if (path === undefined && !/^(workspace|link|portal|catalog|patch):/.test(declared)) return declared;
     if (path !== undefined && existsSync(path)) return fileSpec(path, project);
     break;
@@ -28,7 +28,7 @@ function declaredIn(folder: string): string | undefined {
   return { ...optionalDependencies, ...devDependencies, ...dependencies }[packageName];
 }
 
-/** The file or folder of a specification, where it is one. */
+/** Path of a specification that is a file or folder. */
 function pathOf(specification: string, folder: string): string | undefined {
   const [, path] =
     /^(?:file:(?:\/\/(?=\/))?)(.*)$/.exec(specification) ?? /^(\.{0,2}\/.*)$/.exec(specification) ?? [];

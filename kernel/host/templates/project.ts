@@ -1,6 +1,6 @@
 import type { Files } from '../commands/new.js';
 
-/** What every new plugin has, whatever it does. */
+/** Files that every new plugin has. */
 export function projectFiles(kind: string, name: string, version: string, source: string): Files {
   const manifest = {
     name,

@@ -1,12 +1,12 @@
 import type { Files } from '../commands/new.js';
 
-/** A task that keeps a CPU busy on a thread of its own, and a test that runs it there. */
+/** Files of a CPU-bound task for a worker thread, with a test. */
 export function taskFiles(name: string): Files {
   return {
     'index.ts': `import { definePlugin } from 'waggle-server';
 import type { Input, Output } from './${name}.task.js';
 
-// Whoever submits it gets its types.
+// Types for those who submit it.
 declare module 'waggle-server' {
   interface TaskTypes {
     '${name}:run': { input: Input; output: Output };
@@ -39,7 +39,7 @@ export interface Output {
   readonly primes: number;
 }
 
-/** Runs on a thread: it may take a whole CPU, and holds up nobody's tokens. */
+/** Runs on a worker thread, so that it may use a whole CPU without delaying any tokens. */
 export default function run({ limit }: Input, call: TaskCall): Output {
   if (!Number.isInteger(limit) || limit < 2 || limit > 100_000_000)
     throw new RangeError(\`limit: expected an integer from 2 to 100 million, got \${limit}\`);

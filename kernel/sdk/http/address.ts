@@ -1,4 +1,4 @@
-/** A peer's address as people write it: IPv6 shortened, IPv4 never in its IPv6 form. */
+/** A peer's address in its usual form: IPv6 shortened, IPv4 never mapped to IPv6. */
 export function plainAddress(address: string): string {
   if (!address.includes(':')) return address;
   const [bare = ''] = address.split('%');
@@ -10,7 +10,7 @@ export function plainAddress(address: string): string {
   return bytes.map((half) => `${half >> 8}.${half & 255}`).join('.');
 }
 
-/** What one peer is free to call from: a plain address, of IPv6 its first half. */
+/** The network that one peer controls: its IPv4 address, or the /64 of its IPv6 address. */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;
   const [head = ''] = address.split('::');

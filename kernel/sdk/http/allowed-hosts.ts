@@ -3,20 +3,20 @@ import { hostname } from 'node:os';
 import { type ClientErrorCode, WaggleError } from '../../errors.js';
 
 /**
- * The names that this server may be called by. A page may point its own name at this machine and is then of the same
- * origin as the server; but it cannot do without that name, so that only names that are ours are answered.
+ * Accepted values of `Host`, against DNS rebinding: a page may point its own name at this machine and is then of the same
+ * origin as the server, but its requests carry that name.
  */
 export class AllowedHosts {
   readonly #isAny: boolean;
   readonly #names: ReadonlySet<string>;
 
-  /** `*` is any. */
+  /** `*` accepts any name. */
   constructor(names: readonly string[]) {
     this.#isAny = names.includes('*');
     this.#names = new Set(['localhost', hostname(), ...names].flatMap((name) => nameOf(name) ?? []));
   }
 
-  /** Why a request with this `Host` is refused; undefined where it is not. */
+  /** The error for a request with this `Host`; undefined where it is accepted. */
   refusal(host: string | undefined): WaggleError<ClientErrorCode> | undefined {
     const name = host === undefined ? undefined : nameOf(host);
     if (name === undefined)
@@ -28,7 +28,7 @@ export class AllowedHosts {
   }
 }
 
-/** A name or address without its port, in lower case and without the dot at the end. */
+/** A host name or address without its port, in lower case, without a final dot. */
 export function nameOf(host: string): string | undefined {
   const url = /^([\p{L}\p{N}._~-]+|\[[\da-f:.]+\])(:\d*)?$/iu.test(host) ? `http://${host}` : '';
   return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : undefined;

@@ -4,17 +4,17 @@ import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
+import { forPlugin, type PerPlugin, type StartEffect } from '../../services.js';
+import { serviceView } from '../service-view.js';
 import { AllowedHosts } from './allowed-hosts.js';
-import { basePathOf } from './base-path.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
-import { checkFraming } from './framing.js';
 import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
-import { Request, type RequestHead } from './request.js';
+import { checkFraming, Request, type RequestHead } from './request.js';
 import { type Match, RouteTable } from './route-table.js';
 import { SlowReaders } from './slow-readers.js';
-import { belowBase, readingsOf } from './target.js';
+import { basePathOf, belowBase, readingsOf } from './target.js';
 import { type Forwarded, TrustedProxies } from './trusted-proxies.js';
 
 /** What a path leads to; neither where it leads nowhere. */
@@ -26,7 +26,7 @@ interface Found {
 }
 
 /** Everything of a transport that does not depend on the library below it. */
-export abstract class BaseTransport implements Transport {
+export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
   readonly #hosts: AllowedHosts;
@@ -95,7 +95,25 @@ export abstract class BaseTransport implements Transport {
     return () => void this.#formats.delete(format);
   }
 
-  /** From now on every answer asks its client to connect anew next time. */
+  /** Routes, endpoints and error formats end with the plugin that added them. */
+  [forPlugin](effect: StartEffect): Transport {
+    return serviceView<Transport>(this, {
+      route: (route) => {
+        const name = `${route.method} ${route.path}`;
+        return effect({ kind: 'route', name, label: name }, () => this.route(route));
+      },
+      websocket: (endpoint) => {
+        const name = `WS ${endpoint.path}`;
+        return effect({ kind: 'route', name, label: name }, () => this.websocket(endpoint));
+      },
+      errors: (format) =>
+        effect({ kind: 'errors', name: format.path, label: `errors of ${format.path}` }, () =>
+          this.errors(format),
+        ),
+    });
+  }
+
+  /** From now on responses carry `Connection: close`. */
   drain(): void {
     this.#replying.leaving = true;
   }

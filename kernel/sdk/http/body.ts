@@ -1,37 +1,37 @@
 import { WaggleError } from '../../errors.js';
+import { type Deferred, deferred } from '../deferred.js';
 import { parseJson } from '../json.js';
 import { codingsIn, decoded, looksLikeGzip } from './content-coding.js';
 
-// What `curl -d` sends when nobody says otherwise is read, too; the body must be JSON all the same.
+// Also accepts the default content type of `curl -d`; the body must still be JSON.
 const readable = /^(application\/([\w.+-]+\+)?json|application\/x-www-form-urlencoded)$/;
 
-/** What is said of a body, and how deep its JSON may be. */
+/** Headers of a body, and the depth limit of its JSON. */
 export interface Reading {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
   readonly depthLimit?: number | undefined;
 }
 
-/** What a request sends, kept up to a limit. */
+/** A request body, buffered up to a limit. */
 export class Body {
   readonly #limitBytes: number;
-  // One buffer that grows: a list of one-byte chunks would take a hundred times their size.
+  // One growing buffer: a list of one-byte chunks would take a hundred times their size.
   #bytes = Buffer.alloc(0);
   #sizeBytes = 0;
   #state: 'arriving' | 'whole' | { readonly error: unknown } = 'arriving';
-  #settled: Promise<void> | undefined;
-  #resolve: (() => void) | undefined;
+  #settled: Deferred<void> | undefined;
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
   }
 
-  /** All of it has come. */
+  /** Whether the whole body has arrived. */
   get isWhole(): boolean {
     return this.#state === 'whole';
   }
 
-  /** Takes a copy: native layers reuse their memory. @throws TOO_LARGE above the limit; nothing is kept then */
+  /** Copies the chunk, because native layers reuse their memory. @throws TOO_LARGE above the limit, and drops the body */
   push(chunk: Uint8Array): void {
     if (this.#state !== 'arriving') return;
     const sizeBytes = this.#sizeBytes + chunk.byteLength;
@@ -53,7 +53,7 @@ export class Body {
     this.#settle('whole');
   }
 
-  /** Nothing more will come; whoever waits for the whole gets `error`. */
+  /** Ends the body with an error, which `json` then throws. */
   fail(error: unknown): void {
     this.#settle({ error });
   }
@@ -63,11 +63,8 @@ export class Body {
     const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
     if (type && !readable.test(type)) throw new WaggleError('UNSUPPORTED_MEDIA_TYPE', { type });
     const codings = codingsIn(contentEncoding);
-    if (this.#state === 'arriving')
-      this.#settled ??= new Promise((resolve) => {
-        this.#resolve = resolve;
-      });
-    await this.#settled;
+    if (this.#state === 'arriving') this.#settled ??= deferred();
+    await this.#settled?.promise;
     if (typeof this.#state === 'object') throw this.#state.error;
     const bytes = this.#bytes.subarray(0, this.#sizeBytes);
     const plain = codings.length > 0 ? await decoded(bytes, codings, this.#limitBytes) : bytes;
@@ -78,7 +75,7 @@ export class Body {
     if (this.#state !== 'arriving') return;
     this.#state = state;
     if (state !== 'whole') this.#bytes = Buffer.alloc(0);
-    this.#resolve?.();
+    this.#settled?.resolve();
   }
 }
 

@@ -1,38 +1,38 @@
 import { z } from '#zod';
 import { milliseconds, seconds } from '../milliseconds.js';
 import { nameOf } from './allowed-hosts.js';
-import { whyNoOrigin } from './allowed-origin.js';
-import { basePathOf } from './base-path.js';
+import { whyNoOrigin } from './origin.js';
+import { basePathOf } from './target.js';
 import { whyNoNetwork } from './trusted-proxies.js';
 
 const bytes = z.int().min(1);
 
-/** The config of every transport, so that one can take another's place. */
+/** The config of every transport, so that they are interchangeable. */
 export const transportConfig = z.strictObject({
   host: z.string().min(1).default('0.0.0.0'),
   /** 0 takes any free one. */
   port: z.int().min(0).max(65535).default(9797),
-  /** WebSockets at once; the next one is closed with 1013. */
+  /** Concurrent WebSockets; the next one is closed with 1013. */
   maxConnections: z.int().min(1).default(1000),
-  /** TCP connections at once that are no WebSockets, idle ones included; the next one is answered 503. Fewer where descriptors are few. */
+  /** Concurrent TCP connections other than WebSockets, including idle ones; the next one is answered 503. Fewer where file descriptors are scarce. */
   maxHttpConnections: z.int().min(1).default(10_000),
-  /** The same from one address, of IPv6 from one /64; those of trusted proxies are not counted. */
+  /** The same limit per address, or per /64 of IPv6; connections of trusted proxies are not counted. */
   maxHttpConnectionsPerAddress: z.int().min(1).default(5000),
   bodyLimitBytes: bytes.default(1024 * 1024),
   frameLimitBytes: bytes.default(64 * 1024),
-  /** What one connection may have unsent before it is closed with 4429. */
+  /** Unsent bytes of one connection before it is closed with 4429. */
   backlogLimitBytes: bytes.default(1024 * 1024),
-  /** Unsent bytes from which on `send` asks to wait. */
+  /** Unsent bytes above which `send` asks to wait. */
   highWaterMarkBytes: bytes.default(64 * 1024),
-  /** How long a reader may take nothing of what waits for it. */
+  /** How long a client may read nothing while bytes wait for it. */
   stallTimeoutMs: milliseconds.default(30_000),
-  /** How long a handler may take to begin its answer, where its route says nothing else. */
+  /** How long a handler may take to begin its response, unless its route sets another limit. */
   requestTimeoutMs: milliseconds.default(30_000),
-  /** How long a stop waits for closing handshakes and for answers under way. */
+  /** How long a stop waits for closing handshakes and for running responses. */
   closeTimeoutMs: milliseconds.default(1000),
-  /** Silence after which a WebSocket counts as dead; it is pinged before, soon enough for proxies. uWebSockets takes no other range. */
+  /** Silence after which a WebSocket counts as dead; it is pinged earlier, often enough for proxies. The range is that of uWebSockets. */
   idleTimeoutS: seconds.min(8).max(960).default(40),
-  /** Names by which this server may be called, besides `localhost`, its addresses and this machine's own name; `*` for any. */
+  /** Host names under which this server may be called, besides `localhost`, its addresses and the name of this machine; `*` for any. */
   allowedHosts: z
     .array(
       z.string().refine((name) => name === '*' || (nameOf(name) !== undefined && !name.includes(':')), {
@@ -40,7 +40,7 @@ export const transportConfig = z.strictObject({
       }),
     )
     .default([]),
-  /** Pages of other hosts that may call: `https://chat.example.com`, or `*` for all. */
+  /** Other origins whose pages may call this server: `https://chat.example.com`, or `*` for all. */
   allowedOrigins: z
     .array(
       z
@@ -52,7 +52,7 @@ export const transportConfig = z.strictObject({
         }),
     )
     .default([]),
-  /** Proxies that tell who asks and what was called, in `X-Forwarded-*` or `Forwarded`, as addresses or networks: `10.0.0.0/8`. */
+  /** Proxies whose `X-Forwarded-*` or `Forwarded` headers are trusted, as addresses or networks: `10.0.0.0/8`. */
   trustedProxies: z
     .array(
       z.string().superRefine((network, { addIssue }) => {
@@ -61,7 +61,7 @@ export const transportConfig = z.strictObject({
       }),
     )
     .default([]),
-  /** The path below which this server is reached, `/waggle`; a proxy may cut it off or not. */
+  /** The path below which this server is reached, `/waggle`; a proxy may strip it or not. */
   basePath: z
     .string()
     .refine((path) => basePathOf(path) !== undefined, {
@@ -70,10 +70,10 @@ export const transportConfig = z.strictObject({
     .default(''),
 });
 
-/** The config of a transport with its defaults filled in. */
+/** The config of a transport, with defaults. */
 export type TransportConfig = Readonly<z.output<typeof transportConfig>>;
 
-/** Up to here a frame that is too large is refused alone; a larger one ends its connection. */
+/** The size up to which only a too large frame is refused; a larger one ends its connection. */
 export function frameHardLimitBytes({ frameLimitBytes }: TransportConfig): number {
   return 4 * frameLimitBytes;
 }

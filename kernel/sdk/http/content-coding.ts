@@ -9,17 +9,17 @@ const rawDecode = promisify(inflateRaw) as Decode;
 const decoders: Readonly<Record<string, Decode>> = {
   gzip: promisify(gunzip) as Decode,
   'x-gzip': promisify(gunzip) as Decode,
-  // Half of those who say so leave the envelope out.
-  deflate: (bytes, options) => (hasEnvelope(bytes) ? zlibDecode : rawDecode)(bytes, options),
+  // Many clients leave out the zlib header.
+  deflate: (bytes, options) => (hasZlibHeader(bytes) ? zlibDecode : rawDecode)(bytes, options),
   br: promisify(brotliDecompress) as Decode,
 };
-/** More of them, one in another, say that something is wrong. */
+/** Nested codings beyond this are an error. */
 const mostCodings = 2;
 
-/** What is read of compressed bodies, as `Accept-Encoding` has it. */
+/** Supported codings, as a value of `Accept-Encoding`. */
 const contentCodings = 'gzip, deflate, br';
 
-/** The codings that `Content-Encoding` names, the outermost one last. @throws UNSUPPORTED_MEDIA_TYPE for one that is not read */
+/** The codings in `Content-Encoding`, the outermost one last. @throws UNSUPPORTED_MEDIA_TYPE for an unsupported one */
 export function codingsIn(header: string | undefined): readonly string[] {
   const names = (header ?? '')
     .toLowerCase()
@@ -32,7 +32,7 @@ export function codingsIn(header: string | undefined): readonly string[] {
   return codings;
 }
 
-/** The body behind its codings. @throws TOO_LARGE, INVALID_REQUEST where a coding is not what the body has */
+/** The decoded body. @throws TOO_LARGE, INVALID_REQUEST where the body does not have a coding */
 export async function decoded(
   body: Uint8Array,
   codings: readonly string[],
@@ -51,12 +51,12 @@ export async function decoded(
   return bytes;
 }
 
-/** Whether bytes that are no text look like a compressed body whose coding nobody has named. */
+/** Whether bytes look like a gzip body without its `Content-Encoding`. */
 export function looksLikeGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-function hasEnvelope(bytes: Uint8Array): boolean {
+function hasZlibHeader(bytes: Uint8Array): boolean {
   const [first = 0, second = 0] = bytes;
   return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
 }

@@ -1,7 +1,7 @@
 import type { ReadableListener } from '../../contracts/readable.js';
 import type { BodyParts } from '../../contracts/transport.js';
 
-/** An async iterable as the parts of a body: pulls the next one when the one before it was taken. */
+/** Body parts from an async iterable: pulls the next one once the previous one was taken. */
 export class IteratedParts implements BodyParts {
   readonly #iterator: AsyncIterator<string>;
   #listener: ReadableListener | undefined;

@@ -1,9 +1,9 @@
 import type { Headers } from '../../contracts/transport.js';
 
-/** Who a request comes from: no page or a page of ours, a page of another host that may call, or one that may not. */
+/** `same`: no page, or a page of this server. `cross`: an allowed page of another host. `refused`: any other page. */
 export type OriginVerdict = 'same' | 'cross' | 'refused';
 
-/** Judges the `Origin` that browsers send: without it any page could drive a visitor's connection. */
+/** Checks the `Origin` of a browser, so that no foreign page can use its visitor's connection. */
 export function judgeOrigin(
   origin: string | undefined,
   host: string | undefined,
@@ -11,16 +11,16 @@ export function judgeOrigin(
 ): OriginVerdict {
   if (origin === undefined) return 'same';
   const from = parse(origin);
-  // Written with the page's scheme, so that a port which is the default of that scheme is left out on both sides.
+  // With the page's scheme, so that its default port is left out on both sides.
   const here = from && host ? parse(`${from.protocol}//${host}`) : undefined;
   if (from && here && from.host === here.host) return 'same';
   if (from && here && isLoopback(from.hostname) && isLoopback(here.hostname)) return 'cross';
-  // It goes back in a header: nothing but visible ASCII.
+  // It is sent back in a header: visible ASCII only.
   const listed = allowed.includes(origin) || (allowed.includes('*') && /^[!-~]+$/.test(origin));
   return listed ? 'cross' : 'refused';
 }
 
-/** Lets a page of another host read the answer. Credentials stay out of it. */
+/** Headers that let a page of another host read the response, without credentials. */
 export function corsHeaders(origin: string): Headers {
   return {
     'access-control-allow-origin': origin,
@@ -29,7 +29,7 @@ export function corsHeaders(origin: string): Headers {
   };
 }
 
-/** The answer to a browser that asks beforehand. */
+/** Headers of the response to a preflight request. */
 export function preflightHeaders(allow: string, requestedHeaders: string | undefined): Headers {
   return {
     'access-control-allow-methods': allow,
@@ -38,6 +38,18 @@ export function preflightHeaders(allow: string, requestedHeaders: string | undef
       ? { 'access-control-allow-headers': requestedHeaders }
       : {}),
   };
+}
+
+/** Why no browser sends this `Origin`, with the correct form; undefined for a possible one. */
+export function whyNoOrigin(text: string): string | undefined {
+  if (text === '*' || text === 'null') return undefined;
+  const shape = 'an origin is scheme://host or scheme://host:port, or * for all';
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || url.protocol === 'file:' || !text.includes('://') || text.includes('*'))
+    return `never matches: ${shape}`;
+  // Apps and browser extensions have their own schemes, whose origin only the browser knows.
+  const meant = url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
+  return text === meant ? undefined : `never matches: ${shape}; write ${meant}`;
 }
 
 function parse(url: string): URL | undefined {

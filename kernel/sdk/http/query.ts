@@ -1,6 +1,6 @@
 import { z } from '#zod';
 
-/** An integer in a query or a header, where everything is text. Documents show the number that it is: `integer` tells them. */
+/** Schema of an integer in a query or header. Its `integer` metadata makes documents show a number. */
 export function integerText(minimum: number, maximum?: number) {
   const range = maximum === undefined ? `>= ${minimum}` : `${minimum}-${maximum}`;
   const expected = `expected an integer ${range}`;

@@ -13,19 +13,19 @@ import type { Opening } from './connection.js';
 import { IteratedParts } from './iterated-parts.js';
 import type { Request } from './request.js';
 
-/** What every reply of one transport needs. */
+/** State shared by all replies of one transport. */
 export interface ReplyHost {
   readonly logger: Logger;
   readonly stallTimeoutMs: number;
-  /** True while connections should not be used again. */
+  /** Whether responses close their connection, as during a stop. */
   readonly leaving: boolean;
-  /** Every reply whose connection is still at it. */
+  /** Replies that are not finished. */
   readonly replies: Set<BaseReply>;
-  /** Called when there is none left. */
+  /** Called when `replies` becomes empty. */
   readonly onIdle?: () => void;
 }
 
-// waiting: nothing sent. claimed: a stream waits for its first part. begun: headers are out. done: nothing more goes out.
+// waiting: nothing sent. claimed: a stream waits for its first part. begun: headers are sent. done: nothing more is sent.
 type State = 'waiting' | 'claimed' | 'begun' | 'done';
 
 // The transport frames the body itself.
@@ -34,12 +34,12 @@ const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'x
 const asksToClose = /(^|,)\s*close\s*(,|$)/i;
 
 /**
- * The one answer to a request. A native layer supplies how bytes go out; it is never called before the headers of a
- * request have arrived, nor after the end or once the client has gone.
+ * The response to one request. A subclass writes the bytes; it is never called before the headers of the request have
+ * arrived, nor after the end or once the client has gone.
  */
 export abstract class BaseReply implements HttpResponse {
   readonly request: Request;
-  /** How errors are worded where they are not as everywhere else. */
+  /** Overrides the format of errors. */
   format: ErrorFormat | undefined;
   readonly #host: ReplyHost;
   #state: State = 'waiting';
@@ -81,22 +81,22 @@ export abstract class BaseReply implements HttpResponse {
       if (this.#state === 'claimed') this.#state = 'waiting';
       throw error;
     } finally {
-      // Not awaited: a producer that is stuck must not hold up whoever waits for the end of the answer.
+      // Not awaited: a stuck producer must not delay the caller.
       void this.#release(parts);
     }
   }
 
-  /** Nothing that comes after this request on its connection may run. */
+  /** Closes the connection after this response: no later request on it may run. */
   closeAfter(): void {
     this.#closesAfter = true;
   }
 
-  /** Headers that go with whatever the answer will be. */
+  /** Adds headers to any response. */
   add(headers: Headers): void {
     this.#extra = { ...this.#extra, ...headers };
   }
 
-  /** Answers 504 unless an answer has begun by then. */
+  /** Responds with 504 unless a response has begun in time. */
   expire(timeoutMs: number): void {
     this.#deadline = setTimeout(() => {
       this.#host.logger.warn({ requestId: this.request.id, timeoutMs }, 'a request was not answered in time');
@@ -104,7 +104,7 @@ export abstract class BaseReply implements HttpResponse {
     }, timeoutMs);
   }
 
-  /** Answers with an error; when the answer has begun already, cuts it off so that it does not look complete. */
+  /** Responds with an error; cuts off a response that has begun, so that it does not look complete. */
   fail(error: unknown): void {
     if (this.#state === 'done') return;
     const shown = toClientError(error);
@@ -116,7 +116,7 @@ export abstract class BaseReply implements HttpResponse {
       this.format?.format(shown, this.request) ?? plainError(shown, this.request);
     const all = { 'content-type': 'application/json; charset=utf-8', ...headers, ...readable(shown) };
     this.#answer(status, JSON.stringify(body), all);
-    // Last, because whoever hears of it may try to answer.
+    // Last, because a listener may try to respond.
     this.request.abort(shown);
   }
 
@@ -129,7 +129,7 @@ export abstract class BaseReply implements HttpResponse {
     this.closed();
   }
 
-  /** The native layer says: a part of the body, and whether it was the last. */
+  /** Called by the subclass with each chunk of the body. */
   protected data(chunk: Uint8Array, last: boolean): void {
     try {
       this.request.body.push(chunk);
@@ -139,12 +139,12 @@ export abstract class BaseReply implements HttpResponse {
     }
   }
 
-  /** The native layer says: there is room again. */
+  /** Called by the subclass when there is room again. */
   protected writable(): void {
     this.#pump?.writable();
   }
 
-  /** The native layer says: the connection has taken all there is, or is no more. */
+  /** Called by the subclass when the response is written, or the connection closed. */
   protected closed(): void {
     const complete = this.#state === 'done';
     this.#state = 'done';
@@ -155,7 +155,7 @@ export abstract class BaseReply implements HttpResponse {
     this.#pump?.stop();
   }
 
-  /** Goes over to WebSocket. */
+  /** Switches to WebSocket. */
   upgrade(opening: Opening): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'done';
@@ -163,28 +163,28 @@ export abstract class BaseReply implements HttpResponse {
     this.closed();
   }
 
-  /** A whole answer; a body of undefined has no length either. With `close` nothing that follows may run. Calls `closed` when it is on its way. */
+  /** Writes a whole response; an undefined body has no length either. With `close` no later request may run. Calls `closed` when it is written. */
   protected abstract end(
     status: number,
     headers: Headers,
     body: string | Uint8Array | undefined,
     close: boolean,
   ): void;
-  /** Status, headers and the first part of a body of unknown length. Like `write`, false asks to wait for `writable`. */
+  /** Writes status, headers and the first part of a body of unknown length. False, as from `write`, asks to wait for `writable`. */
   protected abstract begin(status: number, headers: Headers, part: string, close: boolean): boolean;
   protected abstract write(part: string): boolean;
-  /** The end of such a body, with the same `close`. Calls `closed` when it is on its way. */
+  /** Ends such a body, with the same `close`. Calls `closed` when it is written. */
   protected abstract finish(close: boolean): void;
   protected abstract destroy(): void;
-  /** Makes a connection of it and calls its `open`. */
+  /** Makes a `Connection` and calls its `open`. */
   protected abstract handOver(opening: Opening): void;
 
-  /** Whether what follows on its connection could be anything. Bytes of a body that was not taken must not be read as the next request. */
+  /** Whether later bytes on the connection must not be read as a request, because an unread body may be among them. */
   protected get isMistrusted(): boolean {
     return this.#closesAfter || !this.request.body.isWhole;
   }
 
-  /** Whether the connection ends with this answer. */
+  /** Whether the connection ends with this response. */
   get #closes(): boolean {
     return (
       this.isMistrusted || this.#host.leaving || asksToClose.test(this.request.header('connection') ?? '')
@@ -206,7 +206,7 @@ export abstract class BaseReply implements HttpResponse {
     if (this.request.method === 'HEAD') {
       this.#state = 'done';
       clearTimeout(this.#deadline);
-      // As a GET would be answered: without it, some clients wait for the end of the connection.
+      // As for a GET: without it, some clients wait for the end of the connection.
       return this.end(
         status,
         { ...this.#headers(headers), 'transfer-encoding': 'chunked' },
@@ -265,7 +265,7 @@ function plainError(error: WaggleError<ClientErrorCode>, { id: requestId }: Requ
   return { status: statusOf(error), body: { error: { code, message, requestId } }, headers };
 }
 
-/** What a body may be compressed with, where it was not with that. */
+/** The supported codings, where the body had another one. */
 function readable(error: WaggleError<ClientErrorCode>): Headers {
   const codings = WaggleError.is(error, 'UNSUPPORTED_MEDIA_TYPE') ? error.details.codings : undefined;
   return codings ? { 'accept-encoding': codings } : {};

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpRequest } from '../../contracts/transport.js';
+import { WaggleError } from '../../errors.js';
 import { plainAddress } from './address.js';
 import { Body } from './body.js';
 import { targetOf } from './target.js';
 import type { Forwarded } from './trusted-proxies.js';
 
-/** What a native layer knows of a request when its headers have arrived. */
+/** The head of a request, as a native layer gives it. */
 export interface RequestHead {
   readonly method: string;
-  /** Or the whole target, as `http://host/path`. */
+  /** The path, or the whole target as `http://host/path`. */
   readonly path: string;
   /** Without the question mark. */
   readonly query: string;
@@ -17,17 +18,17 @@ export interface RequestHead {
   readonly remoteAddress: string;
 }
 
-/** One request, owned by us: nothing of it lives in a native layer. */
+/** One request, copied from the native layer. */
 export class Request implements HttpRequest {
   readonly id: string;
   readonly method: string;
   readonly path: string;
   readonly remoteAddress: string;
   readonly basePath: string;
-  /** The name that the client has called, with its port. */
+  /** Host that the client has called, with its port. */
   readonly host: string | undefined;
   readonly body: Body;
-  /** Set once a route is found. */
+  /** Set when a route is found. */
   params: Readonly<Record<string, string>> = {};
   readonly #head: RequestHead;
   readonly #protocol: 'http' | 'https';
@@ -59,7 +60,7 @@ export class Request implements HttpRequest {
     return this.#query;
   }
 
-  // Made only for who asks: most handlers answer at once.
+  // Created lazily: most handlers respond at once.
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController();
@@ -68,7 +69,7 @@ export class Request implements HttpRequest {
     return this.#abort.signal;
   }
 
-  /** Its headers announce one, rightly or not. */
+  /** Whether its headers announce a body. */
   get hasBody(): boolean {
     const length = this.header('content-length');
     return (length !== undefined && length !== '0') || this.header('transfer-encoding') !== undefined;
@@ -87,7 +88,7 @@ export class Request implements HttpRequest {
     return this.body.json({ contentType, contentEncoding, depthLimit });
   }
 
-  /** The answer is no longer wanted. */
+  /** Aborts the signal: the response is no longer wanted. */
   abort(reason: Error): void {
     this.#reason ??= reason;
     this.body.fail(reason);
@@ -95,8 +96,19 @@ export class Request implements HttpRequest {
   }
 }
 
-/** Adds one header to a map of them, joining what comes twice. */
+/** Adds a header to a map, joining repeated ones. */
 export function addHeader(headers: Map<string, string>, name: string, value: string): void {
   const earlier = headers.get(name);
   headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+}
+
+/** Refuses ambiguous framing, against request smuggling. @throws INVALID_REQUEST */
+export function checkFraming(request: Request): void {
+  const coding = request.header('transfer-encoding');
+  const length = request.header('content-length');
+  const issues: string[] = [];
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || length !== undefined))
+    issues.push('Transfer-Encoding: expected "chunked", and no Content-Length beside it');
+  else if (length !== undefined && !/^\d+$/.test(length)) issues.push('Content-Length: expected one number');
+  if (issues.length > 0) throw new WaggleError('INVALID_REQUEST', { issues });
 }

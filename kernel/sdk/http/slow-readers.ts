@@ -1,10 +1,10 @@
 import { every } from '../../every.js';
 import type { Undo } from '../../scope.js';
 
-/** Somebody for whom bytes wait. */
+/** A connection with unsent bytes. */
 export interface Reader {
   readonly bufferedBytes: number;
-  /** It took nothing for too long. */
+  /** Called when it has taken nothing for too long. */
   stalled(): void;
 }
 
@@ -13,25 +13,25 @@ interface Progress {
   atMs: number;
 }
 
-/** Finds readers that have stopped reading. One timer for all of them, which runs only while there are any. */
+/** Finds readers that have stopped reading, with one timer, which runs only while there are unsent bytes. */
 export class SlowReaders {
   readonly #stallTimeoutMs: number;
   readonly #readers = new Map<Reader, Progress>();
   readonly #failed: (error: unknown) => void;
   #stop: Undo | undefined;
 
-  /** `failed` hears of a look that threw; there will be others. */
+  /** `failed` gets the error of a sweep; later sweeps still run. */
   constructor(stallTimeoutMs: number, failed: (error: unknown) => void) {
     this.#stallTimeoutMs = stallTimeoutMs;
     this.#failed = failed;
   }
 
   has(reader: Reader): boolean {
-    // Asked for each frame of every reader, while hardly ever one is slow.
+    // Called for each frame of every reader, while slow ones are rare.
     return this.#readers.size > 0 && this.#readers.has(reader);
   }
 
-  /** Looks whether it has read something. To be called before more is added to what waits. */
+  /** Records progress. To be called before more bytes are added. */
   look(reader: Reader): void {
     const progress = this.#readers.get(reader);
     const { bufferedBytes } = reader;
@@ -42,7 +42,7 @@ export class SlowReaders {
     }
   }
 
-  /** To be called after more was added to what waits. */
+  /** Watches a reader. To be called after more bytes were added. */
   watch(reader: Reader): void {
     const progress = this.#readers.get(reader);
     const { bufferedBytes } = reader;

@@ -7,21 +7,21 @@ import { TrustedProxies } from './trusted-proxies.js';
 const censusMs = 1000;
 const logMs = 10_000;
 
-/** What a native layer knows of its connections. */
+/** The connections of a native layer. */
 export interface TcpCounts {
-  /** How many WebSockets hold a descriptor. */
+  /** Number of open WebSockets. */
   webSockets(): number;
-  /** The addresses of all connections that are no WebSockets; undefined where nobody can tell. */
+  /** Addresses of all connections other than WebSockets; undefined where they are unknown. */
   addresses(): Iterable<string> | undefined;
 }
 
-/** The answer to a connection that is one too many. */
+/** The response to a connection above the limit. */
 export const busyAnswer =
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n';
 
 /**
- * Limits connections that are no WebSockets: idle ones, and those with a request. Nobody counts by address while no address
- * can have too many; from then on a census, now and then, does.
+ * Limits TCP connections other than WebSockets, in total and per address. Counts per address only once there are enough
+ * connections for one address to have too many, and then from a periodic census.
  */
 export class TcpLimit {
   readonly #config: TransportConfig;
@@ -42,16 +42,16 @@ export class TcpLimit {
     this.#proxies = new TrustedProxies(config.trustedProxies);
   }
 
-  /** Looks how many descriptors are left. A quarter of them is for others, because accepting without one would spin. */
+  /** Reads the number of free descriptors. A quarter stays free for other uses, because accepting without one would spin. */
   measure(): void {
     this.#descriptors = Math.max(1, Math.floor(freeDescriptors() * 0.75));
   }
 
-  /** Counts one more; false where it is one too many. */
+  /** Counts a connection; false where it is above the limit. */
   enter(remoteAddress: () => string): boolean {
     const { maxHttpConnections, maxHttpConnectionsPerAddress } = this.#config;
     const limit = Math.min(maxHttpConnections, this.#descriptors - this.#counts.webSockets());
-    // Where descriptors are few, nobody gets more than the same share of them.
+    // Where descriptors are scarce, the limit per address shrinks in proportion.
     const share = Math.min(1, maxHttpConnectionsPerAddress / maxHttpConnections);
     const limitPerAddress = Math.min(maxHttpConnectionsPerAddress, Math.max(1, Math.floor(limit * share)));
     if (
@@ -70,7 +70,7 @@ export class TcpLimit {
   }
 
   #enterFrom(remoteAddress: string, limit: number): boolean {
-    // Its connections are those of all its clients.
+    // A proxy's connections belong to many clients.
     if (this.#proxies.has(remoteAddress)) return true;
     if (performance.now() - this.#countedAtMs >= censusMs) this.#count();
     const network = networkOf(remoteAddress);
@@ -101,7 +101,7 @@ export class TcpLimit {
   }
 }
 
-/** Infinity where the system does not tell. */
+/** Number of free descriptors; Infinity where the system does not say. */
 function freeDescriptors(): number {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];

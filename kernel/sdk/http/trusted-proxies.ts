@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 import { plainAddress } from './address.js';
-import { basePathOf } from './base-path.js';
 import type { RequestHead } from './request.js';
+import { basePathOf } from './target.js';
 
-/** What the proxies in front tell of a request: who it comes from, and what that client has called. */
+/** Client and target of a request, as reported by the proxies in front. */
 export interface Forwarded {
   readonly remoteAddress?: string | undefined;
   readonly host?: string | undefined;
@@ -19,7 +19,7 @@ const protocols: Readonly<Record<string, 'http' | 'https'>> = {
   ...{ https: 'https', wss: 'https' },
 };
 
-/** The proxies whose word counts. Whatever anybody else says of a request is taken for nothing. */
+/** Trusted proxies. Forwarding headers of all others are ignored. */
 export class TrustedProxies {
   readonly #networks = new BlockList();
   readonly #isEmpty: boolean;
@@ -36,14 +36,14 @@ export class TrustedProxies {
     return !this.#isEmpty && isIP(address) !== 0 && this.#networks.check(address, familyOf(address));
   }
 
-  /** Undefined where the request does not come from one of them. */
+  /** Forwarded values of a request; undefined where it does not come from a trusted proxy. */
   read({ headers, remoteAddress }: Pick<RequestHead, 'headers' | 'remoteAddress'>): Forwarded | undefined {
     if (this.#isEmpty) return undefined;
     const peer = plainAddress(remoteAddress);
     if (!this.has(peer)) return undefined;
     const lists = names.some((name) => headers.has(name)) ? xForwarded(headers) : forwarded(headers);
     const { client, hops } = this.#clientOf(peer, lists.for);
-    // Each proxy adds at the end or replaces all; what stands before their part may be the client's.
+    // Each proxy appends or replaces; earlier values may be forged by the client.
     const host = lists.host.at(-Math.min(hops, lists.host.length));
     const proto = lists.proto.at(-Math.min(hops, lists.proto.length));
     const prefix = lists.prefix.slice(-hops).map(basePathOf);
@@ -56,7 +56,7 @@ export class TrustedProxies {
     };
   }
 
-  /** The last address that is none of the proxies', and how many of them the request has passed. */
+  /** The last address that is not a trusted proxy, and the number of proxies behind it. */
   #clientOf(peer: string, addresses: readonly string[]): { readonly client: string; readonly hops: number } {
     let client = peer;
     let hops = 0;
@@ -70,7 +70,7 @@ export class TrustedProxies {
   }
 }
 
-/** Why this is no network in CIDR notation; undefined where it is one. */
+/** Why a text is not an address or network in CIDR notation; undefined where it is one. */
 export function whyNoNetwork(text: string): string | undefined {
   return parseNetwork(text)
     ? undefined
@@ -98,7 +98,7 @@ function xForwarded(headers: ReadonlyMap<string, string>): Lists {
   return { for: addresses, host, proto, prefix };
 }
 
-/** RFC 7239; it has no prefix. */
+/** RFC 7239, which has no prefix. */
 function forwarded(headers: ReadonlyMap<string, string>): Lists {
   const elements = (headers.get('forwarded')?.match(/(?:"[^"]*"|[^,"])+/g) ?? []).map(pairsOf);
   const list = (name: string) => elements.flatMap((pairs) => pairs.get(name) ?? []);

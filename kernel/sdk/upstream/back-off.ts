@@ -1,23 +1,23 @@
 const firstMs = 100;
 const longestMs = 5000;
 
-/** How long what has failed is left alone: twice as long each time, and not the same for all who do so. */
+/** Exponential back-off with jitter. */
 export class BackOff {
   readonly #tolerated: number;
   #failures = 0;
   #untilMs = 0;
 
-  /** So many failures in a row count as none. */
+  /** Ignores the first `tolerated` failures in a row. */
   constructor(tolerated = 0) {
     this.#tolerated = tolerated;
   }
 
-  /** Until it may be tried again; zero when it may. */
+  /** Time until the next try; 0 when it is due. */
   get leftMs(): number {
     return Math.max(0, this.#untilMs - performance.now());
   }
 
-  /** Whether it may be tried now. Where it has failed before, one who asks may, and the others wait for how that ends. */
+  /** Whether a try is due. After a failure it admits one caller and delays the others. */
   mayTry(): boolean {
     if (this.leftMs > 0) return false;
     this.#wait();

@@ -4,13 +4,14 @@ import type { Readable, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 
 /**
- * The body of an answer, decompressed as it comes where it is compressed; undefined where its compression is not known. Its
- * first bytes count more than its header: some say `gzip` of a body that a proxy has decompressed, or `deflate` of either kind.
+ * The response body, decompressed as a stream; undefined for an unknown coding. Its first bytes take precedence over its
+ * header: some servers send `gzip` with a body that a proxy has decompressed, or `deflate` for either kind.
  */
 export async function decoded(response: IncomingMessage): Promise<Readable | undefined> {
-  const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity') return response;
-  const make = decoders[encoding];
+  const names = (response.headers['content-encoding'] ?? '').toLowerCase().split(',');
+  const codings = names.map((name) => name.trim()).filter((name) => name !== '' && name !== 'identity');
+  if (codings.length === 0) return response;
+  const make = decoders[codings.join()];
   if (!make) return undefined;
   const head = await firstBytes(response);
   const decoder = head.length === 0 ? undefined : make(head);
@@ -41,11 +42,11 @@ function isJsonOrEvents(head: Uint8Array): boolean {
   return /^\s*(\{"|data:|event:|: )/.test(Buffer.from(head.subarray(0, 16)).toString('latin1'));
 }
 
-/** Looks at them, and puts them back. */
+/** Peeks at the first bytes. */
 async function firstBytes(response: IncomingMessage): Promise<Uint8Array> {
   if (response.readableLength === 0) {
     if (response.complete) return new Uint8Array();
-    // Also told at the end of an empty one.
+    // Also emitted at the end of an empty body.
     await once(response, 'readable');
   }
   const head = response.read() as Uint8Array | null;

@@ -12,16 +12,16 @@ import { faultInBody, faultOf } from './fault.js';
 import { ModelError } from './pieces.js';
 import { retryAfterMs } from './retry-after.js';
 
-/** Bounds of one exchange. */
+/** Limits of one exchange. */
 export interface ExchangeLimits {
   readonly connectTimeoutMs: number;
-  /** A body that is not streamed. */
+  /** Size limit of a body that is not streamed. */
   readonly bodyLimitBytes: number;
-  /** Told of each connection, once it is there. */
+  /** Called when a connection is established. */
   readonly onConnected?: () => void;
 }
 
-/** The connection could not be made, or made no sense. `code` is Node's where there is one. */
+/** The connection failed, or the response was unusable. `code` is that of Node.js where there is one. */
 export class ExchangeError extends Error {
   override readonly name = 'ExchangeError';
   constructor(
@@ -33,13 +33,13 @@ export class ExchangeError extends Error {
   }
 }
 
-// Time for the end of an answer to follow its last line, so that the connection can be used again.
+// Time for the end of a response to follow its last line, so that the connection can be reused.
 const lingerMs = 250;
 
-/** How a record of TLS begins that says what went wrong. */
+/** First byte of a TLS alert record. */
 const tlsAlert = 21;
 
-/** What is asked. */
+/** Method, headers and body of a request. */
 export interface Inquiry {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -47,8 +47,8 @@ export interface Inquiry {
 }
 
 /**
- * One request to a model server and its answer, over `node:http`, because global fetch costs three times as much for each
- * token. When the signal aborts its connection is closed at once.
+ * One request to a model server with its response, over `node:http`, because global fetch costs three times as much per
+ * token. An abort of the signal closes the connection at once.
  */
 export class Exchange {
   readonly #agent: HttpAgent;
@@ -64,7 +64,7 @@ export class Exchange {
     this.#signal = signal;
   }
 
-  /** Resolves with the answer's head; its body is read through `body` or `text`. @throws ExchangeError, also for redirects */
+  /** Resolves with the head of the response; `body` and `text` read the rest. @throws ExchangeError, also for redirects */
   async send(url: URL, inquiry: Inquiry = {}): Promise<IncomingMessage> {
     const response = await this.#send(url, inquiry, true);
     const { statusCode: status = 0 } = response;
@@ -75,7 +75,7 @@ export class Exchange {
     return response;
   }
 
-  /** The body as it comes, decompressed. @throws ExchangeError */
+  /** The body as a stream, decompressed. @throws ExchangeError */
   async body(response: IncomingMessage): Promise<Readable> {
     const body = await decoded(response);
     if (body === undefined)
@@ -84,16 +84,16 @@ export class Exchange {
     return body;
   }
 
-  /** What an answer with a status of 400 or more says; `model` was asked for. @throws ExchangeError where nothing can be had */
+  /** The error in a response with a status of 400 or more. @throws ExchangeError */
   async refusal(response: IncomingMessage, model?: string): Promise<ModelError> {
     const { statusCode: answered = 0, headers } = response;
-    // The status counts also where the rest is lost, or too long.
+    // The status counts even where the body is lost or too long.
     const body = await this.text(response).catch(() => '');
     this.#signal.throwIfAborted();
     const { message, code, status } = body.trim() === '' ? faultOf(`status ${answered}`) : faultInBody(body);
     return new ModelError(message, {
       code,
-      // Servers that pass on what another one said have 500 for everything.
+      // Servers that relay the error of another server use 500 for everything.
       status: answered === 500 ? (status ?? answered) : answered,
       model,
       retryAfterMs: retryAfterMs(headers),
@@ -113,7 +113,7 @@ export class Exchange {
     return Buffer.concat(chunks).toString();
   }
 
-  /** Ends it: an answer that is over gives its connection back, any other connection is closed before this resolves. */
+  /** Ends the exchange. A complete response returns its connection to the pool; any other connection is closed before this resolves. */
   async close(over: boolean): Promise<void> {
     const { socket } = this.#request ?? {};
     const request = this.#request;
@@ -160,15 +160,19 @@ export class Exchange {
         if (!socket.connecting) connected();
         else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
       });
+      let hasFailed = false;
       request.once('close', () => {
         clearTimeout(connecting);
         this.#signal.removeEventListener('abort', abort);
+        // Node tells of no error where an answer is of another protocol.
+        if (!hasFailed) reject(new ExchangeError('REDIRECT', 'it switches to another protocol'));
       });
       request.once('response', (response) => {
         this.#response = response;
         resolve(response);
       });
       request.on('error', (cause: NodeJS.ErrnoException) => {
+        hasFailed = true;
         // The other side may close an idle connection while we take it up again. Nothing was answered, so ask once more.
         const stale = request.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE');
         if (stale && mayRetry && !this.#response) this.#send(url, inquiry, false).then(resolve, reject);
@@ -190,8 +194,8 @@ export class Exchange {
 }
 
 /**
- * Servers that speak TLS answer what does not with an alert, which no parser of HTTP takes for an answer, or with the end of
- * the connection, which is `unanswered`.
+ * A server that expects TLS answers plain HTTP with an alert, which the HTTP parser rejects, or closes the connection,
+ * which gets the code `unanswered`.
  */
 function codeOf({ code = '', ...about }: NodeJS.ErrnoException, unanswered = code): string {
   const { rawPacket } = about as { readonly rawPacket?: Uint8Array };
@@ -199,7 +203,7 @@ function codeOf({ code = '', ...about }: NodeJS.ErrnoException, unanswered = cod
   return code.startsWith('HPE_') && rawPacket?.[0] === tlsAlert ? 'SECURED' : code;
 }
 
-/** Whether the status says that it went well. */
+/** Whether the status is 2xx. */
 export function isOk({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
 }

@@ -1,10 +1,10 @@
 import { z } from '#zod';
 
-/** They belong to the connection, or are what this server writes. */
+/** Headers of the connection, or written by this server. */
 const own =
   /^(connection|content-encoding|content-length|expect|host|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/i;
 
-/** Headers for each request to a model server, beside what is sent anyway; an empty one is not sent. Their values are shown to nobody. */
+/** Schema of additional headers for each request to a model server. Empty ones are not sent; the values are secret. */
 export const extraHeaders = z.record(
   z
     .string()
@@ -13,7 +13,7 @@ export const extraHeaders = z.record(
   z.string().regex(/^([!-~]([\t -~]*[!-~])?)?$/, 'expected visible ASCII'),
 );
 
-/** As they are sent: those of the config take the place of others by the same name. */
+/** The headers of a request; those of the config override others. */
 export function withExtra(
   headers: Readonly<Record<string, string>>,
   extra: Readonly<Record<string, string>>,

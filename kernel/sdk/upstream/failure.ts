@@ -9,23 +9,42 @@ const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
 const unreadable = /^(REDIRECT|CONTENT_TYPE|TOO_LARGE|ENCODING)$/;
 const busyRetryAfterMs = 2000;
-/** For a server that says with another status that it does not take a request. */
+/** Status of a refusal that came with a 5xx status. */
 const refusedStatus = 400;
 
-/** What of a model server is shown to people, and what they can do when it cannot be reached. */
+/** Whether an agent is healthy and only has no capacity now. */
+export function isBusy(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && Boolean(failure.details?.busy);
+}
+
+/** Whether nothing answers at the address of the agent's server. */
+export function isUnreachable(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
+  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && !isBusy(failure);
+}
+
+/** Whether the server has answered, if only with an error status, a page or a body that cannot be read. */
+export function hasAnswered(cause: unknown): boolean {
+  if (cause instanceof WaggleError) return true;
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  if (cause instanceof ExchangeError)
+    return /^(REDIRECT|CONTENT_TYPE|TOO_LARGE|ENCODING|LATE)$/.test(cause.code);
+  return typeof code !== 'string';
+}
+
+/** Texts about a model server for error messages. */
 export interface Upstream {
   readonly agent: string;
-  /** `Ollama` */
+  /** Name of the server: `Ollama`. */
   readonly server: string;
-  /** `start it or set OLLAMA_HOST` */
+  /** Remedy where it cannot be reached: `start it or set OLLAMA_HOST`. */
   readonly advice: string;
-  /** What to do when it wants another key: `set apiKey`. */
+  /** Remedy where it refuses the key: `set apiKey`. */
   readonly keyAdvice?: string | undefined;
-  /** Keys that are sent to it; they are cut out of its texts. */
+  /** Keys that are sent to it, to be removed from its error texts. */
   readonly secrets?: readonly string[] | undefined;
 }
 
-/** The catalogue's error for whatever went wrong between us and a model server. Its address and our keys stay out of the message. */
+/** The WaggleError for any failure of a model server. Its message contains neither address nor keys. */
 export function upstreamFailure(upstream: Upstream, cause: unknown): WaggleError {
   if (cause instanceof WaggleError) return cause;
   const { agent, server, advice } = upstream;
@@ -55,16 +74,16 @@ export function upstreamFailure(upstream: Upstream, cause: unknown): WaggleError
   return new WaggleError('AGENT_DISCONNECTED', { agent, why }, options);
 }
 
-/** The same for what the server itself has reported. */
+/** The WaggleError for an error that the server has reported. */
 function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
   const { agent, server, keyAdvice = 'look at its key', secrets } = upstream;
   const { status, code = '', model, retryAfterMs } = cause.info;
   const why = oneLine(cause.message, secrets);
-  // The log has it, too, without our keys.
+  // The cause goes to the log, also without our keys.
   const options = { cause: new ModelError(why, cause.info) };
   switch (faultKind(status, code, cause.message)) {
     case 'busy': {
-      // No wait brings that back.
+      // Waiting does not restore a quota.
       if (retryAfterMs === undefined && /\binsufficient_quota\b/.test(code))
         return new WaggleError('AGENT_FAILED', { agent, why }, options);
       const wait = { retryAfterMs: retryAfterMs ?? busyRetryAfterMs, busy: status === 429 ? 429 : 503 };
@@ -81,7 +100,7 @@ function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
         options,
       );
     case 'access': {
-      // Their texts quote a part of the key.
+      // Its text may quote a part of the key.
       const refusal = `${server} refuses us (status ${status}); ${keyAdvice}`;
       return new WaggleError('AGENT_FAILED', { agent, why: refusal }, options);
     }

@@ -1,29 +1,29 @@
-/** What an error of a model server means for those who asked. */
+/** Kind of an error that a model server has reported. */
 export type FaultKind =
-  /** It is up, but full. */
+  /** No capacity now. */
   | 'busy'
-  /** The prompt is longer than its window. */
+  /** The prompt exceeds the context window. */
   | 'context'
-  /** It has no such model. */
+  /** The model does not exist. */
   | 'model'
-  /** It does not take the request, which is the client's mistake. */
+  /** An invalid or unsupported request, which is the client's error. */
   | 'refused'
-  /** It does not take our key. */
+  /** The key is refused. */
   | 'access'
-  /** Its port wants TLS. */
+  /** The port expects TLS. */
   | 'secured'
-  /** Its own fault. */
+  /** A fault of the server. */
   | 'fault';
 
 interface Rule {
   readonly kind: FaultKind;
-  /** Any, where it has none. */
+  /** Absent: any status. */
   readonly statuses?: readonly (number | undefined)[];
-  /** Of its codes and its text. */
+  /** Pattern for its codes or its text. */
   readonly says?: RegExp;
 }
 
-/** What real servers say. The first row that fits counts. */
+/** The wordings of real servers. The first matching row counts. */
 const rules: readonly Rule[] = [
   { kind: 'secured', statuses: [400], says: /HTTP request (was sent )?to (an )?HTTPS (server|port)/i },
   { kind: 'access', statuses: [401, 403, 407] },
@@ -50,7 +50,7 @@ const rules: readonly Rule[] = [
     says: /\bmodel_not_found\b|\bmodel\b.{0,160}?\b(not found|does not exist|not exist)\b|\b(invalid|unknown|no such) model\b(?!.? (output|response))|not a valid model/i,
   },
   { kind: 'refused', statuses: [400, 413, 422] },
-  // These say with a 500 that they cannot do what was asked, or that it was asked in the wrong way.
+  // Some servers report an unsupported or invalid request with a 500.
   {
     kind: 'refused',
     statuses: [500, 501],
@@ -61,12 +61,12 @@ const rules: readonly Rule[] = [
 const lacking =
   /does not support (tools?|functions?|images?|vision|thinking|chat|multimodal|audio|video)\b|\b(image|audio|video|tools?|multimodal)(?: input| data)? (?:is|are) not supported|(tools?) param requires/i;
 
-/** What a model server says that its model cannot do: another one may. */
+/** The capability that a model lacks, according to its server; another model may have it. */
 export function lackIn(message: string): string | undefined {
   return lacking.exec(message)?.slice(1).find(Boolean);
 }
 
-/** `status` is that of the answer, or the one that the error itself names. */
+/** Classifies an error. `status` is that of the response, or the one in the error itself. */
 export function faultKind(status: number | undefined, code: string, message: string): FaultKind {
   const rule = rules.find(
     ({ statuses, says }) =>

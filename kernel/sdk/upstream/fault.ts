@@ -2,34 +2,34 @@ import { isJsonObject } from '../json.js';
 
 const depthLimit = 5;
 const listLimit = 3;
-/** So much of a text is looked at. */
+/** Longer texts are cut. */
 const textLimitChars = 64 << 10;
 
-/** Where servers put the text of an error, the telling ones first. */
+/** Keys of an error's text in the formats of servers, the most specific first. */
 const textKeys = [
   ...['message', 'detail', 'details', 'msg', 'error_msg', 'error_message', 'status_msg', 'error_description'],
   ...['errors', 'error', 'reason', 'title', 'base_resp'],
 ];
-/** An object with one of these and without an answer is an error. */
+/** An object with one of these keys and without an answer is an error. */
 const errorKeys = ['detail', 'errors', 'message', 'msg', 'error_msg', 'error_message'];
 const codeKeys = ['code', 'type', 'error_code', 'status', 'status_code', 'statusCode', 'error'];
 
-/** An error of a model server. */
+/** An error that a model server has reported. */
 export interface Fault {
   readonly message: string;
-  /** Its codes and types, in the server's words, one after the other. */
+  /** The server's codes and types, joined with blanks. */
   readonly code: string;
-  /** The status of HTTP that it stands for, where it says one. */
+  /** The HTTP status in the error, where there is one. */
   readonly status: number | undefined;
 }
 
-/** The error in what should have been a part of an answer, in any spelling that is known; undefined where there is none. */
+/** The error in a part of an answer, in any known format; undefined where there is none. */
 export function faultIn(value: unknown): Fault | undefined {
   if (Array.isArray(value)) return value.length > 0 && value.every(isError) ? faultOf(value) : undefined;
   return isError(value) ? faultOf(value) : undefined;
 }
 
-/** The same of the body of an answer whose status says that it went wrong: JSON, a page or text. */
+/** The error in the body of an error response: JSON, a page or text. */
 export function faultInBody(body: string): Fault {
   const value = parsed(body);
   if (typeof value === 'object' && value !== null) return faultOf(value);
@@ -37,7 +37,7 @@ export function faultInBody(body: string): Fault {
   return faultOf(text.slice(0, textLimitChars));
 }
 
-/** The text and the codes of what is known to be an error. */
+/** Text, codes and status of an error value. */
 export function faultOf(error: unknown): Fault {
   const codes: Found = { words: [], status: undefined };
   const text = textIn(error, codes, 0);
@@ -55,8 +55,8 @@ function isError(value: unknown): boolean {
   if (value.error || value.object === 'error' || value.type === 'error') return true;
   if ('choices' in value || 'done' in value || 'usage' in value) return false;
   return errorKeys.some((key) => {
-    const told = value[key];
-    return (typeof told === 'string' && told !== '') || (Array.isArray(told) && told.length > 0);
+    const text = value[key];
+    return (typeof text === 'string' && text !== '') || (Array.isArray(text) && text.length > 0);
   });
 }
 
@@ -72,7 +72,7 @@ function textIn(value: unknown, found: Found, depth: number): string {
   if (isJsonObject(value.error) || Array.isArray(value.error)) return textIn(value.error, found, depth + 1);
   let text = '';
   for (const key of textKeys) text ||= textIn(value[key], found, depth + 1);
-  // FastAPI tells where the mistake is, and routers what the server behind them said.
+  // FastAPI adds the location of the issue, routers the error of the server behind them.
   if (Array.isArray(value.loc) && text) return `${value.loc.join('.')}: ${text}`;
   const behind = isJsonObject(value.metadata) ? textIn(value.metadata.raw, found, depth + 1) : '';
   return behind && behind !== text ? `${text}: ${behind}` : text;
@@ -86,7 +86,7 @@ function note(code: unknown, found: Found): void {
     found.words.push(code);
 }
 
-/** A text that is JSON, or ends with JSON, tells what that says. */
+/** The text of the JSON that a text consists of or ends with. */
 function unwrapped(text: string, found: Found, depth: number): string {
   const start = text.search(/\{\s*"|\[\s*\{/);
   if (start < 0 || text.length > textLimitChars) return text;
@@ -112,6 +112,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // Then it is a text.
+    return undefined; // Plain text.
   }
 }

@@ -1,4 +1,4 @@
-/** How servers spell that a model came to an end of its own, by what it is here. */
+/** Spellings of a regular end in the APIs of model servers, by finish reason. */
 const spellings: Readonly<Record<string, readonly string[]>> = {
   stop: [
     ...[
@@ -39,8 +39,8 @@ const reasons = new Map(
 );
 
 /**
- * The reason for a good end, in the words of this server; undefined for any other word. `error`, `abort` and all that is
- * not known do not end an answer well: half of it would pass for the whole.
+ * The finish reason for a server's word; undefined for any other word. `error`, `abort` and unknown words are no regular
+ * end: a truncated answer must not pass for a complete one.
  */
 export function finishReason(word: string): string | undefined {
   return reasons.get(word.trim().toLowerCase().replaceAll('-', '_'));

@@ -1,6 +1,4 @@
 // The door `#sdk/upstream`: the parts that every client of a model server is built from.
-export * from './answered.js';
-export * from './availability.js';
 export * from './back-off.js';
 export * from './body-pieces.js';
 export * from './can-chat.js';

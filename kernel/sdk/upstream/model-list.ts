@@ -4,10 +4,10 @@ import { Watchdog } from './watchdog.js';
 
 const ttlMs = 30_000;
 
-/** Asks a model server for the names of its models. */
+/** Requests the names of a server's models. */
 export type ListModels = (signal: AbortSignal) => Promise<readonly string[]>;
 
-/** The models of a server, remembered, so that a reply does not wait for them. */
+/** Cache of a server's models, so that replies do not wait for them. */
 export class ModelList {
   readonly #list: ListModels;
   readonly #refreshTimeoutMs: number;
@@ -22,26 +22,26 @@ export class ModelList {
     this.#refreshTimeoutMs = refreshTimeoutMs;
   }
 
-  /** Those known now. */
+  /** The cached names. */
   get names(): readonly string[] {
     return this.#names;
   }
 
-  /** Those known, at once: a list that is old is asked for anew in the background. Only where none is known this asks first. */
+  /** Cached names. A stale list is refreshed in the background; only an empty cache blocks. */
   async known(signal: AbortSignal): Promise<readonly string[]> {
     const isOld = performance.now() - this.#at >= ttlMs;
-    // An old list without a model helps nobody.
+    // A stale list without a model is of no use.
     if (isOld && this.#names.length === 0) return this.#first(signal);
     this.freshen();
     return this.#names;
   }
 
-  /** Asks in the background, where the list is old. */
+  /** Refreshes a stale list in the background. */
   freshen(): void {
     if (performance.now() - this.#at >= ttlMs && !this.#refreshing) void this.#refresh();
   }
 
-  /** The server has said that it does not have this one: the list is old. */
+  /** Removes a model that the server has reported missing, and marks the list as stale. */
   forget(model: string): void {
     const left = this.#names.filter((name) => name !== model && name !== `${model}:latest`);
     if (left.length === this.#names.length) return;
@@ -49,7 +49,7 @@ export class ModelList {
     this.#at = Number.NEGATIVE_INFINITY;
   }
 
-  /** Asks now, and remembers the answer. @throws what the server's failure is */
+  /** Requests the list now and caches it. @throws the failure of the request */
   async ask(signal: AbortSignal): Promise<readonly string[]> {
     this.#names = await this.#list(signal);
     this.#at = performance.now();
@@ -57,12 +57,12 @@ export class ModelList {
     return this.#names;
   }
 
-  /** Stops what runs in the background. */
+  /** Stops a background refresh. */
   close(): void {
     this.#closing.abort();
   }
 
-  /** A list that does not come is waited for once in a while, not by each reply. */
+  /** Blocks on the first list. After a timeout only a later refresh may try again, not each reply. */
   async #first(signal: AbortSignal): Promise<readonly string[]> {
     if (performance.now() - this.#lateAt < ttlMs) {
       this.freshen();
@@ -86,11 +86,11 @@ export class ModelList {
     const watchdog = new Watchdog(this.#closing.signal);
     try {
       watchdog.watch(this.#refreshTimeoutMs, 'until it has listed its models');
-      // The reply that waits for nothing here is the first to take up an idle connection.
+      // The reply under way gets an idle connection first.
       await nextTurn(undefined, { signal: watchdog.signal });
       await this.ask(watchdog.signal);
     } catch {
-      // The old list stays. Where the server cannot be asked, the chat itself says why, and the next one tries this again.
+      // The old list stays. If the server is down, the chat request itself reports it, and the next one tries this again.
     } finally {
       watchdog.stop();
       this.#refreshing = false;
@@ -98,7 +98,7 @@ export class ModelList {
   }
 }
 
-/** What is thrown for it. */
+/** The error for a list that was not received in time. */
 export function late(): ExchangeError {
   return new ExchangeError('LATE', 'its list of models does not come');
 }

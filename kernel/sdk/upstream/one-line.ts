@@ -11,13 +11,13 @@ const secretLike: readonly (readonly [RegExp, string])[] = [
   [/([?&](?:api[-_]?key|key|token|access_token|sig|signature)=)[^&\s"']+/gi, '$1…'],
 ];
 
-/** Text of a model server for people: one line, not too long, without what looks like a key, and without `secrets`. */
+/** Text of a model server on one line, shortened, without `secrets` and anything that looks like a key. */
 export function oneLine(text: string, secrets: readonly string[] = []): string {
   let line = text
     .slice(0, 10 * lineChars)
     .replace(/\p{Cc}+/gu, ' ')
     .trim();
-  // Shorter ones are words that any text has.
+  // Shorter ones occur in any text.
   for (const secret of secrets) if (secret.length >= secretChars) line = line.replaceAll(secret, '…');
   for (const [pattern, instead] of secretLike) line = line.replace(pattern, instead);
   return detached(line.slice(0, lineChars));

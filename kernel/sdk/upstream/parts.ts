@@ -1,6 +1,6 @@
 import { PieceError } from './pieces.js';
 
-/** What a part of a message may be. */
+/** Kind of a content part. */
 export type ContentKind = 'text' | 'thinking' | 'refusal';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -21,8 +21,8 @@ const kinds: Readonly<Record<string, ContentKind>> = {
 const depthLimit = 4;
 
 /**
- * Gives the texts in content that is not a text itself: a list of parts, or one part. Parts of other kinds are left out; what
- * has no type is of `kind`. @throws PieceError
+ * Calls `give` with the texts of content that is a part or a list of parts. Skips parts of other kinds; a part without a
+ * type is of `kind`. @throws PieceError
  */
 export function readParts(
   content: unknown,
@@ -47,7 +47,7 @@ function readPart(
   const { type = kind } = part;
   const own = typeof type === 'string' && Object.hasOwn(kinds, type) ? kinds[type] : undefined;
   if (!own) return;
-  // Inside of thinking all is thinking.
+  // Everything inside thinking is thinking.
   const inner = kind === 'thinking' ? kind : own;
   const said = part.text ?? part.thinking ?? part.reasoning ?? part.refusal ?? part.summary ?? part.value;
   if (typeof said === 'object' && said !== null && !Array.isArray(said) && 'value' in said)

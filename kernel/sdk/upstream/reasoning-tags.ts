@@ -2,10 +2,10 @@ import { z } from '#zod';
 import type { ChatRequest, StreamChunk } from '../../contracts/agent.js';
 
 const usualTags = ['think'];
-/** What may be held back before it is known what it belongs to. */
+/** Limit of text that is held back because it may be part of a tag. */
 const heldLimitChars = 1000;
 
-/** `reasoningTags` in a config: whether there are such tags, or how they are called, `think` or `[THINK]`. */
+/** Schema of `reasoningTags` in a config: whether there are tags, or their names, `think` or `[THINK]`. */
 export const reasoningTags = z.union([
   z.boolean(),
   z.array(z.string().regex(/^(<[\w-]{1,32}>|\[[\w-]{1,32}\]|[\w-]{1,32})$/)),
@@ -17,12 +17,12 @@ interface Tag {
 }
 
 /**
- * Tells thinking from text where a model writes both as text: `<think>…</think>` and then the answer. A tag may come in any
- * number of pieces. Blanks around thinking are left out, unless there is text before it.
+ * Separates thinking from text where a model writes both as text: `<think>…</think>` and then the answer. A tag may arrive
+ * in any number of pieces. Blanks around thinking are dropped, unless there is text before it.
  */
 export class ReasoningTags {
   readonly #tags: readonly Tag[];
-  /** The one whose end is awaited. */
+  /** The tag that is open. */
   #open: Tag | undefined;
   #held = '';
   #isBegun = false;
@@ -32,13 +32,13 @@ export class ReasoningTags {
     this.#tags = tags;
   }
 
-  /** One for each answer; none where there are no such tags. */
+  /** A separator for one answer; undefined without tags. */
   static of(setting: z.infer<typeof reasoningTags>): ReasoningTags | undefined {
     const names = typeof setting === 'boolean' ? (setting ? usualTags : []) : setting;
     return names.length > 0 ? new ReasoningTags(names.map(tagOf)) : undefined;
   }
 
-  /** Adds what `content` has shown to be thinking or text. */
+  /** Adds `content`, as far as its kind is known, to `chunks`. */
   push(content: string, chunks: StreamChunk[]): void {
     let rest = this.#held + content;
     for (;;) {
@@ -55,7 +55,7 @@ export class ReasoningTags {
     this.#held = rest.slice(known);
   }
 
-  /** Nothing more will come. */
+  /** Adds the rest that was held back. */
   end(chunks: StreamChunk[]): void {
     this.#give(this.#held, chunks);
     this.#held = '';
@@ -74,7 +74,7 @@ export class ReasoningTags {
     return [first, found];
   }
 
-  /** So much of `text` is no part of a tag, and no blank that may be left out. */
+  /** Length of the part of `text` that is neither part of a tag nor a blank that may be dropped. */
   #known(text: string): number {
     const awaited = this.#open ? [this.#open.closing] : this.#tags.map(({ opening }) => opening);
     const longest = Math.max(...awaited.map((tag) => tag.length));
@@ -95,7 +95,7 @@ export class ReasoningTags {
   }
 }
 
-/** A request without what its answers say as thinking: that is not for a model to read again. */
+/** A request without the thinking in earlier answers, which a model is not to read again. */
 export function withoutThinking(request: ChatRequest, setting: z.infer<typeof reasoningTags>): ChatRequest {
   if (!ReasoningTags.of(setting)) return request;
   const messages = request.messages.map((message) =>

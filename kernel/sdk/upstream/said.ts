@@ -5,7 +5,7 @@ import { type ContentKind, readParts } from './parts.js';
 import { IncompleteError, ModelError } from './pieces.js';
 import type { ReasoningTags } from './reasoning-tags.js';
 
-/** What a model says in one answer, as chunks, and whether its end is a good one: the same in every dialect. */
+/** Converts the content of one answer to chunks and checks its end, for every API. */
 export class Said {
   readonly #tags: ReasoningTags | undefined;
   #isEmpty = true;
@@ -22,8 +22,8 @@ export class Said {
   }
 
   /**
-   * The reason for the end, which the server calls `word`, after what was held back. With tool calls an answer needs no text.
-   * @throws IncompleteError for what ends no answer well, ModelError where nothing was said
+   * Adds the rest and returns the reason for the end, which the server calls `word`. An answer with tool calls needs no text.
+   * @throws IncompleteError for an irregular end, ModelError for an empty answer
    */
   end(word: string, hasCalls: boolean, chunks: StreamChunk[]): FinishReason {
     const reason = finishReason(word);

@@ -1,6 +1,6 @@
 const trust = 'give its issuer to NODE_EXTRA_CA_CERTS';
 
-/** What is wrong with a TLS connection, by Node's code, and what to do. */
+/** Reasons and remedies by Node's error code. */
 const reasons: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate is self-signed; ${trust}`,
   SELF_SIGNED_CERT_IN_CHAIN: `its certificate has a self-signed issuer; ${trust}`,
@@ -18,10 +18,10 @@ const reasons: Readonly<Record<string, string>> = {
   SECURED: 'it speaks TLS only; use https:// in its URL',
 };
 
-/** Why a TLS connection could not be made; undefined where that is not what went wrong. */
+/** Why a TLS connection failed; undefined for other errors. */
 export function tlsReason(code: string, message: string): string | undefined {
   if (Object.hasOwn(reasons, code)) return reasons[code];
-  // Older versions have one code for all.
+  // Older versions of Node.js have one code for all.
   if (code === 'EPROTO' && /wrong version number|packet length too long/i.test(message))
     return reasons.ERR_SSL_WRONG_VERSION_NUMBER;
   return /^(EPROTO$|ERR_SSL_|ERR_TLS_|CERT_)/.test(code) ? `TLS failed (${code})` : undefined;

@@ -1,12 +1,12 @@
 import { WaggleError } from '../../errors.js';
-import { isBusy, isUnreachable } from './availability.js';
 import { BackOff } from './back-off.js';
+import { isBusy, isUnreachable } from './failure.js';
 
-/** A list says more again when so much time has passed since an answer has failed, or has come. */
+/** How long a failed answer, and a successful one, count for more than the list of models. */
 const suspicionMs = 30_000;
 const trustMs = 5000;
 
-/** What an agent knows of its server's health without asking: its answers show it. */
+/** Health of a model server as its answers show it, without a request of its own. */
 export class TrackRecord {
   readonly #agent: string;
   readonly #backOff = new BackOff();
@@ -20,12 +20,12 @@ export class TrackRecord {
     this.#agent = agent;
   }
 
-  /** Whether an answer has begun that is not over. */
+  /** Whether an answer is under way. */
   get isSpeaking(): boolean {
     return this.#speaking > 0;
   }
 
-  /** A server that could not be reached is not asked again at once. @throws AGENT_UNAVAILABLE */
+  /** Refuses requests during the back-off from a server that could not be reached. @throws AGENT_UNAVAILABLE */
   leaveAlone(): void {
     const { leftMs } = this.#backOff;
     if (this.#backOff.mayTry()) return;
@@ -41,20 +41,20 @@ export class TrackRecord {
     return this.#connectedAt >= ms;
   }
 
-  /** The first token of an answer is there. */
+  /** Records the first token of an answer. */
   speaks(): void {
     this.#speaking++;
     this.isBack();
     this.#failedAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** That answer is over. */
+  /** Records the end of that answer. */
   spoke(): void {
     this.#speaking--;
     this.#spokeAt = performance.now();
   }
 
-  /** An answer has failed. */
+  /** Records a failed answer. */
   failed(failure: WaggleError): void {
     if (!isFault(failure)) return;
     this.#failedAt = performance.now();
@@ -65,15 +65,15 @@ export class TrackRecord {
     this.#backOff.succeeded();
   }
 
-  /** Keeps away from a server that cannot be reached; any other failure is none of these. */
+  /** Starts the back-off after an unreachable server; ignores other failures. */
   isOut(failure: WaggleError): void {
-    // What is thrown here has no cause: it says nothing new.
+    // An error of the back-off itself has no cause, and is nothing new.
     if (!isUnreachable(failure) || failure.cause === undefined) return;
     this.#why = failure.details?.why ?? '';
     this.#backOff.failed();
   }
 
-  /** Whether answers may come though the list does not. */
+  /** Whether answers are likely although the list of models fails. */
   mayWork(failure: WaggleError, isUp: boolean): boolean {
     if (isUnreachable(failure)) return false;
     const now = performance.now();
@@ -81,7 +81,7 @@ export class TrackRecord {
   }
 }
 
-/** Whether it may be the server's own. */
+/** Whether a failure may be a fault of the server. */
 function isFault(failure: WaggleError): boolean {
   if (WaggleError.is(failure, 'AGENT_FAILED')) return !failure.details?.refused && !failure.details?.model;
   return !isBusy(failure) && !WaggleError.is(failure, 'CONTEXT_TOO_LONG');

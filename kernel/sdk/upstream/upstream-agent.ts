@@ -9,9 +9,9 @@ import {
 } from '../../contracts/agent.js';
 import { messageOf, WaggleError } from '../../errors.js';
 import { checkContent } from '../content.js';
-import { hasAnswered } from './answered.js';
+import { settleWithin } from '../settle-within.js';
 import { Exchange, ExchangeError } from './exchange.js';
-import { type Upstream, upstreamFailure } from './failure.js';
+import { hasAnswered, type Upstream, upstreamFailure } from './failure.js';
 import { late, ModelList } from './model-list.js';
 import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
 import { TrackRecord } from './track-record.js';
@@ -19,16 +19,16 @@ import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
 
-/** The model server that an agent asks. */
+/** The model server of an agent. */
 export interface ModelServer extends Upstream {
   readonly url: URL;
-  /** Why it cannot answer when it has no model, and what to do: `Ollama has no model; run "ollama pull llama3.2"`. */
+  /** Message and remedy where it has no model: `Ollama has no model; run "ollama pull llama3.2"`. */
   readonly noModel: string;
-  /** The one that the config names, which is asked for also where there is no list; empty for none. */
+  /** The configured model, which is requested even without a list; empty for none. */
   readonly model?: string;
 }
 
-/** How long an agent waits for its model server. */
+/** Time limits of an agent for its model server. */
 export interface UpstreamTimeouts {
   readonly connectTimeoutMs: number;
   /** Until the first token, and between two reads before it. */
@@ -38,9 +38,9 @@ export interface UpstreamTimeouts {
 }
 
 /**
- * An agent that asks a model server over HTTP, for you to extend. It has the connections, the time limits, the list of models,
- * the end of every socket and the failures; what you write is how that server is asked (`ask`), how a piece of its answer is
- * read (`reader`), and which models it has (`list`, `preferredModel`, `check`). Whoever creates it calls `close`.
+ * Base class of an agent that asks a model server over HTTP. It handles connections, time limits, the list of models, the end
+ * of every socket and the failures. A subclass sends the request (`ask`), reads the pieces of the answer (`reader`) and lists
+ * the models (`list`, `preferredModel`, `check`). Its creator calls `close`.
  */
 export abstract class UpstreamAgent<Piece> extends BaseAgent {
   readonly name: string;
@@ -64,7 +64,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         : new HttpAgent({ keepAlive: true });
   }
 
-  /** Sends the request; resolves with the answer when that has begun. `headers` go along. @throws whatever `failureOf` knows */
+  /** Sends the request with `headers`; resolves when the answer has begun. @throws any error that `failureOf` converts */
   protected abstract ask(
     exchange: Exchange,
     request: ChatRequest,
@@ -72,29 +72,29 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Piece>>;
 
-  /** What reads the pieces of one answer. */
+  /** A reader for one answer. */
   protected abstract reader(): PieceReader<Piece>;
 
-  /** The names of the models that the server has. `models` remembers them. */
+  /** Requests the names of the server's models. `models` caches them. */
   protected abstract list(signal: AbortSignal): Promise<readonly string[]>;
 
-  /** The model that answers a request that names none, mostly one of `models.known`; undefined when there is none, empty for whichever it has. */
+  /** The model for a request without one, usually from `models.known`; undefined where there is none, empty for the server's choice. */
   protected abstract preferredModel(signal: AbortSignal): Promise<string | undefined>;
 
-  /** What `health` says of a server that answers. `models.ask` tells which models there are now. */
+  /** Health of a server that answers, usually from `models.ask`. */
   protected abstract check(signal: AbortSignal): Promise<AgentHealth>;
 
-  /** Whether it can be asked while its list is not known. */
+  /** Whether requests are possible without a list of models. */
   protected get canAskUnlisted(): boolean {
     return Boolean(this.server.model) || this.models.names.length > 0;
   }
 
-  /** The catalogue's error for whatever went wrong. Override it for what only this server throws. */
+  /** Converts any failure to a WaggleError. Override it for errors that only this server has. */
   protected failureOf(cause: unknown): WaggleError {
     return upstreamFailure(this.server, cause);
   }
 
-  /** One more request to the server. Who reads its body to the end need not close it. */
+  /** A further request to the server. It needs no `close` once its body is read to the end. */
   protected exchange(signal: AbortSignal): Exchange {
     const { connectTimeoutMs } = this.#timeouts;
     const onConnected = () => this.#record.connected();
@@ -138,7 +138,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         if (batch.length > 0) {
           if (!spoken) this.#record.speaks();
           spoken = true;
-          // What came before a broken piece is good.
+          // The chunks before a malformed piece are valid.
           watchdog.pause();
           yield batch;
           timeoutMs = tokenTimeoutMs;
@@ -146,7 +146,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         }
         if (reader.over) return;
         if (failure) throw failure;
-        // Whatever comes feeds it: a long tool call yields nothing for a while, and is no silence.
+        // Any read feeds the watchdog: a long tool call may yield no chunk for a while.
         watchdog.watch(timeoutMs, phase);
       }
       const rest: StreamChunk[] = [];
@@ -176,10 +176,10 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     }
   }
 
-  /** Healthy when the server answers and has a model. A list that is missing, refused or late is no fault as long as answers come. */
+  /** Healthy when the server answers and has a model. A missing, refused or late list does not matter while answers succeed. */
   async health(signal: AbortSignal): Promise<AgentHealth> {
     if (this.#record.isSpeaking) {
-      // Some servers do one thing at a time.
+      // Some servers handle one request at a time.
       this.models.freshen();
       return { healthy: true, models: this.models.names };
     }
@@ -188,7 +188,10 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     const since = performance.now();
     try {
       watchdog.watch(connectTimeoutMs, 'until it has listed its models');
-      const health = await orAborted(this.check(watchdog.signal), watchdog.signal);
+      const checked = this.check(watchdog.signal);
+      if (!(await settleWithin(checked, watchdog.signal)))
+        throw new ExchangeError('ETIMEDOUT', 'no answer in time');
+      const health = await checked;
       this.#record.isBack();
       return health;
     } catch (error) {
@@ -218,31 +221,16 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   }
 }
 
-/** The end of an answer whose reason was given before the connection was lost, or fell silent: all of it was said. */
+/** The end of an answer whose reason came before the connection was lost or fell silent: it is complete. */
 function lateEnd(reader: PieceReader<never>, error: unknown): readonly StreamChunk[] | undefined {
-  const isTold =
+  const isReported =
     error instanceof ModelError || error instanceof PieceError || error instanceof IncompleteError;
-  if (isTold || error instanceof WaggleError) return undefined;
+  if (isReported || error instanceof WaggleError) return undefined;
   const rest: StreamChunk[] = [];
   try {
     reader.end?.(rest);
   } catch {
-    return undefined; // Then the loss is what is told.
+    return undefined; // The loss is reported instead.
   }
   return reader.over ? rest : undefined;
-}
-
-/** What a promise gives, or an end as soon as the signal aborts. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(new ExchangeError('ETIMEDOUT', 'no answer in time'));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

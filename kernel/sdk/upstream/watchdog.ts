@@ -1,6 +1,6 @@
 import { timerMs } from '../../duration.js';
 
-/** Aborts its signal when the caller's does, or when a wait lasts too long. One timer serves a whole answer. */
+/** Aborts its signal with the caller's, or when a wait exceeds its limit. One timer serves a whole answer. */
 export class Watchdog {
   readonly #abort = new AbortController();
   readonly #caller: AbortSignal;
@@ -23,23 +23,23 @@ export class Watchdog {
     return this.#abort.signal;
   }
 
-  /** The limit that was passed, if one was. */
+  /** The exceeded limit, if any. */
   get expired(): { readonly timeoutMs: number; readonly phase: string } | undefined {
     return this.#expired;
   }
 
-  /** From now on the next event has to come within `timeoutMs`. */
+  /** Expects the next event within `timeoutMs`. */
   watch(timeoutMs: number, phase: string): void {
     this.#since = performance.now();
     this.#waiting = true;
     this.#phase = phase;
-    // A timer that runs looks at the clock when it fires: to set it anew for each token would cost more than the token.
+    // A running timer is re-checked when it fires: re-arming per token would cost more than the token.
     if (this.#timer && this.#timeoutMs === timeoutMs) return;
     this.#timeoutMs = timeoutMs;
     this.#look(timeoutMs);
   }
 
-  /** While the reader of the answer works, nobody waits for the model. */
+  /** Stops the clock while the reader of the answer works. */
   pause(): void {
     this.#waiting = false;
   }

@@ -3,7 +3,7 @@ import { root } from './root.js';
 
 const linesKept = 500;
 
-/** Lets the reader talk to a channel: connect, edit a frame, send it, see what comes. */
+/** A console for a channel: connect, edit a frame, send it, see the responses. */
 export function startConsole(channels) {
   const [address, state, type, frame, connect, send, log] = 'address state type frame connect send log'
     .split(' ')
@@ -73,7 +73,7 @@ export function startConsole(channels) {
   document.getElementById('clear').addEventListener('click', () => log.replaceChildren());
 }
 
-/** A frame with all that is required; the stream is the last one that was heard of. */
+/** An example frame with all required fields; `streamId` is the most recent one. */
 function exampleOf(schema, streamId) {
   const names = ['type', ...(schema.required ?? []).filter((name) => name !== 'type')];
   const entries = names.map((name) => [

@@ -1,4 +1,4 @@
-/** A channel of an AsyncAPI document as headings, and one fold for each frame. */
+/** A channel of an AsyncAPI document: headings, and a collapsible section per frame. */
 export function showChannel({ address, summary, description, messages }) {
   const shown = (action) =>
     Object.entries(messages)

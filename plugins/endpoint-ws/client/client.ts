@@ -1,18 +1,28 @@
 import { Connection, type ConnectionSettings } from './connection.js';
+import { expectDurations } from './duration.js';
 import { WaggleClientError } from './error.js';
 import type { Exchange, Line } from './exchange.js';
 import type { ServerFrame } from './server-frame.js';
 import { StreamedReply } from './streamed-reply.js';
 import { Task } from './task.js';
-import type { Answer, ChatOptions, ClientState, Reply, ResumeOptions, TaskOptions } from './types.js';
+import type {
+  Answer,
+  ChatOptions,
+  ClientState,
+  ConnectOptions,
+  Reply,
+  ResumeOptions,
+  TaskOptions,
+  WebSocketClass,
+} from './types.js';
 
 const requestIdLimit = 128;
 
-/** Talks to one server under one client id, until it is closed. */
+/** A client of one server, under one client id. */
 export class WaggleClient {
   readonly #connection: Connection;
   readonly #line: Line;
-  /** By request id, and by the server's id once that is known. */
+  /** By request id, and by the server's id once known. */
   readonly #running = new Map<string, Exchange>();
 
   constructor(settings: ConnectionSettings, settled: { opened(): void; closed(error: Error): void }) {
@@ -41,7 +51,7 @@ export class WaggleClient {
     return this.#connection.state;
   }
 
-  /** Asks, and gives the reply as it comes. Without a connection it waits for the next one. */
+  /** Sends a request and streams the reply. While disconnected, the request waits for the next connection. */
   chat(content: string, options: ChatOptions = {}): Reply {
     const { signal: _, timeoutMs: __, ...fields } = options;
     return this.#begin(
@@ -49,22 +59,22 @@ export class WaggleClient {
     );
   }
 
-  /** Asks, and gives the whole reply. */
+  /** Sends a request and returns the complete reply. */
   ask(content: string, options: ChatOptions = {}): Promise<Answer> {
     return this.chat(content, options).result;
   }
 
-  /** Takes up a reply that was started before or elsewhere; its text is what follows `position`. */
+  /** Resumes a reply that was started earlier or elsewhere. Its text begins at `position`. */
   resume(streamId: string, options: ResumeOptions = {}): Reply {
     return this.#begin(new StreamedReply(this.#line, {}, options, streamId));
   }
 
-  /** Runs a task of the server and gives its output. */
+  /** Runs a task on the server and returns its output. */
   task<Output = unknown>(name: string, input: unknown, options: TaskOptions = {}): Promise<Output> {
     return this.#begin(new Task(this.#line, name, input, options)).result as Promise<Output>;
   }
 
-  /** Ends the connection. Replies fail with `CLOSED`; the server keeps them for a while, to be resumed elsewhere. */
+  /** Closes the connection. Replies fail with `CLOSED`, and can be resumed elsewhere while the server keeps them. */
   close(): Promise<void> {
     return this.#connection.close();
   }
@@ -88,8 +98,26 @@ export class WaggleClient {
     const exchange = this.#running.get(streamId ?? taskId ?? '') ?? this.#running.get(requestId);
     exchange?.receive(frame);
     if (exchange?.id !== undefined && !exchange.ended) this.#running.set(exchange.id, exchange);
-    // What was given up before the server named it is wanted by nobody.
+    // The request was abandoned before the server named its run.
     else if (!exchange && type === 'streaming_start') this.#connection.send({ type: 'cancel', streamId });
     else if (!exchange && type === 'task_accepted') this.#connection.send({ type: 'cancel_task', taskId });
   }
+}
+
+/**
+ * Opens a connection, as in `connect('ws://localhost:9797/ws/me')`; the last part of the path is the client id.
+ * @throws CONNECTION_LOST when the first attempt fails; after that the client reconnects by itself
+ */
+export async function connect(url: string, options: ConnectOptions = {}): Promise<WaggleClient> {
+  const { reconnect = {}, answerTimeoutMs = 10_000, heartbeatMs = 15_000, onState } = options;
+  const { WebSocket = (globalThis as { WebSocket?: WebSocketClass }).WebSocket } = options;
+  if (!WebSocket)
+    throw new TypeError('there is no global WebSocket: pass one as connect(url, { WebSocket })');
+  const { baseMs, maxMs } = reconnect || {};
+  expectDurations({ answerTimeoutMs, heartbeatMs, 'reconnect.baseMs': baseMs, 'reconnect.maxMs': maxMs });
+  const settings = { url, WebSocket, reconnect, answerTimeoutMs, heartbeatMs, onState };
+  return new Promise((resolve, reject) => {
+    const settled = { opened: () => resolve(client), closed: reject };
+    const client: WaggleClient = new WaggleClient(settings, settled);
+  });
 }

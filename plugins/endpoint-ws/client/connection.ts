@@ -8,7 +8,7 @@ import type {
   WebSocketLike,
 } from './types.js';
 
-/** Closed for a reason that another try would meet again. */
+/** Close codes after which a new attempt would fail for the same reason. */
 const finalCodes = new Set([1000, 1002, 1003, 1007, 1009, 1010, 4400, 4401, 4403, 4409]);
 
 /** `ConnectOptions` with every default filled in. */
@@ -21,15 +21,15 @@ export interface ConnectionSettings {
   readonly onState: ConnectOptions['onState'];
 }
 
-/** What happens on a connection. */
+/** Events of a connection. */
 export interface ConnectionEvents {
-  /** A socket is open: the first one, or the next one after a loss. */
+  /** A socket has opened, initially or after a loss. */
   opened(): void;
   received(frame: ServerFrame): void;
   closed(error: WaggleClientError): void;
 }
 
-/** One lasting connection over any number of sockets. */
+/** One logical connection over any number of sockets. */
 export class Connection {
   readonly #settings: ConnectionSettings;
   readonly #events: ConnectionEvents;
@@ -50,14 +50,14 @@ export class Connection {
     return this.#state;
   }
 
-  /** Drops the frame while there is no connection: whoever still needs it hears of the next one. Gives its length. */
+  /** Drops the frame while disconnected; exchanges send again after `opened`. Returns its length. */
   send(frame: object): number {
     const text = JSON.stringify(frame);
     if (this.#state === 'open' || this.#state === 'draining') this.#socket?.send(text);
     return text.length;
   }
 
-  /** Resolves when the socket is closed, within a bound. */
+  /** Resolves when the socket is closed, in bounded time. */
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       const socket = this.#socket;
@@ -80,7 +80,7 @@ export class Connection {
     const { url, WebSocket, answerTimeoutMs } = this.#settings;
     const socket = new WebSocket(url);
     let why = '';
-    // What an older socket still says must not reach its successor.
+    // Events of an older socket must not affect its successor.
     const ifCurrent =
       <Event>(act: (event: Event) => void) =>
       (event: Event) => {
@@ -120,7 +120,7 @@ export class Connection {
     const frame = readFrame(data);
     if (!frame) return;
     if (frame.type === 'server_draining') this.#enter('draining');
-    // Refusals are no progress: a server that accepts, refuses and closes is not asked for ever.
+    // Errors are no progress: a server that accepts, refuses and closes is not retried for ever.
     else if (frame.type !== 'error') this.#failures = 0;
     this.#events.received(frame);
   }
@@ -155,7 +155,7 @@ export class Connection {
     if (state === this.#state) return;
     this.#state = state;
     const { onState } = this.#settings;
-    // A turn later, so that what it throws or calls cannot get between two steps here.
+    // Deferred, so that the callback cannot interfere with the current step.
     if (onState) queueMicrotask(() => onState(state, error));
   }
 }
@@ -165,6 +165,6 @@ function readFrame(data: unknown): ServerFrame | undefined {
     const frame = JSON.parse(String(data));
     return typeof frame?.type === 'string' ? frame : undefined;
   } catch {
-    return undefined; // The gap that it may leave shows in the next position.
+    return undefined; // A gap shows in the next position.
   }
 }

@@ -1,7 +1,7 @@
-/** The longest wait of a timer. Browsers and Node.js make no wait at all of anything above. */
+/** The longest delay of a timer; browsers and Node.js treat anything above as 0. */
 export const longestMs = 2 ** 31 - 1;
 
-/** @throws RangeError for a duration that no timer can wait; `undefined` is right */
+/** @throws RangeError for a duration that timers do not support; `undefined` is valid */
 export function expectDurations(durations: Readonly<Record<string, number | undefined>>): void {
   for (const [key, ms] of Object.entries(durations))
     if (ms !== undefined && !(ms >= 0 && ms <= longestMs))

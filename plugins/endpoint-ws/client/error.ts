@@ -1,4 +1,4 @@
-/** The server's codes, and those of the client itself. */
+/** Codes of the server, and of the client itself. */
 export type ClientErrorCode =
   | 'CONNECTION_LOST'
   | 'CLOSED'
@@ -14,9 +14,9 @@ export class WaggleClientError extends Error {
   override readonly name = 'WaggleClientError';
   readonly code: ClientErrorCode;
   readonly requestId: string | undefined;
-  /** When it makes sense to ask again. */
+  /** When to try again. */
   readonly retryAfterMs: number | undefined;
-  /** With which code the WebSocket was closed. */
+  /** Close code of the WebSocket. */
   readonly closeCode: number | undefined;
 
   constructor(

@@ -5,19 +5,19 @@ import type { RequestOptions } from './types.js';
 
 const silenceLimitMs = 300_000;
 
-/** What an exchange needs of the client. */
+/** The part of the client that exchanges use. */
 export interface Line {
   readonly answerTimeoutMs: number;
-  /** Gives the length of what went out. @throws what `JSON.stringify` says of the frame */
+  /** Returns the length of the frame. @throws errors of `JSON.stringify` */
   send(frame: object): number;
   ended(exchange: Exchange): void;
 }
 
-/** One request, and everything that comes back for it, over any number of connections. */
+/** One request and all its responses, over any number of connections. */
 export abstract class Exchange<Result = unknown> {
   readonly requestId: string;
   readonly result: Promise<Result>;
-  /** The server's name for it, once known. */
+  /** The server's id, once known. */
   id: string | undefined;
   ended = false;
   protected sent = false;
@@ -36,13 +36,13 @@ export abstract class Exchange<Result = unknown> {
     this.result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    // Whoever only loops over a reply need not look at its result.
+    // A loop over a reply may ignore its result.
     this.result.catch(() => {});
   }
 
-  /** Asks for the first time, or takes up again what ran when the connection was lost. */
+  /** Sends the request, or resumes it after a lost connection. */
   protected abstract ask(): void;
-  /** Asks the server to stop it, once it has a name. */
+  /** Asks the server to stop, once the id is known. */
   protected abstract stop(): void;
   protected abstract take(frame: ServerFrame): void;
 
@@ -62,7 +62,7 @@ export abstract class Exchange<Result = unknown> {
     if (this.cancelling) this.stop();
   }
 
-  /** What cannot be sent as JSON fails alone, and not whatever else waits for the connection. */
+  /** A request that is not JSON fails alone, without affecting others that wait for the connection. */
   #ask(): void {
     try {
       this.ask();
@@ -91,13 +91,13 @@ export abstract class Exchange<Result = unknown> {
     if (this.#end()) this.#settle.resolve(result);
   }
 
-  /** Gives it up from this side. */
+  /** Ends the exchange on this side. */
   protected abandon(error: unknown): void {
     this.stop();
     this.fail(error);
   }
 
-  /** Asks the server to stop; from here on only the end counts, and it has a shorter bound. */
+  /** Asks the server to stop and waits for the end, for a shorter time. */
   protected stopAndWait(): void {
     this.cancelling = true;
     this.#await(this.line.answerTimeoutMs);
@@ -126,7 +126,7 @@ export abstract class Exchange<Result = unknown> {
   }
 }
 
-/** Pages that are not served over HTTPS have no `crypto.randomUUID`. */
+/** A random id. Pages without HTTPS have no `crypto.randomUUID`. */
 function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

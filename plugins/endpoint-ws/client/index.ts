@@ -1,4 +1,3 @@
-export type { WaggleClient } from './client.js';
-export { connect } from './connect.js';
+export { connect, type WaggleClient } from './client.js';
 export { type ClientErrorCode, WaggleClientError } from './error.js';
 export type * from './types.js';

@@ -1,6 +1,6 @@
 import type { Answer } from './types.js';
 
-/** A frame of the server. Which fields it has depends on its type; those that nobody knows are ignored. */
+/** A frame from the server. Its fields depend on its type; unknown ones are ignored. */
 export interface ServerFrame {
   readonly type: string;
   readonly streamId?: string;

@@ -2,16 +2,16 @@ import { Exchange, type Line } from './exchange.js';
 import type { ServerFrame } from './server-frame.js';
 import type { Answer, CancelReceipt, Chunk, Reply, ResumeOptions, ToolCall } from './types.js';
 
-/** The first half of a character that is two UTF-16 code units. */
+/** A trailing high surrogate: the first half of a character. */
 const halfCharacter = /[\ud800-\udbff]$/;
 
 /**
- * The longest request that is sent again without having been answered. A server says so of one that is somewhat too long;
- * one that is much too long may end its connection, and would do so for ever.
+ * The longest request that is repeated without a response. A server refuses a slightly too long one with an error, but
+ * may close the connection on a much longer one, each time.
  */
 const repeatLimitChars = 64 * 1024;
 
-/** A reply that survives lost connections: it goes on from its own position, and appends nothing twice. */
+/** A reply that survives lost connections: it resumes from its position and appends nothing twice. */
 export class StreamedReply extends Exchange<Answer> implements Reply {
   agent: string | undefined;
   conversationId: string | undefined;
@@ -58,7 +58,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
   async return(): Promise<IteratorResult<Chunk, undefined>> {
     this.#left = true;
     this.#wake();
-    this.cancel().catch(() => {}); // The result says how it went.
+    this.cancel().catch(() => {}); // Reported by the result.
     return { done: true, value: undefined };
   }
 
@@ -110,7 +110,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     this.conversationId = conversationId;
   }
 
-  /** `end` is the position after this content, where the server says it. */
+  /** `end` is the position after this content, if the server sent it. */
   #append(type: 'text' | 'thinking', content: string, end = this.position + content.length): void {
     const known = this.position - (end - content.length);
     if (known < 0) this.abandon(this.error('STREAM_GONE', `${-known} characters got lost on the way`));
@@ -152,7 +152,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     if (!chunk || chunk.type === 'tool_call' || this.#queue.length > 0 || this.ended) return chunk;
     const { type, content } = chunk;
     if (!halfCharacter.test(content)) return chunk;
-    // The half waits for its other half.
+    // The first half waits for the second.
     this.#queue.push({ type, content: content.slice(-1) });
     return content.length > 1 ? { type, content: content.slice(0, -1) } : undefined;
   }

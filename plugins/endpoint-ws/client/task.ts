@@ -3,7 +3,7 @@ import { Exchange, type Line } from './exchange.js';
 import type { ServerFrame } from './server-frame.js';
 import type { TaskOptions } from './types.js';
 
-/** One task. It is never asked for twice: after a lost connection nobody knows how far it came. */
+/** One task run. It is never repeated: after a lost connection its progress is unknown. */
 export class Task extends Exchange {
   readonly #request: object;
   readonly #onProgress: TaskOptions['onProgress'];
@@ -11,7 +11,7 @@ export class Task extends Exchange {
   constructor(line: Line, task: string, input: unknown, options: TaskOptions) {
     const { priority, timeoutMs, onProgress } = options;
     expectDurations({ timeoutMs });
-    // The server's bound comes first; it knows why.
+    // The server's limit applies first, as its error is more specific.
     const silenceMs = timeoutMs && Math.min(longestMs, timeoutMs + line.answerTimeoutMs);
     super(line, { ...options, timeoutMs: silenceMs });
     this.#request = { type: 'task', task, input, requestId: this.requestId, priority, timeoutMs };

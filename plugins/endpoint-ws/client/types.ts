@@ -1,6 +1,6 @@
 import type { WaggleClientError } from './error.js';
 
-/** What the client needs of a WebSocket: the browser's own has it, and the class of the package `ws`. */
+/** The subset of WebSocket that the client uses: that of browsers and of the package `ws`. */
 export interface WebSocketLike {
   onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;
@@ -8,59 +8,59 @@ export interface WebSocketLike {
   onerror: ((event: never) => void) | null;
   send(data: string): void;
   close(code?: number): void;
-  /** Ends a socket whose peer is silent; browsers do that by themselves. */
+  /** Ends a socket whose peer is silent; browsers have no such method. */
   terminate?(): void;
 }
 
-/** What `new` makes a WebSocket. */
+/** A WebSocket class. */
 export type WebSocketClass = new (url: string) => WebSocketLike;
 
-/** How to come back after a lost connection: exponential back-off with full jitter. */
+/** Reconnection after a lost connection: exponential back-off with full jitter. */
 export interface ReconnectOptions {
-  /** Tries in a row before giving up. 10 when absent. */
+  /** Attempts in a row before giving up. Default 10. */
   readonly attempts?: number | undefined;
-  /** The longest wait before the first try; it doubles with each one. 250 when absent. */
+  /** Upper limit of the delay before the first attempt; it doubles with each one. Default 250. */
   readonly baseMs?: number | undefined;
-  /** The longest wait before any try. 10,000 when absent. */
+  /** Upper limit of the delay before any attempt. Default 10,000. */
   readonly maxMs?: number | undefined;
 }
 
-/** `draining`: the server is about to stop; new requests wait for the next connection. */
+/** State of the connection. `draining`: the server shuts down, new requests wait for the next connection. */
 export type ClientState = 'connecting' | 'open' | 'draining' | 'reconnecting' | 'closed';
 
-/** How to connect. */
+/** Options of `connect`. */
 export interface ConnectOptions {
-  /** The global one when absent. Node.js 20 has none: pass the class of the package `ws`. */
+  /** Default: the global class. Node.js 20 has none: pass the class of the package `ws`. */
   readonly WebSocket?: WebSocketClass | undefined;
-  /** `false`: the first lost connection ends the client. */
+  /** `false`: a lost connection closes the client. */
   readonly reconnect?: ReconnectOptions | false | undefined;
-  /** How long the server may take to accept a connection, to confirm a cancel, and to close. 10,000 when absent. */
+  /** Time limit for the server to accept a connection, confirm a cancel, and close. Default 10,000. */
   readonly answerTimeoutMs?: number | undefined;
-  /** How often the server is pinged; one that says nothing from one ping to the next is gone. 15,000 when absent. */
+  /** Interval of pings. A server that is silent between two pings is considered gone. Default 15,000. */
   readonly heartbeatMs?: number | undefined;
-  /** Called on every change, with the reason when it is `closed` by anything but `close()`. */
+  /** Called on every change, with an error when the client is `closed` by anything but `close()`. */
   readonly onState?: ((state: ClientState, error?: WaggleClientError) => void) | undefined;
 }
 
-/** What goes with any request. */
+/** Options of all requests. */
 export interface RequestOptions {
-  /** The same id joins the reply that it already started. A random one when absent. */
+  /** Repeating an id joins the reply that it started. Default: a random id. */
   readonly requestId?: string | undefined;
-  /** Cancels; whoever waits gets its reason. */
+  /** Cancels the request, which fails with the reason of the signal. */
   readonly signal?: AbortSignal | undefined;
-  /** Called when others are before it, with their number. */
+  /** Called with the number of requests ahead in the queue. */
   readonly onQueued?: ((ahead: number) => void) | undefined;
 }
 
-/** How a reply may be taken up again. */
+/** Options of `resume`. */
 export interface ResumeOptions extends RequestOptions {
-  /** UTF-16 code units that are here already. 0 when absent. */
+  /** UTF-16 code units that were already received. Default 0. */
   readonly position?: number | undefined;
-  /** The longest silence within a reply, a lost connection included. 300,000 when absent. */
+  /** Time limit of silence within the reply, lost connections included. Default 300,000. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** What may be asked of a reply besides its content. */
+/** Options of `chat` and `ask`. */
 export interface ChatOptions extends RequestOptions {
   readonly agent?: string | undefined;
   readonly model?: string | undefined;
@@ -73,48 +73,48 @@ export interface ChatOptions extends RequestOptions {
     readonly stop?: readonly string[] | undefined;
   };
   readonly priority?: 'low' | 'normal' | 'high' | undefined;
-  /** What becomes of the reply when the connection is lost. `continue` when absent, so that it can be resumed. */
+  /** What happens to the reply when the connection is lost. Default `continue`, so that it can be resumed. */
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
-  /** The longest silence within the reply, a lost connection included. 300,000 when absent. */
+  /** Time limit of silence within the reply, lost connections included. Default 300,000. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** What may be asked of a task besides its input. */
+/** Options of `task`. */
 export interface TaskOptions extends RequestOptions {
   readonly priority?: 'low' | 'normal' | 'high' | 'urgent' | undefined;
-  /** How long the task may run; also the longest silence, 300,000 when absent. */
+  /** Time limit of the task, and of silence. Default for silence: 300,000. */
   readonly timeoutMs?: number | undefined;
   readonly onProgress?: ((progress: unknown) => void) | undefined;
 }
 
-/** A tool that the model wants to be called. */
+/** A tool call requested by the model. */
 export interface ToolCall {
   readonly type: 'tool_call';
   readonly id: string;
   readonly name: string;
   readonly arguments: unknown;
-  /** What the model wrote, where that is not JSON. */
+  /** The arguments as text, if they are not JSON. */
   readonly argumentsText?: string | undefined;
 }
 
-/** What an answer has cost, in tokens; the details where the model server gave them. */
+/** Token usage of an answer, with details if the model server reports them. */
 export type Usage = Readonly<Record<'inputTokens' | 'outputTokens', number>> &
   Readonly<Partial<Record<'cachedTokens' | 'reasoningTokens', number | undefined>>>;
 
-/** A piece of a reply. Text that comes faster than it is pulled is merged; no character is ever cut in two. */
+/** A chunk of a reply. Text that arrives faster than it is read is merged; characters are never split. */
 export type Chunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
   | ToolCall;
 
-/** How a cancel went. */
+/** Confirmation of a cancel. */
 export interface CancelReceipt {
   readonly reason: string;
-  /** How long after the cancel the model's connection was closed. */
+  /** Time from the cancel until the connection to the model was closed. */
   readonly upstreamClosedMs: number;
 }
 
-/** A reply as a whole. */
+/** A complete reply. */
 export interface Answer {
   readonly text: string;
   readonly thinking: string;
@@ -128,23 +128,23 @@ export interface Answer {
   readonly timings?:
     | { readonly queuedMs: number; readonly firstTokenMs?: number; readonly totalMs: number }
     | undefined;
-  /** When it was cancelled on this client's behalf. */
+  /** Present if this client cancelled the reply. */
   readonly cancelled?: CancelReceipt | undefined;
 }
 
-/** A reply as it comes. Leaving the loop over it cancels it. */
+/** A streamed reply. Leaving a loop over it cancels it. */
 export interface Reply extends AsyncIterableIterator<Chunk> {
   readonly requestId: string;
-  /** A randomId, known once the reply started: whoever has it may resume or cancel the reply. */
+  /** Known once the reply has started. A secret: it allows resuming and cancelling the reply. */
   readonly streamId: string | undefined;
   readonly agent: string | undefined;
   readonly conversationId: string | undefined;
-  /** All text so far, also after a failure. */
+  /** Text so far, also after a failure. */
   readonly text: string;
-  /** UTF-16 code units so far, thinking included: where `resume` goes on. */
+  /** UTF-16 code units so far, thinking included; the position for `resume`. */
   readonly position: number;
-  /** The whole of it, whether or not anybody pulls. */
+  /** The complete reply, whether or not the chunks are read. */
   readonly result: Promise<Answer>;
-  /** Stops the model. `undefined` when the reply had ended before. */
+  /** Stops the model. Undefined when the reply had already ended. */
   cancel(): Promise<CancelReceipt | undefined>;
 }

@@ -6,7 +6,7 @@ import { recall, remember } from './storage.js';
  * @typedef {import('./server.js').AgentStatus} AgentStatus
  */
 
-/** One field for who answers and with which model. */
+/** The field for agent and model. */
 export class AgentChoice {
   #field;
 
@@ -21,11 +21,11 @@ export class AgentChoice {
     return JSON.parse(this.#field.value || '{}');
   }
 
-  /** Shows who can answer now; what was chosen stays chosen, also while it is not there. @param {readonly AgentStatus[]} agents */
+  /** Shows the available agents; keeps the choice even while it is unavailable. @param {readonly AgentStatus[]} agents */
   show(agents) {
     const chosen = JSON.stringify(recall('choice') ?? {});
     const groups = agents.filter(({ name }) => name !== 'queen').map(groupOf);
-    // The queen is this by another name.
+    // The chat agent itself is the automatic choice.
     this.#field.replaceChildren(option({}, 'Automatic'), ...groups);
     if (![...this.#field.options].some(({ value }) => value === chosen)) {
       const { agent, model } = JSON.parse(chosen);

@@ -4,7 +4,7 @@ const maxLines = 20;
 // The rest is read where it is.
 const maxChars = 5000;
 
-/** Says things to screen readers, politely and in order, through a region that nobody sees. */
+/** Announces texts to screen readers, politely and in order, through a hidden live region. */
 export class Announcer {
   #region;
 

@@ -8,12 +8,12 @@ import { inPlainWords } from './plain-words.js';
  * @typedef {import('./run.js').Run} Run
  *
  * @typedef {object} Surroundings
- * @property {(text: string) => void} announce says something to screen readers
- * @property {() => void} grew what is shown has become longer
- * @property {(message: Message) => void} retry asks again
+ * @property {(text: string) => void} announce to screen readers
+ * @property {() => void} grew called when the view has grown
+ * @property {(message: Message) => void} retry sends the question again
  */
 
-/** What a user has said. @param {Message} message */
+/** A question of the user. @param {Message} message */
 export function questionView({ content }) {
   return element(
     'article',
@@ -23,7 +23,7 @@ export function questionView({ content }) {
   );
 }
 
-/** An answer, whole or on its way. */
+/** An answer, complete or in progress. */
 export class AnswerView {
   element = element('article', { className: 'answer' });
   #message;
@@ -31,7 +31,7 @@ export class AnswerView {
   #around;
   #live;
   #text = '';
-  /** Only what comes from now on is said. */
+  /** True while new blocks are announced. */
   #speaks = false;
   #thinking = element('div', { className: 'thoughts', dir: 'auto' });
   #thinkingTitle = element('summary', {}, 'Thinking');
@@ -69,7 +69,7 @@ export class AnswerView {
     } else this.#end(message.content);
   }
 
-  /** It is no longer shown. */
+  /** Detaches the view from its run. */
   leave() {
     this.#run?.watchers.delete(this.#watcher);
   }
@@ -88,7 +88,7 @@ export class AnswerView {
     this.#around.grew();
   }
 
-  /** A block has come to its end. @param {HTMLElement[]} block */
+  /** Announces a complete block. @param {HTMLElement[]} block */
   #spoken(block) {
     if (!this.#speaks) return;
     for (const each of block)
@@ -102,7 +102,7 @@ export class AnswerView {
     this.#state.hidden = text === '';
   }
 
-  /** @param {string} [text] that it has not shown yet */
+  /** @param {string} [text] not shown yet */
   #end(text) {
     const { content, thinking, agent, error, stopped, pending } = this.#message;
     this.#live.finish(text);
@@ -132,11 +132,11 @@ export class AnswerView {
   }
 }
 
-/** What it is doing, while there is nothing to read. @param {Run} run @param {boolean} speaks @param {boolean} thinks */
+/** State of a run without visible text. @param {Run} run @param {boolean} speaks @param {boolean} thinks */
 function stateOf({ ahead, stopping }, speaks, thinks) {
   if (stopping) return 'Stopping';
   if (speaks) return '';
   if (thinks) return 'Thinking';
-  if (ahead > 0) return ahead === 1 ? 'Waiting: one before you' : `Waiting: ${ahead} before you`;
+  if (ahead > 0) return ahead === 1 ? 'Waiting: one ahead of you' : `Waiting: ${ahead} ahead of you`;
   return 'Waiting for the first word';
 }

@@ -2,26 +2,26 @@ import { timeFor } from './bounded-lexer.js';
 import { blocksOf } from './dialect.js';
 
 /**
- * Cuts Markdown that is still coming into blocks. What it gives is settled: nothing that follows changes it any more.
- * So each block is looked at until it ends and never again, however long the whole becomes.
+ * Splits growing Markdown into blocks. A returned block is settled: no later text changes it, so it is parsed once,
+ * however long the whole becomes.
  */
 export class Blocks {
   #open = '';
 
-  /** What has not settled yet. */
+  /** Text that is not settled. */
   get open() {
     return this.#open;
   }
 
   /**
-   * Takes more text, and gives the blocks that it has settled.
+   * Adds text and returns the blocks that it settles.
    * @param {string} text
    * @param {number} [until] when it may look at it
    * @returns {string[]}
    */
   push(text, until) {
     this.#open += text.replaceAll('\r', '');
-    // Only whole lines tell: "2" is a paragraph until "2. " goes on with the list above it.
+    // Only whole lines are conclusive: "2" is a paragraph until "2. " continues the list above it.
     if (!text.includes('\n')) return [];
     const lines = this.#open.slice(0, this.#open.lastIndexOf('\n') + 1);
     if (openFence(lines)) return [];
@@ -30,7 +30,7 @@ export class Blocks {
     while (last > 0 && tokens[last]?.type === 'space') last--;
     const settled = tokens.slice(0, Math.max(0, last)).map(({ raw }) => raw);
     const whole = settled.join('');
-    // The parser rewrites some odd characters; then what it calls a block is not what was written.
+    // The parser rewrites some characters; then its block differs from the source.
     if (!lines.startsWith(whole)) return [];
     this.#open = this.#open.slice(whole.length);
     return settled;
@@ -38,7 +38,7 @@ export class Blocks {
 }
 
 /**
- * The fence of a block of code that begins this text and has not ended in it.
+ * The fence of a code block that is open at the end of this text, if it begins with one.
  * @param {string} text
  * @returns {string | undefined}
  */

@@ -1,6 +1,6 @@
 import { Lexer } from 'marked';
 
-// People write less of it; programs that run away write more.
+// Above any human text, below the output of a runaway model.
 const maxDepth = 20;
 const maxInlineChars = 8000;
 const maxCells = 30_000;
@@ -14,9 +14,9 @@ export function timeFor(chars) {
   return performance.now() + Math.min(mostMs, leastMs + chars / charsPerMs);
 }
 
-/** Cuts Markdown into tokens as far as its bounds in depth, length and time go; all beyond them is plain text. */
+/** A Markdown lexer with bounds on depth, length and time. Text beyond them stays plain. */
 export class BoundedLexer extends Lexer {
-  /** Whether it was too much, or took too long. */
+  /** Whether a bound was exceeded. */
   isCut = false;
   #until;
   #depth = 0;
@@ -28,13 +28,13 @@ export class BoundedLexer extends Lexer {
     this.#until = until;
   }
 
-  /** Counts a block, and tells whether the rest is taken as plain text. */
+  /** Counts a block. True if the rest stays plain text. */
   nextBlock() {
     this.isCut ||= ++this.#blocks > maxBlocks;
     return this.isBeyond;
   }
 
-  /** Whether the rest is taken as plain text. */
+  /** True if the rest stays plain text. */
   get isBeyond() {
     this.isCut ||= performance.now() > this.#until;
     return this.isCut || this.#depth > maxDepth;
@@ -89,7 +89,7 @@ export const bounds = {
     },
   ],
   tokenizer: {
-    // Rows are filled up to the width of the first: a few characters make a whole row of elements.
+    // Rows are padded to the width of the first: a few characters can create a whole row of elements.
     table(source) {
       return cellsOf(source) > maxCells ? undefined : false;
     },

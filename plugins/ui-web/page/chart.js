@@ -76,7 +76,7 @@ export class Chart {
     if (this.#width === 0) return;
     this.#plot?.destroy();
     const style = getComputedStyle(document.documentElement);
-    // A canvas does not know the functions that colours may be made of.
+    // Canvas does not support CSS colour functions.
     const colour = (/** @type {string} */ name) => {
       const probe = element('i', { hidden: true });
       probe.style.color = `var(${name})`;
@@ -94,7 +94,7 @@ export class Chart {
         cursor: { show: false },
         scales: {
           x: { time: false, range: [-seconds, 0] },
-          // A quiet server is a flat line at the bottom, not a magnified trembling.
+          // A quiet server is a flat line at the bottom, not magnified noise.
           y: { range: (_, __, max) => [0, Math.max(4, max * 1.15)] },
         },
         axes: [

@@ -20,12 +20,12 @@ import { showWelcome } from './welcome.js';
 
 /** @typedef {import('./conversations.js').Message} Message */
 
-// Whoever knows it reads these conversations: it is as long as a key, and leaves the browser for this server only.
+// A secret: it gives access to the conversations, so it is random and sent to this server only.
 const userId = recall('user') ?? randomId();
 remember('user', userId);
 
 const conversations = new Conversations();
-/** Answers on their way, by conversation. @type {Map<string, { run: Run, messages: Message[] }>} */
+/** Running answers, by conversation. @type {Map<string, { run: Run, messages: Message[] }>} */
 const runs = new Map();
 /** @type {ServerConversations | undefined} */
 let server;
@@ -65,14 +65,14 @@ const list = new SideList(
 );
 const line = new Line(userId, (state) => {
   notice.show(state);
-  if (state === 'open' && wasLost) announce('Connected again.');
+  if (state === 'open' && wasLost) announce('Reconnected.');
   wasLost = state === 'reconnecting';
-  // Nothing that is written now would be asked.
+  // Input could not be sent.
   byId('composer', HTMLElement).inert = isOver();
   if (state === 'open') void lookAtAgents();
 });
 
-/** True when this tab has no connection and will not have one again by itself. */
+/** True if this tab is disconnected and will not reconnect by itself. */
 function isOver() {
   return line?.state === 'elsewhere' || line?.state === 'refused';
 }
@@ -89,13 +89,13 @@ function send(text) {
   scroller.toEnd();
 }
 
-/** Lets the last message, which is an answer, come. @param {string} id @param {Message[]} all @param {boolean} isNews */
+/** Starts the last message, which is an answer. @param {string} id @param {Message[]} all @param {boolean} isNews */
 function start(id, all, isNews) {
   const [question, answer] = /** @type {[Message, Message]} */ (all.slice(-2));
   conversations.keep(id, all, isNews);
   const run = new Run({
     ...{ line, conversationId: id, question: question.content, message: answer },
-    // Where another tab has taken over, the conversation is that tab's.
+    // After a takeover by another tab, that tab stores the conversation.
     save: () => {
       if (line.state !== 'elsewhere' && conversations.find(id)) conversations.keep(id, all, false);
     },
@@ -110,7 +110,7 @@ function start(id, all, isNews) {
   });
 }
 
-/** Looks whether the server remembers the whole of an answer that can be resumed no more. @param {string} id @param {Message[]} all */
+/** Gets the stored answer from the server when its stream can no longer be resumed. @param {string} id @param {Message[]} all */
 async function recover(id, all) {
   const answer = /** @type {Message} */ (all.at(-1));
   await serverSeen;
@@ -148,7 +148,7 @@ async function remove(id) {
   if (isOver()) return;
   const run = runs.get(id)?.run;
   run?.stop();
-  // To ask for what it has not is an error in the browser's console.
+  // A request for an unknown conversation would show as an error in the browser's console.
   const wasAsked = (/** @type {Message} */ { role, pending, agent, error }) =>
     role === 'assistant' && !pending && (agent !== undefined || !error);
   const isKnown = conversations.find(id)?.known;
@@ -162,7 +162,7 @@ async function remove(id) {
   if (!isKnown && !all.some(wasAsked)) return;
   await server?.remove(id).catch((error) => {
     if (error.code !== 'CONVERSATION_UNKNOWN')
-      notice.say('The server still has this conversation: it could not be reached.');
+      notice.say('The server could not be reached. It still has this conversation.');
   });
 }
 
@@ -172,7 +172,7 @@ function startNew() {
   composer.focus();
 }
 
-/** Opens the conversation that the address names. */
+/** Opens the conversation in the address. */
 function open() {
   const [, id] = /^#c\/([\w.~-]{1,128})$/.exec(location.hash) ?? [];
   current = id;
@@ -236,7 +236,7 @@ async function lookAtAgents() {
 async function lookAtServer() {
   const offered = await endpoints().catch(() => ({}));
   byId('inspector', HTMLElement).hidden = !('inspector' in offered);
-  // A server that has none is not asked: that would be an error in the browser's console.
+  // Without that endpoint the request would show as an error in the browser's console.
   if (!('conversations' in offered)) return;
   server = new ServerConversations(userId);
   conversations.merge(await server.list().catch(() => []));
@@ -280,12 +280,12 @@ addEventListener('pagehide', () => {
   for (const [id, run] of runs) if (conversations.find(id)) conversations.keep(id, run.messages, false);
 });
 
-// What was on its way when the page was left goes on.
+// Resume answers that were running when the page was left.
 for (const { id, pending } of conversations.entries) {
   const left = pending ? conversations.messages(id) : [];
   if (left.at(-1)?.pending) start(id, left, false);
 }
 const serverSeen = lookAtServer();
 open();
-// On a device without a keyboard the focus would open one.
+// On touch devices the focus would open the on-screen keyboard.
 if (matchMedia('(hover: hover)').matches) composer.focus();

@@ -23,7 +23,7 @@ export class Chores {
   async #run() {
     this.#runs = true;
     const isReady = await tried(this.#ready);
-    // A library that cannot be loaded now is asked for again by the next one.
+    // The next chore tries to load the library again.
     if (!isReady) this.#waiting = [];
     for (let until = performance.now() + sliceMs; this.#waiting.length > 0; ) {
       await tried(() => this.#waiting.shift()?.());

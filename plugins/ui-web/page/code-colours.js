@@ -28,7 +28,7 @@ export function colourCode(root) {
       const coloured = /** @type {DocumentFragment} */ (
         /** @type {unknown} */ (DOMPurify.sanitize(value, allowed))
       );
-      // Odd characters may get lost on the way.
+      // The highlighter may lose some characters.
       if (coloured.textContent === source) code.replaceChildren(coloured);
     });
   }

@@ -1,6 +1,6 @@
 import { isComposing } from './composition.js';
 
-/** Where a message is written. */
+/** The message form. */
 export class Composer {
   #form;
   #field;
@@ -46,11 +46,11 @@ export class Composer {
     this.#show();
   }
 
-  /** While an answer comes there is a button to stop it. */
+  /** A stop button replaces the send button while an answer is running. */
   set busy(/** @type {boolean} */ busy) {
     if (busy === this.#busy) return;
     this.#busy = busy;
-    // A button that goes must not take the focus with it.
+    // Keep the focus when the button disappears.
     if (document.activeElement === this.#send || document.activeElement === this.#stop) this.#field.focus();
     this.#show();
   }

@@ -1,6 +1,6 @@
-// Between the end of a composition and the key that ended it, where that comes second.
+// Time between the end of a composition and the key event that ended it, if that comes second.
 const sameKeyMs = 100;
-// The key code of all keys that go to an input method.
+// The key code of keys handled by an input method.
 const inputMethod = 229;
 
 let ended = Number.NEGATIVE_INFINITY;
@@ -20,7 +20,7 @@ addEventListener(
   },
   true,
 );
-// The key that ended it has been let go: what comes now is another one.
+// The key that ended it is released: the next one is a new key.
 addEventListener(
   'keyup',
   () => {
@@ -30,8 +30,8 @@ addEventListener(
 );
 
 /**
- * Whether a key is part of a word that is being composed, as in Japanese, Chinese and Korean. Browsers tell in several
- * ways, and Safari ends the word before it tells of the key that ended it.
+ * Whether a key belongs to an input-method composition, as in Japanese, Chinese and Korean. Browsers report it in several
+ * ways, and Safari ends the composition before the key event.
  * @param {KeyboardEvent} event
  */
 export function isComposing(event) {

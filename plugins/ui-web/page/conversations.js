@@ -5,12 +5,12 @@ import { forget, namesOf, recall, remember } from './storage.js';
  * @property {'user' | 'assistant'} role
  * @property {string} content
  * @property {string} [thinking]
- * @property {string} [agent] who answered
- * @property {Choice} [choice] who was asked to answer
- * @property {string} [note] figures of the answer, for people
+ * @property {string} [agent] that answered
+ * @property {Choice} [choice] requested agent and model
+ * @property {string} [note] statistics of the answer
  * @property {{ code?: string, message?: string, retryAfterMs?: number }} [error]
  * @property {boolean} [stopped] by the user
- * @property {{ requestId: string, streamId?: string }} [pending] how to come back to an answer that is not complete
+ * @property {{ requestId: string, streamId?: string }} [pending] ids to resume an incomplete answer
  *
  * @typedef {object} Choice
  * @property {string} [agent]
@@ -20,14 +20,14 @@ import { forget, namesOf, recall, remember } from './storage.js';
  * @property {string} id
  * @property {string} title
  * @property {number} updatedAt milliseconds since 1970
- * @property {boolean} [pending] an answer is not complete
- * @property {number} [known] messages that the server has
+ * @property {boolean} [pending] the last answer is incomplete
+ * @property {number} [known] number of messages on the server
  */
 
 const maxConversations = 100;
 const titleLength = 80;
 
-/** The conversations that this browser remembers, the newest first. */
+/** Conversations stored in this browser, newest first. */
 export class Conversations {
   /** @type {Entry[]} */
   #entries = [];
@@ -40,7 +40,7 @@ export class Conversations {
     return this.#entries;
   }
 
-  /** Reads again what is stored: another tab may have written. */
+  /** Reloads the stored entries, which another tab may have changed. */
   read() {
     const entries = recall('conversations');
     this.#entries = Array.isArray(entries) ? entries : [];
@@ -107,14 +107,14 @@ export class Conversations {
   }
 }
 
-// What shows as nothing, and turns the text around it that is not its own.
+// Invisible characters that change the direction of surrounding text.
 const controls = /[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** The first line of a text, cut between words. @param {string} text */
 export function titleOf(text) {
   const line = firstLineOf(text).replace(controls, '').trim();
   if (line.length <= titleLength) return line || 'Conversation';
-  // Not in the middle of a character.
+  // Do not split a character.
   const cut = line.slice(0, titleLength).replace(/[\ud800-\udbff]$/, '');
   return `${cut.slice(0, cut.lastIndexOf(' ') > 40 ? cut.lastIndexOf(' ') : titleLength)}…`;
 }

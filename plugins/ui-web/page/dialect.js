@@ -8,22 +8,22 @@ const harmless = /^<\/?(?:br|sub|sup|kbd)\s*\/?>$/i;
 const marked = new Marked(bounds, formulas, {
   gfm: true,
   tokenizer: {
-    // One tilde is an approximation or a range; two strike through.
+    // One tilde means about or a range; two mean strikethrough.
     del(source) {
       return source.startsWith('~~') ? false : undefined;
     },
   },
   renderer: {
-    // What a model writes as HTML is shown as what it wrote.
+    // HTML from a model is shown as source.
     html({ text, block }) {
       if (harmless.test(text.trim())) return text;
       return block ? `<p>${escaped(text)}</p>` : escaped(text);
     },
-    // A picture would be a request to another host, made by whoever wrote the text.
+    // An image would make a request to a host chosen by the text.
     image({ href, text }) {
       return `<a href="${escaped(href)}">${escaped(text || 'picture')}</a>`;
     },
-    // The page itself has the levels above.
+    // The levels above belong to the page.
     heading({ tokens, depth }) {
       const level = Math.min(6, Math.max(3, depth + 1));
       return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
@@ -32,7 +32,7 @@ const marked = new Marked(bounds, formulas, {
 });
 
 /**
- * Cuts Markdown into blocks; none if it is too much, takes too long, or fails.
+ * The blocks of a Markdown text; none if a bound is exceeded or the parser fails.
  * @param {string} source
  * @param {number} until
  * @returns {import('marked').Token[]}
@@ -43,13 +43,13 @@ export function blocksOf(source, until) {
     const tokens = lexer.blockTokens(source, []);
     return lexer.isCut ? [] : tokens;
   } catch {
-    // It is rendered as one, which tells.
+    // It is rendered as a whole, which reports the error.
     return [];
   }
 }
 
 /**
- * Markdown as HTML, and whether it is that to its end: what is too much is plain text.
+ * Markdown as HTML, and whether all of it was parsed: text beyond the bounds stays plain.
  * @param {string} source
  * @param {number} until
  */

@@ -5,13 +5,13 @@ const rightToLeft =
   /^[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
 
 /**
- * Lets each block run in the direction of its own text. A browser finds that of a text; a box of blocks that have one
- * each would be left without.
+ * Sets the direction of each block from its own text. Browsers detect it for text, but not for a container whose
+ * children have one each.
  * @param {DocumentFragment} fragment
  */
 export function direct(fragment) {
   for (const text of fragment.querySelectorAll(texts)) {
-    // Figures in a table follow its own direction.
+    // Numbers in a table follow the direction of the table.
     if (text.matches('th, td') && !letter.test(text.textContent ?? '')) continue;
     text.setAttribute('dir', 'auto');
   }

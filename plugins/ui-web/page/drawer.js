@@ -1,4 +1,4 @@
-/** The side of the page: a column where there is room, over the page where there is not. */
+/** The side of the page: a column on wide screens, an overlay on narrow ones. */
 export class Drawer {
   #side;
   #rest;
@@ -18,7 +18,7 @@ export class Drawer {
     this.#set(!this.#narrow.matches);
   }
 
-  /** True while it lies over the page. */
+  /** True while it covers the page. */
   get covers() {
     return this.#narrow.matches && !this.#side.inert;
   }
@@ -30,7 +30,7 @@ export class Drawer {
     else this.#button.focus();
   }
 
-  /** Closes it where it lies over the page. */
+  /** Closes it if it covers the page. */
   close() {
     if (this.covers) this.#set(false);
   }

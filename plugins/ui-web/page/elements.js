@@ -1,5 +1,5 @@
 /**
- * Makes an element. Properties are set as such, never read as HTML; those with a dash and `role` are attributes.
+ * Creates an element. Properties are never parsed as HTML; names with a dash and `role` are attributes.
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
  * @param {Record<string, unknown>} [properties]
@@ -18,7 +18,7 @@ export function element(name, properties = {}, ...children) {
 }
 
 /**
- * The element of the page with this id.
+ * An element of the page by id.
  * @template {HTMLElement} T
  * @param {string} id
  * @param {new () => T} type
@@ -30,7 +30,7 @@ export function byId(id, type) {
   return found;
 }
 
-/** Resolves with the next frame; in a page that is not seen, a little later. @returns {Promise<void>} */
+/** Resolves with the next frame, or shortly after in a hidden page. @returns {Promise<void>} */
 export function nextFrame() {
   return new Promise((resolve) => {
     const done = () => {

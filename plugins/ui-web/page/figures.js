@@ -16,7 +16,7 @@ export function duration(ms) {
     .join(' ');
 }
 
-/** A short time with as many digits as it deserves: `0.4 ms`, `12 ms`, `3.1 s`. @param {number} ms */
+/** A short duration with suitable precision: `0.4 ms`, `12 ms`, `3.1 s`. @param {number} ms */
 export function milliseconds(ms) {
   if (ms < 10) return `${Math.round(ms * 10) / 10} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,7 +1,7 @@
 import { escaped } from './elements.js';
 
 const maxChars = 2000;
-// How far ahead a paragraph is searched for a formula that ends it.
+// How far ahead to search for a formula that ends a paragraph.
 const searchedChars = 10_000;
 
 /** @param {string} opening @param {string} each what may stand in it @param {string} closing */
@@ -16,11 +16,11 @@ const kinds = [
   { pattern: between('\\\\\\(', '\\\\[^()]|[^\\\\]', '\\\\\\)'), display: false },
 ];
 const opening = /\$|\\[([]/;
-// Code and what is escaped go first, as they do for the lexer.
+// Code and escapes take precedence, as in the lexer.
 const codeOrOpening = /`+[^`]*`+|\\[^([]|\$|\\[([]/g;
 
 /**
- * The formula that a text begins with: `$…$` or `\(…\)` within a line, `$$…$$` or `\[…\]` on its own.
+ * The formula at the beginning of a text: `$…$` or `\(…\)` inline, `$$…$$` or `\[…\]` as a block.
  * @param {string} text
  * @param {string} [before] what is in front of it
  */
@@ -73,7 +73,7 @@ export const formulas = {
     },
   ],
   hooks: {
-    // A star within a formula is no emphasis.
+    // A star within a formula is not emphasis.
     emStrongMask(source) {
       let masked = '';
       for (const {

@@ -5,18 +5,18 @@ const maxKnown = 500;
 const maxDepth = 40;
 /** @type {import('katex').KatexOptions} */
 const options = {
-  // Browsers show it with neither styles nor fonts of ours.
+  // MathML needs no styles or fonts.
   output: 'mathml',
   throwOnError: true,
   strict: false,
-  // Links, pictures and styles.
+  // Links, images and styles.
   trust: ({ command }) => {
     throw new Error(`${command} is not allowed`);
   },
   maxExpand: 300,
   maxSize: 10,
 };
-// Without colours, styles and links: a formula looks like the text around it and leads nowhere.
+// Without colours, styles and links: a formula looks like the surrounding text.
 const allowed = {
   ALLOWED_TAGS: [
     ...['math', 'semantics', 'annotation', 'mrow', 'mi', 'mn', 'mo', 'mtext', 'mspace', 'mfrac', 'msqrt'],
@@ -64,7 +64,7 @@ const chores = new Chores(async () => {
 });
 
 /**
- * Shows the formulas in an element: at once where they are known, else a little later. Broken ones show their source.
+ * Renders the formulas in an element: at once if they are cached, else shortly after. Invalid ones show their source.
  * @param {HTMLElement} root
  * @param {() => void} late is told when it was later
  */
@@ -74,7 +74,7 @@ export function showFormulas(root, late) {
     if (known.has(source)) show(formula, known.get(source));
     else
       chores.add(() => {
-        // An open block has been rendered again meanwhile.
+        // The open block was rendered again meanwhile.
         if (!formula.isConnected) return;
         if (!known.has(source)) keep(source, made(source));
         show(formula, known.get(source));

@@ -6,7 +6,7 @@ import { Table } from './table.js';
 import { startThemeButton } from './theme-button.js';
 
 const everyMs = 1000;
-/** Their health is asked for at the models' own servers. */
+/** Slower, because their health check asks the model servers. */
 const agentsEveryMs = 5000;
 
 const charts = [
@@ -46,7 +46,7 @@ const streams = new Table(
     },
   ],
   ({ number }) => String(number),
-  'No answer was asked for yet.',
+  'No replies yet.',
 );
 const tasks = new Table(
   'Tasks',
@@ -60,7 +60,7 @@ const tasks = new Table(
     })),
   ],
   ({ name }) => name,
-  'No task is registered.',
+  'No tasks are registered.',
 );
 const plugins = new Table(
   'Plugins',
@@ -71,7 +71,7 @@ const plugins = new Table(
     { name: 'Set up in', cell: ({ setupMs }) => milliseconds(setupMs), ...figure },
   ],
   ({ id }) => id,
-  'No plugin runs.',
+  'No plugins are running.',
 );
 byId('streams', HTMLElement).append(streams.element);
 byId('tasks', HTMLElement).append(element('p', { className: 'summary faint' }), tasks.element);
@@ -94,7 +94,7 @@ function show(seen) {
   byId('server', HTMLElement).textContent =
     `${server.version} · ${server.state} · up ${duration(server.uptimeMs)}`;
   showTiles([
-    ['Tokens per second', now ? count(now.tokensPerSecond) : '–', `${count(seen.streams?.tokens)} in all`],
+    ['Tokens per second', now ? count(now.tokensPerSecond) : '–', `${count(seen.streams?.tokens)} in total`],
     [
       'Streams',
       count(seen.streams?.running),
@@ -123,7 +123,7 @@ function show(seen) {
 /** @param {any} queue */
 function queued(queue) {
   const waiting = Object.entries(queue?.queued ?? {}).filter(([, length]) => Number(length) > 0);
-  return waiting.map(([priority, length]) => `${length} ${priority}`).join(', ') || 'for their turn';
+  return waiting.map(([priority, length]) => `${length} ${priority}`).join(', ') || 'in the queue';
 }
 
 /** @type {Map<string, { value: HTMLElement, more: HTMLElement }>} */
@@ -154,7 +154,7 @@ function showConnections({ opened, refused, paths, closed }, ended) {
       ? [
           [
             'Answers',
-            `${count(ended.finished)} whole, ${count(ended.cancelled)} stopped, ${count(ended.failed)} failed`,
+            `${count(ended.finished)} complete, ${count(ended.cancelled)} stopped, ${count(ended.failed)} failed`,
           ],
         ]
       : []),
@@ -181,7 +181,7 @@ function showAgents(all) {
   replaceIfNew(byId('agents', HTMLElement), element('ul', { className: 'agents' }, ...items));
 }
 
-/** Leaves what is the same alone, with whatever is selected in it. @param {HTMLElement} box @param {HTMLElement} content */
+/** Replaces content only if it differs, which keeps a selection. @param {HTMLElement} box @param {HTMLElement} content */
 function replaceIfNew(box, content) {
   if (!box.firstElementChild?.isEqualNode(content)) box.replaceChildren(content);
 }
@@ -190,12 +190,12 @@ function replaceIfNew(box, content) {
 function showFreshness(how) {
   const box = byId('freshness', HTMLElement);
   box.dataset.state = how;
-  const text = { live: 'Live', paused: 'Paused', lost: 'The server does not answer' }[how];
+  const text = { live: 'Live', paused: 'Paused', lost: 'The server is not responding' }[how];
   const shown = box.querySelector('.text');
   if (shown && shown.textContent !== text) shown.textContent = text;
 }
 
-/** Does something again and again while somebody looks. @param {number} ms @param {() => Promise<void>} act */
+/** Repeats an action while the page is visible. @param {number} ms @param {() => Promise<void>} act */
 function whileSeen(ms, act) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;

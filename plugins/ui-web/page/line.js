@@ -2,7 +2,7 @@ import { connect } from 'waggle-server/client';
 import { root } from './server.js';
 
 /**
- * `elsewhere`: another tab has taken over. `refused`: another try would not help.
+ * `elsewhere`: another tab has taken over. `refused`: another attempt would fail as well.
  * @typedef {'connecting' | 'open' | 'draining' | 'reconnecting' | 'elsewhere' | 'refused'} LineState
  * @typedef {import('waggle-server/client').WaggleClient} Client
  */
@@ -10,7 +10,7 @@ import { root } from './server.js';
 const baseMs = 250;
 const maxMs = 5000;
 
-/** The lasting connection of this page, also when the server is not there yet. */
+/** The connection of this page, retried until the server is available. */
 export class Line {
   /** @type {LineState} */
   state = 'connecting';
@@ -37,7 +37,7 @@ export class Line {
         return await connect(this.#url, {
           reconnect: { attempts: Number.POSITIVE_INFINITY, baseMs, maxMs },
           onState: (state, error) => {
-            // Before the first connection, `closed` is one try of many.
+            // Before the first connection, `closed` is one failed attempt of many.
             if (state !== 'closed') this.#enter(state);
             else if (this.state !== 'connecting')
               this.#enter(error?.closeCode === 4409 ? 'elsewhere' : 'refused');

@@ -5,17 +5,17 @@ import { element } from './elements.js';
 import { showFormulas } from './formulas.js';
 import { render } from './markdown.js';
 
-/** How many times longer than it took it waits before it looks at the text and renders the open block again. */
+/** Pause between renders of the open block, as a multiple of the time that one takes. */
 const restFactor = 4;
 
-/** Markdown that grows on the page. Settled blocks stay as they are; only the open one is rendered again. */
+/** Markdown that grows on the page. Settled blocks stay; only the open one is rendered again. */
 export class LiveMarkdown {
   element = element('div', { className: 'markdown' });
   source = '';
   #blocks = new Blocks();
-  /** The HTML of all settled blocks. */
+  /** HTML of all settled blocks. */
   #settled = '';
-  /** What has come since it was rendered last. */
+  /** Text since the last render. */
   #fresh = '';
   #open = element('div', { className: 'open' });
   /** The text of an open block of code, and how much of the source it shows. @type {{ text: Text, shown: number } | undefined} */
@@ -26,7 +26,7 @@ export class LiveMarkdown {
   #watcher;
 
   /**
-   * `settled` is told of each block when it has come to its end, `late` of what shows only some time after its `append`.
+   * `settled` is called for each complete block, `late` for content that appears some time after its `append`.
    * @param {{ settled: (block: HTMLElement[]) => void, late: () => void }} watcher
    */
   constructor(watcher) {
@@ -47,7 +47,7 @@ export class LiveMarkdown {
       }, waitMs);
   }
 
-  /** The text is whole now. Text of which nothing is shown yet may come with it. */
+  /** Completes the text, with a last part that is not shown yet. */
   finish(text = '') {
     clearTimeout(this.#later);
     const before = this.source;
@@ -58,15 +58,15 @@ export class LiveMarkdown {
       this.#open.remove();
       this.#settle([this.#blocks.open], until);
     }
-    // A reference may be defined below its use, and odd nestings mean something else by themselves.
+    // References may be defined below their use, and some nestings differ when parsed by block.
     const whole = render([this.source], timeFor(this.source.length), this.#settled);
-    // What took too long as a whole is better in its blocks.
+    // A text that takes too long as a whole stays in its blocks.
     if (before && (whole.html === this.#settled || !whole.isWhole)) return;
     this.element.replaceChildren(whole.elements);
     this.#decorate(this.element);
   }
 
-  /** When what has not settled is to be rendered; with very many blocks on the page it stays plain. */
+  /** Schedules a render of the open block, which stays plain if the page has too many blocks. */
   #until() {
     if (this.element.childElementCount > maxBlocks) return 0;
     return timeFor(this.#blocks.open.length + this.#fresh.length);
@@ -114,9 +114,9 @@ export class LiveMarkdown {
       showFormulas(this.#open, this.#watcher.late);
       this.#code = openFence(open) ? codeOf(this.#open, open) : undefined;
     }
-    // So is the time that the browser takes to lay it out.
+    // Layout time counts as well.
     this.element.getBoundingClientRect();
-    // However long the block and slow the machine, most of the time stays for other things.
+    // Most of the time stays free, however long the block and slow the machine.
     this.#restsUntil = performance.now() + restFactor * (performance.now() - startedAt);
   }
 }

@@ -9,7 +9,7 @@ const allowed = {
     ...['blockquote', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'input', 'sub', 'sup', 'kbd', 'span'],
   ],
   ALLOWED_ATTR: ['href', 'title', 'align', 'start', 'type', 'checked', 'disabled', 'class'],
-  // Not addresses, and so not held against the expression below.
+  // Not addresses, so not checked against the expression below.
   ADD_URI_SAFE_ATTR: ['align', 'start', 'type'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   ALLOW_ARIA_ATTR: false,
@@ -18,15 +18,15 @@ const allowed = {
 };
 
 /**
- * Markdown as elements, of which none runs, loads or styles anything; and as HTML, to compare it.
+ * Markdown as elements that run, load and style nothing, and as HTML for comparison.
  * @typedef {object} Rendered
  * @property {string} html
- * @property {boolean} isWhole whether all of it was read as Markdown
+ * @property {boolean} isWhole whether all of it was parsed
  * @property {DocumentFragment} elements
  */
 
 /**
- * Renders texts, each by itself. What cannot be rendered stays plain.
+ * Renders texts separately. A text that cannot be rendered stays plain.
  * @param {readonly string[]} sources
  * @param {number} until when it may take
  * @param {string} [known] HTML that is shown already: is it this, there are no elements

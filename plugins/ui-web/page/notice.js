@@ -8,21 +8,21 @@ const states = {
   open: { short: 'Connected' },
   draining: {
     short: 'Restarting',
-    long: 'The server is being restarted. New questions wait until it is back.',
+    long: 'The server is restarting. New questions wait until it is back.',
   },
   reconnecting: {
     short: 'Reconnecting',
-    long: 'The connection is lost. It will go on by itself when the server is back.',
+    long: 'The connection is lost. It will be restored when the server is back.',
   },
   elsewhere: {
     short: 'In another tab',
-    long: 'Waggle is open in another tab, and works there.',
+    long: 'Waggle is in use in another tab.',
     action: 'Use it here',
   },
-  refused: { short: 'Disconnected', long: 'The server has ended the connection.', action: 'Connect again' },
+  refused: { short: 'Disconnected', long: 'The server closed the connection.', action: 'Reconnect' },
 };
 
-/** Says how the connection is: in short always, at length when something is wrong. */
+/** State of the connection: always in short, and in detail when something is wrong. */
 export class Notice {
   #box;
   #short;
@@ -42,7 +42,7 @@ export class Notice {
     this.say(long ?? '', action);
   }
 
-  /** @param {string} text @param {string} [action] that begins everything anew */
+  /** @param {string} text @param {string} [action] reloads the page */
   say(text, action) {
     this.#box.replaceChildren();
     if (text === '') return;

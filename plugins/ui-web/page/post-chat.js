@@ -1,8 +1,8 @@
 import { root } from './server.js';
 
 /**
- * Starts an answer over HTTP, where there is more room for a question than in a frame. It can be resumed by the id of its
- * stream; until `leave` is called somebody reads it.
+ * Starts an answer over HTTP, which allows longer questions than a frame. It can be resumed by its stream id, and has a
+ * reader until `leave` is called.
  * @param {{ content: string, userId: string, conversationId: string, requestId: string, agent?: string, model?: string }} asked
  * @returns {Promise<{ streamId: string, leave: () => void }>}
  */

@@ -6,24 +6,24 @@ import { randomId } from './random-id.js';
  * @typedef {import('./conversations.js').Message} Message
  * @typedef {import('./conversations.js').Choice} Choice
  *
- * What is told while an answer comes.
+ * Callbacks of a running answer.
  * @typedef {object} Watcher
  * @property {(type: 'text' | 'thinking', content: string) => void} [grew]
  * @property {(ahead: number) => void} [queued]
  * @property {() => void} [ended]
  */
 
-// A page that is closed says so; this is for one that is killed.
+// For pages that are killed; closed ones save on `pagehide`.
 const saveEveryMs = 2000;
-// A longer question may be too long for a frame.
+// A longer question may exceed the limit of a frame.
 const frameChars = 16 * 1024;
 
-/** One answer that is on its way. It goes on whatever the page shows. */
+/** A running answer. It continues whatever the page shows. */
 export class Run {
   /** @type {Message} */
   message;
   ended = false;
-  /** How many others are before it, while it waits. */
+  /** Number of requests ahead while it waits. */
   ahead = 0;
   /** @type {Set<Watcher>} */
   watchers = new Set();
@@ -43,17 +43,17 @@ export class Run {
     this.over = this.#follow(line, conversationId, question);
   }
 
-  /** An answer that nobody has been asked for yet. @param {Choice} choice @returns {Message} */
+  /** An answer before its request. @param {Choice} choice @returns {Message} */
   static message(choice) {
     return { role: 'assistant', content: '', choice, pending: { requestId: randomId() } };
   }
 
-  /** True once the user has asked to stop. */
+  /** True after the user's request to stop. */
   get stopping() {
     return this.#stop.signal.aborted;
   }
 
-  /** Stops the model. What has come stays. */
+  /** Stops the model. The text so far stays. */
   stop() {
     if (this.ended || this.stopping) return;
     this.#stop.abort();
@@ -75,8 +75,8 @@ export class Run {
         const { streamId, leave } = await postChat({ ...asked, content: question, userId: line.userId });
         await this.#take(client.resume(streamId, { onQueued })).finally(leave);
       };
-      // What is here already is where it goes on. Without a `streamId` that is nothing: the same `requestId` joins what
-      // it may have started.
+      // Continues after the text so far. Without a `streamId` there is none: the same `requestId` joins a stream that
+      // may have started.
       const position = message.content.length + (message.thinking?.length ?? 0);
       if (streamId) await this.#take(client.resume(streamId, { position, onQueued }));
       else if (question.length > frameChars) await post();
@@ -100,7 +100,7 @@ export class Run {
     for await (const chunk of reply) {
       if (!message.pending?.streamId) this.#name(reply);
       if (chunk.type !== 'tool_call') this.#grow(chunk.type, chunk.content);
-      // What comes until then comes as one piece.
+      // Text up to then arrives at once.
       await nextFrame();
     }
     this.#finish(await reply.result);
@@ -162,7 +162,7 @@ export class Run {
   /** @param {{ code?: string, message?: string, retryAfterMs?: number }} error */
   #fail({ code, message: text, retryAfterMs }) {
     const { message } = this;
-    // The connection has gone for good, not the answer: whoever has the conversation now comes back to it.
+    // Only this connection is gone: the tab that has the conversation resumes the answer.
     if (code === 'CONNECTION_LOST' || code === 'CLOSED') return;
     delete message.pending;
     if (this.stopping) message.stopped = true;

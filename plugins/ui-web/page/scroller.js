@@ -10,7 +10,7 @@ export class Scroller {
   constructor(box, button) {
     this.#box = box;
     this.#button = button;
-    // What scrolls can be reached with the keyboard.
+    // Scrollable content must be reachable with the keyboard.
     box.tabIndex = 0;
     box.addEventListener('scroll', () => this.#look(), { passive: true });
     button.addEventListener('click', () => {
@@ -19,7 +19,7 @@ export class Scroller {
     });
   }
 
-  /** The text has grown. */
+  /** Called when the text has grown. */
   grew() {
     if (this.#follows) this.#box.scrollTop = this.#box.scrollHeight;
     else this.#look();

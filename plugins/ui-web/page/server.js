@@ -1,4 +1,4 @@
-/** Where this server begins: a proxy may have put it below a path. */
+/** The root of this server, which a proxy may serve below a path. */
 export const root = new URL('../../../', import.meta.url);
 
 /**
@@ -19,7 +19,7 @@ export async function ask(path, options = {}) {
   return body;
 }
 
-/** What this server offers, by name. @returns {Promise<Readonly<Record<string, string>>>} */
+/** Endpoints of this server by name. @returns {Promise<Readonly<Record<string, string>>>} */
 export async function endpoints() {
   return (await ask('.')).endpoints ?? {};
 }
@@ -29,7 +29,7 @@ export async function agents() {
   return (await ask('agents')).agents;
 }
 
-/** The conversations that the server keeps for one user. A server without them is asked nothing. */
+/** Conversations of one user on the server. */
 export class ServerConversations {
   #user;
 

@@ -1,7 +1,7 @@
 import { isComposing } from './composition.js';
 
 /**
- * Keys that work everywhere on the page.
+ * Keyboard shortcuts of the page.
  * @param {{ stop: () => boolean, startNew: () => void, toggleSide: () => void, showHelp: () => void, toMessage: () => void }} actions
  */
 export function startShortcuts(actions) {

@@ -2,7 +2,7 @@ import { element } from './elements.js';
 
 /** @typedef {import('./conversations.js').Entry} Entry */
 
-/** The conversations at the side. */
+/** The list of conversations. */
 export class SideList {
   #list;
   #empty;

@@ -26,11 +26,11 @@ export function forget(name) {
   try {
     localStorage.removeItem(prefix + name);
   } catch {
-    // Then it was never there.
+    // Without storage there is nothing to remove.
   }
 }
 
-/** Names that begin like this. @param {string} start @returns {string[]} */
+/** Stored names with this beginning. @param {string} start @returns {string[]} */
 export function namesOf(start) {
   try {
     return Object.keys(localStorage)

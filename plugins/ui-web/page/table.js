@@ -5,11 +5,11 @@ import { element } from './elements.js';
  * @typedef {object} Column
  * @property {string} name
  * @property {(row: Row) => string | number | Node} cell
- * @property {boolean} [figure] aligned as figures are
+ * @property {boolean} [figure] aligned as numbers
  */
 
 /**
- * A table whose rows are replaced only where they have changed, so that whoever reads it is not disturbed.
+ * A table that replaces only changed rows, so that readers are not disturbed.
  * @template Row
  */
 export class Table {

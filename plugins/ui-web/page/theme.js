@@ -1,10 +1,10 @@
-// A classic script: it runs before the first paint, so that no page flashes in the other colours.
+// A classic script: it runs before the first paint, so that the page does not flash in other colours.
 (() => {
   let theme = null;
   try {
     theme = localStorage.getItem('waggle:theme');
   } catch {
-    // Without storage the system's choice counts.
+    // Without storage the system setting applies.
   }
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
 })();

@@ -7,7 +7,7 @@ const ideas = [
 ];
 
 /**
- * What an empty conversation shows: who will answer, and something to begin with.
+ * Shows an empty conversation: the agents that can answer, and ideas to begin with.
  * @param {readonly import('./server.js').AgentStatus[]} agents
  * @param {(idea: string) => void} onIdea
  */
@@ -24,12 +24,12 @@ export function showWelcome(agents, onIdea) {
 /** @param {readonly import('./server.js').AgentStatus[]} agents @returns {(string | Node)[]} */
 function whoAnswers(agents) {
   const able = agents.filter(({ name, healthy }) => healthy && name !== 'queen');
-  if (able.length === 0) return ['Nobody can answer at the moment. The inspector says why.'];
+  if (able.length === 0) return ['No agent can answer at the moment. The inspector shows why.'];
   if (able.some(({ models }) => models?.length)) return [`${namesOf(able)} can answer.`];
   return [
     `No model can be reached, so a small embedded agent answers. Start one with `,
     element('code', {}, 'ollama serve'),
-    `; it is noticed by itself.`,
+    `; it is detected automatically.`,
   ];
 }
 

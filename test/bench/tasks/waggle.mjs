@@ -1,5 +1,5 @@
 /** A kernel with the task engine and one plugin that has a task, without a transport. */
-import { createLogger, definePlugin, Kernel, TaskEngine } from '../../../dist/kernel/index.js';
+import { createLogger, definePlugin, Kernel, TaskEngine } from '../../../dist/kernel/sdk/all.js';
 import tasksTinypool from '../../../dist/plugins/tasks-tinypool/index.js';
 import { serveRuns } from './driver.mjs';
 

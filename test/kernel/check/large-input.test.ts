@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { check as checkAny, fromClient, type Origin } from '../../../kernel/check.js';
+import { fromClient } from '#sdk';
+import { check as checkAny, type Origin } from '../../../kernel/check.js';
 
 const many = 5000;
 const config: Origin = { prefix: () => '', variable: () => undefined };

@@ -2,14 +2,16 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { check, nearest, type Origin } from '../../../kernel/check.js';
+import { nearest } from '#sdk';
+import { check, type Origin } from '../../../kernel/check.js';
+import { fromEnvironment } from '../../../kernel/host/config/environment-texts.js';
 
 async function issues(schema: StandardSchemaV1, input: unknown, origin?: Origin): Promise<readonly string[]> {
   return (await check(schema, input, origin)).issues ?? [];
 }
 
 /** All texts came from the environment. */
-const fromEnv: Origin = { prefix: () => '', variable: () => 'NAME' };
+const fromEnv = fromEnvironment({ prefix: () => '', variable: () => 'NAME' });
 
 describe('a check', () => {
   it('gives the value with its defaults when nothing is wrong', async () => {

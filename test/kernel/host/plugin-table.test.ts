@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import type { PluginReport } from '../../../kernel/contracts/report.js';
 import { pluginTable } from '../../../kernel/host/commands/plugin-table.js';
-import type { PluginReport } from '../../../kernel/plugin.js';
 
 function report(id: string, more: Partial<PluginReport> = {}): PluginReport {
-  return { id, name: id, state: 'active', optional: false, setupMs: 0, provides: [], effects: [], ...more };
+  const { registrations = [] } = more;
+  const effects = registrations.map(({ label }) => label);
+  return {
+    ...{ id, name: id, state: 'active', optional: false, setupMs: 0, provides: [], effects, registrations },
+    ...more,
+  };
 }
 
 describe('the table of plugins', () => {
@@ -13,7 +18,14 @@ describe('the table of plugins', () => {
         version: '1.2.3',
         setupMs: 12.345,
         provides: ['chat', 'store'],
-        effects: ['provide chat', 'agent bee', 'onReady', 'GET /bee', 'task bee:buzz', 'onDrain'],
+        registrations: [
+          { kind: 'service', name: 'chat', label: 'provide chat' },
+          { kind: 'agent', name: 'bee', label: 'agent bee' },
+          { kind: 'hook', name: 'onReady', label: 'onReady' },
+          { kind: 'route', name: 'GET /bee', label: 'GET /bee' },
+          { kind: 'task', name: 'bee:buzz', label: 'task bee:buzz' },
+          { kind: 'hook', name: 'onDrain', label: 'onDrain' },
+        ],
       }),
       report('the-second', { state: 'failed', error: 'unsatisfied requirements:\n  "a" requires b' }),
     ];

@@ -1,21 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { type Plugin, type PluginContext, type TaskDefinition, WaggleError } from '#kernel';
 import {
   checkNow,
+  ExpiringSet,
   jsonSchemaOf,
-  type KernelOptions,
   longestMs,
-  type Plugin,
-  type PluginContext,
-  type TaskDefinition,
+  milliseconds,
+  millisecondsOrNone,
+  seconds,
   timerMs,
-  WaggleError,
-} from '#kernel';
-import { ExpiringSet, milliseconds, millisecondsOrNone, seconds } from '#sdk';
+} from '#sdk';
 import { Watchdog } from '#sdk/upstream';
 import { configFile } from '../../../kernel/host/config/read-config.js';
 import { builtInNames } from '../../../kernel/host/loader/resolve-plugin.js';
+import type { KernelOptions } from '../../../kernel/kernel.js';
 import { retryAfterMs } from '../../../kernel/sdk/upstream/retry-after.js';
 import { submission } from '../../../plugins/endpoint-tasks/docs.js';
 import { clientFrames } from '../../../plugins/endpoint-ws/frames.js';

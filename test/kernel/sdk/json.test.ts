@@ -44,6 +44,11 @@ describe('parseJson', () => {
     },
   );
 
+  it('takes a mark of the order of bytes at its beginning, and nowhere else', () => {
+    expect(parseJson('\ufeff{"a":"\ufeff"}')).toEqual({ a: '\ufeff' });
+    expect(() => parseJson('\ufeff\ufeff{}')).toThrow(expect.objectContaining({ code: 'INVALID_JSON' }));
+  });
+
   it('does not let a "__proto__" reach any prototype', () => {
     const value = parseJson('{"__proto__":{"polluted":true}}') as object;
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype);

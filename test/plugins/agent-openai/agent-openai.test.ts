@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Chat, definePlugin, Kernel } from '#kernel';
+import { Chat, definePlugin } from '#kernel';
+import { Kernel } from '../../../kernel/kernel.js';
 import { type Config, config } from '../../../plugins/agent-openai/config.js';
 import agentOpenai from '../../../plugins/agent-openai/index.js';
 import { OpenAiAgent } from '../../../plugins/agent-openai/openai-agent.js';

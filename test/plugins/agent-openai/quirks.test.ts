@@ -1,8 +1,9 @@
-import { describe } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { config } from '../../../plugins/agent-openai/config.js';
 import { OpenAiAgent } from '../../../plugins/agent-openai/openai-agent.js';
 import { type Quirk, quirks, quirksContract, secret } from '../../contracts/quirks.contract.js';
-import { events } from '../../support/scripted-server.js';
+import { events, startScriptedServer } from '../../support/scripted-server.js';
+import { hello, wholeAnswer } from '../../support/whole-answer.js';
 
 const create = (url: string, options: object = {}) =>
   new OpenAiAgent('openai', config.parse({ baseUrl: `${url}/v1`, apiKey: secret, ...options }));
@@ -326,6 +327,68 @@ describe('framing', () => {
   ]);
 });
 
+describe('of several choices one is read', () => {
+  const at = (index: unknown, content: string, finish_reason: unknown = null) => ({
+    index,
+    delta: { content },
+    finish_reason,
+  });
+  const called = (index: number, n: string) =>
+    `{"index":${index},"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":{"n":${n}}}}]}}`;
+  quirks(create, [
+    [
+      'in events of their own',
+      {
+        body: events(
+          { choices: [at(0, 'H')] },
+          { choices: [at(1, 'x')] },
+          { choices: [at(1, 'x', 'length')] },
+          { choices: [at(0, 'i', 'stop')] },
+        ),
+      },
+      { text: 'Hi' },
+    ],
+    [
+      'in one event, in any order',
+      { body: events({ choices: [at(1, 'x'), at(0, 'H')] }, { choices: [at(0, 'i', 'stop'), at(1, 'x')] }) },
+      { text: 'Hi' },
+    ],
+    [
+      'whichever began',
+      { body: events({ choices: [at(2, 'Hi')] }, { choices: [at(2, '', 'stop')] }) },
+      { text: 'Hi' },
+    ],
+    [
+      'that names its place once, as text, or not at all',
+      {
+        body: events(
+          { choices: [at('0', 'H')] },
+          { choices: [null, at(null, 'i')] },
+          { choices: [at(undefined, '', 'stop')] },
+        ),
+      },
+      { text: 'Hi' },
+    ],
+    [
+      'whose end alone counts',
+      { body: events({ choices: [at(0, 'Hi')] }, { choices: [at(1, '', 'stop')] }, '[DONE]') },
+      { text: 'Hi', code: lost },
+    ],
+  ]);
+
+  it('with the arguments of its own tool calls', async () => {
+    const choices = `{"choices":[${called(1, '1')},${called(0, '12345678901234567890')}]}`;
+    const server = await startScriptedServer({ body: events(choices, end('tool_calls')) });
+    const agent = create(server.url);
+    const { chunks } = await wholeAnswer(agent, hello('m'));
+    agent.close();
+    await server.close();
+    expect(chunks.find(({ type }) => type === 'tool_call')).toMatchObject({
+      arguments: '{"n":12345678901234567890}',
+    });
+  });
+});
+
 describe('what an answer is made of', () => {
   const said = (...deltas: readonly object[]) => ({
     body: events(...deltas.map((each) => delta(each)), end('stop')),
@@ -532,6 +595,11 @@ describe('tags around thinking', () => {
       [
         ['in angle brackets', said('<thought>Hm</thought>Hi'), { text: 'Hi', thinking: 'Hm' }],
         ['in square brackets', said('[TH', 'INK]Hm[/THINK]Hi'), { text: 'Hi', thinking: 'Hm' }],
+        [
+          'one around another',
+          said('<thought>a [THINK] b</thought>Hi'),
+          { text: 'Hi', thinking: 'a [THINK] b' },
+        ],
         ['the usual one', said('<think>Hm</think>Hi'), { text: '<think>Hm</think>Hi' }],
       ],
       { reasoningTags: ['thought', '[THINK]'] },

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Agent, type AgentCall, Bus, type ChatSink, Registry, WaggleError } from '#kernel';
+import { type Agent, type AgentCall, type ChatSink, WaggleError } from '#kernel';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { type Config, config } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
@@ -262,6 +264,11 @@ describe('the Queen', () => {
     ['a stop in the middle', false, [text('Hi'), 'wait', done], true],
     ['a stop that the agent answers with an error', false, [text('Hi'), new Error('gone')], true],
     ['BUSY', false, [new WaggleError('BUSY', { limit: 1, what: 'answers' })]],
+    [
+      'a full queue of its server',
+      false,
+      [new WaggleError('AGENT_UNAVAILABLE', { agent: 'a', why: 'x', busy: 429, retryAfterMs: 60_000_000 })],
+    ],
     ['QUEUE_FULL', false, [new WaggleError('QUEUE_FULL', { limit: 1, what: 'x', retryAfterMs: 1 })]],
     ['SHUTTING_DOWN', false, [new WaggleError('SHUTTING_DOWN', {})]],
     ['TOO_LARGE', false, [new WaggleError('TOO_LARGE', { limitBytes: 1 })]],

@@ -110,6 +110,22 @@ describe('an OpenAPI document', () => {
     expect(responses).not.toHaveProperty('default');
   });
 
+  it.each([
+    ['besides JSON', z.union([z.object({ a: z.int() }), z.object({ b: z.int() }), z.literal('[DONE]')]), 2],
+    ['besides one kind of it', z.union([z.literal('[DONE]'), z.object({ a: z.int() })]), 1],
+  ])('shows data that is a text as it stands, %s', (_, data, kinds) => {
+    const docs: RouteDocs = {
+      summary: '',
+      responses: { 200: { description: '', content: { 'text/event-stream': data } } },
+    };
+    const { responses } = document([route('GET', '/x', docs)]).paths['/x'].get;
+    const [json, text, ...more] = responses[200].content['text/event-stream'].schema.properties.data.anyOf;
+    expect(json).toMatchObject({ type: 'string', contentMediaType: 'application/json' });
+    expect(json.contentSchema.anyOf).toHaveLength(kinds);
+    expect(text).toEqual({ type: 'string', const: '[DONE]' });
+    expect(more).toEqual([]);
+  });
+
   it('lists a route that describes nothing', () => {
     const { get } = document([route('GET', '/bare/{a}/{b_2}')]).paths['/bare/{a}/{b_2}'];
     expect(get.summary).toBe('Not described');

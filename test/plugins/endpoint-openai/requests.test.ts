@@ -131,6 +131,16 @@ describe('what clients send is read as others read it', () => {
       { role: 'assistant', content: 'Hi', reasoning_details: [{ data: 'x' }] },
       { reasoning_details: [{ data: 'x' }] },
     ],
+    [
+      'a call without arguments',
+      { role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'now', arguments: ' ' } }] },
+      { tool_calls: [{ id: 'a', type: 'function', function: { name: 'now', arguments: '{}' } }] },
+    ],
+    [
+      'a call of former times without arguments',
+      { role: 'assistant', function_call: { name: 'now', arguments: '' } },
+      { tool_calls: [{ type: 'function', function: { name: 'now', arguments: '{}' } }] },
+    ],
     ['a developer', { role: 'developer', content: 'Be brief' }, { role: 'system', content: 'Be brief' }],
     ['a name', { role: 'user', name: 'ann', content: 'Hi' }, { role: 'user', name: 'ann', content: 'Hi' }],
     [
@@ -153,6 +163,22 @@ describe('what clients send is read as others read it', () => {
       'an input_image',
       { role: 'user', content: [{ type: 'input_image', image_url: png, detail: 'low' }] },
       { content: [{ type: 'image_url', image_url: { url: png, detail: 'low' } }] },
+    ],
+    [
+      'reasoning as a part',
+      {
+        role: 'assistant',
+        content: [
+          { type: 'reasoning', text: 'Hm' },
+          { type: 'text', text: 'Hi' },
+        ],
+      },
+      { content: 'Hi', reasoning_content: 'Hm' },
+    ],
+    [
+      'an image with its detail beside it',
+      { role: 'user', content: [{ type: 'image_url', image_url: { url: png }, detail: 'high' }] },
+      { content: [{ type: 'image_url', image_url: { url: png, detail: 'high' } }] },
     ],
     [
       'an image as another API has it',
@@ -240,6 +266,7 @@ describe('what clients send is read as others read it', () => {
       { temperature: '0.5', top_p: '1', max_tokens: '10', seed: '7', n: '1' },
       { temperature: 0.5, top_p: 1, max_tokens: 10, seed: 7 },
     ],
+    ['a number as text with an exponent', { temperature: '5e-1' }, { temperature: 0.5 }],
     ['a seed of 53 bits', { seed: 9007199254740991 }, { seed: 9007199254740991 }],
     ['a seed of 64 bits without a sign', { seed: 2 ** 64 - 2048 }, { seed: -2048 }],
     ['a seed that no number holds', { seed: 2 ** 63 }, { seed: 1024 - 2 ** 63 }],
@@ -506,6 +533,11 @@ describe('what was asked is passed on', () => {
       'not passed on: tool_choice, parallel_tool_calls',
     ],
     [
+      'a strict tool for Ollama',
+      { model: 'ollama', tools: [look, { type: 'function', function: { name: 'plan', strict: true } }] },
+      'not passed on: tools[].function.strict',
+    ],
+    [
       'what an agent of another kind does not read',
       { model: 'eliza', logit_bias: {}, user: 'ann', metadata: {} },
       'not passed on: logit_bias',
@@ -533,6 +565,9 @@ describe('a schema of a tool may be deep', () => {
     expect(await passed({ response_format: { type: 'json_schema', json_schema } })).toMatchObject({
       response_format: { json_schema },
     });
+    const asked = { type: 'json_object', schema: deep(100) };
+    const { response_format: format } = await passed({ response_format: asked });
+    expect(format).toMatchObject({ json_schema: { schema: asked.schema } });
   });
 
   it.each<[what: string, body: object, param: string | null, says: string]>([
@@ -555,6 +590,15 @@ describe('a schema of a tool may be deep', () => {
       'response_format',
       '100 levels',
     ],
+    [
+      'an answer in other words',
+      { response_format: { type: 'json_object', schema: deep(101) } },
+      'response_format',
+      '100 levels',
+    ],
+    ['a form without a schema', { response_format: { type: 'text', x: deep(33) } }, null, '32 levels'],
+    ['a tool of another kind', { tools: [{ type: 'x', x: deep(33) }] }, null, '32 levels'],
+    ['tools that are no list', { tools: deep(33) }, null, '32 levels'],
     ['anything else', { metadata: deep(33) }, null, '32 levels'],
     ['a field of tomorrow', { x: deep(3000) }, null, '32 levels'],
     [

@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Bus, type ChatStreams, Registry, type Socket, type TaskDefinition } from '#kernel';
+import type { ChatStreams, Socket, TaskDefinition } from '#kernel';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { config } from '../../../plugins/endpoint-ws/config.js';
 import { RateLimit } from '../../../plugins/endpoint-ws/rate-limit.js';
 import { Session } from '../../../plugins/endpoint-ws/session.js';

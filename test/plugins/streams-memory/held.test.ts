@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Bus, Registry, type StartCommand, type StreamFrame, WaggleError } from '#kernel';
+import { type StartCommand, type StreamFrame, WaggleError } from '#kernel';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';

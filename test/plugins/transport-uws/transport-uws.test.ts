@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Socket } from '../../../kernel/index.js';
 import plugin from '../../../plugins/transport-uws/index.js';
-import { transportContract } from '../../contracts/transport.contract.js';
+import { transportContract } from '../../contracts/transport/index.js';
 import { Client, deferred, type RunningTransport, runTransport } from '../../support/transport.js';
 
 transportContract('transport-uws', plugin);

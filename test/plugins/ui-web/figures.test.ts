@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Bus } from '../../../kernel/bus.js';
+import { Bus } from '../../../kernel/kernel-bus.js';
 import { ReplyHistory } from '../../../plugins/ui-web/reply-history.js';
 import { Sampler } from '../../../plugins/ui-web/sampler.js';
 import { eventually } from '../../support/eventually.js';

@@ -25,13 +25,13 @@ describe('the page', () => {
 
   it('says what went wrong in plain words, and what it does not know as the server says it', () => {
     expect(inPlainWords({ code: 'QUEUE_FULL', retryAfterMs: 2500 })).toBe(
-      'Too much is being asked at the moment. Try again in 3 seconds.',
+      'The server is busy at the moment. Try again in 3 seconds.',
     );
     expect(inPlainWords({ code: 'ODD', message: 'the moon is full' })).toBe(
       'It did not work: the moon is full.',
     );
     expect(inPlainWords({ code: 'AGENT_FAILED', message: 'agent "a" failed: no tools' })).toBe(
-      'The model reported a mistake: no tools',
+      'The model reported an error: no tools',
     );
     expect(inPlainWords({})).toBe('It did not work.');
     expect(inPlainWords({ code: 'TOO_LARGE', message: 'more than 1048576 bytes' })).toBe(

@@ -177,8 +177,8 @@ describe('what the inspector is told', () => {
       ctx.addAgent(agent);
       ctx.effect('connect to redis://user:hunter2@host/0', () => () => {});
       ctx.effect('watch /home/me/extensions', () => () => {});
-      ctx.effect('GET /fine/{name}', () => () => {});
-      ctx.effect('on chat:started', () => () => {});
+      ctx.effect({ kind: 'route', name: 'GET /fine/{name}' }, () => () => {});
+      ctx.effect({ kind: 'event', name: 'chat:started' }, () => () => {});
     },
   });
   const broken = plugin('broken', {

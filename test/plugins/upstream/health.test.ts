@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Bus, Registry } from '#kernel';
 import type { UpstreamAgent } from '#sdk/upstream';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { config as ollamaConfig } from '../../../plugins/agent-ollama/config.js';
 import { OllamaAgent } from '../../../plugins/agent-ollama/ollama-agent.js';
 import { config as openAiConfig } from '../../../plugins/agent-openai/config.js';
@@ -132,6 +133,15 @@ describe('a check', () => {
     await start('ollama', ({ path }) => (path === '/api/version' ? { status: 404 } : listed));
     expect(await agent.health(new AbortController().signal)).toMatchObject({ healthy: true, models: ['m'] });
   });
+
+  it.each<Dialect>(['openai', 'ollama'])(
+    'of %s is good without a list though it is busy',
+    async (dialect) => {
+      await start(dialect, { status: 401 }, { model: 'm' }, { status: 429 });
+      expect((await wholeAnswer(agent, hello('m'))).error).toMatchObject({ code: 'AGENT_UNAVAILABLE' });
+      expect(await agent.health(new AbortController().signal)).toMatchObject({ healthy: true });
+    },
+  );
 
   it.each<[Dialect, string]>([
     ['openai', 'is unhealthy without a list where answers fail'],

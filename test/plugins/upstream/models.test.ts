@@ -39,6 +39,8 @@ describe('of the models of Ollama', () => {
     ['one that draws', tagged('x:latest', ['image'])],
     ['one of a family that embeds', tagged('x:latest', undefined, 'nomic-bert')],
     ['another of these', tagged('x:latest', [], 'bert')],
+    ['a newer one', tagged('x:latest', undefined, 'gemma-embedding')],
+    ['one that sees', tagged('x:latest', undefined, 'clip')],
     ['one whose name says so', tagged('nomic-embed-text:latest', undefined)],
     ['one without details', { name: 'mxbai-embed-large:latest' }],
     ['one with empty details', { name: 'bge-m3:latest', details: null }],
@@ -58,6 +60,7 @@ describe('of the models of Ollama', () => {
       asked: 'embedder',
     });
     expect(await offered('ollama', list)).toMatchObject({ asked: 'bge-chat:latest' });
+    expect(await offered('ollama', [tagged('llama:latest', [])])).toMatchObject({ asked: 'llama:latest' });
   });
 });
 
@@ -68,6 +71,7 @@ describe('of the models of a server with the API of OpenAI', () => {
     ['LiteLLM', { id: 'x', mode: 'embedding' }],
     ['Mistral', { id: 'x', capabilities: { completion_chat: false } }],
     ['a list of capabilities', { id: 'x', capabilities: ['embedding'] }],
+    ['Cohere’s rerankers', { id: 'x', endpoints: ['rerank'] }],
     ['Cohere', { id: 'x', endpoints: ['embed', 'rerank'] }],
     ['OpenRouter', { id: 'x', architecture: { output_modalities: ['embeddings'] } }],
     ['Hugging Face', { id: 'x', pipeline_tag: 'feature-extraction' }],
@@ -88,6 +92,7 @@ describe('of the models of a server with the API of OpenAI', () => {
     ['another key', { models: [{ name: 'a' }, { model: 'b' }] }, ['a', 'b']],
     ['entries that are none', { data: [null, 5, {}, { id: '' }, { id: 'a' }] }, ['a']],
     ['what can chat by other words', { data: [{ id: 'embed-x', type: 'llm' }] }, ['embed-x']],
+    ['a type that says nothing', { data: [{ id: 'a', type: 'model' }] }, ['a']],
     ['uses that are not known', { data: [{ id: 'a', capabilities: ['quantum'], type: '' }] }, ['a']],
     ['the configured one', { data: [{ id: 'wanted', type: 'embedding' }] }, ['wanted']],
   ])('reads %s', (_, list, names) => {
@@ -131,6 +136,18 @@ describe('a name', () => {
       'davinci-002',
     ],
     ...[
+      ...[
+        'all-minilm',
+        'minilm-l6',
+        'sentence-t5',
+        'colbert-v2',
+        'stt-1',
+        'qwen3-asr',
+        'kokoro',
+        'siglip-base',
+      ],
+      ...['sdxl-turbo', 'flux.1-dev', 'imagen-4', 'veo-3', 'chatgpt-image-latest', 'text-moderation-007'],
+      ...['gpt-transcribe', 'gpt-realtime', 'babbage-002', 'x/minilm', 'tts-1@2025', 'gpt-4o-mini-tts@2025'],
       'paraphrase-multilingual',
       'stable-diffusion-xl',
       'bge-reranker-v2-m3',

@@ -1,12 +1,10 @@
 import type { Socket } from 'node:net';
-import type { OwnRecord } from './records.js';
+import type { OwnRecord } from './record.js';
 
 /** One TCP connection of the fake and the requests on it. */
 export class Connection {
   readonly #gone = new AbortController();
-  readonly #records: OwnRecord[] = [];
-  /** How many requests came on it so far. */
-  requests = 0;
+  readonly records: OwnRecord[] = [];
 
   constructor(
     readonly number: number,
@@ -14,10 +12,8 @@ export class Connection {
     onClose: () => void,
   ) {
     socket.once('close', () => {
-      for (const record of this.#records) {
-        record.atMs.peerClosed = performance.now();
-        record.endedBy ??= 'peer';
-      }
+      for (const { atMs } of this.records) atMs.peerClosed = performance.now();
+      this.#endedBy('peer');
       this.#gone.abort();
       onClose();
     });
@@ -28,11 +24,6 @@ export class Connection {
     return this.#gone.signal;
   }
 
-  /** Adds a request. */
-  add(record: OwnRecord): void {
-    this.#records.push(record);
-  }
-
   /** Closes with RST. */
   reset(by: 'fake' | 'deadline'): void {
     this.#endedBy(by);
@@ -40,12 +31,12 @@ export class Connection {
   }
 
   /** Closes with FIN once everything written has left. */
-  finish(by: 'fake' | 'deadline'): void {
-    this.#endedBy(by);
+  finish(): void {
+    this.#endedBy('fake');
     this.socket.destroySoon();
   }
 
-  #endedBy(by: 'fake' | 'deadline'): void {
-    for (const record of this.#records) record.endedBy ??= by;
+  #endedBy(by: 'peer' | 'fake' | 'deadline'): void {
+    for (const record of this.records) record.endedBy ??= by;
   }
 }

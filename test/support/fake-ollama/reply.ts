@@ -1,105 +1,74 @@
 import { once } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Connection } from './connection.js';
-import { type Dialect, dialectOf } from './dialect.js';
-import { goJson } from './json.js';
-import type { Delta, Ending } from './lines.js';
-import type { ModeName } from './mode-name.js';
-import { pause } from './pause.js';
-import type { OwnRecord, RequestLog } from './records.js';
-import type { GenerationRequest } from './request.js';
+import { type Delta, dialectOf, type Ending, goJson } from './dialect.js';
+import type { GenerationRequest } from './models.js';
+import type { OwnRecord } from './record.js';
 
-const jsonType = 'application/json; charset=utf-8';
+type Sent = (error?: Error | null) => void;
 
 /** The answer to one request; every method throws once the peer is gone. */
 export class Reply {
   readonly #response: ServerResponse;
-  readonly #log: RequestLog;
+  readonly #changed: () => void;
+  readonly #dialect;
   readonly record: OwnRecord;
   readonly connection: Connection;
-  readonly #dialect: Dialect;
-  #lineCount = 0;
-  #request: GenerationRequest | undefined;
+  /** The request that the lines answer. */
+  request: GenerationRequest | undefined;
+  /** The way of a line to the socket. */
+  send = (line: string): Promise<void> => this.bytes(line, 1);
 
-  constructor(response: ServerResponse, connection: Connection, record: OwnRecord, log: RequestLog) {
+  constructor(response: ServerResponse, connection: Connection, record: OwnRecord, changed: () => void) {
     this.#response = response;
     this.connection = connection;
     this.record = record;
     this.#dialect = dialectOf(record.path);
-    this.#log = log;
+    this.#changed = changed;
     // As the real server: no `Connection` header on a connection that stays open.
     if (response.shouldKeepAlive) response.removeHeader('connection');
   }
 
-  /** Aborts when the socket closed. */
-  get gone(): AbortSignal {
-    return this.connection.gone;
-  }
-
-  /** Names the request that the lines answer. */
-  answers(request: GenerationRequest): void {
-    this.#request = request;
-  }
-
-  /** Names the mode that answers. */
-  playedBy(mode: ModeName): void {
-    this.record.mode = mode;
-    this.#log.changed();
-  }
-
-  /** Waits, at least one turn of the event loop. */
+  /** Waits; zero still gives the event loop a turn, so an endless stream cannot starve it. */
   async pause(ms: number): Promise<void> {
-    await pause(ms, this.gone);
+    const { gone: signal } = this.connection;
+    await (ms > 0 ? setTimeout(ms, undefined, { signal }) : setImmediate(undefined, { signal }));
   }
 
   /** Waits until the socket closes. */
   async hang(): Promise<never> {
-    if (!this.gone.aborted) await once(this.gone, 'abort');
-    throw this.gone.reason;
+    const { gone } = this.connection;
+    if (!gone.aborted) await once(gone, 'abort');
+    throw gone.reason;
   }
 
   /** Sends the headers of a stream on their own. */
   flushHeaders(): void {
     this.#openStream();
     this.#response.flushHeaders();
-    this.record.atMs.headersSent = performance.now();
-    this.#log.changed();
   }
 
-  /** The text of one line, newline included; not the last one unless `ending` says so. */
+  /** The text of one line, newline included. */
   render(delta: Delta, ending: Ending = { done: false }): string {
-    return this.#dialect.render(this.#request, delta, ending);
-  }
-
-  /** The ending of a final line, with its usage. */
-  ending(reason = 'stop'): Ending {
-    return {
-      done: true,
-      reason,
-      usage: { prompt: this.#request?.promptTokens ?? 0, answer: this.#lineCount },
-    };
+    return this.#dialect.render(this.request?.model, delta, ending);
   }
 
   /** Sends one line. */
   async line(delta: Delta, ending?: Ending): Promise<void> {
-    await this.bytes(this.render(delta, ending), 1);
+    await this.send(this.render(delta, ending));
   }
 
-  /** Sends the final line and ends the answer. */
-  async done(reason = 'stop', delta: Delta = {}): Promise<void> {
-    await this.line(delta, this.ending(reason));
-    await this.end();
+  /** Sends the final line, with its usage. */
+  async lastLine(reason: string, delta: Delta = {}): Promise<void> {
+    const usage = { prompt: this.request?.promptTokens ?? 0, answer: this.record.lines };
+    await this.line(delta, { done: true, reason, usage });
   }
 
   /** Ends the answer cleanly. */
   async end(): Promise<void> {
-    if (this.#response.headersSent) await this.#finish(undefined);
+    if (this.#response.headersSent) await this.#finish();
     else await this.whole(200, this.#dialect.streamType, '');
-  }
-
-  /** Sends any JSON as a line of the stream. */
-  async jsonLine(value: object): Promise<void> {
-    await this.frame(goJson(value));
   }
 
   /** Sends any text in the place of a line. */
@@ -109,21 +78,20 @@ export class Reply {
 
   /** Sends bytes of a stream as they are, in one write. */
   async bytes(data: string | Uint8Array, lines = 0): Promise<void> {
-    this.gone.throwIfAborted();
+    this.connection.gone.throwIfAborted();
     this.#openStream();
-    this.#lineCount += lines;
     const chunk = Buffer.from(data);
     await this.#handOver(chunk.length, lines, (sent) => this.#response.write(chunk, sent));
   }
 
-  /** Sends one JSON object as the whole answer. */
-  async object(value: object): Promise<void> {
-    await this.whole(200, jsonType, goJson(value));
-  }
-
   /** Sends an error body. */
   async error(status: number, text: string, headers?: OutgoingHttpHeaders): Promise<void> {
-    await this.whole(status, jsonType, goJson(this.#dialect.error(text, status)), headers);
+    await this.json(status, this.#dialect.error(text, status), headers);
+  }
+
+  /** Sends one JSON object as the whole answer. */
+  async json(status: number, value: object, headers?: OutgoingHttpHeaders): Promise<void> {
+    await this.whole(status, 'application/json; charset=utf-8', goJson(value), headers);
   }
 
   /** Sends a whole answer with `Content-Length`; without a type it has no body. */
@@ -133,7 +101,7 @@ export class Reply {
     body: string,
     headers?: OutgoingHttpHeaders,
   ): Promise<void> {
-    this.gone.throwIfAborted();
+    this.connection.gone.throwIfAborted();
     const bytes = Buffer.from(body);
     this.#response.writeHead(status, {
       ...headers,
@@ -144,64 +112,43 @@ export class Reply {
   }
 
   /** Writes to the socket past the HTTP layer. */
-  async rawBytes(data: string): Promise<void> {
-    this.gone.throwIfAborted();
+  async raw(data: string): Promise<void> {
     const chunk = Buffer.from(data, 'latin1');
     await this.#handOver(chunk.length, 0, (sent) => this.connection.socket.write(chunk, sent));
   }
 
   #openStream(): void {
-    if (!this.#response.headersSent) {
+    if (!this.#response.headersSent)
       this.#response.writeHead(200, { 'Content-Type': this.#dialect.streamType });
-    }
+  }
+
+  async #finish(body = Buffer.alloc(0)): Promise<void> {
+    await this.#handOver(body.length, body.length > 0 ? 1 : 0, (sent) =>
+      this.#response.end(body, () => sent()),
+    );
+    this.record.finished = true;
+    this.record.endedBy ??= 'fake';
+    this.#changed();
   }
 
   /** Resolves when the operating system has the bytes; that is also the back-pressure. */
-  async #handOver(
-    bytes: number,
-    lines: number,
-    write: (sent: (error?: Error | null) => void) => void,
-  ): Promise<void> {
-    const { atMs } = this.record;
-    const now = performance.now();
-    atMs.headersSent ??= now;
-    if (bytes > 0) atMs.firstByteSent ??= now;
-    await this.#untilGone((resolve) => {
+  async #handOver(bytes: number, lines: number, write: (sent: Sent) => void): Promise<void> {
+    const { record } = this;
+    const { gone } = this.connection;
+    gone.throwIfAborted();
+    if (bytes > 0) record.atMs.firstByteSent ??= performance.now();
+    await new Promise<void>((resolve, reject) => {
+      const onGone = () => reject(gone.reason);
+      gone.addEventListener('abort', onGone, { once: true });
       write((error) => {
         // A failed write closes the socket, which ends the wait.
         if (error) return;
-        if (bytes > 0) atMs.lastByteSent = performance.now();
-        this.record.bytes += bytes;
-        this.record.lines += lines;
-        resolve();
-        this.#log.changed();
-      });
-    });
-  }
-
-  async #finish(body: Buffer | undefined): Promise<void> {
-    const send = (resolve: () => void): void => {
-      this.#response.once('finish', () => {
-        this.record.finished = true;
-        this.record.endedBy ??= 'fake';
-        resolve();
-      });
-    };
-    const size = body?.length ?? 0;
-    await this.#handOver(size, size > 0 ? 1 : 0, (sent) => {
-      send(sent);
-      this.#response.end(body);
-    });
-  }
-
-  #untilGone(start: (resolve: () => void) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onGone = (): void => reject(this.gone.reason);
-      this.gone.addEventListener('abort', onGone, { once: true });
-      start(() => {
-        this.gone.removeEventListener('abort', onGone);
+        gone.removeEventListener('abort', onGone);
         resolve();
       });
     });
+    record.bytes += bytes;
+    record.lines += lines;
+    this.#changed();
   }
 }

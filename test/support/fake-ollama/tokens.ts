@@ -1,3 +1,5 @@
+import type { Params } from './params.js';
+
 const words = [
   'Hello',
   ' world',
@@ -46,10 +48,11 @@ export function* contentTokens(seed: number, explicit?: readonly string[]): Gene
   for (;;) yield* list;
 }
 
-/** The first tokens of a thinking phase. */
-export function thinkingTokens(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => thoughts[index % thoughts.length]!);
+/** The thoughts of an answer: `k` in lines of their own and one that shares a line with content. */
+export function thinkingTokens(params: Params): string[] {
+  const length = params.number('k', 5) + 1;
+  return Array.from({ length }, (_, index) => thoughts[index % thoughts.length]!);
 }
 
-/** How many content tokens an answer has when nothing says otherwise: every awkward one is in it. */
+/** The number of content tokens by default: each awkward one once. */
 export const defaultTokenCount = words.length;

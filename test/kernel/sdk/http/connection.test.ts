@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Bus } from '#kernel';
 import { Connection, type ConnectionHost } from '#sdk/http';
+import { Bus } from '../../../../kernel/kernel-bus.js';
 import { SlowReaders } from '../../../../kernel/sdk/http/slow-readers.js';
 import { silentLogger } from '../../../support/kernel.js';
 

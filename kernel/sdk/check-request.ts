@@ -1,0 +1,126 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { after, nowhere, type Origin, pathOf, type Schema, type Soon, validate, valueAt } from '../check.js';
+import { childOf, fits, isMap, type Node, nodeAt, waysOf } from '../json-schema.js';
+
+/** The result of `check`. */
+export type { Checked } from '../check.js';
+/** For requests, with `fromClient`. */
+export { check, checkNow } from '../check.js';
+
+const mostIssues = 10;
+
+/** The origin of requests, for `check`: the first ten issues are worded, briefly and without suggestions. */
+export const fromClient: Origin = {
+  ...nowhere,
+  limits: { issues: mostIssues, messageChars: 300, validate: validateSample },
+};
+
+/** Looks for issues in a part of the value first, which bounds the time that one bad request takes. */
+function validateSample<T>(
+  schema: Schema<T>,
+  value: unknown,
+  root: Node | undefined,
+): Soon<StandardSchemaV1.Result<T>> {
+  const sample = root ? cutShort(root, value, mostIssues) : value;
+  if (!root || sample === value) return validate(schema, value);
+  return after(validate(schema, sample), ({ issues = [] }) => {
+    const certain = issues.filter((issue) => {
+      const path = pathOf(issue);
+      return holdsForAll(root, path, valueAt(sample, path), valueAt(value, path));
+    });
+    return certain.length > 0 ? { issues: certain } : validate(schema, value);
+  });
+}
+
+/**
+ * `value` with its lists and maps ended behind the first `limit` misfits, and where they are too long: a schema looks at
+ * all of it and words every issue, for which one request has room half a million times. The same value where there is
+ * nothing to cut.
+ */
+function cutShort(node: Node, value: unknown, limit: number): unknown {
+  return new Cut(limit).of(node, value);
+}
+
+/** Whether an issue at `path` of the sample is one of the whole as well. */
+function holdsForAll(
+  root: Node,
+  path: readonly (string | number)[],
+  inSample: unknown,
+  inWhole: unknown,
+): boolean {
+  if (inSample === inWhole) return true;
+  const node = nodeAt(root, path);
+  // Of several types none fits an item, or the list is still too long, or a key has no place in the map.
+  return node !== undefined && (waysOf(node) !== undefined || !mayBe(node, inSample));
+}
+
+class Cut {
+  readonly #limit: number;
+  /** Misfits to go. */
+  #left: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#left = limit;
+  }
+
+  of(node: Node, value: unknown): unknown {
+    const ways = leavesOf(node).filter((each) => fits(each, value));
+    const likely = ways.filter((each) => mayBe(each, value));
+    if (likely.length === 0) this.#left--;
+    return (likely.length === 0 ? ways : likely).reduce((cut, way) => this.#below(way, cut), value);
+  }
+
+  #below(node: Node, value: unknown): unknown {
+    if (Array.isArray(value)) return this.#list(node, value);
+    const hasKeys = node.properties ?? typeof node.additionalProperties === 'object';
+    return hasKeys && isMap(value) ? this.#map(node, value) : value;
+  }
+
+  #list({ items = {}, maxItems = Number.POSITIVE_INFINITY }: Node, list: readonly unknown[]): unknown {
+    // Its length is told alone.
+    if (list.length > maxItems) return list.slice(0, maxItems + 1);
+    let last: unknown;
+    let count = 0;
+    while (count < list.length && this.#left > 0) last = this.of(items, list[count++]);
+    const isWhole = count === list.length && (count === 0 || last === list[count - 1]);
+    if (isWhole) return list;
+    return count === 0 ? [] : [...list.slice(0, count - 1), last];
+  }
+
+  #map(node: Node, map: Readonly<Record<string, unknown>>): unknown {
+    const kept: [string, unknown][] = [];
+    let isWhole = true;
+    let unnamed = 0;
+    for (const key of Object.keys(map)) {
+      const isNamed = node.properties !== undefined && Object.hasOwn(node.properties, key);
+      const isStrange = !isNamed && node.additionalProperties === false;
+      // Without a key that is named, the next complaint would be that it is missing.
+      if (!isNamed && (this.#left <= 0 || (isStrange && unnamed++ >= this.#limit))) isWhole = false;
+      else {
+        const child = childOf(node, key);
+        const cut = child ? this.of(child, map[key]) : map[key];
+        if (cut !== map[key]) isWhole = false;
+        kept.push([key, cut]);
+      }
+    }
+    return isWhole ? map : Object.fromEntries(kept);
+  }
+}
+
+function leavesOf(node: Node): readonly Node[] {
+  return waysOf(node)?.flatMap(leavesOf) ?? [node];
+}
+
+/** Whether a list is short enough; whether a map has the keys that are asked for, no strange ones, and the values that tell it apart. */
+function mayBe(node: Node, value: unknown): boolean {
+  const { properties = {}, required = [], additionalProperties, maxItems } = node;
+  if (Array.isArray(value)) return value.length <= (maxItems ?? value.length);
+  if (!isMap(value)) return true;
+  if (additionalProperties === false)
+    for (const key of Object.keys(value)) if (!Object.hasOwn(properties, key)) return false;
+  return required.every((key) => {
+    const property = properties[key] ?? {};
+    return Object.hasOwn(value, key) && (!('const' in property) || property.const === value[key]);
+  });
+}

@@ -1,0 +1,133 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Bus, Chat, type EventName, Registry, TaskEngine } from '#kernel';
+import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
+import { Queen } from '../../../plugins/agent-queen/queen.js';
+import { config as storeConfig } from '../../../plugins/store-memory/config.js';
+import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
+import { type Config, config } from '../../../plugins/streams-memory/config.js';
+import streamsMemory from '../../../plugins/streams-memory/index.js';
+import { MemoryReply } from '../../../plugins/streams-memory/memory-reply.js';
+import { MemoryStreams } from '../../../plugins/streams-memory/memory-streams.js';
+import { done, ScriptedAgent, type Step, text } from '../../support/agents.js';
+import { createEngine } from '../../support/engine.js';
+import { plugin, rejection, silentLogger, startKernel } from '../../support/kernel.js';
+
+const task = 'chat:message';
+const hi = { userId: 'ann', content: 'Hi' };
+
+function streamsOver(script: readonly Step[], limits: Partial<Config> = {}) {
+  const agent = new ScriptedAgent('a', script);
+  const agents = new Registry<ScriptedAgent>('agent');
+  agents.add(agent, 'test');
+  const { engine, tasks, bus: taskBus } = createEngine({ workers: 0, cancelGraceMs: 60_000 });
+  const bus = new Bus(() => {});
+  const events: string[] = [];
+  for (const name of ['queued', 'started', 'succeeded', 'failed', 'cancelled', 'rejected'] as const)
+    taskBus.on(`task:${name}` satisfies EventName, (event) => void events.push(`${name} ${event.name}`));
+  const store = new MemoryStore(storeConfig.parse({}));
+  const queen = new Queen(queenConfig.parse({ candidates: ['a'] }), agents, store, bus);
+  const streams = new MemoryStreams(queen, engine, config.parse(limits), bus, silentLogger);
+  tasks.add(streams.task, 'test');
+  return { streams, agent, engine, events };
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the place of a reply', () => {
+  it.each<[end: string, script: readonly Step[], outcome: string]>([
+    ['is complete', [text('.'), done], 'succeeded'],
+    ['has failed', [new Error('no')], 'failed'],
+    ['is cut off', [text('too long'), 'wait'], 'failed'],
+  ])('is released when the reply %s, and counts as one run', async (_, script, outcome) => {
+    const { streams, engine, events } = streamsOver(script, { replyLimitChars: 5 });
+    await streams
+      .start(hi)
+      .whole()
+      .catch(() => {});
+    expect(events).toEqual([`queued ${task}`, `started ${task}`, `${outcome} ${task}`]);
+    expect(engine.countsOf(task)).toMatchObject({ submitted: 1, [outcome]: 1, running: 0 });
+    expect(streams.stats).toMatchObject({ running: 0, waiting: 0 });
+    await streams.close();
+  });
+
+  it.each([
+    ['before its turn has begun', 0, 'running'],
+    ['while its agent answers', 1, 'running'],
+    ['while it waits', 0, 'waiting'],
+  ])('is given back by one cancel %s', async (_, running, where) => {
+    const { streams, agent, engine } = streamsOver(['wait'], { maxRunning: 1 });
+    if (where === 'waiting') streams.start(hi);
+    const cancel = vi.spyOn(MemoryReply.prototype, 'cancel');
+    const reply = streams.start(hi);
+    expect(streams.stats).toMatchObject({ [where]: 1 });
+    await vi.waitUntil(() => agent.running >= running);
+    expect(await reply.cancel('client')).toEqual({ upstreamClosedMs: expect.any(Number) });
+    await new Promise(setImmediate);
+    expect(cancel).toHaveBeenCalledTimes(1);
+    expect(engine.countsOf(task)).toMatchObject({ cancelled: 1, [where]: 0 });
+    await streams.close();
+  });
+
+  it('is held until the reply ends, also when its agent ignores the cancel', async () => {
+    const { streams, agent } = streamsOver([text('x'), 'wait', done], { maxRunning: 1, cancelTimeoutMs: 5 });
+    const original = agent.generateResponseStream.bind(agent);
+    const deaf = new AbortController().signal;
+    agent.generateResponseStream = (request, call) => original(request, { ...call, signal: deaf });
+    const first = streams.start(hi);
+    await vi.waitUntil(() => agent.running === 1);
+    const second = streams.start(hi);
+    const cancelled = first.cancel('client');
+    expect(streams.stats).toMatchObject({ running: 1, waiting: 1 });
+    await cancelled;
+    expect(streams.stats).toMatchObject({ running: 1, waiting: 0 });
+    // Both calls: the first one goes on without its reply.
+    await vi.waitUntil(() => agent.running === 2);
+    agent.release();
+    await second.whole();
+    expect(streams.stats).toMatchObject({ running: 0, waiting: 0 });
+  });
+
+  it('is lost when the engine stops: the reply is cancelled, whether it waits or runs', async () => {
+    const { streams, agent, engine } = streamsOver(['wait'], { maxRunning: 1 });
+    const wholes = [streams.start(hi), streams.start(hi)].map((reply) => rejection(reply.whole()));
+    await vi.waitUntil(() => agent.running === 1);
+    await engine.close();
+    for (const whole of wholes) expect(await whole).toMatchObject({ code: 'SHUTTING_DOWN' });
+    expect(engine.countsOf(task)).toMatchObject({ cancelled: 2, running: 0, waiting: 0 });
+  });
+
+  it('is refused with the reply, which leaves nothing', async () => {
+    const { streams, events } = streamsOver(['wait'], { maxRunning: 1, maxWaiting: 0 });
+    const first = streams.start(hi);
+    const { chars } = streams.stats;
+    expect(() => streams.start({ ...hi, requestId: 'r' })).toThrow(
+      expect.objectContaining({ code: 'QUEUE_FULL' }),
+    );
+    expect(events.at(-1)).toBe(`rejected ${task}`);
+    expect(streams.stats.chars).toBe(chars);
+    expect(streams.list()).toEqual([first]);
+    await first.cancel('client');
+    expect(streams.start({ ...hi, requestId: 'r' })).not.toBe(first);
+    await streams.close();
+  });
+});
+
+it('the task of replies is not one to submit', async () => {
+  const { engine } = streamsOver([]);
+  expect(await rejection(engine.submit(task, 'x').result)).toMatchObject({ code: 'TASK_FAILED' });
+});
+
+it('an engine without "admit" is refused at the start', async () => {
+  const { admit: _, ...old } = Object.create(null) as TaskEngine;
+  const provider = plugin('old-engine', {
+    provides: [TaskEngine, Chat],
+    setup: (ctx) => {
+      ctx.provide(TaskEngine, old as TaskEngine);
+      ctx.provide(Chat, { reply: async () => {} } as unknown as Chat);
+    },
+  });
+  const error = await rejection(startKernel([provider, streamsMemory]));
+  expect(error.message).toContain('is too old: its engine has no "admit"');
+});

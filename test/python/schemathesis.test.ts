@@ -1,0 +1,50 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tempFolder } from '../support/kernel.js';
+import { events, type ScriptedServer, startScriptedServer } from '../support/scripted-server.js';
+import { type RunningServer, startServer } from '../support/server.js';
+import { runPython } from './python.js';
+
+const settings = fileURLToPath(new URL('../schemathesis.toml', import.meta.url));
+const boundMs = 240_000;
+
+describe('schemathesis', () => {
+  let model: ScriptedServer;
+  let server: RunningServer;
+  beforeAll(async () => {
+    const choices = (delta: object, finish_reason: string | null) => ({
+      choices: [{ delta, finish_reason }],
+    });
+    model = await startScriptedServer({
+      body: events(choices({ content: 'Hi' }, null), choices({}, 'stop')),
+    });
+    const plugins = {
+      'agent-openai': { config: { baseUrl: `${model.url}/v1`, imageUrls: 'pass' } },
+      'agent-ollama': { enabled: false },
+      'agent-eliza': { config: { wordDelayMs: 0 } },
+      'agent-queen': { config: { candidates: ['openai'] } },
+    };
+    server = await startServer({ transport: 'node', config: { plugins } });
+  });
+  afterAll(async () => {
+    expect(await server.stop()).toBe(0);
+    await model.close();
+  });
+
+  it(
+    'finds no request that is answered otherwise than /openapi.json says',
+    async () => {
+      const args = ['--config-file', settings, 'run', `${server.url}/openapi.json`];
+      const bounds = ['--checks', 'all', '--max-examples', '10', '--seed', '1', '--request-timeout', '30'];
+      const { code, stdout, stderr } = await runPython(['-m', 'schemathesis.cli', ...args, ...bounds], {
+        cwd: tempFolder().path,
+        timeoutMs: boundMs,
+      });
+      expect(`${stdout}${stderr}`).toContain('Test cases:');
+      expect(code, stdout).toBe(0);
+      // Requests have reached a model, and not only checks.
+      expect(model.chats.length).toBeGreaterThan(0);
+    },
+    boundMs + 10_000,
+  );
+});
