@@ -3,32 +3,29 @@ import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
 import { programPath } from './support/program-path.js';
+import { isThorough } from './support/thorough.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-if (!browserPath) {
-  if (process.env.WAGGLE_REQUIRE_BROWSER) throw new Error('there is no Chromium for the tests in a browser');
-  console.warn('There is no Chromium here: the tests in a browser are left out.');
-}
-
 const missing = ['nginx', 'caddy'].filter((name) => !programPath(name));
-if (missing.length > 0) {
-  const names = missing.join(' and ');
-  if (process.env.WAGGLE_REQUIRE_PROXIES)
-    throw new Error(`there is no ${names} for the tests behind a proxy`);
-  console.warn(`There is no ${names} here: the tests behind it are left out.`);
-}
-
-const python = process.env.WAGGLE_PYTHON;
-if (!python) {
-  if (process.env.WAGGLE_REQUIRE_PYTHON)
-    throw new Error("WAGGLE_PYTHON names no Python for the tests with Python's clients");
-  console.warn("WAGGLE_PYTHON names no Python: the tests with Python's clients are left out.");
-}
-
 const real = process.env.WAGGLE_REAL;
-if (!real)
-  console.warn('WAGGLE_REAL names no folder of model servers: the tests with real ones are left out.');
+const python = process.env.WAGGLE_PYTHON;
+if (isThorough) {
+  if (!browserPath) absent('BROWSER', 'Chromium for the tests in a browser');
+  if (missing.length > 0) absent('PROXIES', `${missing.join(' and ')} for the tests behind a proxy`);
+  if (!python) absent('PYTHON', "Python for the tests with Python's clients: WAGGLE_PYTHON names none");
+  if (!real)
+    console.warn('WAGGLE_REAL names no folder of model servers: the tests with real ones are left out.');
+}
+
+function absent(suite: string, program: string): void {
+  const message = `there is no ${program}`;
+  if (process.env[`WAGGLE_REQUIRE_${suite}`]) throw new Error(message);
+  console.warn(`${message}: they are left out`);
+}
+
+// What lasts, or needs programs of this machine, is for `npm run test:more`.
+const more = ['browser', 'proxies', 'python', 'real', 'soak'].map((folder) => `test/${folder}/**`);
 
 export default defineConfig({
   root,
@@ -45,6 +42,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [
       ...configDefaults.exclude,
+      ...(isThorough ? [] : more),
       ...(browserPath ? [] : ['test/browser/**']),
       ...(python ? [] : ['test/python/**']),
       ...(real ? [] : ['test/real/**']),
@@ -52,8 +50,10 @@ export default defineConfig({
     ],
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
-    // Many tests wait for a process or a clock: one more than there are processors to spare.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // One process for many files, which all import the same; each test ends what it began, as leaks.ts checks.
+    isolate: false,
+    // Many tests wait for a process or a clock: one more than there are processors.
+    maxWorkers: availableParallelism() + 1,
     setupFiles: ['reflect-metadata'],
     // Plugins in folders of tests are loaded by Node, as in a server, and not by vitest.
     server: { deps: { external: [/\/waggle-\w{6}\//] } },

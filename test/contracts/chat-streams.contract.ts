@@ -22,6 +22,7 @@ import { Queen } from '../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../plugins/store-memory/memory-store.js';
 import { call, done, ScriptedAgent, type Step, text } from '../support/agents.js';
+import { times } from '../support/thorough.js';
 
 /** Limits that every implementation has, under these names. */
 export interface StreamLimits {
@@ -1122,7 +1123,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           await streams.close();
           expect(streams.stats).toMatchObject({ kept: 0, chars: 0 });
         }),
-        { numRuns: 200 },
+        { numRuns: times(200) },
       );
     });
   });

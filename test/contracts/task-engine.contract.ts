@@ -3,19 +3,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
+  type EventBus,
   type EventName,
   type Release,
   type SubmitOptions,
   type TaskDefinition,
+  type TaskEngine,
   type TaskPriority,
   type TaskRun,
   taskPriorities,
   WaggleError,
 } from '#kernel';
-import { createEngine } from '../support/engine.js';
-import { deferred, rejection } from '../support/kernel.js';
-
-type Limits = NonNullable<Parameters<typeof createEngine>[0]>;
+import type { Registry } from '../../kernel/registry.js';
+import { deferred, type LogLine, rejection } from '../support/kernel.js';
+import { times } from '../support/thorough.js';
 
 const fixture = (name: string): URL => new URL(`../fixtures/tasks/${name}.mjs`, import.meta.url);
 
@@ -29,10 +30,34 @@ const events = [
   'task:rejected',
 ] as const satisfies readonly EventName[];
 
-/** Everything that the contract `TaskEngine` promises, for any implementation: `limits` says which. */
-export function taskEngineContract(name: string, limits: Limits): void {
-  const start = (more: Limits = {}) => {
-    const created = createEngine({ ...limits, ...more });
+/** Limits that every implementation has, under these names. */
+export interface EngineLimits {
+  readonly mainConcurrency?: number;
+  readonly queueLimit?: number;
+  readonly ageEvery?: number;
+  readonly maxPriority?: TaskPriority;
+  readonly timeoutMs?: number;
+  readonly cancelGraceMs?: number;
+  readonly unregisterGraceMs?: number;
+  readonly maxPartials?: number;
+  readonly totalLimitChars?: number;
+  readonly keepMs?: number;
+  readonly maxKept?: number;
+  readonly maxDeadLetters?: number;
+}
+
+/** An implementation with the registry that feeds it, the bus of its events and the lines of its log. */
+export interface EngineSubject {
+  readonly engine: TaskEngine & { drain(deadline: AbortSignal): Promise<void>; close(): Promise<void> };
+  readonly tasks: Registry<TaskDefinition>;
+  readonly bus: EventBus;
+  readonly lines: readonly LogLine[];
+}
+
+/** The promises of the contract `TaskEngine`, for any implementation. */
+export function taskEngineContract(name: string, create: (limits: EngineLimits) => EngineSubject): void {
+  const start = (limits: EngineLimits = {}) => {
+    const created = create(limits);
     const { engine, tasks, bus } = created;
     const log: string[] = [];
     for (const event of events) bus.on(event, (about) => void log.push(`${event.slice(5)} ${about.name}`));
@@ -992,7 +1017,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
         await engine.close();
       });
 
-      it.each<[string, string, string, Limits]>([
+      it.each<[string, string, string, EngineLimits]>([
         ['the line is full', 'place', 'QUEUE_FULL', { queueLimit: 0 }],
         ['its task has no more room', 'short', 'QUEUE_FULL', {}],
         ['its task is unknown', 'nobody', 'TASK_UNKNOWN', {}],
@@ -1252,7 +1277,7 @@ export function taskEngineContract(name: string, limits: Limits): void {
           expect(balanced()).toBe(true);
           await engine.close();
         }),
-        { numRuns: 25 },
+        { numRuns: times(25) },
       );
     });
   });

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { type CommandOptions, runWaggle, startServer } from '../support/server.js';
+import { isThorough } from '../support/thorough.js';
 
 const plugin = (name: string, rest: string) => `export default { name: '${name}', apiVersion: 1, ${rest} };`;
 
@@ -11,116 +12,122 @@ async function fails(command: string, options: CommandOptions) {
   return { code, lines: run.stderr.trimEnd().split('\n'), stdout: run.stdout, logs: run.logs };
 }
 
+const mistakes: readonly (readonly [string, CommandOptions, RegExp])[] = [
+  ['where YAML is broken', { config: 'plugins: [1,\n  x: }' }, /^test\.yaml:\d+:\d+: /],
+  ['which file is missing', { args: ['--config', 'nowhere.yaml'] }, /nowhere\.yaml: no such file$/],
+  ...['prod', 'nowhere', '../config/production', 'default', 'production.yaml'].map(
+    (profile): [string, CommandOptions, RegExp] => [
+      `which profiles there are, and not "${profile}"`,
+      { args: ['--profile', profile] },
+      /^--profile: no profile is called "[^"]+" \(there are: development, production\); --config takes a file$/,
+    ],
+  ),
+  [
+    'which profiles there are here, too',
+    { args: ['--profile', 'prod'], files: { 'config/mine.yaml': '' } },
+    /\(there are: development, mine, production\)/,
+  ],
+  [
+    'that the profile is that of the environment',
+    { env: { WAGGLE_PROFILE: 'prod' } },
+    /^WAGGLE_PROFILE: no profile is called "prod" \(there are: development, production\)/,
+  ],
+  [
+    'which variable is wrong',
+    { env: { PORT: '80a' } },
+    /^PORT: default\.yaml: transport-uws\.port: expected/,
+  ],
+  [
+    'which level is none',
+    { env: { LOG_LEVEL: 'loud' } },
+    /^LOG_LEVEL: default\.yaml: server\.logLevel: expected/,
+  ],
+  [
+    'which URL is none',
+    { env: { OLLAMA_HOST: 'ftp://x' } },
+    /^OLLAMA_HOST: default\.yaml: agent-ollama\.baseUrl: expected an http or https URL/,
+  ],
+  [
+    'which origin of the environment never matches',
+    {
+      config: { plugins: { 'transport-uws': { config: { allowedOrigins: ['${ORIGIN}'] } } } },
+      env: { ORIGIN: 'chat.example.com' },
+    },
+    /^ORIGIN: test\.yaml: transport-uws\.allowedOrigins\.0: never matches/,
+  ],
+  [
+    'which key is unknown, and which one was meant',
+    { config: { plugins: { 'transport-uws': { config: { prot: 1 } } } } },
+    /^test\.yaml: transport-uws\.prot: unknown key, did you mean "port"\?$/,
+  ],
+  [
+    'which type is wrong',
+    { config: { plugins: { 'transport-uws': { config: { port: '80a' } } } } },
+    /^test\.yaml: transport-uws\.port: expected integer 0-65535, got string "80a"$/,
+  ],
+  [
+    'which number would end the native code',
+    { config: { plugins: { 'transport-uws': { config: { idleTimeoutS: 5 } } } } },
+    /^test\.yaml: transport-uws\.idleTimeoutS: expected integer 8-960, got number 5$/,
+  ],
+  [
+    'which variable is missing',
+    { config: { plugins: { 'agent-ollama': { config: { model: '${MODEL_OF_MINE}' } } } } },
+    /^MODEL_OF_MINE: test\.yaml: agent-ollama\.model: the environment variable MODEL_OF_MINE is not set$/,
+  ],
+  [
+    'which plugin is unknown',
+    { config: { plugins: { 'agent-elisa': {} } } },
+    /^test\.yaml: agent-elisa: no built-in plugin or npm package is called "agent-elisa", did you mean "agent-eliza"\?$/,
+  ],
+  [
+    'which file is no plugin',
+    { config: { plugins: { mine: { use: './mine.js' } } }, files: { 'mine.js': 'export default 1;' } },
+    /mine.*not a plugin/,
+  ],
+  [
+    'what requires each other',
+    {
+      config: { plugins: { a: { use: './a.js' }, b: { use: './b.js' } } },
+      files: {
+        'a.js': plugin('a', `requires: { b: Symbol.for('b') }, provides: [Symbol.for('a')], setup() {}`),
+        'b.js': plugin('b', `requires: { a: Symbol.for('a') }, provides: [Symbol.for('b')], setup() {}`),
+      },
+    },
+    /a -> b -> a/,
+  ],
+  [
+    'what nobody provides',
+    {
+      config: { plugins: { a: { use: './a.js' } } },
+      files: { 'a.js': plugin('a', `requires: { b: Symbol.for('moon') }, setup() {}`) },
+    },
+    /"a" requires moon/,
+  ],
+  [
+    'which two provide the same',
+    { config: { plugins: { second: { use: 'store-memory' } } } },
+    /"second" cannot provide conversations: "store-memory" already does/,
+  ],
+  [
+    'which specifier is refused',
+    { config: { plugins: { evil: { use: 'data:text/javascript,export default 1' } } } },
+    /evil.*refused/,
+  ],
+];
+
+// The two read a configuration by the same code: of the second one, a few rows in `npm test`.
 describe.each(['start', 'check'])('waggle %s with a bad configuration ends with 78 and says', (command) => {
-  it.each<[string, CommandOptions, RegExp]>([
-    ['where YAML is broken', { config: 'plugins: [1,\n  x: }' }, /^test\.yaml:\d+:\d+: /],
-    ['which file is missing', { args: ['--config', 'nowhere.yaml'] }, /nowhere\.yaml: no such file$/],
-    ...['prod', 'nowhere', '../config/production', 'default', 'production.yaml'].map(
-      (profile): [string, CommandOptions, RegExp] => [
-        `which profiles there are, and not "${profile}"`,
-        { args: ['--profile', profile] },
-        /^--profile: no profile is called "[^"]+" \(there are: development, production\); --config takes a file$/,
-      ],
-    ),
-    [
-      'which profiles there are here, too',
-      { args: ['--profile', 'prod'], files: { 'config/mine.yaml': '' } },
-      /\(there are: development, mine, production\)/,
-    ],
-    [
-      'that the profile is that of the environment',
-      { env: { WAGGLE_PROFILE: 'prod' } },
-      /^WAGGLE_PROFILE: no profile is called "prod" \(there are: development, production\)/,
-    ],
-    [
-      'which variable is wrong',
-      { env: { PORT: '80a' } },
-      /^PORT: default\.yaml: transport-uws\.port: expected/,
-    ],
-    [
-      'which level is none',
-      { env: { LOG_LEVEL: 'loud' } },
-      /^LOG_LEVEL: default\.yaml: server\.logLevel: expected/,
-    ],
-    [
-      'which URL is none',
-      { env: { OLLAMA_HOST: 'ftp://x' } },
-      /^OLLAMA_HOST: default\.yaml: agent-ollama\.baseUrl: expected an http or https URL/,
-    ],
-    [
-      'which origin of the environment never matches',
-      {
-        config: { plugins: { 'transport-uws': { config: { allowedOrigins: ['${ORIGIN}'] } } } },
-        env: { ORIGIN: 'chat.example.com' },
-      },
-      /^ORIGIN: test\.yaml: transport-uws\.allowedOrigins\.0: never matches/,
-    ],
-    [
-      'which key is unknown, and which one was meant',
-      { config: { plugins: { 'transport-uws': { config: { prot: 1 } } } } },
-      /^test\.yaml: transport-uws\.prot: unknown key, did you mean "port"\?$/,
-    ],
-    [
-      'which type is wrong',
-      { config: { plugins: { 'transport-uws': { config: { port: '80a' } } } } },
-      /^test\.yaml: transport-uws\.port: expected integer 0-65535, got string "80a"$/,
-    ],
-    [
-      'which number would end the native code',
-      { config: { plugins: { 'transport-uws': { config: { idleTimeoutS: 5 } } } } },
-      /^test\.yaml: transport-uws\.idleTimeoutS: expected integer 8-960, got number 5$/,
-    ],
-    [
-      'which variable is missing',
-      { config: { plugins: { 'agent-ollama': { config: { model: '${MODEL_OF_MINE}' } } } } },
-      /^MODEL_OF_MINE: test\.yaml: agent-ollama\.model: the environment variable MODEL_OF_MINE is not set$/,
-    ],
-    [
-      'which plugin is unknown',
-      { config: { plugins: { 'agent-elisa': {} } } },
-      /^test\.yaml: agent-elisa: no built-in plugin or npm package is called "agent-elisa", did you mean "agent-eliza"\?$/,
-    ],
-    [
-      'which file is no plugin',
-      { config: { plugins: { mine: { use: './mine.js' } } }, files: { 'mine.js': 'export default 1;' } },
-      /mine.*not a plugin/,
-    ],
-    [
-      'what requires each other',
-      {
-        config: { plugins: { a: { use: './a.js' }, b: { use: './b.js' } } },
-        files: {
-          'a.js': plugin('a', `requires: { b: Symbol.for('b') }, provides: [Symbol.for('a')], setup() {}`),
-          'b.js': plugin('b', `requires: { a: Symbol.for('a') }, provides: [Symbol.for('b')], setup() {}`),
-        },
-      },
-      /a -> b -> a/,
-    ],
-    [
-      'what nobody provides',
-      {
-        config: { plugins: { a: { use: './a.js' } } },
-        files: { 'a.js': plugin('a', `requires: { b: Symbol.for('moon') }, setup() {}`) },
-      },
-      /"a" requires moon/,
-    ],
-    [
-      'which two provide the same',
-      { config: { plugins: { second: { use: 'store-memory' } } } },
-      /"second" cannot provide conversations: "store-memory" already does/,
-    ],
-    [
-      'which specifier is refused',
-      { config: { plugins: { evil: { use: 'data:text/javascript,export default 1' } } } },
-      /evil.*refused/,
-    ],
-  ])('%s', async (_, options, line) => {
-    const { code, lines, stdout } = await fails(command, options);
-    expect(code).toBe(78);
-    expect(lines.filter((each) => line.test(each))).toHaveLength(1);
-    expect(stdout).not.toContain('listening');
-    expect(lines.join('\n')).not.toMatch(/^\s+at /m);
-  });
+  it.each(command === 'start' || isThorough ? mistakes : mistakes.slice(0, 4))(
+    '%s',
+    async (_, options, line) => {
+      const { code, lines, stdout } = await fails(command, options);
+      expect(code).toBe(78);
+      expect(lines.filter((each) => line.test(each))).toHaveLength(1);
+      expect(stdout).not.toContain('listening');
+      expect(lines.join('\n')).not.toMatch(/^\s+at /m);
+    },
+  );
 
   it('all issues at once, one line each', async () => {
     const { code, lines } = await fails(command, {

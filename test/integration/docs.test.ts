@@ -19,6 +19,7 @@ import { ApiDocument, strictValidator } from '../support/api-document.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
 import { deferred } from '../support/kernel.js';
+import { times } from '../support/thorough.js';
 import { type Call, call } from '../support/transport.js';
 import { WsClient } from '../support/ws-client.js';
 
@@ -574,7 +575,7 @@ describe('the documented answers', () => {
     });
     await fc.assert(
       fc.asyncProperty(request, async (each) => void (await ask(usual, each))),
-      { numRuns: 500 },
+      { numRuns: times(500) },
     );
   });
 });

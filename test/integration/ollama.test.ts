@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { expectAtOnce, roundTripMs } from '../support/at-once.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type RunningServer, startServer } from '../support/server.js';
@@ -9,22 +9,31 @@ let fake: FakeOllama;
 let server: RunningServer;
 let client: WsClient;
 
-beforeEach(async () => {
+beforeAll(async () => {
   fake = await startFakeOllama();
   // A model server that a busy machine is slow to ask is not one that is down.
   const config = { plugins: { 'agent-queen': { config: { healthTimeoutMs: 10_000, busyTimeoutMs: 0 } } } };
   server = await startServer({ config, env: { OLLAMA_HOST: fake.url } });
-  client = await WsClient.connect(`${server.ws}/test`);
 });
-afterEach(async () => {
-  client.socket.terminate();
+afterAll(async () => {
   expect(await server.stop()).toBe(0);
   await fake.waitForOpenSockets(0);
   await fake.close();
 });
 
+/** The number of requests before the test. */
+let earlier = 0;
+beforeEach(async () => {
+  earlier = fake.requests.length;
+  client = await WsClient.connect(`${server.ws}/test`);
+});
+afterEach(() => client.socket.terminate());
+
 const chatRecord = (what: (record: FakeOllama['requests'][number]) => boolean) =>
-  fake.waitFor((record) => record.path === '/api/chat' && record.mode !== undefined && what(record));
+  fake.waitFor(
+    (record) =>
+      record.id > earlier && record.path === '/api/chat' && record.mode !== undefined && what(record),
+  );
 
 describe('with an Ollama server', () => {
   it.each(['normal', 'bytewise', 'bytewise?split=emoji', 'escapes', 'burst?n=5000'])(

@@ -5,6 +5,7 @@ import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.j
 import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
 import { leakCheck } from '../support/leaks.js';
 import { RawWebSocket } from '../support/raw-client.js';
+import { isThorough, times } from '../support/thorough.js';
 import { type Frame, textOf, WsClient } from '../support/ws-client.js';
 
 describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
@@ -38,6 +39,8 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       await start();
       const model = 'slow-tokens?ms=1&n=30&seed=7';
       const whole = fake.expectedText(model);
+      // Three cuts each.
+      const runs = isThorough ? 200 : 80;
       // A cut is a number of characters; a seeded sequence, so that a failure can be seen again.
       let seed = 42;
       const random = () => {
@@ -69,11 +72,11 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
             return text;
         }
       };
-      for (let run = 0; run < 200; run += 20) {
+      for (let run = 0; run < runs; run += 20) {
         const texts = await Promise.all(Array.from({ length: 20 }, (_, index) => cutAndResume(run + index)));
         for (const text of texts) expect(text).toBe(whole);
       }
-      expect(chatRequests()).toHaveLength(200);
+      expect(chatRequests()).toHaveLength(runs);
     });
 
     it('leaves its reply running for the grace period, and then cancels it', async () => {
@@ -284,14 +287,14 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
   });
 
   describe('many readers of one reply', () => {
-    it('a thousand of them have the whole text, and the agent ran once', async () => {
+    it(`${times(1000)} of them have the whole text, and the agent ran once`, async () => {
       await start({ config: { transport: { maxConnections: 1100 } } });
       const model = 'slow-tokens?ms=20&n=50';
       const owner = await WsClient.connect(`${hive.ws}/owner`);
       owner.send({ type: 'stream_request', content: 'Hallo', model });
       const { streamId } = await owner.until((frame) => frame.type === 'streaming_start');
       const readers = await Promise.all(
-        Array.from({ length: 1000 }, (_, id) => WsClient.connect(`${hive.ws}/reader${id}`)),
+        Array.from({ length: times(1000) }, (_, id) => WsClient.connect(`${hive.ws}/reader${id}`)),
       );
       for (const reader of readers) reader.send({ type: 'resume', streamId });
       for (const reader of [owner, ...readers]) {

@@ -15,6 +15,7 @@ import {
   startKernel,
 } from '../support/kernel.js';
 import { leakCheck } from '../support/leaks.js';
+import { times } from '../support/thorough.js';
 
 const token = (id: string) => createToken<string>(`loading.${id}`);
 
@@ -323,7 +324,7 @@ describe('what depends on an unloaded plugin', () => {
           for (const used of Object.keys(requires))
             expect(stopped.indexOf(name)).toBeLessThan(stopped.indexOf(used));
       }),
-      { numRuns: 100 },
+      { numRuns: times(100) },
     );
   });
 });

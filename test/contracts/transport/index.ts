@@ -6,12 +6,12 @@ import { shutdownContract } from './shutdown.contract.js';
 import { streamsContract } from './streams.contract.js';
 import { websocketsContract } from './websockets.contract.js';
 
-/** All cases of a transport, by its name below `plugins/`. */
-export function transportContract(name: string, plugin: Plugin): void {
+/** The promises of the contract `Transport`; `module` is the URL of the built plugin, for a process of its own. */
+export function transportContract(name: string, plugin: Plugin, module: string): void {
   routesContract(name, plugin);
   bodiesContract(name, plugin);
   streamsContract(name, plugin);
   websocketsContract(name, plugin);
   limitsContract(name, plugin);
-  shutdownContract(name, plugin);
+  shutdownContract(name, plugin, module);
 }

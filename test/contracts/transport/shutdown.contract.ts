@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Plugin, Socket } from '../../../kernel/index.js';
 import { leakCheck } from '../../support/leaks.js';
@@ -8,8 +10,11 @@ import { httpRequest, RawClient, RawWebSocket } from '../../support/raw-client.j
 import { Client, call, deferred, runTransport } from '../../support/transport.js';
 import { hasIPv6, transportRunner } from './stage.js';
 
+// Built, as a process of its own runs it.
+const kernelUrl = pathToFileURL(createRequire(import.meta.url).resolve('#kernel'));
+
 /** Start, draining and stop. */
-export function shutdownContract(name: string, plugin: Plugin): void {
+export function shutdownContract(name: string, plugin: Plugin, module: string): void {
   const run = transportRunner(plugin);
 
   describe(`${name}: start and stop`, () => {
@@ -210,8 +215,8 @@ export function shutdownContract(name: string, plugin: Plugin): void {
 
     it('lets the process exit by itself', async () => {
       const script = `
-        import { createLogger, Kernel, Transport } from './dist/kernel/index.js';
-        import plugin from './dist/plugins/${name}/index.js';
+        import { createLogger, Kernel, Transport } from '${kernelUrl}';
+        import plugin from '${module}';
         const kernel = new Kernel({ logger: createLogger('silent') });
         const limits = { requestTimeoutMs: 50, stallTimeoutMs: 50, backlogLimitBytes: 1e9 };
         kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, ...limits } });

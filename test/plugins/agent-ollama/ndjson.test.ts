@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NdjsonSplitter } from '../../../plugins/agent-ollama/ndjson.js';
+import { times } from '../../support/thorough.js';
 
 const often = <T>(usual: T, ...others: T[]) =>
   fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, ...others.map((each) => fc.constant(each)));
@@ -80,7 +81,7 @@ describe('the lines of Ollama', () => {
         expect(values.map(whatMatters)).toEqual(expected.map(whatMatters));
         expect(error === undefined).toBe(expected.length > 0);
       }),
-      { numRuns: 3000 },
+      { numRuns: times(3000) },
     );
   });
 });

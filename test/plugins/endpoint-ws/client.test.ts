@@ -13,6 +13,7 @@ import {
   type WebSocketLike,
 } from '../../../plugins/endpoint-ws/client/index.js';
 import { leakCheck } from '../../support/leaks.js';
+import { times } from '../../support/thorough.js';
 import { type ClientFrame, type Peer, ScriptedServer } from './scripted-server.js';
 
 let leaks: ReturnType<typeof leakCheck>;
@@ -805,7 +806,7 @@ describe('any reply, over connections that are lost at any time,', () => {
         expect(await reply.next()).toEqual({ done: true, value: undefined });
         await client.close();
       }),
-      { numRuns: 150 },
+      { numRuns: times(150) },
     );
   }, 60_000);
 });

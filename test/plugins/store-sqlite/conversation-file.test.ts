@@ -6,6 +6,7 @@ import { titleOf } from '#sdk';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
 import { type Call, ConversationFile } from '../../../plugins/store-sqlite/conversation-file.js';
 import { tempFolder } from '../../support/kernel.js';
+import { times } from '../../support/thorough.js';
 
 const users = ['ann', 'bob'];
 const ids = ['a', 'b', 'c', 'd'];
@@ -109,7 +110,7 @@ describe('a file of conversations', () => {
           file.close();
         }
       }),
-      { numRuns: 60 },
+      { numRuns: times(60) },
     );
   }, 60_000);
 

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Bus, Chat, type EventName, Registry, TaskEngine } from '#kernel';
+import { Chat, type EventName, TaskEngine } from '#kernel';
+import { Bus } from '../../../kernel/kernel-bus.js';
+import { Registry } from '../../../kernel/registry.js';
 import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';

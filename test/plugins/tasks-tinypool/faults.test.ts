@@ -10,6 +10,7 @@ import type { TaskDefinition, TaskRun } from '#kernel';
 import { createEngine } from '../../support/engine.js';
 import { rejection, tempFolder } from '../../support/kernel.js';
 import { type LeakCheck, leakCheck } from '../../support/leaks.js';
+import { times } from '../../support/thorough.js';
 
 const fixtures = new URL('../../fixtures/', import.meta.url);
 const barePool = fileURLToPath(new URL('bare-pool/faults.mjs', fixtures));
@@ -350,7 +351,7 @@ describe('code of a task that was unregistered', () => {
   });
 });
 
-describe('100 000 tiny tasks', () => {
+describe(`${times(100_000)} tiny tasks`, () => {
   it('are all accounted for, and memory stays flat', async () => {
     const { engine, tasks } = start({ workers: 2, queueLimit: 1000, maxKept: 100 });
     tasks.add({ name: 'tiny', lane: 'main', run: async (n: unknown) => n } as TaskDefinition, 'test');
@@ -373,14 +374,21 @@ describe('100 000 tiny tasks', () => {
       collect();
       return process.memoryUsage().heapUsed / 1e6;
     };
-    await submitAll('tiny', 10_000);
-    await submitAll('echo', 5_000);
+    // Enough that the code is compiled and every list of ended runs is full.
+    await submitAll('tiny', times(10_000));
+    await submitAll('echo', times(5_000));
     const before = heapMb();
     sum = 0;
-    await submitAll('tiny', 60_000);
-    await submitAll('echo', 40_000);
-    expect(sum).toBe((60_000 * 59_999) / 2 + (40_000 * 39_999) / 2);
+    const [tiny, echo] = [times(60_000), times(40_000)];
+    await submitAll('tiny', tiny);
+    await submitAll('echo', echo);
+    expect(sum).toBe((tiny * (tiny - 1)) / 2 + (echo * (echo - 1)) / 2);
     expect(heapMb() - before).toBeLessThan(2);
-    expect(engine.stats).toMatchObject({ submitted: 115_000, succeeded: 115_000, waiting: 0, running: 0 });
+    expect(engine.stats).toMatchObject({
+      submitted: times(115_000),
+      succeeded: times(115_000),
+      waiting: 0,
+      running: 0,
+    });
   }, 60_000);
 });

@@ -1,4 +1,5 @@
 import { taskEngineContract } from '../../contracts/task-engine.contract.js';
+import { createEngine } from '../../support/engine.js';
 
-taskEngineContract('tasks-tinypool', { workers: 2 });
-taskEngineContract('tasks-tinypool without threads', { workers: 0 });
+taskEngineContract('tasks-tinypool', (limits) => createEngine({ workers: 2, ...limits }));
+taskEngineContract('tasks-tinypool without threads', (limits) => createEngine({ workers: 0, ...limits }));

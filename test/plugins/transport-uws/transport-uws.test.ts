@@ -4,7 +4,8 @@ import plugin from '../../../plugins/transport-uws/index.js';
 import { transportContract } from '../../contracts/transport/index.js';
 import { Client, deferred, type RunningTransport, runTransport } from '../../support/transport.js';
 
-transportContract('transport-uws', plugin);
+const built = new URL('../../../dist/plugins/transport-uws/index.js', import.meta.url).href;
+transportContract('transport-uws', plugin, built);
 
 describe('transport-uws: slow WebSocket readers', () => {
   let server: RunningTransport | undefined;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { Lexer, marked } from 'marked';
 import { describe, expect, it, vi } from 'vitest';
 import { Blocks, openFence } from '../../../plugins/ui-web/page/blocks.js';
+import { times } from '../../support/thorough.js';
 
 /** The blocks that come out when a text comes in these pieces; the last one is what was still open. */
 function blocksOf(pieces: readonly string[]): readonly string[] {
@@ -81,7 +82,7 @@ describe('Markdown in pieces', () => {
         expect(blocks.join('')).toBe(whole);
         expect(html(blocks)).toBe(html([whole]));
       }),
-      { numRuns: 2000 },
+      { numRuns: times(2000) },
     );
   });
 
