@@ -45,16 +45,7 @@ export type Checked<T> =
 export const nowhere: Origin = { prefix: () => '', variable: () => undefined };
 const longestKey = 100;
 
-/** Checks `input` against any Standard Schema and words every issue as `path: expected X, got Y`. */
-export async function check<T>(
-  schema: Schema<T>,
-  input: unknown,
-  origin: Origin = nowhere,
-): Promise<Checked<T>> {
-  return checkNow(schema, input, origin);
-}
-
-/** As `check`, and synchronous where the schema is. */
+/** Checks `input` and words every issue as `path: expected X, got Y`; synchronous where the schema is. */
 export function checkNow<T>(schema: Schema<T>, input: unknown, origin: Origin = nowhere): Soon<Checked<T>> {
   const root = jsonSchemaOf(schema) as Node | undefined;
   const value = root && origin.convert ? origin.convert(input, root) : input;

@@ -9,7 +9,7 @@ import type { PluginInstance } from './instance.js';
 import type { Bus } from './kernel-bus.js';
 import type { Logger } from './logger.js';
 import type { Registry } from './registry.js';
-import { forPlugin, type ServiceTable, tokenId } from './services.js';
+import { type ServiceTable, tokenId } from './services.js';
 
 /** Shared by all plugins of one kernel. */
 export interface KernelServices {
@@ -37,8 +37,8 @@ export function createContext(instance: PluginInstance, shared: KernelServices):
   return {
     id,
     config,
-    agents: agents[forPlugin](effect),
-    tasks: tasks[forPlugin](effect),
+    agents: agents.viewFor(effect),
+    tasks: tasks.viewFor(effect),
     logger,
     container,
     signal: scope.signal,

@@ -23,4 +23,4 @@ export type { Logger } from './logger.js';
 export * from './plugin.js';
 export type { ReadonlyRegistry, Watcher } from './registry.js';
 export type { Effect, EffectName, Undo } from './scope.js';
-export { createToken, forPlugin, type PerPlugin, type StartEffect, type Token } from './services.js';
+export { createToken, type Registrations, type StartEffect, type Token } from './services.js';

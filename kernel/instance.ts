@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { check, type Origin } from './check.js';
+import { checkNow, type Origin } from './check.js';
 import type { PluginReport, PluginState } from './contracts/report.js';
 import { messageOf, WaggleError } from './errors.js';
 import type { ConfigInput, Plugin } from './plugin.js';
@@ -81,7 +81,7 @@ export function renew({ error: _, ...instance }: PluginInstance): PluginInstance
 export async function checkConfig(instance: PluginInstance): Promise<readonly string[] | undefined> {
   instance.config = instance.input;
   if (!instance.plugin.config) return undefined;
-  const checked = await check(instance.plugin.config, instance.input ?? {}, instance.origin);
+  const checked = await checkNow(instance.plugin.config, instance.input ?? {}, instance.origin);
   if (checked.issues) return checked.issues;
   instance.config = checked.value;
   return undefined;

@@ -353,7 +353,7 @@ export class Kernel {
     const { pluginTimeoutMs: timeoutMs } = this.#options;
     const done = this.#onPhase(plugin, phase);
     try {
-      await withTimeout({ plugin, phase, timeoutMs, signal: this.#abort.signal, run });
+      await withTimeout({ plugin, phase, timeoutMs, signal: this.#abort.signal }, run);
     } finally {
       await done?.();
     }

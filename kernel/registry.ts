@@ -1,6 +1,6 @@
 import { messageOf, WaggleError } from './errors.js';
 import type { Undo } from './scope.js';
-import { forPlugin, type PerPlugin, type StartEffect } from './services.js';
+import type { StartEffect } from './services.js';
 
 /** The items of a registry, to be read. */
 export interface ReadonlyRegistry<T> extends Iterable<T> {
@@ -16,9 +16,7 @@ export interface Watcher<T> {
 }
 
 /** Named items that plugins contribute and other plugins look up: agents, tasks. */
-export class Registry<T extends { readonly name: string }>
-  implements ReadonlyRegistry<T>, PerPlugin<ReadonlyRegistry<T>>
-{
+export class Registry<T extends { readonly name: string }> implements ReadonlyRegistry<T> {
   readonly #items = new Map<string, { readonly item: T; readonly owner: string }>();
   readonly #watchers = new Set<Watcher<T>>();
   readonly #kind: string;
@@ -57,7 +55,7 @@ export class Registry<T extends { readonly name: string }>
   }
 
   /** Read-only; a watcher ends with the plugin. */
-  [forPlugin](effect: StartEffect): ReadonlyRegistry<T> {
+  viewFor(effect: StartEffect): ReadonlyRegistry<T> {
     return Object.freeze({
       find: (name: string) => this.find(name),
       watch: (watcher: Watcher<T>) =>

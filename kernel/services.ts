@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { type DependencyContainer, container as globalContainer } from 'tsyringe';
 import { WaggleError } from './errors.js';
-import type { EffectScope, Undo } from './scope.js';
+import type { EffectName, EffectScope, Undo } from './scope.js';
 
 declare const serviceType: unique symbol;
 
@@ -14,9 +14,24 @@ export type TokenRecord = Readonly<Record<string, Token<unknown>>>;
 /** The services behind a record of tokens. */
 export type ServicesOf<R> = { readonly [K in keyof R]: ServiceOf<R[K]> };
 
-/** Makes the token of a service. The same id gives the same token, also across two copies of this package. */
-export function createToken<T>(id: string): Token<T> {
-  return Symbol.for(`waggle:${id}`) as Token<T>;
+/** The methods of a service that return an undo, each with the name of the effect that a call has. */
+export type Registrations<T> = {
+  readonly [K in keyof T]?: T[K] extends (...args: infer Args) => Undo
+    ? (...args: Args) => EffectName
+    : never;
+};
+
+/** By token, and by method. */
+const registrationsOf = new Map<symbol, ReadonlyMap<PropertyKey, (...args: unknown[]) => EffectName>>();
+
+/**
+ * Makes the token of a service. The same id gives the same token, also across two copies of this package. A call of one of
+ * the `registrations` is undone when the plugin that made it stops: `createToken<Bell>('bell', { add: (name) => `bell ${name}` })`.
+ */
+export function createToken<T>(id: string, registrations?: Registrations<T>): Token<T> {
+  const token = Symbol.for(`waggle:${id}`) as Token<T>;
+  if (registrations) registrationsOf.set(token, new Map(Object.entries(registrations)));
+  return token;
 }
 
 /** The id that a token was made with. */
@@ -26,14 +41,6 @@ export function tokenId(token: symbol): string {
 
 /** `ctx.effect` of one plugin. */
 export type StartEffect = EffectScope['effect'];
-
-/** The method that makes a service's view for one plugin; one symbol across copies of this package. */
-export const forPlugin: unique symbol = Symbol.for('waggle:forPlugin');
-
-/** A service whose registrations end with the plugin that made them: each plugin gets a view that makes them by `effect`. */
-export interface PerPlugin<T> {
-  [forPlugin](effect: StartEffect): T;
-}
 
 /**
  * The services that plugins share. tsyringe cannot unregister, so its container holds factories that read a slot here;
@@ -72,7 +79,7 @@ export class ServiceTable {
   /** The available services, as one plugin gets them. */
   viewsOf(tokens: TokenRecord, effect: StartEffect): Readonly<Record<string, unknown>> {
     const present = Object.entries(tokens).filter(([, token]) => this.has(token));
-    return Object.fromEntries(present.map(([key, token]) => [key, viewOf(this.get(token), effect)]));
+    return Object.fromEntries(present.map(([key, token]) => [key, viewOf(token, this.get(token), effect)]));
   }
 
   /** A container for the classes of one plugin, which resolves shared services, too. */
@@ -81,7 +88,17 @@ export class ServiceTable {
   }
 }
 
-function viewOf(service: unknown, effect: StartEffect): unknown {
-  const view = (service as Partial<PerPlugin<unknown>> | null | undefined)?.[forPlugin];
-  return typeof view === 'function' ? view.call(service, effect) : service;
+/** A service as one plugin gets it: with registrations that end with the plugin. Its methods keep their `this`. */
+function viewOf(token: symbol, service: unknown, effect: StartEffect): unknown {
+  const registrations = registrationsOf.get(token);
+  if (!registrations || typeof service !== 'object' || service === null) return service;
+  return new Proxy(service, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== 'function') return value;
+      const nameOf = registrations.get(key);
+      if (!nameOf) return value.bind(target);
+      return (...args: unknown[]) => effect(nameOf(...args), () => value.apply(target, args));
+    },
+  });
 }

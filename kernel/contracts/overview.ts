@@ -8,4 +8,4 @@ export interface Overview {
 }
 
 /** Provided by the plugin that serves `GET /`. */
-export const Overview = createToken<Overview>('overview');
+export const Overview = createToken<Overview>('overview', { add: (name) => ({ kind: 'endpoint', name }) });

@@ -186,4 +186,8 @@ export interface Transport {
 }
 
 /** Provided by the plugin that owns the port. */
-export const Transport = createToken<Transport>('transport');
+export const Transport = createToken<Transport>('transport', {
+  route: ({ method, path }) => ({ kind: 'route', name: `${method} ${path}`, label: `${method} ${path}` }),
+  websocket: ({ path }) => ({ kind: 'route', name: `WS ${path}`, label: `WS ${path}` }),
+  errors: ({ path }) => ({ kind: 'errors', name: path, label: `errors of ${path}` }),
+});

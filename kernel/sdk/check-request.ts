@@ -1,11 +1,27 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { after, nowhere, type Origin, pathOf, type Schema, type Soon, validate, valueAt } from '../check.js';
+import {
+  after,
+  type Checked,
+  checkNow,
+  nowhere,
+  type Origin,
+  pathOf,
+  type Schema,
+  type Soon,
+  validate,
+  valueAt,
+} from '../check.js';
 import { childOf, fits, isMap, type Node, nodeAt, waysOf } from '../json-schema.js';
 
 /** The result of `check`. */
 export type { Checked } from '../check.js';
 /** For requests, with `fromClient`. */
-export { check, checkNow } from '../check.js';
+export { checkNow } from '../check.js';
+
+/** As `checkNow`, and always a promise. */
+export async function check<T>(schema: Schema<T>, input: unknown, origin?: Origin): Promise<Checked<T>> {
+  return checkNow(schema, input, origin);
+}
 
 const mostIssues = 10;
 

@@ -24,7 +24,6 @@ export * from './random-id.js';
 export * from './rates.js';
 export * from './raw-json.js';
 export * from './reply-body.js';
-export * from './service-view.js';
 export * from './settle-within.js';
 export * from './status-of.js';
 export * from './version.js';

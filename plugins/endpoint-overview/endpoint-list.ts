@@ -1,7 +1,7 @@
-import { forPlugin, type Overview, type PerPlugin, type StartEffect, type Undo } from '#kernel';
+import type { Overview, Undo } from '#kernel';
 
 /** Paths by name. */
-export class EndpointList implements Overview, PerPlugin<Overview> {
+export class EndpointList implements Overview {
   readonly #paths = new Map<string, string>();
 
   add(name: string, path: string): Undo {
@@ -9,10 +9,6 @@ export class EndpointList implements Overview, PerPlugin<Overview> {
     return () => {
       if (this.#paths.get(name) === path) this.#paths.delete(name);
     };
-  }
-
-  [forPlugin](effect: StartEffect): Overview {
-    return { add: (name, path) => effect({ kind: 'endpoint', name }, () => this.add(name, path)) };
   }
 
   /** All of them as seen from outside. */

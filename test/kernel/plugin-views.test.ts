@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
 import type { Undo } from '../../kernel/scope.js';
-import { createToken, forPlugin, type PerPlugin, type StartEffect } from '../../kernel/services.js';
+import { createToken } from '../../kernel/services.js';
 import { plugin, rejection, startKernel } from '../support/kernel.js';
 
 /** A service of a third party whose registrations have an undo. */
-class Bell implements PerPlugin<Bell> {
+class Bell {
   readonly rung: string[] = [];
   readonly ringers = new Set<string>();
 
@@ -16,15 +16,9 @@ class Bell implements PerPlugin<Bell> {
       this.ringers.delete(name);
     };
   }
-
-  [forPlugin](effect: StartEffect): Bell {
-    return Object.assign(Object.create(this), {
-      add: (name: string) => effect({ kind: 'ringer', name }, () => this.add(name)),
-    });
-  }
 }
 
-const BellToken = createToken<Bell>('test.bell');
+const BellToken = createToken<Bell>('test.bell', { add: (name) => ({ kind: 'ringer', name }) });
 
 const providesBell = (bell: Bell) =>
   plugin('bell', { provides: [BellToken], setup: (ctx) => void ctx.provide(BellToken, bell) });
@@ -141,7 +135,7 @@ describe('a plugin that keeps its undo', () => {
   });
 });
 
-describe('a service with a view', () => {
+describe('a service with registrations', () => {
   it('is itself where no plugin asks: in kernel.get and in a container', async () => {
     const bell = new Bell();
     const seen: unknown[] = [];
@@ -155,16 +149,18 @@ describe('a service with a view', () => {
     await kernel.stop();
   });
 
-  it('that fails to make it fails the plugin that asked', async () => {
+  it('whose call fails, fails the plugin that made it', async () => {
     const bell = Object.assign(new Bell(), {
-      [forPlugin]: () => {
-        throw new Error('no view');
+      add: () => {
+        throw new Error('no bell');
       },
     });
-    const error = await rejection(startKernel([providesBell(bell), uses('asks', () => {})]));
+    const error = await rejection(
+      startKernel([providesBell(bell), uses('asks', (_ctx, view) => void view.add('a'))]),
+    );
     expect(error).toMatchObject({
       code: 'KERNEL_PLUGIN_FAILED',
-      message: 'plugin "asks" failed during setup: no view',
+      message: 'plugin "asks" failed during setup: no bell',
     });
   });
 });

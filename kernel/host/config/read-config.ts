@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { z } from '#zod';
-import { check, type Origin, type Path } from '../../check.js';
+import { checkNow, type Origin, type Path } from '../../check.js';
 import { isMap } from '../../json-schema.js';
 import { logLevels } from '../../sdk/logger.js';
 import { milliseconds, millisecondsOrNone } from '../../sdk/milliseconds.js';
@@ -80,7 +80,7 @@ export async function readConfig(
   filled.plugins ??= {};
   const plugins = isMap(filled.plugins) ? filled.plugins : {};
   for (const id of Object.keys(plugins)) plugins[id] ??= {};
-  const checked = await check(configFile, filled, origin);
+  const checked = await checkNow(configFile, filled, origin);
   if (checked.issues) issues.push(...checked.issues);
   // The valid parts are still returned, for further checks.
   const value = checked.value ?? (await mend(filled));
@@ -107,14 +107,14 @@ export async function readConfig(
 async function mend(filled: Tree): Promise<z.infer<typeof configFile>> {
   const part = async (name: 'server' | 'extensions') => {
     const { [name]: value } = filled;
-    return (await check(configFile, { [name]: value })).issues ? {} : { [name]: value };
+    return (await checkNow(configFile, { [name]: value })).issues ? {} : { [name]: value };
   };
   const plugins: Tree = {};
   for (const [id, each] of Object.entries(isMap(filled.plugins) ? filled.plugins : {})) {
-    const { value } = await check(entry.strip(), each);
+    const { value } = await checkNow(entry.strip(), each);
     if (value) plugins[id] = value;
   }
-  const mended = await check(configFile, {
+  const mended = await checkNow(configFile, {
     ...(await part('server')),
     ...(await part('extensions')),
     plugins,

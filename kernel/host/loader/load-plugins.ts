@@ -132,7 +132,7 @@ async function importPlugin(
       throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
     }
   };
-  await withTimeout({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal, run });
+  await withTimeout({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal }, run);
   if (plugin === undefined)
     throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why: 'its module has no default export' });
   return plugin;

@@ -4,8 +4,6 @@ import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
-import { forPlugin, type PerPlugin, type StartEffect } from '../../services.js';
-import { serviceView } from '../service-view.js';
 import { AllowedHosts } from './allowed-hosts.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
@@ -26,7 +24,7 @@ interface Found {
 }
 
 /** The parts of a transport that do not depend on the library below it. */
-export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
+export abstract class BaseTransport implements Transport {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
   readonly #hosts: AllowedHosts;
@@ -93,24 +91,6 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
   errors(format: ErrorFormat): Undo {
     this.#formats.add(format);
     return () => void this.#formats.delete(format);
-  }
-
-  /** Routes, endpoints and error formats end with the plugin that added them. */
-  [forPlugin](effect: StartEffect): Transport {
-    return serviceView<Transport>(this, {
-      route: (route) => {
-        const name = `${route.method} ${route.path}`;
-        return effect({ kind: 'route', name, label: name }, () => this.route(route));
-      },
-      websocket: (endpoint) => {
-        const name = `WS ${endpoint.path}`;
-        return effect({ kind: 'route', name, label: name }, () => this.websocket(endpoint));
-      },
-      errors: (format) =>
-        effect({ kind: 'errors', name: format.path, label: `errors of ${format.path}` }, () =>
-          this.errors(format),
-        ),
-    });
   }
 
   /** From now on responses carry `Connection: close`. */

@@ -2,7 +2,8 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { fromClient } from '#sdk';
-import { check as checkAny, type Origin } from '../../../kernel/check.js';
+import type { Origin } from '../../../kernel/check.js';
+import { check as checkAny } from '../../../kernel/sdk/check-request.js';
 
 const many = 5000;
 const config: Origin = { prefix: () => '', variable: () => undefined };

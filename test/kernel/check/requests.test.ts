@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { fromClient } from '#sdk';
-import { check } from '../../../kernel/check.js';
+import { check } from '../../../kernel/sdk/check-request.js';
 import { chatBody } from '../../../plugins/endpoint-chat/body.js';
 import { chatBody as openaiBody, textBody } from '../../../plugins/endpoint-openai/body.js';
 import { submission } from '../../../plugins/endpoint-tasks/docs.js';

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { nearest } from '#sdk';
-import { check, type Origin } from '../../../kernel/check.js';
+import type { Origin } from '../../../kernel/check.js';
 import { fromEnvironment } from '../../../kernel/host/config/environment-texts.js';
+import { check } from '../../../kernel/sdk/check-request.js';
 
 async function issues(schema: StandardSchemaV1, input: unknown, origin?: Origin): Promise<readonly string[]> {
   return (await check(schema, input, origin)).issues ?? [];

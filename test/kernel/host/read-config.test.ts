@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { check } from '../../../kernel/check.js';
 import { type Config, readConfig } from '../../../kernel/host/config/read-config.js';
+import { check } from '../../../kernel/sdk/check-request.js';
 import { tempFolder } from '../../support/kernel.js';
 
 type Env = Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { check } from '../../../../kernel/check.js';
+import { check } from '../../../../kernel/sdk/check-request.js';
 import { transportConfig } from '../../../../kernel/sdk/http/config.js';
 
 const shape = 'never matches: an origin is scheme://host or scheme://host:port, or * for all';
