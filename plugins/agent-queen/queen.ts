@@ -147,7 +147,7 @@ export class Queen implements Agent, Chat, QueenState {
     const found = new Map<Agent, AgentHealth>();
     const others = [...this.agents].filter((agent) => agent !== this);
     await Promise.all(others.map(async (agent) => found.set(agent, await this.#check(agent))));
-    // Her own follows from theirs: what she believes of them may be older.
+    // The queen's own health follows from these fresh results, not from older cached ones.
     found.set(this, await this.#healthBy((agent) => found.get(agent)?.healthy ?? false));
     return [...this.agents].flatMap((agent) => {
       const health = found.get(agent);
