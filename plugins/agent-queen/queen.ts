@@ -30,11 +30,8 @@ import { HealthBoard } from './health-board.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
 
-/** Injection token of the plugin's config. */
 export const QueenConfig = createToken<Config>('queen.config');
-/** Injection token of the agents that plugins have added. */
 export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
-/** Injection token of the event bus. */
 export const QueenBus = createToken<EventBus>('queen.bus');
 
 /**
@@ -278,7 +275,6 @@ export class Queen implements Agent, Chat, QueenState {
   }
 }
 
-/** Choice of the agent in a request. */
 type Whom = Pick<ChatCommand, 'agent' | 'demo'>;
 
 /** Refuses a request that needs a missing capability. @throws AGENT_FAILED */
