@@ -1,6 +1,5 @@
 // No imports: this is loaded before everything else.
 
-/** Exit codes of the `waggle` command. */
 export const exitCodes = { clean: 0, failed: 1, badConfig: 78, forced: 130 } as const;
 
 const orphanCheckMs = 250;

@@ -49,9 +49,8 @@ function validateSample<T>(
 }
 
 /**
- * `value` with its lists and maps ended behind the first `limit` misfits, and where they are too long: a schema looks at
- * all of it and words every issue, for which one request has room half a million times. The same value where there is
- * nothing to cut.
+ * `value` with its lists and maps cut after the first `limit` misfits, and where they are too long: a schema validates
+ * everything and words every issue, of which one request can hold half a million. The same value where nothing is cut.
  */
 function cutShort(node: Node, value: unknown, limit: number): unknown {
   return new Cut(limit).of(node, value);
@@ -94,7 +93,7 @@ class Cut {
   }
 
   #list({ items = {}, maxItems = Number.POSITIVE_INFINITY }: Node, list: readonly unknown[]): unknown {
-    // Its length is told alone.
+    // Only its length is reported.
     if (list.length > maxItems) return list.slice(0, maxItems + 1);
     let last: unknown;
     let count = 0;
@@ -128,7 +127,7 @@ function leavesOf(node: Node): readonly Node[] {
   return waysOf(node)?.flatMap(leavesOf) ?? [node];
 }
 
-/** Whether a list is short enough; whether a map has the keys that are asked for, no strange ones, and the values that tell it apart. */
+/** Whether a list is short enough, or a map has the required keys and constants and no unknown keys. */
 function mayBe(node: Node, value: unknown): boolean {
   const { properties = {}, required = [], additionalProperties, maxItems } = node;
   if (Array.isArray(value)) return value.length <= (maxItems ?? value.length);

@@ -1,6 +1,5 @@
 import type { Script } from './script.js';
 
-/** ELIZA in English. */
 export const english: Script = {
   marks: new Set(
     'the a an i you he she it we they is are was am my your do does what why how who when where hello hi hey please thanks thank yes no not and or can could would should have has feel think want need because'.split(

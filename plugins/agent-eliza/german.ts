@@ -1,6 +1,5 @@
 import type { Script } from './script.js';
 
-/** ELIZA in German. */
 export const german: Script = {
   marks: new Set(
     'der die das ein eine einen ich du er sie es wir ihr ist sind war bin bist mein meine dein deine was warum wie wer wann wo wieso hallo guten moin servus bitte danke ja nein nicht und oder kann kannst könnte würde habe hat fühle denke glaube möchte brauche weil mir dir mich dich tag morgen abend'.split(

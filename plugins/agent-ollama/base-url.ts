@@ -18,7 +18,6 @@ export function baseUrlOf(setting: string): URL {
   return toClientHost(url);
 }
 
-/** Whether a setting gives a usable URL. */
 export function isBaseUrl(setting: string): boolean {
   try {
     const url = baseUrlOf(setting);

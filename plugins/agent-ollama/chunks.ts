@@ -27,7 +27,6 @@ export class ChunkReader implements PieceReader<ChatLine> {
     this.#said = new Said(tags);
   }
 
-  /** Whether `done` was added. */
   get over(): boolean {
     return this.#over;
   }

@@ -2,7 +2,6 @@ import type { StreamChunk } from '#kernel';
 import { detached, newCallId, rawParts } from '#sdk';
 import { PieceError } from '#sdk/upstream';
 
-/** A tool call in a line. */
 interface LineCall {
   readonly id?: unknown;
   readonly function?: { readonly name?: unknown; readonly arguments?: unknown };

@@ -18,7 +18,6 @@ export function urlOf(base: URL, endpoint: string): URL {
   return url;
 }
 
-/** Whether a setting gives a usable URL. */
 export function isBaseUrl(setting: string): boolean {
   const text = unquoted(setting);
   return URL.canParse(text) && canBeAsked(new URL(text));

@@ -12,7 +12,6 @@ export class BodySplitter implements PieceSplitter<string> {
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
   readonly #events: EventSplitter;
   #kind: 'events' | 'json' | 'lines' | 'whole' | undefined;
-  /** The incomplete rest. */
   #text = '';
 
   constructor(limitBytes: number) {

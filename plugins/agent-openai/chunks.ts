@@ -32,7 +32,6 @@ export class ChunkReader implements PieceReader<string> {
     this.#calls = new ToolCalls(limitChars);
   }
 
-  /** Whether `done` was added. */
   get over(): boolean {
     return this.#over;
   }

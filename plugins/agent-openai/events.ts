@@ -1,7 +1,6 @@
 import { createParser, type EventSourceMessage, type ParseError } from 'eventsource-parser';
 import { PieceError, type Pieces } from '#sdk/upstream';
 
-/** Keep-alive events. */
 const idle = /^(ping|heartbeat|keep-?alive)$/i;
 
 /**
@@ -63,7 +62,6 @@ function asError(data: string): string {
   return `{"error":${isJson(data) ? data : JSON.stringify(data)}}`;
 }
 
-/** Whether a text is valid JSON. */
 export function isJson(text: string): boolean {
   try {
     JSON.parse(text);

@@ -26,12 +26,10 @@ export function checkedChunks(
   return chunks;
 }
 
-/** Text of a batch as one piece. */
 export function textIn(batch: Batch): string {
   return batch.map((chunk) => (chunk.type === 'text' ? chunk.content : '')).join('');
 }
 
-/** Whether a batch has any content. */
 export function hasContent(batch: Batch): boolean {
   return batch.some(
     (chunk) =>
@@ -41,7 +39,6 @@ export function hasContent(batch: Batch): boolean {
   );
 }
 
-/** Whether a batch ends the answer. */
 export function endsAnswer(batch: Batch): boolean {
   return batch[batch.length - 1]?.type === 'done';
 }

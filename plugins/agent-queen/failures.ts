@@ -45,7 +45,6 @@ export function withoutDetails(failure: unknown, id: string): unknown {
   return failure;
 }
 
-/** Capabilities that a request needs. */
 export function needsOf({ messages, options = {} }: ChatRequest): readonly Capability[] {
   const needs: Capability[] = [];
   if (options.tools?.length) needs.push('tools');

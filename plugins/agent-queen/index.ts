@@ -23,7 +23,7 @@ export default definePlugin({
       if (to === 'ready' || to === 'degraded') warnOfUnknown(ctx.config.candidates, ctx.agents, ctx.logger);
     });
     ctx.onReady(() => {
-      ctx.effect('first look at the agents', () => reportAgents(() => queen.statuses(), ctx.logger));
+      ctx.effect('report of the agents', () => reportAgents(() => queen.statuses(), ctx.logger));
     });
   },
 });

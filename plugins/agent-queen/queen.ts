@@ -30,11 +30,8 @@ import { HealthBoard } from './health-board.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
 
-/** Injection token of the plugin's config. */
 export const QueenConfig = createToken<Config>('queen.config');
-/** Injection token of the agents that plugins have added. */
 export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
-/** Injection token of the event bus. */
 export const QueenBus = createToken<EventBus>('queen.bus');
 
 /**
@@ -147,7 +144,7 @@ export class Queen implements Agent, Chat, QueenState {
     const found = new Map<Agent, AgentHealth>();
     const others = [...this.agents].filter((agent) => agent !== this);
     await Promise.all(others.map(async (agent) => found.set(agent, await this.#check(agent))));
-    // Her own follows from theirs: what she believes of them may be older.
+    // The queen's own health follows from these fresh results, not from older cached ones.
     found.set(this, await this.#healthBy((agent) => found.get(agent)?.healthy ?? false));
     return [...this.agents].flatMap((agent) => {
       const health = found.get(agent);
@@ -278,7 +275,6 @@ export class Queen implements Agent, Chat, QueenState {
   }
 }
 
-/** Choice of the agent in a request. */
 type Whom = Pick<ChatCommand, 'agent' | 'demo'>;
 
 /** Refuses a request that needs a missing capability. @throws AGENT_FAILED */

@@ -15,7 +15,6 @@ export interface Said {
   readonly end?: TurnEnd;
 }
 
-/** Messages that a request adds to its conversation. */
 export function turnOf({ content, messages }: ChatCommand): readonly ChatMessage[] {
   return messages ?? [{ role: 'user', content }];
 }

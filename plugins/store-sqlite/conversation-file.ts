@@ -12,7 +12,6 @@ import {
 } from './open-file.js';
 import { prepareStatements } from './statements.js';
 
-/** Limits of a file, as in the plugin's config. */
 export interface Limits {
   readonly maxMessages: number;
   readonly conversationLimitChars: number;
@@ -30,7 +29,6 @@ interface Turn {
 
 /** Methods that the thread can call. */
 export type Method = 'append' | 'retract' | 'read' | 'delete' | 'list';
-/** One call of a method. */
 export type Call = {
   readonly [M in Method]: { readonly method: M; readonly args: Parameters<ConversationFile[M]> };
 }[Method];

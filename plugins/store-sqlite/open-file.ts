@@ -11,7 +11,6 @@ import {
 import { dirname } from 'node:path';
 import Database from 'libsql';
 
-/** One open file. */
 export type SqliteFile = InstanceType<typeof Database>;
 
 /** SQLite's application id; `file` shows it as "wagl". */
@@ -75,7 +74,6 @@ export function openFile(path: string): SqliteFile {
   }
 }
 
-/** Opens an existing file. */
 export function openExisting(path: string): SqliteFile {
   return new Database(path, { timeout: lockTimeoutMs });
 }

@@ -22,7 +22,6 @@ type StatementName =
   | 'first'
   | 'drop';
 
-/** Prepares every statement. */
 export function prepareStatements(file: SqliteFile): Readonly<Record<StatementName, Statement>> {
   const rows = (sql: string) => file.prepare(sql).raw();
   return {

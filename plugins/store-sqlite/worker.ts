@@ -2,12 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Call, ConversationFile, type Limits, type Outcome } from './conversation-file.js';
 import { wordingOf } from './open-file.js';
 
-/** The thread's `workerData`. */
 export interface WorkerSettings extends Limits {
   readonly path: string;
 }
 
-/** A message of the thread. */
 export interface Report {
   /** Results of one list of calls; absent for a report of its own. */
   readonly outcomes?: readonly Outcome[];

@@ -7,7 +7,6 @@ import { BodyPace } from './body-pace.js';
 /** Called before a response that ends its connection. */
 export type Closing = (socket: Socket) => void;
 
-/** The response to one request of `node:http`. */
 export class NodeReply extends BaseReply {
   readonly #res: ServerResponse;
   readonly #stallTimeoutMs: number;

@@ -20,7 +20,6 @@ import { linger } from './linger.js';
 import { isWebSocket, serveWithoutUpgrade } from './plain-request.js';
 import { NodeReply } from './reply.js';
 
-/** A transport on `node:http` and `ws`. */
 export class NodeTransport extends BaseTransport {
   readonly #server: Server = createServer({
     headersTimeout: 10_000,

@@ -15,7 +15,6 @@ import { taskFiles } from '../templates/task.js';
 export type Files = Readonly<Record<string, string>>;
 
 const kinds = { agent: agentFiles, task: taskFiles, endpoint: endpointFiles } as const;
-/** A kind of plugin with a template. */
 export type PluginKind = keyof typeof kinds;
 
 /** `waggle new`: writes a plugin, with a test that passes, into a new folder. */

@@ -6,7 +6,6 @@ import { configFile } from './read-config.js';
 export interface Configurable {
   readonly name: string;
   readonly config?: StandardSchemaV1;
-  /** Descriptions by key. */
   readonly docs: ReadonlyMap<string, string>;
 }
 

@@ -31,10 +31,8 @@ export const configFile = z.strictObject({
   extensions: z.string().min(1).optional(),
 });
 
-/** Settings of the process itself. */
 export type ServerSettings = z.infer<typeof configFile>['server'];
 
-/** One plugin of a config. */
 export interface PluginEntry extends z.infer<typeof entry> {
   readonly id: string;
   /** The file that names its module; relative paths start there. */

@@ -4,7 +4,6 @@ import { messageOf } from '../../errors.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { entryPointOf, moduleEndings } from './resolve-plugin.js';
 
-/** Contents of the extensions folder. */
 export interface Extensions {
   readonly entries: readonly PluginEntry[];
   /** Modules and folders that are not plugins, by name, each with the reason. */

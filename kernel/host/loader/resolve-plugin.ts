@@ -4,16 +4,13 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { nearest } from '../../nearest.js';
 
-/** Location of a plugin's module. */
 export interface ResolvedPlugin {
   readonly url: URL;
   /** The file or folder that the config names; undefined for built-in plugins and npm packages. */
   readonly path?: string;
 }
 
-/** Folder of the built-in plugins. */
 export const builtIns = new URL('../../../plugins/', import.meta.url);
-/** File name extensions of modules. */
 export const moduleEndings: readonly string[] = ['.js', '.mjs', '.ts', '.mts'];
 
 /** The module that `use` names: a built-in plugin, a file or folder beside the config file, or an npm package. */
@@ -38,7 +35,6 @@ export function resolvePlugin(use: string, file: string): ResolvedPlugin {
   );
 }
 
-/** Names of the built-in plugins. */
 export function builtInNames(): readonly string[] {
   return readdirSync(builtIns, { withFileTypes: true })
     .filter((each) => each.isDirectory() && entryPointOf(fileURLToPath(new URL(each.name, builtIns))))
@@ -57,7 +53,6 @@ export function entryPointOf(path: string): string | undefined {
   return candidates.map((candidate) => join(path, candidate)).find(isFile);
 }
 
-/** Version of the package around a folder. */
 export function packageVersion(folder: string): string | undefined {
   const manifest = join(folder, 'package.json');
   if (!isFile(manifest)) return folder === dirname(folder) ? undefined : packageVersion(dirname(folder));

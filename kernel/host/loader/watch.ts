@@ -8,7 +8,6 @@ import { extensionsFolder } from './extensions.js';
 import { entriesOf, importEntry, logSkipped } from './load-plugins.js';
 import { resolvePlugin } from './resolve-plugin.js';
 
-/** Source of a loaded plugin. */
 interface Known {
   readonly use: string | undefined;
   /** Its file or folder; undefined for built-in plugins and npm packages, which are not watched. */

@@ -1,6 +1,5 @@
 import type { Files } from '../commands/new.js';
 
-/** Files that every new plugin has. */
 export function projectFiles(kind: string, name: string, version: string, source: string): Files {
   const manifest = {
     name,

@@ -163,7 +163,7 @@ export class Exchange {
       request.once('close', () => {
         clearTimeout(connecting);
         this.#signal.removeEventListener('abort', abort);
-        // Node tells of no error where an answer is of another protocol.
+        // Node.js emits no error where the response switches to another protocol.
         if (!hasFailed) reject(new ExchangeError('REDIRECT', 'it switches to another protocol'));
       });
       request.once('response', (response) => {
