@@ -26,7 +26,7 @@ export interface CompletionRequest {
 }
 
 /** Finds the agent of a model; it decides which content is accepted. @throws AGENT_UNKNOWN */
-export type AgentOf = (model: string) => Agent | undefined;
+type AgentOf = (model: string) => Agent | undefined;
 
 const chatFields = new Set(Object.keys(chatBody.shape));
 const textFields = new Set(Object.keys(textBody.shape));

@@ -12,7 +12,7 @@ const endPaint = `\x1b[?7h${restoreCursor}\x1b[?25h`;
 const minLogLines = 5;
 
 /** The part of `process.stdout` used here. */
-export interface Terminal {
+interface Terminal {
   readonly columns?: number;
   readonly rows?: number;
   write(text: string): unknown;

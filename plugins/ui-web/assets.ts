@@ -22,7 +22,7 @@ const addresses: Readonly<Record<string, string>> = {
 };
 const served = /\.(html|css|m?js|svg)$/;
 
-export interface Asset {
+interface Asset {
   readonly body: Buffer;
   readonly type: string;
   readonly etag: string;

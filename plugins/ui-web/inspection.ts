@@ -12,7 +12,7 @@ import { viewOf } from './registrations.js';
 import type { ReplyHistory } from './reply-history.js';
 import type { Sampler } from './sampler.js';
 
-export interface Inspected {
+interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
   readonly streams: Pick<ChatStreams, 'stats'> | undefined;
