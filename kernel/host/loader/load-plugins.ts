@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import { basename, dirname, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, WaggleError } from '../../errors.js';
-import type { Kernel, UseOptions } from '../../kernel.js';
+import type { UseOptions } from '../../instance.js';
+import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
 import type { Plugin } from '../../plugin.js';
 import { withTimeout } from '../../with-timeout.js';
@@ -27,9 +28,6 @@ export interface Imported {
   /** The file or folder that the config names; undefined for built-in plugins and npm packages. */
   readonly path?: string;
 }
-
-/** Names of the plugins that come with the package. */
-export { builtInNames } from './resolve-plugin.js';
 
 /** Imports every plugin of a config and adds it to the kernel. Never throws: every error is returned. */
 export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
