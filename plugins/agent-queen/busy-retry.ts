@@ -2,7 +2,7 @@ import { isBusy } from '#sdk/upstream';
 
 const firstMs = 500;
 const longestMs = 8000;
-/** Who says "at once" may say so again: the second time this counts for more, and twice as much each time. */
+/** A server that says "at once" may say so again: the second time this counts for more, and twice as much each time. */
 const toldFirstMs = 20;
 
 /** Retry delays for one busy agent. */
