@@ -2,7 +2,7 @@ import { z } from '#zod';
 
 const name = z.string().min(1).max(128);
 
-/** What every request for an answer may carry, whichever way it comes; endpoints add their own names for the rest. */
+/** Fields of every request for an answer, over any endpoint; endpoints add their own names for the rest. */
 export const chatFields = {
   content: z.string().min(1),
   agent: name.optional(),

@@ -1,4 +1,4 @@
-/** Who is told of something new: an object, because thousands of functions would be as many cold places in memory. */
+/** Receiver of the news of a readable: an object, because thousands of functions would be as many cold places in memory. */
 export interface ReadableListener {
   /** There is something to take. */
   readable(): void;

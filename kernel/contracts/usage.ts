@@ -1,6 +1,6 @@
 import { z } from '#zod';
 
-/** What an answer has cost. */
+/** Cost of an answer in tokens. */
 export const usage = z.object({
   inputTokens: z.number(),
   outputTokens: z.number(),

@@ -10,6 +10,8 @@ import {
 import { join } from 'node:path';
 import Database from 'libsql';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { config as storeConfig } from '../../plugins/store-sqlite/config.js';
+import { SqliteStore } from '../../plugins/store-sqlite/sqlite-store.js';
 import { eventually } from '../support/eventually.js';
 import { type TempFolder, tempFolder } from '../support/kernel.js';
 import { type CommandOptions, type RunningServer, runWaggle, startServer } from '../support/server.js';
@@ -37,14 +39,12 @@ async function say({ port }: RunningServer, content: string, conversation = 'c')
   expect(status).toBe(200);
 }
 
-/** What was asked in a conversation, as a server reads it from a file. */
-async function askedIn(path: string, conversation = 'c'): Promise<readonly string[]> {
-  const server = await startServer(inFile(path));
-  const { json } = await call(server.port, { path: `/conversations/${conversation}/messages?user_id=ann` });
-  expect(await server.stop()).toBe(0);
-  return json.messages.flatMap(({ role, content }: { role: string; content: string }) =>
-    role === 'user' ? [content] : [],
-  );
+/** The questions of a conversation, as a server reads them from a file. */
+async function askedIn(path: string, conversationId = 'c'): Promise<readonly string[]> {
+  const store = await SqliteStore.open(storeConfig.parse({ path }), () => {});
+  const messages = await store.read({ userId: 'ann', conversationId });
+  await store.close(5000);
+  return messages.flatMap(({ role, content }) => (role === 'user' ? [content as string] : []));
 }
 
 /** A file of conversations that a server has written and left, or still has. */

@@ -44,7 +44,19 @@ const edit = (path: string, file: string) => {
   utimesSync(join(path, file), later, later);
 };
 
+/** The build before `npm start`, without npm. */
+const build = (path: string) =>
+  promisify(execFile)(process.execPath, [join(path, 'kernel/host/build.mjs')], { cwd: path, env });
+
 describe('npm start in production', () => {
+  it('builds first', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    expect(scripts).toMatchObject({
+      prestart: 'npm run --silent build',
+      build: 'node kernel/host/build.mjs',
+    });
+  });
+
   it('works in a fresh checkout without a compiler', async () => {
     const path = checkout();
     const npm = spawn('npm', ['start'], { cwd: path, env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -81,7 +93,7 @@ describe('npm start in production', () => {
   ])('what it builds before runs: %s', async (_, state, change, said) => {
     const path = checkout(state);
     change(path);
-    await promisify(execFile)('npm', ['run', 'prestart'], { cwd: path, env });
+    await build(path);
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli(path), 'check'], {
       cwd: path,
       env,
@@ -95,9 +107,7 @@ describe('npm start in production', () => {
     writeFileSync(join(path, 'kernel/sdk/json.ts'), 'export const = ;');
     const later = new Date(Date.now() + 60_000);
     utimesSync(join(path, 'kernel/sdk/json.ts'), later, later);
-    const failure = await promisify(execFile)('npm', ['run', 'prestart'], { cwd: path, env }).catch(
-      (error) => error,
-    );
+    const failure = await build(path).catch((error) => error);
     expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining('kernel/sdk/json.ts') });
   });
 });

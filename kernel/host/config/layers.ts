@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** What names the files of a config on the command line. */
+/** Options of the command line that name the files of a config. */
 interface LayerOptions {
   readonly config?: string;
   readonly profile?: string;

@@ -14,7 +14,7 @@ import { whyNotImported } from './import-failure.js';
 import { generationUrl } from './module-hooks.js';
 import { builtIns, packageVersion, type ResolvedPlugin, resolvePlugin } from './resolve-plugin.js';
 
-/** What went wrong while plugins were imported; empty when nothing did. */
+/** Failures while plugins were imported; empty when there were none. */
 interface Loaded {
   readonly issues: readonly string[];
   /** Plugins whose module threw during its import. */

@@ -29,12 +29,12 @@ export default definePlugin({
 `,
     [`${name}.task.ts`]: `import type { TaskCall } from 'waggle-server';
 
-/** What it is given. */
+/** Input of a run. */
 export interface Input {
   readonly limit: number;
 }
 
-/** What comes of it. */
+/** Output of a run. */
 export interface Output {
   readonly primes: number;
 }

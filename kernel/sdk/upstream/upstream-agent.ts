@@ -48,7 +48,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   protected readonly models: ModelList;
   readonly #timeouts: UpstreamTimeouts;
   readonly #connections: HttpAgent;
-  /** What its answers show of the server's health. */
+  /** Health of the server, as its answers show it. */
   readonly #record: TrackRecord;
 
   constructor(server: ModelServer, timeouts: UpstreamTimeouts) {

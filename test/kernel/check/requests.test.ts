@@ -81,11 +81,11 @@ describe('a mistake in a request', () => {
   });
 
   it.each(rows)('costs no more than its size asks for: %s', async (_, schema, input) => {
-    const spent = async (size: number) => {
+    const spent = async (size: number, enoughMs = 0) => {
       const asked = input(size);
       let least = Number.POSITIVE_INFINITY;
       // The least of several, so that whatever else this machine does counts for nothing.
-      for (let round = 0; round < 7; round++) {
+      for (let round = 0; round < 7 && least >= enoughMs; round++) {
         const from = performance.now();
         await check(schema, asked, fromClient);
         least = Math.min(least, performance.now() - from);
@@ -101,7 +101,7 @@ describe('a mistake in a request', () => {
     };
     const readMs = Math.max(await parsed(), await parsed(), 1);
     // To read a body of that size takes a moment, too; Levenshtein and a text for each mistake took a hundred times that.
-    expect(await spent(megabyte)).toBeLessThan(30 * readMs);
+    expect(await spent(megabyte, 30 * readMs)).toBeLessThan(30 * readMs);
   });
 
   it('does not copy what is right', async () => {

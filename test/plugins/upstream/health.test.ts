@@ -115,7 +115,7 @@ describe.each<[dialect: Dialect, options: object]>([
   ['ollama', { model: 'm' }],
 ])('%s with %j is healthy where chat works, though its list', (dialect, options) => {
   it.each(unlisted)('%s', async (_, gets) => {
-    await start(dialect, gets, { connectTimeoutMs: 100, ...options });
+    await start(dialect, gets, { connectTimeoutMs: 300, ...options });
     expect(await agent.health(new AbortController().signal)).toMatchObject({
       healthy: true,
       detail: expect.any(String),
