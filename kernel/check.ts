@@ -3,7 +3,7 @@ import { messageOf } from './errors.js';
 import { fits, isMap, jsonSchemaOf, type Node, nodeAt, waysOf } from './json-schema.js';
 import { nearest } from './nearest.js';
 
-/** Where a value came from, for the wording of its issues. Paths are relative to the value that is checked. */
+/** The source of a value, for the wording of its issues. Paths are relative to the value that is checked. */
 export interface Origin {
   /** The text before the path: `default.yaml: transport-uws.` */
   prefix(path: Path): string;
@@ -106,7 +106,8 @@ export function validate<T>(schema: Schema<T>, value: unknown): Soon<StandardSch
 
 /** The keys and places that lead to an issue. */
 export function pathOf(issue: StandardSchemaV1.Issue): Path {
-  return (issue.path ?? []).map((part) => plainKey(typeof part === 'object' ? part.key : part));
+  const keys = (issue.path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
+  return keys.map((key) => (typeof key === 'symbol' ? String(key) : key));
 }
 
 /** The value at `path`, if there is one. */
@@ -207,8 +208,4 @@ function sight(value: unknown, path: Path, origin: Origin): string {
 function cut(text: string | number, length: number): string {
   const whole = String(text);
   return whole.length > length ? `${whole.slice(0, length)}…` : whole;
-}
-
-function plainKey(key: PropertyKey): string | number {
-  return typeof key === 'symbol' ? String(key) : key;
 }

@@ -1,4 +1,5 @@
 import type { Agent } from './contracts/agent.js';
+import type { PluginContext, TaskClass } from './contracts/plugin-context.js';
 import type { KernelReport } from './contracts/report.js';
 import { type TaskDefinition, taskPriorities } from './contracts/task.js';
 import { wrongDurations } from './duration.js';
@@ -7,7 +8,6 @@ import { every } from './every.js';
 import type { PluginInstance } from './instance.js';
 import type { Bus } from './kernel-bus.js';
 import type { Logger } from './logger.js';
-import type { PluginContext, TaskClass } from './plugin.js';
 import type { Registry } from './registry.js';
 import { forPlugin, type ServiceTable, tokenId } from './services.js';
 

@@ -39,10 +39,9 @@ export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
     this.details = details;
   }
 
-  /** When to try again, in milliseconds, where that helps. */
+  /** The delay before another attempt, where that helps. */
   get retryAfterMs(): number | undefined {
     const { retryAfterMs: ms } = this.details as { retryAfterMs?: unknown };
-    // Third parties make errors, too.
     return typeof ms === 'number' && ms >= 0 ? timerMs(ms) : undefined;
   }
 

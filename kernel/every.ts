@@ -1,9 +1,6 @@
 import type { Undo } from './scope.js';
 
-/**
- * Runs a step again and again. A step that throws ends neither the timer nor the process: `failed` hears of the first
- * failure of a row. Undone, it runs no more.
- */
+/** Runs a step at an interval, also after it has thrown: `failed` gets the first failure of a row. */
 export function every(intervalMs: number, step: () => void, failed: (error: unknown) => void): Undo {
   let failing = false;
   const timer = setInterval(() => {

@@ -10,6 +10,7 @@ export * from './contracts/close-codes.js';
 export { httpStatus } from './contracts/error-codes.js';
 export * from './contracts/frames.js';
 export * from './contracts/overview.js';
+export * from './contracts/plugin-context.js';
 export * from './contracts/readable.js';
 export * from './contracts/report.js';
 export * from './contracts/store.js';
@@ -22,13 +23,4 @@ export type { Logger } from './logger.js';
 export * from './plugin.js';
 export type { ReadonlyRegistry, Watcher } from './registry.js';
 export type { Effect, EffectName, Undo } from './scope.js';
-export {
-  createToken,
-  forPlugin,
-  type PerPlugin,
-  type ServiceOf,
-  type ServicesOf,
-  type StartEffect,
-  type Token,
-  type TokenRecord,
-} from './services.js';
+export { createToken, forPlugin, type PerPlugin, type StartEffect, type Token } from './services.js';

@@ -7,12 +7,6 @@ import type { ConfigInput, Plugin } from './plugin.js';
 import { EffectScope } from './scope.js';
 import { tokenId } from './services.js';
 
-/** Hooks of one plugin. */
-export interface Hooks {
-  readonly ready: Set<() => void | Promise<void>>;
-  readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
-}
-
 /** Options of one plugin. */
 export interface UseOptions<T extends Plugin> {
   /** The plugin's name when absent. */
@@ -42,7 +36,10 @@ export interface PluginInstance {
   readonly usesOptionally: readonly symbol[];
   readonly provides: readonly symbol[];
   readonly scope: EffectScope;
-  readonly hooks: Hooks;
+  readonly hooks: {
+    readonly ready: Set<() => void | Promise<void>>;
+    readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
+  };
   config: unknown;
   state: PluginState;
   /** `wait`: for a requirement. */
@@ -108,7 +105,7 @@ export function reportOf(instance: PluginInstance): PluginReport {
 }
 
 function unstarted(id: string) {
-  const hooks: Hooks = { ready: new Set(), drain: new Set() };
+  const hooks: PluginInstance['hooks'] = { ready: new Set(), drain: new Set() };
   return {
     scope: new EffectScope(id),
     hooks,

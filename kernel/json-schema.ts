@@ -20,10 +20,10 @@ export interface Node {
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
-// Requests are checked against the same few schemas over and over, and to describe one takes far longer than to check.
+// Describing a schema takes far longer than a check, and requests use the same few.
 const described = new WeakMap<StandardSchemaV1, JsonSchema | undefined>();
 
-/** What a schema takes in, as JSON Schema 2020-12; undefined where it cannot say so. */
+/** The input of a schema as JSON Schema 2020-12; undefined for a schema that cannot describe itself. */
 export function jsonSchemaOf(schema: StandardSchemaV1): JsonSchema | undefined {
   if (!described.has(schema)) described.set(schema, describe(schema));
   return described.get(schema);
@@ -62,7 +62,7 @@ export function waysOf(node: Node): readonly Node[] | undefined {
   return node.anyOf ?? node.oneOf;
 }
 
-/** Whether a value is of the type and in the range that is described; its items and keys are left out. */
+/** Whether a value has the described type and range; its items and keys are left out. */
 export function fits(node: Node, value: unknown): boolean {
   const ways = waysOf(node);
   if (ways) return ways.some((each) => fits(each, value));
@@ -86,7 +86,6 @@ export function fits(node: Node, value: unknown): boolean {
   return value !== undefined && (node.type ?? type) === type;
 }
 
-/** Whether it has keys. */
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -13,7 +13,7 @@ export class Bus implements EventBus {
   readonly #listeners = new Map<string, readonly AnyListener[]>();
   readonly #onListenerError: OnError;
   readonly #guard = new EmissionGuard();
-  /** The loop that was told last. */
+  /** The last loop that was reported. */
   #told: WaggleError | undefined;
   #watches: readonly Watch[] = [];
 
@@ -23,7 +23,7 @@ export class Bus implements EventBus {
   }
 
   on<K extends EventName>(name: K, listener: Listener<K>): Undo {
-    // A wrapper of its own per call, so that the same function may listen twice and leave once.
+    // A wrapper per call, so that the same function may listen twice and leave once.
     const own: Listener<K> = (event) => listener(event);
     // Arrays are replaced, never mutated: a listener may unsubscribe while an event is being delivered.
     this.#listeners.set(name, [...this.#of(name), own]);
@@ -61,7 +61,7 @@ export class Bus implements EventBus {
     for (const listener of this.#of(name)) await this.#within(name, () => (listener as Listener<K>)(event));
   }
 
-  /** Calls a listener of a series as a part of what emits it. @throws KERNEL_EVENT_LOOP, what the listener throws */
+  /** Calls a listener as a part of the emission. @throws KERNEL_EVENT_LOOP; as the listener */
   #within<T>(name: string, call: () => T): T {
     const loop = this.#guard.enter(name);
     if (loop) {
@@ -100,7 +100,7 @@ export class Bus implements EventBus {
   }
 }
 
-/** One watcher, and what waits for it until this turn of the event loop is over. */
+/** One watcher with the events of this turn of the event loop. */
 class Watch {
   readonly #watcher: BusWatcher;
   readonly #onError: OnError;

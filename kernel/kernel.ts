@@ -39,9 +39,6 @@ export type OnPhase = (
   phase: 'setup' | 'ready' | 'stop',
 ) => (() => void | Promise<void>) | undefined;
 
-/** Options of one plugin. */
-export type { UseOptions } from './instance.js';
-
 /** Starts plugins in the order of their dependencies, and stops them in reverse. */
 export class Kernel {
   #instances: readonly PluginInstance[] = [];
@@ -184,7 +181,7 @@ export class Kernel {
     for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
       seen.add(at);
       const stack = String(at.stack);
-      // The one nearest to the throw: the others only called it.
+      // The place nearest to the throw; the others are its callers.
       const [culprit] = this.#instances
         .flatMap(({ id, code }) => code.map((place) => ({ id, depth: stack.indexOf(place) })))
         .filter(({ depth }) => depth !== -1)

@@ -1,7 +1,7 @@
-/** Nobody mistypes a longer one, and the work grows with its length. */
+/** The work grows with the length, and longer words are no typos. */
 const longestWord = 64;
 
-/** The one of `known` that a typo most likely meant. */
+/** The most likely meaning of a typo among `known`. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (word.length > longestWord) return undefined;
   const [best] = known

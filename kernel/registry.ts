@@ -2,23 +2,20 @@ import { messageOf, WaggleError } from './errors.js';
 import type { Undo } from './scope.js';
 import { forPlugin, type PerPlugin, type StartEffect } from './services.js';
 
-/** The read side of a registry: what plugins have contributed so far. */
+/** The items of a registry, to be read. */
 export interface ReadonlyRegistry<T> extends Iterable<T> {
   find(name: string): T | undefined;
-  /** Tells of what is here, and of what comes and goes. */
+  /** Reports the present items, and later changes. */
   watch(watcher: Watcher<T>): Undo;
 }
 
-/**
- * What is told of contributions. What `added` throws refuses the item, and those who had taken it are told that it is
- * `removed`; what `removed` returns is awaited by whoever takes it away.
- */
+/** Observes a registry. A throw from `added` rejects the item; the promise of `removed` is awaited. */
 export interface Watcher<T> {
   added(item: T): void;
   removed(item: T): void | Promise<void>;
 }
 
-/** Named things that plugins contribute and other plugins look up: agents, tasks. */
+/** Named items that plugins contribute and other plugins look up: agents, tasks. */
 export class Registry<T extends { readonly name: string }>
   implements ReadonlyRegistry<T>, PerPlugin<ReadonlyRegistry<T>>
 {
@@ -27,22 +24,19 @@ export class Registry<T extends { readonly name: string }>
   readonly #kind: string;
   readonly #onFailure: (error: unknown) => void;
 
-  /** `onFailure` hears of what goes wrong while a refused item is taken back. */
+  /** `onFailure` gets errors of watchers that could not take back a rejected item. */
   constructor(kind: string, onFailure: (error: unknown) => void = () => {}) {
     this.#kind = kind;
     this.#onFailure = onFailure;
   }
 
-  /** @throws KERNEL_REGISTRY_CONFLICT when the name is taken; what a watcher refuses it with. */
+  /** @throws KERNEL_REGISTRY_CONFLICT when the name is taken; the error of a watcher that rejects it */
   add(item: T, owner: string): Undo {
     const taken = this.#items.get(item.name);
-    if (taken)
-      throw new WaggleError('KERNEL_REGISTRY_CONFLICT', {
-        kind: this.#kind,
-        name: item.name,
-        owner: taken.owner,
-        plugin: owner,
-      });
+    if (taken) {
+      const details = { kind: this.#kind, name: item.name, owner: taken.owner, plugin: owner };
+      throw new WaggleError('KERNEL_REGISTRY_CONFLICT', details);
+    }
     const entry = { item, owner };
     const told: Watcher<T>[] = [];
     try {
@@ -82,7 +76,7 @@ export class Registry<T extends { readonly name: string }>
     return this.#items.get(name)?.item;
   }
 
-  /** Tells all of them, also where one fails. @throws what the first one failed with */
+  /** Calls all watchers, also after one has failed. @throws their errors */
   async #tellRemoved(watchers: readonly Watcher<T>[], item: T): Promise<void> {
     const told = watchers.filter((watcher) => this.#watchers.has(watcher));
     const results = await Promise.allSettled(told.map(async (watcher) => watcher.removed(item)));

@@ -4,7 +4,7 @@ import { WaggleError } from './errors.js';
 /** Reverses one thing a plugin did. Safe to call twice. */
 export type Undo = () => void | Promise<void>;
 
-/** One thing that a plugin has in effect: `{ kind: 'route', name: 'GET /x', label: 'GET /x' }`. */
+/** One registration or resource of a plugin: `{ kind: 'route', name: 'GET /x', label: 'GET /x' }`. */
 export interface Effect {
   readonly kind: string;
   readonly name: string;
@@ -15,7 +15,7 @@ export interface Effect {
 /** An effect to be. The label is `kind name` when absent; a text alone is the label of an effect of the kind `other`. */
 export type EffectName = string | (Omit<Effect, 'label'> & Partial<Effect>);
 
-/** What closing a scope could not do: undos that failed, and the labels of those that had not finished in time. */
+/** Undos that failed, and the labels of those that had not finished in time. */
 export interface CloseReport {
   readonly errors: readonly Error[];
   readonly left: readonly string[];
@@ -46,8 +46,7 @@ export class EffectScope {
   }
 
   /**
-   * Runs `start` now and keeps the undo that it returns. Where that is the undo of another effect of this plugin, the two
-   * are one effect with the new label.
+   * Runs `start` now and keeps its undo. An undo of another effect of this plugin makes the two one, with the new label.
    * @throws KERNEL_SCOPE_CLOSED, without running `start`, once closing has begun.
    */
   effect(name: EffectName, start: () => Undo): Undo;
@@ -114,11 +113,7 @@ export class EffectScope {
     for (const [undo, { label }] of [...this.#effects].reverse()) {
       const fail = (cause: unknown) =>
         void errors.push(new Error(`undoing "${label}" failed: ${String(cause)}`, { cause }));
-      try {
-        await Promise.race([Promise.resolve(undo()).catch(fail), late]);
-      } catch (cause) {
-        fail(cause);
-      }
+      await Promise.race([(async () => undo())().catch(fail), late]);
     }
     clearTimeout(timer);
     return { errors, left: this.labels() };

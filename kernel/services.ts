@@ -5,7 +5,7 @@ import type { EffectScope, Undo } from './scope.js';
 
 declare const serviceType: unique symbol;
 
-/** Names a service and carries its type. A plain symbol at run time, so tsyringe's `@inject()` takes it. */
+/** The name of a service, with its type. A plain symbol at run time, so tsyringe's `@inject()` takes it. */
 export type Token<T> = symbol & { readonly [serviceType]?: T };
 /** The service behind a token. */
 export type ServiceOf<K> = K extends Token<infer T> ? T : never;
@@ -27,20 +27,17 @@ export function tokenId(token: symbol): string {
 /** `ctx.effect` of one plugin. */
 export type StartEffect = EffectScope['effect'];
 
-/** Key of the method with which a service gives each plugin a view of its own. The same across two copies of this package. */
+/** The method that makes a service's view for one plugin; one symbol across copies of this package. */
 export const forPlugin: unique symbol = Symbol.for('waggle:forPlugin');
 
-/**
- * A service that undoes by itself, with a plugin, what that plugin did: the kernel hands each plugin the view that this
- * returns. Calls that have an undo go through `effect`; an undo is still returned, and may be called earlier.
- */
+/** A service whose registrations end with the plugin that made them: each plugin gets a view that makes them by `effect`. */
 export interface PerPlugin<T> {
   [forPlugin](effect: StartEffect): T;
 }
 
 /**
- * The services that plugins share. tsyringe cannot unregister and disposes in no useful order, so its container only
- * ever holds a factory that reads a slot here; undoing `provide` empties the slot.
+ * The services that plugins share. tsyringe cannot unregister, so its container holds factories that read a slot here;
+ * undoing `provide` empties the slot.
  */
 export class ServiceTable {
   readonly #root: DependencyContainer = globalContainer.createChildContainer();
@@ -49,12 +46,10 @@ export class ServiceTable {
   /** @throws KERNEL_SERVICE_CONFLICT when another plugin provides the token. */
   provide<T>(token: Token<T>, value: T, owner: string): Undo {
     const taken = this.#slots.get(token);
-    if (taken)
-      throw new WaggleError('KERNEL_SERVICE_CONFLICT', {
-        service: tokenId(token),
-        owner: taken.owner,
-        plugin: owner,
-      });
+    if (taken) {
+      const details = { service: tokenId(token), owner: taken.owner, plugin: owner };
+      throw new WaggleError('KERNEL_SERVICE_CONFLICT', details);
+    }
     if (!this.#root.isRegistered(token)) this.#root.register(token, { useFactory: () => this.get(token) });
     const slot = { owner, value };
     this.#slots.set(token, slot);
@@ -74,13 +69,13 @@ export class ServiceTable {
     return slot.value as T;
   }
 
-  /** The services that are there, as one plugin gets them. */
+  /** The available services, as one plugin gets them. */
   viewsOf(tokens: TokenRecord, effect: StartEffect): Readonly<Record<string, unknown>> {
     const present = Object.entries(tokens).filter(([, token]) => this.has(token));
     return Object.fromEntries(present.map(([key, token]) => [key, viewOf(this.get(token), effect)]));
   }
 
-  /** A container of one plugin's own classes, in which shared services resolve, too. */
+  /** A container for the classes of one plugin, which resolves shared services, too. */
   createContainer(): DependencyContainer {
     return this.#root.createChildContainer();
   }

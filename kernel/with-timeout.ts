@@ -1,19 +1,15 @@
 import { messageOf, WaggleError } from './errors.js';
 
-/** One call into the code of a plugin. */
-export interface Step {
+interface Step {
   readonly plugin: string;
   readonly phase: string;
   readonly timeoutMs: number;
-  /** Aborts when the kernel is stopped meanwhile. */
+  /** Aborts when the kernel is stopped. */
   readonly signal: AbortSignal;
   run(): void | Promise<void>;
 }
 
-/**
- * Waits for a plugin no longer than it may take.
- * @throws KERNEL_PLUGIN_FAILED with the cause, KERNEL_PLUGIN_TIMEOUT, KERNEL_START_ABORTED
- */
+/** Calls a plugin with a time limit. @throws KERNEL_PLUGIN_FAILED with the cause, KERNEL_PLUGIN_TIMEOUT, KERNEL_START_ABORTED */
 export async function withTimeout({ plugin, phase, timeoutMs, signal, run }: Step): Promise<void> {
   if (signal.aborted) throw new WaggleError('KERNEL_START_ABORTED', {});
   const over = new AbortController();

@@ -2,82 +2,79 @@ import { WaggleError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { Usage } from './usage.js';
 
-/** A tool that a model wants to be called. */
+/** A call of a tool that a model asks for. */
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
-  /** JSON as the model wrote it, to the digit; where that is broken, the text as it is. */
+  /** The JSON text exactly as the model wrote it, even if it is invalid. */
   readonly arguments: string;
-  /** What a model server gave with it and wants to have back, such as the signature of a thought. Nobody else reads it. */
+  /** Data that the model server wants back, such as the signature of a thought; opaque to all others. */
   readonly extra?: Readonly<Record<string, unknown>>;
-  /** Who runs it: the agent itself (`server`), or whoever asked, which is so when absent. */
+  /** The side that runs it: the agent itself (`server`), or the client, which is the default. */
   readonly executor?: 'server' | 'client';
 }
 
-/** A part of the arguments of a tool call that is still being written. */
+/** A part of the arguments of a tool call, while the model writes them. */
 export interface ToolCallPiece {
   readonly id: string;
   readonly name: string;
   readonly arguments: string;
-  /** How many characters of the arguments came before. */
+  /** Offset in the arguments, in characters. */
   readonly from: number;
   readonly executor?: ToolCall['executor'];
 }
 
-/**
- * How a turn ended that did not end well: it was stopped, it failed, or it was refused because of what it asked, so that no
- * model is told of it again.
- */
+/** The bad end of a turn. A `refused` turn, rejected for its content, is never sent to a model again. */
 export type TurnEnd = 'cancelled' | 'failed' | 'refused';
 
-/** What a request may need of an agent beside words. */
+/** A capability beyond text that a request may need. */
 export type Capability = 'tools' | 'images' | 'format';
 
-/** One message of a conversation, as agents read it. */
+/** One message of a conversation, in the form that agents get. */
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
   /** All of its text. */
   readonly content: string;
   /** As `data:` URLs in base64. */
   readonly images?: readonly string[];
-  /** All of it in order, where `content` and `images` do not say everything. */
+  /** The whole message in order, if `content` and `images` do not hold all of it. */
   readonly parts?: readonly ContentPart[];
-  /** What the assistant thought, where its model server wants that back. */
+  /** The thinking of the assistant, for model servers that want it back. */
   readonly thinking?: string;
-  /** Who of several said it. */
+  /** The author, in a conversation of several. */
   readonly name?: string;
-  /** What the assistant wanted to be called. */
+  /** Tool calls of the assistant. */
   readonly toolCalls?: readonly ToolCall[];
-  /** Whose result the message of a tool is. */
+  /** The call whose result this message of a tool is. */
   readonly toolCallId?: string;
   readonly toolName?: string;
-  /** On the last message of a turn that is kept and did not end well; agents never read it. */
+  /** On the last message of a stored turn that ended badly; agents never get it. */
   readonly end?: TurnEnd;
-  /** What a client has added for the model server. */
+  /** Fields that a client added for the model server. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
-/** A part of what a message says. */
+/** A part of a message. */
 export type ContentPart =
   | { readonly type: 'text'; readonly text: string }
-  /** By a `data:` URL; by one of http(s) only for agents that take those. Nobody here fetches it. */
+  /** A `data:` URL; an http(s) URL only for agents that accept it. This server never fetches it. */
   | { readonly type: 'image'; readonly url: string; readonly detail?: string }
-  /** Anything else, as OpenAI's API has it. */
+  /** Any other part, in the form of OpenAI's API. */
   | { readonly type: 'other'; readonly value: Readonly<Record<string, unknown>> };
 
-/** A tool that a model may ask for; `parameters` is JSON Schema. */
+/** A tool that a model may call; `parameters` is JSON Schema. */
 export interface ToolDefinition {
   readonly name: string;
   readonly description?: string | undefined;
   readonly parameters?: Readonly<Record<string, unknown>> | undefined;
-  /** Its arguments have to be what `parameters` describes. */
+  /** Arguments must match `parameters`. */
   readonly strict?: boolean | undefined;
 }
 
-/** How much a model is to think before it answers. */
+/** The amount of thinking before an answer. */
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
-/** What a client may ask of a model; an agent ignores what it does not know. */
+/** Options of a request to a model; an agent ignores those that it does not know. */
 export interface ChatOptions {
   readonly temperature?: number | undefined;
   readonly topP?: number | undefined;
@@ -87,68 +84,68 @@ export interface ChatOptions {
   readonly presencePenalty?: number | undefined;
   readonly frequencyPenalty?: number | undefined;
   readonly reasoningEffort?: ReasoningEffort | undefined;
-  /** The answer is to be JSON: any, or what a JSON Schema describes. */
+  /** Requires JSON: any, or JSON that matches a schema. */
   readonly format?: 'json' | Readonly<Record<string, unknown>> | undefined;
   readonly tools?: readonly ToolDefinition[] | undefined;
   /** `auto` when absent; an object names the one tool to call. */
   readonly toolChoice?: 'none' | 'auto' | 'required' | { readonly name: string } | undefined;
-  /** Whether several tools may be called at once. */
+  /** Allows several tool calls at once. */
   readonly parallelToolCalls?: boolean | undefined;
-  /** What is said of the schema in `format`. */
+  /** Description of the schema in `format`. */
   readonly formatDetails?:
     | { readonly name?: string; readonly description?: string; readonly strict?: boolean }
     | undefined;
-  /** Everything else, by the names of OpenAI's API and as the client gave it. */
+  /** All other options, under the names of OpenAI's API, as the client sent them. */
   readonly more?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** One question to an agent, with everything that was said before. */
+/** One request to an agent, with the conversation so far. */
 export interface ChatRequest {
   readonly id: string;
-  /** Oldest first; the last one is what to answer. */
+  /** Oldest first; the last one is to be answered. */
   readonly messages: readonly ChatMessage[];
   readonly model?: string;
   readonly options?: ChatOptions;
 }
 
-/** Why an agent ended its answer. */
+/** The reason for the end of an answer. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | (string & {});
 
 /** A piece of an answer. */
 export type StreamChunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
-  /** Ahead of the whole call, for clients that want to see it grow; what it says is in that call, too. */
+  /** Sent ahead of the whole call, which repeats it, for clients that show it as it grows. */
   | ({ readonly type: 'tool_call_piece' } & ToolCallPiece)
   | ({ readonly type: 'tool_call' } & ToolCall)
   | {
       readonly type: 'done';
       readonly reason: FinishReason;
       readonly usage?: Usage;
-      /** Which one answered, where the agent has several. */
+      /** The model that answered, for an agent with several. */
       readonly model?: string;
     };
 
-/** What comes with a request to an agent. */
+/** The context of a request to an agent. */
 export interface AgentCall {
-  /** Aborts when the answer is no longer wanted. Every wait of an agent ends with it, and so does its upstream socket. */
+  /** Aborts when the answer is no longer wanted. Ends every wait of an agent and its upstream socket. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
-  /** To be sent along with the request to its upstream, such as `traceparent`. */
+  /** Headers for the request to the upstream, such as `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** How long the whole answer may take. */
+  /** Limit of the whole answer. */
   readonly timeoutMs?: number;
 }
 
-/** Whether an agent can answer. */
+/** The health of an agent. */
 export interface AgentHealth {
   readonly healthy: boolean;
-  /** For people: why it is not healthy, and what to do. No secrets. */
+  /** For people: the reason why it is unhealthy, and the remedy. No secrets. */
   readonly detail?: string;
   readonly models?: readonly string[];
 }
 
-/** What besides text and images an agent passes on to its model server. */
+/** Content besides text and images that an agent passes on to its model server. */
 export interface AgentTakes {
   /** Images by their http(s) URL, which the model server fetches. */
   readonly imageUrls: boolean;
@@ -156,32 +153,33 @@ export interface AgentTakes {
   readonly parts: boolean;
 }
 
-/** Whatever answers. Add one with `ctx.addAgent`. */
+/** A source of answers. Add one with `ctx.addAgent`. */
 export interface Agent {
   readonly name: string;
   readonly description?: string;
-  /** What kind of model server it asks, as OpenTelemetry names it: `openai`, `ollama`. Absent where it answers by itself. */
+  /** The kind of model server, as OpenTelemetry names it: `openai`, `ollama`. Absent for an agent that needs none. */
   readonly provider?: string;
   /**
-   * It is no model and only shows how answers come: without being named it is asked only where no model server could be
-   * reached since the start, and a first line says so.
+   * A demonstration, not a model: unless named it is asked only if no model server could be reached since the start, and
+   * its answer begins with a notice.
    */
   readonly demo?: boolean;
-  /** That line, where it is not to be the usual one in English. */
+  /** The notice, in place of the English one. */
   demoNotice?(request: ChatRequest): string;
-  /** What it can do beside words; requests that need more are not put to it. Unknown when absent, and tried. */
+  /** Capabilities beyond text; it gets no request that needs others. Absent: unknown, and tried. */
   readonly capabilities?: readonly Capability[];
   /**
-   * Yields chunks as they come, or arrays of all that came together, and exactly one `done` last. Pulling is the
-   * back-pressure. When it returns or throws after an abort, its upstream connection is closed.
+   * Yields chunks as they come, or arrays of chunks that came together, and exactly one `done` last. Its reader pulls
+   * without delay: the log of the reply absorbs chunks, within limits. After an abort it closes its upstream connection
+   * before it returns or throws.
    */
   generateResponseStream(
     request: ChatRequest,
     call: AgentCall,
   ): AsyncIterable<StreamChunk | readonly StreamChunk[]>;
-  /** Content that is more than text and images as `data:` URLs; none of it when absent. */
+  /** Accepted content besides text and images as `data:` URLs; none when absent. */
   readonly takes?: AgentTakes;
-  /** The names, as OpenAI's API has them, of what it cannot pass on; all of `more` when absent. */
+  /** Unsupported options of `more`, under the names of OpenAI's API; all of them when absent. */
   ignores?(options: ChatOptions): readonly string[];
   /** Healthy when absent. */
   health?(signal: AbortSignal): Promise<AgentHealth>;
@@ -196,10 +194,10 @@ export interface AgentResponse {
   readonly usage?: Usage;
 }
 
-/** What a whole answer may have, tool calls included. */
+/** Limit of a whole answer, including tool calls. */
 const wholeLimitChars = 8_000_000;
 
-/** An agent that can also be asked for a whole answer: it collects its own stream. */
+/** An agent that can collect its stream into a whole answer. */
 export abstract class BaseAgent implements Agent {
   abstract readonly name: string;
   abstract generateResponseStream(
@@ -207,7 +205,7 @@ export abstract class BaseAgent implements Agent {
     call: AgentCall,
   ): AsyncIterable<StreamChunk | readonly StreamChunk[]>;
 
-  /** @throws what its stream throws; AGENT_FAILED when there is too much of it */
+  /** @throws as its stream; AGENT_FAILED for an answer over the limit */
   async generateResponse(request: ChatRequest, call: AgentCall): Promise<AgentResponse> {
     let content = '';
     let thinking = '';
@@ -239,23 +237,23 @@ interface AgentEvent {
 
 declare module '../bus.js' {
   interface KernelEvents {
-    /** An agent is about to be asked; listeners may add `headers` that go to its upstream. `model` as the client wants it. */
+    /** Announced before a request to an agent; listeners may add `headers` for its upstream. `model` is that of the request. */
     'agent:asked': AgentEvent & {
       readonly fallback: boolean;
       readonly provider?: string;
       readonly model?: string;
       readonly headers: Record<string, string>;
     };
-    /** It has given a whole answer. */
+    /** Announced after a whole answer. */
     'agent:answered': AgentEvent & {
       readonly runMs: number;
       readonly reason: FinishReason;
       readonly model?: string;
       readonly usage?: Usage;
     };
-    /** It has failed; another one may be asked next. */
+    /** Announced after a failure; another agent may be asked next. */
     'agent:failed': AgentEvent & { readonly runMs: number; readonly code: string; readonly error: unknown };
-    /** It was stopped, because the answer is no longer wanted. */
+    /** Announced when an answer was no longer wanted and has stopped. */
     'agent:cancelled': AgentEvent & { readonly runMs: number };
   }
 }

@@ -2,14 +2,14 @@ import { z } from '#zod';
 import { createToken } from '../services.js';
 import type { AgentCall, AgentHealth, ChatMessage, ChatOptions, StreamChunk } from './agent.js';
 
-/** What a user wants to be answered. */
+/** A message of a user, to be answered. */
 export interface ChatCommand {
   readonly content: string;
-  /** What is to be answered, in place of `content`, where that is more than one text of the user. Never empty. */
+  /** Replaces `content` for a turn with several messages; at least one. */
   readonly messages?: readonly ChatMessage[] | undefined;
-  /** Nothing is taken from the conversation's memory, and nothing is kept there. */
+  /** Neither reads nor writes the memory of the conversation. */
   readonly stateless?: boolean | undefined;
-  /** Who asks. Conversations of one user are never read for another. */
+  /** The user. Conversations of one user are never read for another. */
   readonly userId: string;
   /** A new conversation when absent. */
   readonly conversationId?: string | undefined;
@@ -17,18 +17,18 @@ export interface ChatCommand {
   readonly agent?: string | undefined;
   readonly model?: string | undefined;
   readonly options?: ChatOptions | undefined;
-  /** False where a demonstration may not answer unless it is named. */
+  /** False: a demonstration answers only if it is named. */
   readonly demo?: boolean | undefined;
 }
 
-/** Who answers from here on. `fallback` marks the agent that took over from one that failed before its first token. */
+/** The agent of the chunks that follow. `fallback` marks one that took over from one that failed before its first token. */
 export interface AgentChosen {
   readonly type: 'agent';
   readonly agent: string;
   readonly fallback: boolean;
 }
 
-/** Before the first `agent`: its model server is full and will be asked again, after so many others. */
+/** Before the first `agent`: its model server is full and will be asked again, after `ahead` other requests. */
 export interface AgentQueued {
   readonly type: 'queued';
   readonly ahead: number;
@@ -53,19 +53,19 @@ export const agentStatus = z.object({
   models: z.array(z.string()).exactOptional(),
 }) satisfies z.ZodType<AgentStatus>;
 
-/** Where an answer goes. */
+/** The destination of an answer. */
 export interface ChatSink {
-  /** Takes a batch: `agent` comes first, then chunks, `done` last. Once it throws nothing more is asked of the agent. */
+  /** Writes a batch: `agent` first, then chunks, `done` last. A throw stops the agent. */
   write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): void;
-  /** All text of the answer that was written so far, as one piece. */
+  /** The whole text of the answer so far. */
   readonly text: string;
 }
 
-/** The central chat agent: owns conversations, chooses who answers, falls back. */
+/** The central chat agent: owns conversations, chooses the agent, falls back to another. */
 export interface Chat {
   /**
-   * One answer within a conversation, written as it comes. After the signal has aborted it may go on until `write` throws.
-   * @throws AGENT_UNKNOWN, TOO_LARGE, and what the agent throws when there is nobody left to ask
+   * Writes one answer within a conversation, as it comes. After an abort it may go on until `write` throws.
+   * @throws AGENT_UNKNOWN, TOO_LARGE, and the error of the last agent
    */
   reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },

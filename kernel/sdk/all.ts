@@ -15,6 +15,7 @@ export type {
   TaskStats as TaskFigures,
 } from '../index.js';
 export * from '../index.js';
+export type { UseOptions } from '../instance.js';
 export * from '../kernel.js';
 export * from '../kernel-bus.js';
 export * from '../logger.js';

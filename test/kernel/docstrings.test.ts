@@ -19,7 +19,6 @@ const folders = ['kernel', 'plugins'].flatMap((top) => [
 ]);
 /** Folders whose doc comments are still to be reworded. */
 const unfinished: readonly string[] = [
-  'kernel',
   'kernel/contracts',
   'kernel/host',
   'kernel/host/commands',
@@ -33,24 +32,12 @@ const unfinished: readonly string[] = [
   'plugins/agent-ollama',
   'plugins/agent-openai',
   'plugins/agent-queen',
-  'plugins/endpoint-chat',
-  'plugins/endpoint-conversations',
-  'plugins/endpoint-docs',
-  'plugins/endpoint-health',
-  'plugins/endpoint-metrics',
-  'plugins/endpoint-openai',
-  'plugins/endpoint-tasks',
-  'plugins/endpoint-ws',
-  'plugins/endpoint-ws/client',
-  'plugins/monitor-console',
   'plugins/store-memory',
   'plugins/store-sqlite',
   'plugins/streams-memory',
   'plugins/tasks-tinypool',
-  'plugins/trace-otel',
   'plugins/transport-node',
   'plugins/transport-uws',
-  'plugins/ui-web',
 ];
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');

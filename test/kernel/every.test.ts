@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
 import { every } from '../../kernel/every.js';
-import type { PluginContext } from '../../kernel/plugin.js';
 import { plugin, recordingLogger, startKernel } from '../support/kernel.js';
 import { leakCheck } from '../support/leaks.js';
 

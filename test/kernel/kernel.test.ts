@@ -3,10 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Agent } from '../../kernel/contracts/agent.js';
+import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
 import type { TaskDefinition } from '../../kernel/contracts/task.js';
 import type { WaggleError } from '../../kernel/errors.js';
 import { Kernel } from '../../kernel/kernel.js';
-import { definePlugin, type Plugin, type PluginContext } from '../../kernel/plugin.js';
+import { definePlugin, type Plugin } from '../../kernel/plugin.js';
 import { createToken } from '../../kernel/services.js';
 import {
   deferred,

@@ -2,8 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Plugin, PluginContext } from '../../kernel/plugin.js';
+import type { Plugin } from '../../kernel/plugin.js';
 import { createToken } from '../../kernel/services.js';
 import {
   deferred,

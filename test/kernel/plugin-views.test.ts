@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PluginContext } from '../../kernel/plugin.js';
+import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
 import type { Undo } from '../../kernel/scope.js';
 import { createToken, forPlugin, type PerPlugin, type StartEffect } from '../../kernel/services.js';
 import { plugin, rejection, startKernel } from '../support/kernel.js';

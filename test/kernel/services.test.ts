@@ -1,6 +1,6 @@
 import { inject, injectable } from 'tsyringe';
 import { describe, expect, it } from 'vitest';
-import type { PluginContext } from '../../kernel/plugin.js';
+import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
 import { createToken, ServiceTable, tokenId } from '../../kernel/services.js';
 import { plugin, startKernel } from '../support/kernel.js';
 

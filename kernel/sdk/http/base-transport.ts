@@ -17,7 +17,7 @@ import { SlowReaders } from './slow-readers.js';
 import { basePathOf, belowBase, readingsOf } from './target.js';
 import { type Forwarded, TrustedProxies } from './trusted-proxies.js';
 
-/** What a path leads to; neither where it leads nowhere. */
+/** The routes and endpoints of a path. */
 interface Found {
   /** As routes spell it. */
   readonly path: string;
@@ -25,13 +25,13 @@ interface Found {
   readonly endpoints: Match<WebSocketEndpoint> | undefined;
 }
 
-/** Everything of a transport that does not depend on the library below it. */
+/** The parts of a transport that do not depend on the library below it. */
 export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
   readonly #hosts: AllowedHosts;
   readonly #proxies: TrustedProxies;
-  /** What is known of requests that no proxy tells of. */
+  /** For requests without a trusted proxy. */
   readonly #direct: Forwarded & { readonly basePath: string };
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
@@ -123,12 +123,12 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
     return this.#connecting.connections;
   }
 
-  /** What native replies need. */
+  /** For native replies. */
   protected get replyHost(): ReplyHost {
     return this.#replying;
   }
 
-  /** Ends all that is open: WebSockets with 1001 after their data, requests when they are answered; both bounded in time. */
+  /** Closes WebSockets with 1001 after their data, and connections after their responses; bounded in time. */
   protected async closeAll(): Promise<void> {
     this.drain();
     this.#closing = true;
@@ -141,7 +141,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
     for (const reply of replies) reply.cut();
   }
 
-  /** A request whose headers have arrived, with what proxies tell of it. */
+  /** A request whose headers have arrived, as trusted proxies describe it. */
   protected requestOf(head: RequestHead): Request {
     const { basePath } = this.#direct;
     const told = this.#proxies.read(head);
@@ -149,7 +149,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
     return new Request(head, this.config.bodyLimitBytes, forwarded);
   }
 
-  /** Takes a request whose headers have arrived. Never throws: whatever goes wrong is answered and logged. */
+  /** Handles a request whose headers have arrived. Never throws: errors are sent and logged. */
   protected serve(request: Request, reply: BaseReply): void {
     try {
       this.#dispatch(request, reply);
@@ -175,7 +175,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
     if (this.#closing) throw new WaggleError('SHUTTING_DOWN', {});
 
     const upgrades = method === 'GET' && request.header('upgrade')?.toLowerCase() === 'websocket';
-    // Its client may speak WebSocket already.
+    // The client may send WebSocket frames already.
     if (upgrades) reply.closeAfter();
     if (endpoints && upgrades) {
       if (verdict === 'refused') throw refused();
@@ -183,7 +183,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
       return;
     }
     if (!routes && !endpoints) {
-      // A page would not learn more than that something went wrong.
+      // Without a preflight answer a browser reports only a network error.
       if (format && method === 'OPTIONS') {
         this.#preflight(request, reply, verdict, 'GET, POST, OPTIONS');
         return;
@@ -214,7 +214,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
       result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
   }
 
-  /** Paths as they come: most are those of a route, and the others cost a second look. */
+  /** Tries the path as sent first, because most paths are those of a route. */
   #find({ path: sent, basePath }: Request): Found {
     const found = this.#at(belowBase(sent, basePath));
     if (found.routes || found.endpoints) return found;
@@ -255,7 +255,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
       ? endpoint.protocol
       : undefined;
     const accepted: unknown = endpoint.accept?.(request);
-    // An async function passes for one that returns nothing; what it would refuse later must not be open until then.
+    // TypeScript accepts an async function here; a connection must not be open before it is accepted.
     if (accepted instanceof Promise) {
       accepted.catch(() => {});
       throw new TypeError(`accept() of ${endpoint.path} returned a promise; it must decide at once`);
@@ -273,7 +273,7 @@ export abstract class BaseTransport implements Transport, PerPlugin<Transport> {
 
   #failed(err: unknown, request: Request, reply: BaseReply, route = request.path): void {
     const { id: requestId, method } = request;
-    // Once nobody waits for the answer, failing is how most handlers find out.
+    // Most handlers of a client that has disconnected end with an error.
     if (request.aborted)
       this.logger.debug({ err, requestId, method, route }, 'a request ended after its client');
     else if (reply.sent || toClientError(err).code === 'INTERNAL')

@@ -1,7 +1,7 @@
 import { WaggleError } from '../../errors.js';
 import type { Undo } from '../../scope.js';
 
-/** What a path leads to: one value a method, and the parts of the path that the pattern names. */
+/** The values of a path by method, and the named parts of the path. */
 export interface Match<T> {
   readonly values: ReadonlyMap<string, T>;
   readonly params: Readonly<Record<string, string>>;
@@ -38,7 +38,7 @@ export class RouteTable<T> {
     };
   }
 
-  /** All of them, in no particular order. */
+  /** In no particular order. */
   get values(): readonly T[] {
     return [...this.#fixed.values(), ...this.#named].flatMap((entry) => [...entry.values.values()]);
   }
@@ -137,7 +137,7 @@ function paramsOf<T>(entry: Entry<T>, segments: readonly string[]): Record<strin
   return params;
 }
 
-/** Decoded once and never again: what is still encoded then is data. */
+/** Decodes once; text that is still encoded then is data. */
 function decode(text: string, refused: RegExp): string | undefined {
   try {
     const value = decodeURIComponent(text);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PluginContext } from '../../../kernel/plugin.js';
+import type { PluginContext } from '../../../kernel/contracts/plugin-context.js';
 import agentQueen from '../../../plugins/agent-queen/index.js';
 import storeMemory from '../../../plugins/store-memory/index.js';
 import { ScriptedAgent } from '../../support/agents.js';
