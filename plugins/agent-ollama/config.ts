@@ -35,6 +35,7 @@ export const config = z.strictObject({
   options: z.record(z.string().min(1), z.unknown()).default({}),
   /** Additional headers for each request, for a proxy in front of Ollama. */
   headers: extraHeaders.default({}),
+  /** Until the connection is made. */
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token, including the load of the model. */
   firstTokenTimeoutMs: milliseconds.default(120_000),

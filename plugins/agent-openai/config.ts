@@ -38,6 +38,7 @@ export const config = z.strictObject({
   imageUrls: z.enum(['refuse', 'pass']).default('refuse'),
   /** Whether its models write their thinking into the answer, between `<think>` and `</think>`; or the names of such tags. */
   reasoningTags: reasoningTags.default(false),
+  /** Until the connection is made. */
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token. */
   firstTokenTimeoutMs: milliseconds.default(120_000),

@@ -25,7 +25,7 @@ describe('the pages', () => {
     for (const [, script] of allPages.matchAll(/npm (?:run )?((?<=run )[\w:]+|start|test)/g))
       expect(scripts).toHaveProperty([script as string]);
     expect(readme).toContain('npm ci && npm start');
-    expect(scripts.check).toMatch(/^npm run test:more && /);
+    expect(scripts.check).toMatch(/^npm test && npm run test:more && /);
     expect(readFileSync(`${root}.ci/run`, 'utf8')).toContain('npm ci && npm run check');
   });
 

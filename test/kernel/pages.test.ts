@@ -60,6 +60,10 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
+  it.each(pages)('%s says what each config key is for', (path) => {
+    expect(pageText(path)).not.toMatch(/^\| `\w+` \|.*\| {2}\|$/m);
+  });
+
   it('have the config keys of every plugin', () => {
     const plugins = readdirSync(join(root, 'plugins')).filter((name) =>
       statSync(join(root, 'plugins', name)).isDirectory(),

@@ -9,6 +9,7 @@ const bytes = z.int().min(1);
 
 /** The config of every transport, so that they are interchangeable. */
 export const transportConfig = z.strictObject({
+  /** The address to listen on. */
   host: z.string().min(1).default('0.0.0.0'),
   /** 0 takes any free one. */
   port: z.int().min(0).max(65535).default(9797),
@@ -18,7 +19,9 @@ export const transportConfig = z.strictObject({
   maxHttpConnections: z.int().min(1).default(10_000),
   /** The same limit per address, or per /64 of IPv6; connections of trusted proxies are not counted. */
   maxHttpConnectionsPerAddress: z.int().min(1).default(5000),
+  /** Size of a request body, before and after decompression. */
   bodyLimitBytes: bytes.default(1024 * 1024),
+  /** Size of a WebSocket frame. Up to four times as much, only the frame is refused. */
   frameLimitBytes: bytes.default(64 * 1024),
   /** Unsent bytes of one connection before it is closed with 4429. */
   backlogLimitBytes: bytes.default(1024 * 1024),
