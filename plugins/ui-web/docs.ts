@@ -1,4 +1,4 @@
-import type { RouteDocs } from '#kernel';
+import { kernelStates, pluginStates, type RouteDocs } from '#kernel';
 import { z } from '#zod';
 import type { inspection } from './inspection.js';
 
@@ -44,7 +44,7 @@ const counts = {
 const state = z.object({
   server: z.object({
     version: text,
-    state: z.enum(['idle', 'starting', 'ready', 'degraded', 'draining', 'stopping', 'stopped', 'failed']),
+    state: z.enum(kernelStates),
     uptimeMs: count,
     rssBytes: count,
     heapBytes: count,
@@ -54,7 +54,7 @@ const state = z.object({
       id: text,
       name: text,
       version: text.exactOptional(),
-      state: z.enum(['pending', 'starting', 'active', 'stopping', 'stopped', 'failed']),
+      state: z.enum(pluginStates),
       optional: z.boolean(),
       setupMs: measure,
       registered: z.object({

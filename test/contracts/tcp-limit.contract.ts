@@ -96,7 +96,7 @@ export function tcpLimitContract(name: string, plugin: Plugin): void {
   describe.skipIf(process.platform !== 'linux')(`${name}: with few file descriptors`, () => {
     const script = `
       import { closeSync, openSync } from 'node:fs';
-      import { createLogger, Kernel, Transport } from './dist/kernel/index.js';
+      import { createLogger, Kernel, Transport } from './dist/kernel/sdk/all.js';
       import plugin from './dist/plugins/${name}/index.js';
       const kernel = new Kernel({ logger: createLogger('silent') });
       kernel.use(plugin, { config: { host: '127.0.0.1', port: 0 } });

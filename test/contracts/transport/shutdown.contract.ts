@@ -11,7 +11,7 @@ import { Client, call, deferred, runTransport } from '../../support/transport.js
 import { hasIPv6, transportRunner } from './stage.js';
 
 // Built, as a process of its own runs it.
-const kernelUrl = pathToFileURL(createRequire(import.meta.url).resolve('#kernel'));
+const kernelUrl = pathToFileURL(createRequire(import.meta.url).resolve('waggle-server'));
 
 /** Start, draining and stop. */
 export function shutdownContract(name: string, plugin: Plugin, module: string): void {
