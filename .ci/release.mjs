@@ -100,9 +100,9 @@ function install(file) {
   }
 }
 
-/** Every door can be imported. */
+/** Every door can be imported, except the one for tests, which needs vitest. */
 async function loadDoors() {
-  const doors = Object.keys(manifest.exports).filter((door) => !/\*|\.json$/.test(door));
+  const doors = Object.keys(manifest.exports).filter((door) => !/\*|\.json$|testing/.test(door));
   const imports = doors.map((door) => `await import('${join(manifest.name, door)}');`).join('\n');
   run(process.execPath, ['--input-type=module', '-e', imports], { cwd: folder });
 }

@@ -24,8 +24,19 @@ function absent(suite: string, program: string): void {
   console.warn(`${message}: they are left out`);
 }
 
-// What lasts, or needs programs of this machine, is for `npm run test:more`.
-const more = ['browser', 'proxies', 'python', 'real', 'soak'].map((folder) => `test/${folder}/**`);
+// What lasts, or needs programs of this machine, is for `npm run test:more`, and so are the rest of the long tables and
+// the other runs of the properties in these files.
+const more = ['browser', 'proxies', 'python', 'real', 'soak'].map((folder) => `test/${folder}/**/*.test.ts`);
+const thorough = [
+  'test/integration/{bad-config,docs,streams}.test.ts',
+  'test/kernel/loading.test.ts',
+  'test/plugins/agent-ollama/ndjson.test.ts',
+  'test/plugins/endpoint-ws/client.test.ts',
+  'test/plugins/store-sqlite/conversation-file.test.ts',
+  'test/plugins/streams-memory/streams-memory.test.ts',
+  'test/plugins/tasks-tinypool/{faults,tasks-tinypool}.test.ts',
+  'test/plugins/ui-web/blocks.test.ts',
+];
 
 export default defineConfig({
   root,
@@ -39,7 +50,7 @@ export default defineConfig({
     },
   },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: isThorough ? [...more, ...thorough] : ['test/**/*.test.ts'],
     exclude: [
       ...configDefaults.exclude,
       ...(isThorough ? [] : more),
@@ -63,5 +74,11 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 15_000 } },
+    // `npm run coverage`: the rooms that every plugin stands on.
+    coverage: {
+      include: ['kernel/*.ts', 'kernel/contracts/**/*.ts', 'kernel/sdk/**/*.ts'],
+      reporter: ['text-summary'],
+      reportsDirectory: `${root}node_modules/.cache/coverage`,
+    },
   },
 });

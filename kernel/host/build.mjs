@@ -32,8 +32,8 @@ async function buildWithoutTypes() {
       typescript: { onlyRemoveTypeImports: true },
       decorator: { legacy: true },
     });
-    const [mistake] = errors.filter(({ severity }) => severity === 'Error');
-    if (mistake) throw new SyntaxError(`${source}: ${mistake.message}`);
+    const [issue] = errors.filter(({ severity }) => severity === 'Error');
+    if (issue) throw new SyntaxError(`${source}: ${issue.message}`);
     mkdirSync(dirname(builtFrom(source)), { recursive: true });
     writeFileSync(builtFrom(source), code);
   }

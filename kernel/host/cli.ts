@@ -21,32 +21,32 @@ const command = (name: string, description: string) =>
   program
     .command(name)
     .description(description)
-    .option('--config <file>', 'a YAML file over the defaults')
-    .option('--profile <name>', 'a profile of the config folder', process.env.WAGGLE_PROFILE);
+    .option('--config <file>', 'YAML file that overrides the defaults')
+    .option('--profile <name>', 'profile in the config folder', process.env.WAGGLE_PROFILE);
 command('start', 'start the server')
   .option('--watch', 'reload plugins whose files change, while connections stay open')
   .action(async (options) => (await import('./commands/start.js')).start(options, { signals, handles }));
 command('check', 'check the configuration and print the plugins in start order').action(async (options) =>
   (await import('./commands/check.js')).check(options),
 );
-command('plugins', 'set up every plugin, open nothing, and print what each of them brings').action(
+command('plugins', 'set up every plugin without listening, and print what each one registers').action(
   async (options) => (await import('./commands/plugins.js')).plugins(options),
 );
-command('backup', 'copy what is kept to a new file, also while a server runs')
-  .argument('<file>', 'the copy')
+command('backup', 'copy the stored conversations to a new file, even while a server is running')
+  .argument('<file>', 'path of the copy')
   .action(async (file, options) => (await import('./commands/backup.js')).backUp(options, file));
 program
   .command('new')
-  .description('write a new plugin, with a test that passes, into a folder')
-  .addArgument(new Argument('<kind>', 'what it adds').choices(pluginKinds))
-  .argument('<name>', 'its name, and that of the folder')
+  .description('create a folder with a new plugin and a passing test')
+  .addArgument(new Argument('<kind>', 'kind of plugin').choices(pluginKinds))
+  .argument('<name>', 'name of the plugin and of its folder')
   .action(async (kind, name) => (await import('./commands/new.js')).newPlugin(kind, name));
 program
   .command('chat')
   .description('talk to a running server')
-  .argument('[url]', 'where it runs', 'ws://localhost:9797')
-  .option('--agent <name>', 'who is to answer')
-  .option('--model <name>', 'the model that is to answer')
-  .option('--user <name>', 'who asks; a random name when absent')
+  .argument('[url]', 'address of the server', 'ws://localhost:9797')
+  .option('--agent <name>', 'agent to ask')
+  .option('--model <name>', 'model to use')
+  .option('--user <name>', 'user name; random by default')
   .action(async (url, settings) => (await import('./commands/chat.js')).chat(url, settings));
 await program.parseAsync();

@@ -2,13 +2,13 @@ import type { ChatStreams } from '../contracts/stream.js';
 import type { TaskEngine } from '../contracts/task.js';
 import type { EventLoopLag, Lag } from './event-loop-lag.js';
 
-/** The services whose work is counted; rates of an absent one are 0. */
+/** Services whose work is counted; rates of an absent one are 0. */
 export interface RateSources {
   readonly streams?: Pick<ChatStreams, 'stats'> | undefined;
   readonly tasks?: Pick<TaskEngine, 'stats'> | undefined;
 }
 
-/** Work per second and event-loop delay over one interval, to a tenth. */
+/** Work per second and event-loop delay over one interval. */
 export interface Rates {
   readonly tokensPerSecond: number;
   /** Task runs that ended, whatever the outcome. */
@@ -21,8 +21,7 @@ export class RateMeter {
   readonly #sources: RateSources;
   readonly #eventLoop: Pick<EventLoopLag, 'lag' | 'reset'>;
   readonly #now: () => number;
-  #startMs = 0;
-  #start = { tokens: 0, ended: 0 };
+  #start;
 
   constructor(
     sources: RateSources,
@@ -32,37 +31,32 @@ export class RateMeter {
     this.#sources = sources;
     this.#eventLoop = eventLoop;
     this.#now = now;
-    this.#begin();
+    this.#start = this.#count();
   }
 
   /** Rates of the interval so far. */
   get rates(): Rates {
-    const { tokens, ended } = countOf(this.#sources);
-    const seconds = (this.#now() - this.#startMs) / 1000;
+    const { atMs, tokens, ended } = this.#count();
+    const seconds = (atMs - this.#start.atMs) / 1000;
     const rate = (count: number) => (seconds > 0 ? tenths(count / seconds) : 0);
-    const lag = Object.entries(this.#eventLoop.lag).map(([name, ms]) => [name, tenths(ms)]);
     return {
       tokensPerSecond: rate(tokens - this.#start.tokens),
       tasksPerSecond: rate(ended - this.#start.ended),
-      lag: Object.fromEntries(lag) as Lag,
+      lag: this.#eventLoop.lag,
     };
   }
 
   /** Begins the next interval. */
   restart(): void {
-    this.#begin();
+    this.#start = this.#count();
     this.#eventLoop.reset();
   }
 
-  #begin(): void {
-    this.#start = countOf(this.#sources);
-    this.#startMs = this.#now();
+  #count(): { readonly atMs: number; readonly tokens: number; readonly ended: number } {
+    const { tokens = 0 } = this.#sources.streams?.stats ?? {};
+    const { succeeded = 0, failed = 0, cancelled = 0 } = this.#sources.tasks?.stats ?? {};
+    return { atMs: this.#now(), tokens, ended: succeeded + failed + cancelled };
   }
-}
-
-function countOf({ streams, tasks }: RateSources) {
-  const { succeeded, failed, cancelled } = tasks?.stats ?? { succeeded: 0, failed: 0, cancelled: 0 };
-  return { tokens: streams?.stats.tokens ?? 0, ended: succeeded + failed + cancelled };
 }
 
 /** A value to one decimal place. */

@@ -9,15 +9,15 @@ export class JsonEnd {
   }
 
   push(piece: string): void {
-    for (let at = 0; at < piece.length; at++) this.#see(piece.charCodeAt(at));
+    for (let at = 0; at < piece.length; at++) this.#readCode(piece.charCodeAt(at));
   }
 
-  #see(code: number): void {
+  #readCode(code: number): void {
     if (this.#state === 'escape') this.#state = 'text';
     else if (this.#state === 'text') {
       if (code === 0x5c) this.#state = 'escape';
       else if (code === 0x22) this.#state = 'inside';
-    } else if (this.#state === 'inside') this.#seeStructure(code);
+    } else if (this.#state === 'inside') this.#readStructure(code);
     else if (code > 0x20) {
       if (this.#state === 'before' && code === 0x7b) {
         this.#state = 'inside';
@@ -26,7 +26,7 @@ export class JsonEnd {
     }
   }
 
-  #seeStructure(code: number): void {
+  #readStructure(code: number): void {
     if (code === 0x22) this.#state = 'text';
     else if (code === 0x7b || code === 0x5b) this.#depth++;
     else if ((code === 0x7d || code === 0x5d) && --this.#depth === 0) this.#state = 'whole';

@@ -92,7 +92,7 @@ export class ToolCalls {
       if (source === 'delta') this.#add(piece);
       else this.#replace(piece, place);
     }
-    this.#give(chunks);
+    this.#send(chunks);
   }
 
   /** Completes all calls at the end of the answer. @throws PieceError */
@@ -107,11 +107,11 @@ export class ToolCalls {
   #add(piece: Piece): void {
     const found = this.#find(piece);
     const call = found ?? this.#begin(piece);
-    this.#note(call, piece);
+    this.#merge(call, piece);
     if (!piece.arguments || call.isSent) return;
     // Some servers repeat all arguments at the end.
     if (call.end.isWhole && piece.arguments === call.arguments) return;
-    this.#take(piece.arguments.length);
+    this.#charge(piece.arguments.length);
     call.arguments += piece.arguments;
     call.end.push(piece.arguments);
   }
@@ -120,12 +120,12 @@ export class ToolCalls {
     const known = (piece.id && this.#byId.get(piece.id)) || [...this.#calls][piece.index ?? place];
     const isSame = known && (known.name === '' || known.name === piece.name);
     const call = isSame ? known : this.#begin(piece);
-    this.#note(call, piece);
+    this.#merge(call, piece);
     // Sent arguments cannot be revoked.
     if (call.isSent || !piece.arguments.startsWith(call.arguments.slice(0, call.sentChars))) return;
     const rest = piece.arguments.slice(call.arguments.length);
     if (!piece.arguments.startsWith(call.arguments) || rest === '') return;
-    this.#take(rest.length);
+    this.#charge(rest.length);
     call.arguments = piece.arguments;
     call.end.push(rest);
   }
@@ -160,13 +160,13 @@ export class ToolCalls {
       sentChars: 0,
       isSent: false,
     };
-    this.#take(callChars);
+    this.#charge(callChars);
     this.#calls.add(call);
     if (index !== undefined) this.#byIndex.set(index, call);
     return call;
   }
 
-  #note(call: Call, { index, id, name, extra }: Piece): void {
+  #merge(call: Call, { index, id, name, extra }: Piece): void {
     this.#fresh.add(call);
     this.#latest = call;
     if (index !== undefined && call.index === undefined) {
@@ -174,14 +174,14 @@ export class ToolCalls {
       this.#byIndex.set(index, call);
     }
     if (id !== '' && call.given !== id) {
-      this.#take(id.length);
+      this.#charge(id.length);
       call.given ||= id;
       call.id ||= id;
       if (!this.#byId.has(id)) this.#byId.set(id, call);
     }
     if (call.arguments === '' || call.name === '') this.#name(call, name);
     if (!extra) return;
-    this.#take(JSON.stringify(extra).length);
+    this.#charge(JSON.stringify(extra).length);
     call.extra = { ...call.extra, ...extra };
   }
 
@@ -189,12 +189,12 @@ export class ToolCalls {
   #name(call: Call, name: string): void {
     const whole = name.startsWith(call.name) ? name : call.name + name;
     if (name === '') return;
-    this.#take(whole.length - call.name.length);
+    this.#charge(whole.length - call.name.length);
     call.name = whole;
   }
 
   /** Sends new pieces, and complete calls that the latest event does not mention. */
-  #give(chunks: StreamChunk[]): void {
+  #send(chunks: StreamChunk[]): void {
     for (const call of this.#whole) if (!this.#fresh.has(call)) this.#finish(call, chunks);
     for (const call of this.#fresh) {
       if (call.isSent || call.name === '') continue;
@@ -216,7 +216,7 @@ export class ToolCalls {
     chunks.push({ type: 'tool_call', id, name, arguments: text, ...(extra && { extra }) });
   }
 
-  #take(chars: number): void {
+  #charge(chars: number): void {
     this.#roomChars -= chars;
     if (this.#roomChars < 0)
       throw new PieceError(`its tool calls are longer than ${this.#limitChars} characters`);

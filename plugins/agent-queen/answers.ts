@@ -46,7 +46,7 @@ export class Answer {
   }
 
   /** Waits for `pull`, but not for an agent that was unregistered and does not stop. */
-  async given(pull: () => Promise<void>): Promise<void> {
+  async run(pull: () => Promise<void>): Promise<void> {
     try {
       await Promise.race([pull(), this.#abandoned.promise]);
     } finally {

@@ -13,7 +13,7 @@ import { checkContent } from '#sdk';
 import { isBusy } from '#sdk/upstream';
 import type { Answers } from './answers.js';
 import { Attempt } from './attempt.js';
-import { type Batch, checkedChunks, isWhole, speaks } from './batch.js';
+import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';
 import { BusyRetry } from './busy-retry.js';
 import { noticeOf } from './demonstration.js';
 
@@ -103,7 +103,7 @@ export class Asking {
     if (agents.find(name) !== agent) answer.stop();
     const timer = setTimeout(() => void this.#announce(agent).catch(() => {}), startAfterMs);
     try {
-      await answer.given(async () => {
+      await answer.run(async () => {
         checkContent(agent, this.#request);
         for await (const pulled of agent.generateResponseStream(this.#request, {
           ...this.#call,
@@ -113,10 +113,10 @@ export class Asking {
           let chunks: Batch = checkedChunks(pulled, name, this.calls);
           if (answer.isOver) return;
           if (chunks.length === 0) continue;
-          const whole = isWhole(chunks);
+          const isLast = endsAnswer(chunks);
           if (!this.spoken) {
-            if (!speaks(chunks)) {
-              if (!whole) continue;
+            if (!hasContent(chunks)) {
+              if (!isLast) continue;
               throw new WaggleError('AGENT_FAILED', { agent: name, why: 'it ended without saying anything' });
             }
             this.spoken = true;
@@ -127,7 +127,7 @@ export class Asking {
             atSink = false;
             if (isDemonstration) chunks = [noticeOf(agent, this.#request), ...chunks];
           }
-          if (whole) {
+          if (isLast) {
             answer.complete();
             attempt.answered(chunks);
             await this.#beforeEnd?.(chunks);
@@ -136,7 +136,7 @@ export class Asking {
           const written = this.#sink.write(chunks);
           if (written) await written;
           atSink = false;
-          if (whole) return;
+          if (isLast) return;
         }
         throw new WaggleError('AGENT_DISCONNECTED', { agent: name, why: 'it ended without "done"' });
       });

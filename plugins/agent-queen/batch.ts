@@ -17,7 +17,7 @@ export function checkedChunks(
     if (kind === 'odd')
       throw new WaggleError('AGENT_PROTOCOL', { agent, why: 'it yielded something that is not a chunk' });
     if (kind === 'call') {
-      chunks = withText(chunks, index);
+      chunks = withTextArguments(chunks, index);
       const call = chunks[index] as StreamChunk & { type: 'tool_call' };
       if (call.executor !== 'server') calls.push(call);
     }
@@ -32,7 +32,7 @@ export function textIn(batch: Batch): string {
 }
 
 /** Whether a batch has any content. */
-export function speaks(batch: Batch): boolean {
+export function hasContent(batch: Batch): boolean {
   return batch.some(
     (chunk) =>
       chunk.type === 'tool_call' ||
@@ -42,11 +42,11 @@ export function speaks(batch: Batch): boolean {
 }
 
 /** Whether a batch ends the answer. */
-export function isWhole(batch: Batch): boolean {
+export function endsAnswer(batch: Batch): boolean {
   return batch[batch.length - 1]?.type === 'done';
 }
 
-function withText(chunks: readonly StreamChunk[], index: number): readonly StreamChunk[] {
+function withTextArguments(chunks: readonly StreamChunk[], index: number): readonly StreamChunk[] {
   const call = chunks[index] as StreamChunk & { type: 'tool_call' };
   const written = textual(call);
   return written === call ? chunks : chunks.with(index, written);

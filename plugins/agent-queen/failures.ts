@@ -13,7 +13,7 @@ export function isRefusal(failure: unknown): boolean {
 }
 
 /** The missing capability that made the request fail, which another agent may have. */
-export function lackOf(failure: unknown): string | undefined {
+function lackOf(failure: unknown): string | undefined {
   if (!WaggleError.is(failure, 'AGENT_FAILED')) return undefined;
   return failure.details?.lacks ?? (failure.details?.model && 'model');
 }

@@ -167,7 +167,7 @@ export class Queen implements Agent, Chat, QueenState {
   async #healthBy(isHealthy: (agent: Agent) => boolean | Promise<boolean>): Promise<AgentHealth> {
     for (const agent of this.#candidates())
       if (!(agent.demo && this.#demonstration.isOver) && (await isHealthy(agent))) return { healthy: true };
-    return { healthy: false, detail: 'none of her candidates is healthy' };
+    return { healthy: false, detail: 'no candidate is healthy' };
   }
 
   #asking(
@@ -191,8 +191,7 @@ export class Queen implements Agent, Chat, QueenState {
     } catch (failure) {
       if (tellFaults || call.signal.aborted) throw failure;
       const shown = withoutDetails(failure, request.id.slice(0, 6));
-      if (shown !== failure)
-        call.logger.warn({ err: failure }, 'failed for a reason that the client is not told');
+      if (shown !== failure) call.logger.warn({ err: failure }, 'failed; the client does not see the reason');
       throw shown;
     }
   }
@@ -218,7 +217,7 @@ export class Queen implements Agent, Chat, QueenState {
         if (agent || failure === undefined) failure = error;
       }
     }
-    throw failure ?? this.#nobody();
+    throw failure ?? this.#noCandidate();
   }
 
   /** Names of the agents to ask, in order. A named agent has no fallback. */
@@ -261,7 +260,7 @@ export class Queen implements Agent, Chat, QueenState {
     if (isFault(failure)) this.#health.doubt(agent);
   }
 
-  #nobody(): WaggleError {
+  #noCandidate(): WaggleError {
     return new WaggleError('AGENT_UNAVAILABLE', {
       agent: this.name,
       why: `none of ${this.#config.candidates.join(', ')} may answer this; start a model server, or name an agent`,

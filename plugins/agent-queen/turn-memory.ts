@@ -35,7 +35,7 @@ export class TurnMemory {
       await retract(this.#store, this.#key, this.#kept);
       this.#kept = undefined;
     } catch (err) {
-      this.#logger.error({ err }, 'an answer that was stopped could not be taken back');
+      this.#logger.error({ err }, 'a stopped answer could not be removed from its conversation');
     }
   }
 }

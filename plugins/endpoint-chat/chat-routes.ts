@@ -13,12 +13,11 @@ import type { cancelReceipt, wholeAnswer } from './docs.js';
 import { EncodedReply } from './encoded-reply.js';
 import { encodingFor } from './encoding.js';
 
+type Handler = (streams: ChatStreams, request: HttpRequest, response: HttpResponse) => Promise<void>;
+type StreamHandler = (...all: [...Parameters<Handler>, heartbeatMs: number]) => Promise<void>;
+
 /** `POST /chat`: the complete answer as one JSON object. */
-export async function answerWhole(
-  streams: ChatStreams,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const answerWhole: Handler = async (streams, request, response) => {
   const command = await readCommand(await request.json());
   // Without a request_id the client cannot come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
@@ -36,27 +35,17 @@ export async function answerWhole(
     ...(usage && { usage }),
   } satisfies z.infer<typeof wholeAnswer>;
   response.json(200, answer, agentHeader(agent));
-}
+};
 
 /** `POST /chat/stream`: frames as they arrive. A failure before the first one is a JSON error. */
-export async function answerStream(
-  streams: ChatStreams,
-  request: HttpRequest,
-  response: HttpResponse,
-  heartbeatMs: number,
-): Promise<void> {
+export const answerStream: StreamHandler = async (streams, request, response, heartbeatMs) => {
   const command = await readCommand(await request.json());
   const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', ...traceContextIn(request) });
   await send(reply, reply.read(), request, response, heartbeatMs);
-}
+};
 
 /** `GET /chat/stream/{stream_id}`: everything after a position. @throws STREAM_GONE */
-export async function resumeStream(
-  streams: ChatStreams,
-  request: HttpRequest,
-  response: HttpResponse,
-  heartbeatMs: number,
-): Promise<void> {
+export const resumeStream: StreamHandler = async (streams, request, response, heartbeatMs) => {
   const streamId = request.params.stream_id as string;
   const lastEventId = request.header('last-event-id') || undefined;
   // Takes precedence: EventSource sends it when it reconnects, and cannot change its address.
@@ -68,19 +57,15 @@ export async function resumeStream(
   if (isEventSource && reply.wasRead && position === reply.position)
     response.send(204, '', { 'x-stream-id': streamId });
   else await send(reply, reply.read(position), request, response, heartbeatMs);
-}
+};
 
 /** `DELETE /chat/stream/{stream_id}`: responds when the connection to the model is closed. @throws STREAM_UNKNOWN */
-export async function cancelStream(
-  streams: ChatStreams,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const cancelStream: Handler = async (streams, request, response) => {
   const streamId = request.params.stream_id as string;
   const receipt = await streams.find(streamId)?.cancel('client');
   if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
   response.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelReceipt>);
-}
+};
 
 async function send(
   reply: Reply,

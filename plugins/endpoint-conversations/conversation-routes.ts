@@ -11,14 +11,12 @@ import type { z } from '#zod';
 import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
 import { allLinesOf, linesOf } from './json-lines.js';
 
+type Handler = (store: ConversationStore, request: HttpRequest, response: HttpResponse) => Promise<void>;
+
 const privately = { 'cache-control': 'no-store' };
 
 /** `GET /conversations`. @throws INVALID_REQUEST */
-export async function listConversations(
-  store: ConversationStore,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const listConversations: Handler = async (store, request, response) => {
   const { user_id, limit, before } = await expectValid(listQuery, Object.fromEntries(request.query));
   const list = await store.list(user_id, {
     limit: Number(limit),
@@ -31,53 +29,37 @@ export async function listConversations(
     updated_at: updatedAt,
   }));
   response.json(200, { conversations } satisfies z.infer<typeof conversationList>, privately);
-}
+};
 
 /** `GET /conversations/{conversation_id}/messages`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
-export async function listMessages(
-  store: ConversationStore,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const listMessages: Handler = async (store, request, response) => {
   const { messages: found } = await conversationOf(store, request);
   const messages = found.map(({ role, content, end }) => ({ role, content, ...(end && { end }) }));
   response.json(200, { messages } satisfies z.infer<typeof messageList>, privately);
-}
+};
 
 /** `DELETE /conversations/{conversation_id}`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
-export async function deleteConversation(
-  store: ConversationStore,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const deleteConversation: Handler = async (store, request, response) => {
   const key = await keyOf(request);
   if (!(await store.delete(key))) throw new WaggleError('CONVERSATION_UNKNOWN', key);
   response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
-}
+};
 
 /** `GET /conversations/{conversation_id}/export`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
-export async function exportConversation(
-  store: ConversationStore,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const exportConversation: Handler = async (store, request, response) => {
   const { key, messages } = await conversationOf(store, request);
   const { conversationId } = key;
   const parts = async function* () {
     yield* linesOf(conversationId, messages);
   };
   await response.stream(200, downloadAs('conversation.jsonl'), parts());
-}
+};
 
 /** `GET /conversations/export`. @throws INVALID_REQUEST */
-export async function exportAll(
-  store: ConversationStore,
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
+export const exportAll: Handler = async (store, request, response) => {
   const { user_id } = await expectValid(userQuery, Object.fromEntries(request.query));
   await response.stream(200, downloadAs('conversations.jsonl'), allLinesOf(store, user_id));
-}
+};
 
 function downloadAs(name: string) {
   return {

@@ -17,7 +17,6 @@ const files = {
   'root.js': ours,
 };
 
-/** Reads the files that the page loads. */
 export function readAssets(): Promise<PageFiles> {
   return PageFiles.read(Object.entries(files).map(([name, folder]) => [name, join(folder, name)]));
 }

@@ -15,7 +15,6 @@ export function embedded(schema: StandardSchemaV1): JsonSchema {
   return rest;
 }
 
-/** Parameter names of a path. */
 export function namesIn(path: string): readonly string[] {
   return [...path.matchAll(/\{(\w+)\*?\}/g)].map(([, name]) => name as string);
 }

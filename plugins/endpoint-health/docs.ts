@@ -11,13 +11,11 @@ const report = z.object({
   agents: z.array(agentStatus),
 }) satisfies z.ZodType<Readiness>;
 
-/** `GET /health` */
 export const healthDocs: RouteDocs = {
   summary: 'Liveness: whether the process responds',
   responses: { 200: { description: 'The process responds', content: { 'application/json': health } } },
 };
 
-/** `GET /ready` */
 export const readyDocs: RouteDocs = {
   summary: 'Readiness: whether the server accepts new work',
   responses: {

@@ -1,7 +1,6 @@
 import { closeCodes, type EventBus, type Transport } from '#kernel';
 import type { Metrics } from './metrics.js';
 
-/** Metrics of WebSocket connections. */
 export function connectionMetrics(metrics: Metrics, bus: EventBus, transport: Transport): void {
   metrics.gauge('waggle_connections', 'Open WebSocket connections', () => transport.connections.open);
   metrics.gauge(

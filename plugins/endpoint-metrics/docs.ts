@@ -1,7 +1,6 @@
 import type { RouteDocs } from '#kernel';
 import { z } from '#zod';
 
-/** `GET /metrics` */
 export const metricsDocs: RouteDocs = {
   summary: 'Metrics for Prometheus',
   responses: {

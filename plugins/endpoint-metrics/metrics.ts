@@ -2,7 +2,6 @@ import { httpStatus } from '#kernel';
 import { Counter, Gauge, Histogram, Registry } from './prom-client.js';
 
 type Failed = (error: unknown, metric: string) => void;
-/** A metric with labels, of any type. */
 interface Labelled {
   get(): Promise<{ readonly values: readonly { readonly labels: Series }[] }>;
   remove(labels: Series): void;
@@ -21,7 +20,6 @@ export class Metrics {
     this.#failed = failed;
   }
 
-  /** Media type of `text()`. */
   get contentType(): string {
     return this.#registry.contentType;
   }

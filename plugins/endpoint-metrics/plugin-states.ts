@@ -1,15 +1,8 @@
-import type { KernelReport, KernelState, PluginState } from '#kernel';
+import { type KernelReport, kernelStates, pluginStates } from '#kernel';
 import type { Metrics } from './metrics.js';
 
-const kernelStates: readonly KernelState[] = ['starting', 'ready', 'degraded', 'draining', 'stopping'];
-const pluginStates: readonly PluginState[] = [
-  'pending',
-  'starting',
-  'active',
-  'stopping',
-  'stopped',
-  'failed',
-];
+/** States in which `/metrics` can be read. */
+const liveStates = kernelStates.filter((state) => !['idle', 'stopped', 'failed'].includes(state));
 
 /** States of the server and its plugins: 1 for the current state, 0 for the others. */
 export function stateMetrics(metrics: Metrics, version: string, inspect: () => KernelReport): void {
@@ -18,7 +11,7 @@ export function stateMetrics(metrics: Metrics, version: string, inspect: () => K
   ]);
   metrics.gauges('waggle_state', 'State of the server', ['state'], () => {
     const now = inspect().state;
-    return kernelStates.map((state) => [{ state }, state === now ? 1 : 0] as const);
+    return liveStates.map((state) => [{ state }, state === now ? 1 : 0] as const);
   });
   metrics.gauges('waggle_plugin_state', 'States of the plugins', ['plugin', 'state'], () =>
     inspect().plugins.flatMap(({ id: plugin, state: now }) =>

@@ -1,7 +1,6 @@
 import type { EventBus, TaskEngine } from '#kernel';
 import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
-/** Metrics of tasks by name, and of worker threads. */
 export function taskMetrics(metrics: Metrics, bus: EventBus, tasks: TaskEngine): void {
   metrics.gauge('waggle_tasks_running', 'Running task runs', () => tasks.stats.running);
   metrics.gauges(

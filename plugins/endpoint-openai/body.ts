@@ -170,15 +170,12 @@ export const runHeaders = z.object({
   'X-On-Disconnect': z
     .enum(['continue', 'cancel'])
     .describe(
-      'What happens when the client disconnects. Default: `continue` with an Idempotency-Key, else `cancel`',
+      'Whether the reply ends when the client disconnects. Default: `continue` with an Idempotency-Key, else `cancel`',
     )
     .optional(),
 });
 
-type Common = Pick<z.output<typeof chatBody>, keyof typeof common>;
-/** A checked body of `POST /v1/chat/completions`. */
 export type ChatBody = z.output<typeof chatBody>;
-/** A checked body of `POST /v1/completions`. */
 export type TextBody = z.output<typeof textBody>;
 /** Fields of both bodies. */
-export type CommonBody = Common;
+export type CommonBody = Pick<ChatBody, keyof typeof common>;

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { ToolCall, Usage } from '#kernel';
 import type { Config } from './config.js';
 
-/** A complete answer. */
 export interface Answer {
   readonly text: string;
   readonly thinking: string;
@@ -20,7 +19,7 @@ export interface ChunkFormat {
   thinking(content: string): string;
   /** `index` is the number of the call within the answer. */
   toolCall(index: number, call: ToolCall): string;
-  /** More of the arguments of the call at `index`. */
+  /** The next part of the arguments of the call at `index`. */
   toolCallPart(index: number, text: string, extra?: ToolCall['extra']): string;
   finish(reason: string): string;
   /** Empty if the usage is unknown, which is not the same as 0. */
@@ -145,7 +144,6 @@ export class TextChunkFormat implements ChunkFormat {
   }
 }
 
-/** The end of a stream. */
 export const doneEvent = 'data: [DONE]\n\n';
 
 function event(value: object): string {

@@ -14,7 +14,6 @@ import { checkShape, checkTextShape } from './shape.js';
 import { checkContent } from './takes.js';
 import { toolsOf } from './tools.js';
 
-/** A completion request after validation. */
 export interface CompletionRequest {
   /** The model name given by the client. */
   readonly model: string;

@@ -4,9 +4,7 @@ import type { Part } from './parts.js';
 
 type Content = ChatBody['messages'][number]['content'];
 
-/** Content of a message. */
 export interface Parts {
-  /** All text. */
   readonly text: string;
   readonly images: readonly string[];
   /** All parts in order, unless there is only text. */

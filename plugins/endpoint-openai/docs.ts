@@ -46,56 +46,40 @@ const toolCallPart = z.looseObject({
 });
 const head = { id: z.string(), created: z.int().describe('Unix seconds'), model: z.string() };
 
-const chatCompletion = z.object({
-  ...head,
-  object: z.literal('chat.completion'),
-  choices: z.array(
-    z.object({
-      index: z.literal(0),
-      message: z.object({
-        role: z.literal('assistant'),
-        content: z.string().nullable(),
-        reasoning_content: reasoning,
-        reasoning,
-        tool_calls: z.array(toolCall).exactOptional(),
-      }),
-      finish_reason: finishReason,
-    }),
-  ),
-  usage: usage.exactOptional(),
+const completion = (object: string, choice: Readonly<Record<string, z.ZodType>>) =>
+  z.object({
+    ...head,
+    object: z.literal(object),
+    choices: z.array(z.object({ index: z.literal(0), ...choice })),
+    usage: usage.exactOptional(),
+  });
+
+const chatCompletion = completion('chat.completion', {
+  message: z.object({
+    role: z.literal('assistant'),
+    content: z.string().nullable(),
+    reasoning_content: reasoning,
+    reasoning,
+    tool_calls: z.array(toolCall).exactOptional(),
+  }),
+  finish_reason: finishReason,
 });
 
-const chatChunk = z.object({
-  ...head,
-  object: z.literal('chat.completion.chunk'),
-  choices: z.array(
-    z.object({
-      index: z.literal(0),
-      delta: z.object({
-        role: z.literal('assistant').exactOptional(),
-        content: z.string().exactOptional(),
-        reasoning_content: reasoning,
-        reasoning,
-        tool_calls: z.array(toolCallPart).exactOptional(),
-      }),
-      finish_reason: finishReason.nullable(),
-    }),
-  ),
-  usage: usage.exactOptional(),
+const chatChunk = completion('chat.completion.chunk', {
+  delta: z.object({
+    role: z.literal('assistant').exactOptional(),
+    content: z.string().exactOptional(),
+    reasoning_content: reasoning,
+    reasoning,
+    tool_calls: z.array(toolCallPart).exactOptional(),
+  }),
+  finish_reason: finishReason.nullable(),
 });
 
-const textCompletion = z.object({
-  ...head,
-  object: z.literal('text_completion'),
-  choices: z.array(
-    z.object({
-      index: z.literal(0),
-      text: z.string(),
-      logprobs: z.null(),
-      finish_reason: finishReason.nullable(),
-    }),
-  ),
-  usage: usage.exactOptional(),
+const textCompletion = completion('text_completion', {
+  text: z.string(),
+  logprobs: z.null(),
+  finish_reason: finishReason.nullable(),
 });
 
 const doneText = z.literal('[DONE]');

@@ -1,6 +1,5 @@
 import { type Agent, type Chat, type ReadonlyRegistry, WaggleError } from '#kernel';
 
-/** A model as clients see it. */
 export interface Model {
   readonly id: string;
   readonly object: 'model';

@@ -31,5 +31,4 @@ export const part = z.discriminatedUnion('type', [
   z.looseObject({ type: z.enum(['file', 'input_file', 'input_audio', 'video_url', 'audio_url']) }),
 ]);
 
-/** A content part. */
 export type Part = z.output<typeof part>;

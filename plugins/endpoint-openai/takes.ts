@@ -2,7 +2,6 @@ import { type Agent, type ChatOptions, WaggleError } from '#kernel';
 import type { ChatBody } from './body.js';
 import { imageIn, isHere } from './content.js';
 
-/** Upper limit of reported issues. */
 const mostIssues = 10;
 
 /** @throws INVALID_REQUEST for content that `agent` cannot pass on */

@@ -1,7 +1,6 @@
 import { type ChatOptions, type ToolDefinition, WaggleError } from '#kernel';
 import type { ChatBody } from './body.js';
 
-/** Tools of a request. */
 export interface Tools extends Pick<ChatOptions, 'tools' | 'toolChoice'> {
   /** Descriptions of tools that are not passed on because of their type. */
   readonly leftOut: readonly string[];

@@ -38,7 +38,6 @@ export const waitQuery = z.object({
     .default('0'),
 });
 
-/** A run as clients see it. */
 export const runReport = z.object({
   taskId: z.string().describe('A secret: it gives access to the run, to read and to cancel it'),
   task: z.string(),

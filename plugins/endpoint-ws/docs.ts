@@ -2,7 +2,6 @@ import { closeCode, type EndpointDocs, serverFrames, type TaskDefinition } from 
 import { z } from '#zod';
 import { clientFrames, messageTypes } from './frames.js';
 
-/** Path parameters of a connection. */
 export const clientParams = z.object({
   client_id: z
     .string()

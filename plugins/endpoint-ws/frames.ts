@@ -38,9 +38,7 @@ export const clientFrames = {
 };
 
 type ClientFrames = typeof clientFrames;
-/** A request for a reply. */
 export type ChatFrame = z.infer<typeof request>;
-/** A request to run a task. */
 export type TaskFrame = z.infer<typeof clientFrames.task>;
 /** A frame whose type is the name of a task. */
 export interface MessageFrame {
@@ -50,7 +48,6 @@ export interface MessageFrame {
   /** All other fields. */
   readonly input: Readonly<Record<string, unknown>>;
 }
-/** Any frame from a client. */
 export type ClientFrame =
   | MessageFrame
   | {

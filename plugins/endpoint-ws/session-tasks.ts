@@ -37,7 +37,7 @@ export class SessionTasks {
     return this.#watched.size;
   }
 
-  /** A `task` frame. @throws TASK_UNKNOWN, and what the engine refuses it with */
+  /** A `task` frame. @throws TASK_UNKNOWN, and errors of the engine */
   run({ task, input, ...options }: TaskFrame): Promise<void> {
     if (!this.#host.tasks.find(task)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task });
     const run = this.#submit(task, input, options);

@@ -24,7 +24,7 @@ import { SessionTasks } from './session-tasks.js';
 /** Services and callbacks that sessions share. */
 export interface SessionHost {
   readonly streams: ChatStreams;
-  /** Absent where no plugin runs tasks. */
+  /** Absent without a plugin that runs tasks. */
   readonly engine: TaskEngine | undefined;
   readonly tasks: ReadonlyRegistry<TaskDefinition>;
   readonly config: Config;
@@ -44,7 +44,6 @@ export class Session implements SocketHandler {
   // Created on first use: most connections of a large server are idle.
   /** Replies being sent, by stream. */
   #readersIfAny: Map<string, ReplyReader> | undefined;
-  /** Pending whole answers. */
   #wholeIfAny: Set<AbortController> | undefined;
   #tasksIfAny: SessionTasks | undefined;
   #bad = 0;

@@ -13,19 +13,13 @@ import { Takeovers } from './takeovers.js';
 /** Extra time after the deadline for terminal frames to reach slow readers. */
 const farewellMs = 1000;
 
-/** Dependencies of the sessions. */
-export type SessionSettings = Pick<SessionHost, 'streams' | 'engine' | 'tasks' | 'config' | 'bus' | 'logger'>;
+export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered'>;
 
 /** All connections by client id. A client has one: the newest. */
-export class Sessions implements WebSocketEndpoint, SessionHost {
+export class Sessions implements WebSocketEndpoint {
   readonly path = '/ws/{client_id}';
   readonly protocol = 'waggle.v1';
-  readonly streams: SessionHost['streams'];
-  readonly engine: SessionHost['engine'];
-  readonly tasks: SessionHost['tasks'];
-  readonly config: SessionHost['config'];
-  readonly bus: SessionHost['bus'];
-  readonly logger: SessionHost['logger'];
+  readonly #host: SessionHost;
   readonly #current = new Map<string, Session>();
   readonly #open = new Set<Session>();
   readonly #takeovers: Takeovers;
@@ -35,18 +29,17 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
   /** The session that the drain waits for. */
   #awaited: { readonly session: Session; readonly resolve: () => void } | undefined;
 
-  constructor({ streams, engine, tasks, config, bus, logger }: SessionSettings) {
-    this.streams = streams;
-    this.engine = engine;
-    this.tasks = tasks;
-    this.config = config;
-    this.bus = bus;
-    this.logger = logger;
-    this.#takeovers = new Takeovers(logger);
+  constructor(settings: SessionSettings) {
+    this.#takeovers = new Takeovers(settings.logger);
+    this.#host = {
+      ...settings,
+      onClosed: (session) => this.#closed(session),
+      onDelivered: () => this.#delivered(),
+    };
   }
 
   get docs(): EndpointDocs {
-    return docsOf(this.tasks);
+    return docsOf(this.#host.tasks);
   }
 
   /** Called for each registered task. @throws when its name is a built-in frame type */
@@ -66,7 +59,7 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
 
   open(socket: Socket): Session {
     const clientId = socket.params.client_id as string;
-    const session = new Session(socket, clientId, this);
+    const session = new Session(socket, clientId, this.#host);
     const older = this.#current.get(clientId);
     if (older) this.#replace(older);
     this.#current.set(clientId, session);
@@ -75,15 +68,15 @@ export class Sessions implements WebSocketEndpoint, SessionHost {
     return session;
   }
 
-  onClosed(session: Session): void {
+  #closed(session: Session): void {
     this.#open.delete(session);
     // A late close of an old connection must not remove its successor.
     if (this.#current.get(session.clientId) === session) this.#current.delete(session.clientId);
     if (this.#leaving.get(session.clientId)?.session === session) this.#stopLeaving(session.clientId);
-    this.onDelivered();
+    this.#delivered();
   }
 
-  onDelivered(): void {
+  #delivered(): void {
     const { session, resolve } = this.#awaited ?? {};
     if (session && (session.idle || !this.#open.has(session))) resolve?.();
   }

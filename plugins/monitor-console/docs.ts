@@ -1,6 +1,5 @@
 import type { RouteDocs } from '#kernel';
 import { z } from '#zod';
-import type { Stats } from './stats.js';
 
 const count = z.int().min(0);
 const measure = z.number().min(0);
@@ -37,9 +36,11 @@ const stats = z.object({
     .object({ p50Ms: measure, p99Ms: measure, maxMs: measure })
     .describe('Event-loop delay in the last interval'),
   memory: z.object({ rssMb: measure, heapMb: measure }).describe('In MiB'),
-}) satisfies z.ZodType<Stats>;
+});
 
-/** `GET /stats` */
+/** Load of the server. Rates and lag cover the last full interval, or the time since the start during the first one. */
+export type Stats = Readonly<z.infer<typeof stats>>;
+
 export const statsDocs: RouteDocs = {
   summary: 'Load of the server',
   responses: {

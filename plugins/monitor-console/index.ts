@@ -30,7 +30,7 @@ export default definePlugin({
         ctx.every('stats', intervalMs, () => ctx.logger.info(sampler.sample(), 'stats'));
         return;
       }
-      // A resize draws what is known: it must not fail.
+      // A resize redraws these values and must not fail.
       let { stats } = sampler;
       const screen = new Screen(process.stdout, (width) => tableOf(stats, width));
       ctx.effect('table', () => screen.open());

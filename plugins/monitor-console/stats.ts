@@ -1,43 +1,10 @@
-import type { ChatStreams, TaskEngine, TaskPriority, Transport } from '#kernel';
-import {
-  type EventLoopLag,
-  type Lag,
-  memoryNow,
-  RateMeter,
-  type RateSources,
-  type Rates,
-  tenths,
-} from '#sdk';
+import type { ChatStreams, TaskEngine, Transport } from '#kernel';
+import { type EventLoopLag, memoryNow, RateMeter, type RateSources, type Rates, tenths } from '#sdk';
+import type { Stats } from './docs.js';
 
 /** Services with stats. The part of an absent one is left out. */
 export interface Sources extends RateSources {
   readonly transport?: Pick<Transport, 'connections'>;
-}
-
-/** Load of the server. Rates and lag cover the last full interval, or the time since the start during the first one. */
-export interface Stats {
-  readonly uptimeMs: number;
-  readonly connections?: { readonly open: number; readonly limit: number };
-  readonly streams?: {
-    readonly running: number;
-    readonly waiting: number;
-    readonly kept: number;
-    readonly readers: number;
-    readonly tokensPerSecond: number;
-  };
-  readonly tasks?: {
-    readonly running: number;
-    readonly waiting: number;
-    /** Waiting, by priority. */
-    readonly queued: Readonly<Record<TaskPriority, number>>;
-    readonly failed: number;
-    readonly rejected: number;
-    /** Runs that ended, whatever the outcome. */
-    readonly perSecond: number;
-  };
-  readonly workers?: { readonly alive: number; readonly busy: number; readonly lost: number };
-  readonly eventLoop: Pick<Lag, 'p50Ms' | 'p99Ms' | 'maxMs'>;
-  readonly memory: { readonly rssMb: number; readonly heapMb: number };
 }
 
 /** Server load, with rates per interval. */
@@ -70,7 +37,7 @@ export class Sampler {
       ...(transport && { connections: transport.connections }),
       ...(streams && { streams: streamsOf(streams.stats, tokensPerSecond) }),
       ...(tasks && { tasks: tasksOf(tasks.stats, tasksPerSecond), workers: tasks.stats.workers }),
-      eventLoop: { p50Ms, p99Ms, maxMs },
+      eventLoop: { p50Ms: tenths(p50Ms), p99Ms: tenths(p99Ms), maxMs: tenths(maxMs) },
       memory: { rssMb: megabytes(rssBytes), heapMb: megabytes(heapBytes) },
     };
   }

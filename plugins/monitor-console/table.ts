@@ -1,4 +1,4 @@
-import type { Stats } from './stats.js';
+import type { Stats } from './docs.js';
 
 const labelWidth = 11;
 const cellWidth = { min: 15, max: 18 };

@@ -2,15 +2,15 @@ import { ageMs } from '#sdk';
 import { z } from '#zod';
 
 export const config = z.strictObject({
-  /** The oldest messages of a conversation go first. */
+  /** Messages per conversation; the oldest are dropped first. */
   maxMessages: z.int().min(2).default(1000),
   /** Characters of one conversation. */
   conversationLimitChars: z.int().min(1).default(8_000_000),
-  /** The conversation that was not used for the longest time goes first. */
+  /** Number of conversations; the least recently used is dropped first. */
   maxConversations: z.int().min(1).default(10_000),
   /** Characters of all conversations together. */
   totalLimitChars: z.int().min(1).default(256_000_000),
-  /** A conversation that was not used for so long is forgotten. */
+  /** Time after its last use until a conversation is forgotten. */
   timeToLiveMs: ageMs.default(24 * 3_600_000),
 });
 

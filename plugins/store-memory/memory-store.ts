@@ -18,7 +18,7 @@ interface Conversation {
   updatedAt: number;
 }
 
-/** Conversations in this process. They are lost when it ends. */
+/** Conversations in memory, which are lost when the process ends. */
 export class MemoryStore implements ConversationStore {
   /** In order of last use, the least recent one first. */
   readonly #conversations = new Map<string, Conversation>();
@@ -114,7 +114,7 @@ export class MemoryStore implements ConversationStore {
     this.#conversations.set(id, conversation);
   }
 
-  /** What is left begins with a question, where anything had to go. */
+  /** Drops the oldest messages above a limit, up to the next user message. */
   #trim(conversation: Conversation): void {
     const { maxMessages, conversationLimitChars } = this.#limits;
     const { messages } = conversation;

@@ -22,12 +22,12 @@ import {
   wordingOf,
 } from './open-file.js';
 
-/** File systems that cannot give a file a second name. */
+/** Errors of file systems without hard links. */
 const noLinks = /^(EPERM|ENOTSUP|EOPNOTSUPP|ENOSYS|EMLINK|EINVAL)$/;
 
 /**
- * Copies a file of conversations as it is at this moment, also while a server has it. The copy is at its place once it is
- * whole, or not at all. @throws BACKUP_FAILED
+ * Copies a file of conversations, also while a server has it open. The copy appears at its place when it is complete, or not
+ * at all. @throws BACKUP_FAILED
  */
 export async function backUp(path: string, file: string): Promise<void> {
   const from = resolve(path);
@@ -35,7 +35,7 @@ export async function backUp(path: string, file: string): Promise<void> {
   try {
     expectFree(to);
     if (!isFile(from)) throw new Error('there is no such file; a server of this configuration makes it');
-    await inPart(to, async (part) => {
+    await withTemporaryFile(to, async (part) => {
       closeSync(openSync(part, 'wx', 0o600));
       await copy(from, part);
       place(part, to);
@@ -46,8 +46,8 @@ export async function backUp(path: string, file: string): Promise<void> {
   }
 }
 
-/** A file in a folder of its own, which ends with the work or the process: without it SQLite cannot begin the file again. */
-async function inPart(to: string, work: (part: string) => Promise<void>): Promise<void> {
+/** Runs `work` with a file in a temporary folder, which is removed afterwards or at the exit of the process. */
+async function withTemporaryFile(to: string, work: (part: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(`${to}.part-`);
   const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   process.on('exit', remove);
@@ -70,7 +70,7 @@ const wordings: Readonly<Record<string, string>> = {
   SQLITE_FULL: 'the disk of the copy is full',
 };
 
-/** SQLite would take a log of an earlier file for that of the copy. */
+/** Also checks for logs, because SQLite would apply the log of an earlier file to the copy. */
 function expectFree(to: string): void {
   const taken = ['', '-wal', '-journal'].map((ending) => to + ending).find(existsSync);
   if (taken !== undefined) throw new Error(`"${taken}" is there already; choose another name`);
@@ -80,8 +80,8 @@ async function copy(from: string, part: string): Promise<void> {
   const source = openExisting(from);
   try {
     if (checkOwner(source)) throw new Error('it holds nothing yet');
-    letOthersWrite(source);
-    // Not on this thread, which listens to signals.
+    enableWriteAheadLog(source);
+    // Asynchronously, because this thread handles signals.
     const reader = new AsyncDatabase(from, { timeout: lockTimeoutMs });
     try {
       await reader.exec(`VACUUM INTO '${part.replaceAll("'", "''")}'`);
@@ -93,17 +93,17 @@ async function copy(from: string, part: string): Promise<void> {
   }
 }
 
-/** With a log, as it has while a server runs, a file can be written while it is read. */
-function letOthersWrite(source: SqliteFile): void {
+/** Enables write-ahead logging, as a server does, so that the file can be written while it is read. */
+function enableWriteAheadLog(source: SqliteFile): void {
   try {
     source.exec('PRAGMA journal_mode = WAL');
   } catch (error) {
-    // Without one it is read all the same.
+    // The file can be read without it.
     if (!/^SQLITE_(BUSY|READONLY|CANTOPEN)/.test(codeOf(error))) throw error;
   }
 }
 
-/** Gives the copy its name, unless that was taken meanwhile. */
+/** Gives the copy its final name, unless a file of that name has appeared meanwhile. */
 function place(part: string, to: string): void {
   const written = openSync(part, 'r+');
   fsyncSync(written);

@@ -1,10 +1,18 @@
 import type { ChatMessage, ConversationKey, ConversationSummary, ListOptions } from '#kernel';
 import { charsOf } from '#sdk';
 import { FileState } from './file-state.js';
-import { closeFile, codeOf, lockFile, madeFile, openFile, type SqliteFile, wordingOf } from './open-file.js';
+import {
+  closeFile,
+  codeOf,
+  ensureFile,
+  lockFile,
+  openFile,
+  type SqliteFile,
+  wordingOf,
+} from './open-file.js';
 import { prepareStatements } from './statements.js';
 
-/** What a file may hold; units as in the plugin's config. */
+/** Limits of a file, as in the plugin's config. */
 export interface Limits {
   readonly maxMessages: number;
   readonly conversationLimitChars: number;
@@ -13,29 +21,29 @@ export interface Limits {
   readonly timeToLiveMs: number;
 }
 
-/** A turn, and what its conversation is called if it is the first one. */
+/** Messages to append, and the title for a new conversation. */
 interface Turn {
   readonly key: ConversationKey;
   readonly title: string;
   readonly messages: readonly ChatMessage[];
 }
 
-/** What can be asked of a file. */
+/** Methods that the thread can call. */
 export type Method = 'append' | 'retract' | 'read' | 'delete' | 'list';
-/** One question to a file. */
+/** One call of a method. */
 export type Call = {
   readonly [M in Method]: { readonly method: M; readonly args: Parameters<ConversationFile[M]> };
 }[Method];
-/** What came of it: a value, or what went wrong in words. */
+/** Result of a call: a value, or the reason of its failure. */
 export type Outcome = { readonly value: unknown } | { readonly why: string };
 
-/** After an append a few conversations are over a limit, and after years of absence all of them. */
+/** Bound per call: usually a few conversations are over a limit, but after a long stop all of them may be. */
 const maxForgottenAtOnce = 100;
 const maxNoted = 1000;
-/** How far back a turn is looked for that is to be taken back. */
+/** How many later messages a retracted turn may have. */
 const maxSince = 100;
 
-/** Conversations in one SQLite file, asked with `run`. Everything in here waits for the disk. */
+/** Conversations in one SQLite file, called through `run`. Every method blocks on the disk. */
 export class ConversationFile {
   readonly #file: SqliteFile;
   readonly #unlock: () => void;
@@ -43,17 +51,17 @@ export class ConversationFile {
   readonly #limits: Limits;
   readonly #now: () => number;
   readonly #statements: ReturnType<typeof prepareStatements>;
-  /** When conversations were read; noted in the file with the next write, so that a read writes nothing. */
+  /** Times of reads, written with the next write, so that a read writes nothing. */
   readonly #usedAt = new Map<number, number>();
-  /** What of that the transaction of this moment has written. */
+  /** Those of `#usedAt` that the current transaction has written. */
   readonly #noted = new Map<number, number>();
   #count = 0;
   #chars = 0;
   #updatedAt = 0;
 
   /**
-   * Opens or makes the file. `now` is in milliseconds since 1970, with fractions that tell apart what happens in one.
-   * Throws what `wordingOf` can word.
+   * Opens or creates the file. `now` is in milliseconds since 1970, with fractions, so that times are distinct.
+   * Throws errors for `wordingOf`.
    */
   constructor(
     path: string,
@@ -62,7 +70,7 @@ export class ConversationFile {
   ) {
     this.#limits = limits;
     this.#now = now;
-    const place = madeFile(path);
+    const place = ensureFile(path);
     this.#unlock = lockFile(place);
     try {
       this.#file = openFile(place);
@@ -75,46 +83,46 @@ export class ConversationFile {
     }
   }
 
-  /** Why nothing can be kept, while that is so. */
+  /** Why nothing can be stored; undefined while all is well. */
   get trouble(): string | undefined {
     return this.#state.trouble;
   }
 
-  /** Tries whether what went wrong is over. */
+  /** Checks whether a failure is over. */
   check(): void {
     this.#state.check();
   }
 
-  /** Runs calls in their order as one transaction; when that fails, each by itself, so that each fails for its own reason. */
+  /** Runs calls in order as one transaction; if that fails, each alone, so that each fails for its own reason. */
   run(calls: readonly Call[]): readonly Outcome[] {
-    const isTidy = this.#isTidy(calls);
+    const mayExpire = this.#mayExpire(calls);
     try {
-      return this.#transaction(isTidy || calls.some(isWrite), () => {
-        if (isTidy) this.#expire();
-        return calls.map((call) => ({ value: this.#answer(call) }));
+      return this.#transaction(mayExpire || calls.some(isWrite), () => {
+        if (mayExpire) this.#expire();
+        return calls.map((call) => ({ value: this.#call(call) }));
       });
     } catch (error) {
       const each = () => calls.flatMap((call) => this.run([call]));
-      // All of them have waited for another program's lock, and once is enough.
+      // The whole list has already waited for another program's lock.
       if (calls.length > 1)
         return codeOf(error) === 'SQLITE_BUSY' ? this.#state.withoutWaiting(each) : each();
       this.#state.failed(error);
-      // What is there can be read all the same.
-      if (isTidy && !calls.some(isWrite) && this.trouble) return this.run(calls);
+      // Existing data can still be read.
+      if (mayExpire && !calls.some(isWrite) && this.trouble) return this.run(calls);
       return [{ why: wordingOf(error) }];
     }
   }
 
-  /** Adds a turn, and forgets what is over a limit then. */
+  /** Appends a turn, then drops data above the limits. */
   append({ key, title, messages }: Turn): void {
     const { upsert, insert } = this.#statements;
     this.#expire();
-    this.#removeIfOver(key);
+    this.#removeIfExpired(key);
     const now = this.#now();
     this.#updatedAt = Math.max(Math.floor(now), this.#updatedAt + 1);
     const row = upsert.get(...idsOf(key), title, this.#updatedAt, now) as readonly [number, number, number];
     const [id, count, chars] = row;
-    this.#usedAt.delete(id); // Of a conversation whose beginning was undone.
+    this.#usedAt.delete(id); // Left over from a conversation that was rolled back.
     if (count === 0) this.#count++;
     const conversation = { id, count, chars };
     for (const message of messages) {
@@ -127,7 +135,7 @@ export class ConversationFile {
     this.#evict();
   }
 
-  /** Takes a turn back that is among the latest. */
+  /** Removes a turn that is among the latest. */
   retract(key: ConversationKey, messages: readonly ChatMessage[]): void {
     const id = this.#find(key);
     if (id === undefined) return;
@@ -155,9 +163,9 @@ export class ConversationFile {
     return rows.map(([message]) => message).reverse();
   }
 
-  /** Whether there was such a conversation. */
+  /** Returns whether the conversation existed. */
   delete(key: ConversationKey): boolean {
-    this.#removeIfOver(key);
+    this.#removeIfExpired(key);
     const id = this.#find(key);
     if (id !== undefined) this.#remove(id);
     return id !== undefined;
@@ -182,14 +190,14 @@ export class ConversationFile {
 
   close(): void {
     try {
-      this.#transaction(true, () => this.#note());
+      this.#transaction(true, () => this.#writeUsedAt());
     } finally {
       closeFile(this.#file);
       this.#unlock();
     }
   }
 
-  #answer(call: Call): unknown {
+  #call(call: Call): unknown {
     const gone = isWrite(call) ? this.#state.gone : undefined;
     if (gone) throw new Error(gone);
     switch (call.method) {
@@ -206,12 +214,12 @@ export class ConversationFile {
     }
   }
 
-  /** Whether to write down and forget what is due; while nothing can be kept, that waits. */
-  #isTidy(calls: readonly Call[]): boolean {
+  /** Whether to write read times and expire conversations now; not while nothing can be stored. */
+  #mayExpire(calls: readonly Call[]): boolean {
     return (this.#usedAt.size > maxNoted || calls.some(({ method }) => method === 'list')) && !this.trouble;
   }
 
-  /** One that writes has the lock from its beginning on: SQLite takes back only part of it where that fails later. */
+  /** A writing transaction locks at its beginning: after a later lock failure SQLite only rolls back a part. */
   #transaction<T>(writes: boolean, work: () => T): T {
     this.#file.exec(writes ? 'BEGIN IMMEDIATE' : 'BEGIN');
     try {
@@ -220,7 +228,7 @@ export class ConversationFile {
       this.#noted.clear();
       return result;
     } catch (error) {
-      // Some errors, such as a full disk, have ended it already.
+      // Some errors, such as a full disk, have already ended the transaction.
       if (this.#file.inTransaction) this.#file.exec('ROLLBACK');
       for (const [id, usedAt] of this.#noted) if (!this.#usedAt.has(id)) this.#usedAt.set(id, usedAt);
       this.#noted.clear();
@@ -229,7 +237,7 @@ export class ConversationFile {
     }
   }
 
-  /** Counts what is in the file. */
+  /** Reads the totals from the file. */
   #total(): void {
     const [count, chars, updatedAt] = this.#statements.total.get() as readonly [number, number, number];
     this.#count = count;
@@ -243,7 +251,7 @@ export class ConversationFile {
     this.#chars += chars;
   }
 
-  /** What is left begins with a question, where anything had to go. */
+  /** Drops the oldest messages above a limit, up to the next user message. */
   #trim(conversation: { readonly id: number; count: number; chars: number }): void {
     const { maxMessages, conversationLimitChars } = this.#limits;
     const { first, drop, size } = this.#statements;
@@ -258,25 +266,25 @@ export class ConversationFile {
     size.run(conversation.count, conversation.chars, conversation.id);
   }
 
-  /** The row of a conversation, unless its time is over. */
+  /** The row id of a conversation that has not expired. */
   #find(key: ConversationKey): number | undefined {
-    const [id, isOver] = this.#look(key);
-    return isOver ? undefined : id;
+    const [id, isExpired] = this.#row(key);
+    return isExpired ? undefined : id;
   }
 
-  #removeIfOver(key: ConversationKey): void {
-    const [id, isOver] = this.#look(key);
-    if (id !== undefined && isOver) this.#remove(id);
+  #removeIfExpired(key: ConversationKey): void {
+    const [id, isExpired] = this.#row(key);
+    if (id !== undefined && isExpired) this.#remove(id);
   }
 
-  #look(key: ConversationKey): readonly [id?: number, isOver?: boolean] {
+  #row(key: ConversationKey): readonly [id?: number, isExpired?: boolean] {
     const [id, noted] = (this.#statements.find.get(...idsOf(key)) ?? []) as readonly [number?, number?];
     if (id === undefined || noted === undefined) return [];
     return [id, (this.#usedAt.get(id) ?? noted) <= this.#now() - this.#limits.timeToLiveMs];
   }
 
-  /** Writes down when conversations were read. */
-  #note(): void {
+  /** Writes the times of reads. */
+  #writeUsedAt(): void {
     for (const [id, usedAt] of this.#usedAt) {
       this.#statements.use.run(usedAt, id);
       this.#noted.set(id, usedAt);
@@ -285,7 +293,7 @@ export class ConversationFile {
   }
 
   #expire(): void {
-    this.#note();
+    this.#writeUsedAt();
     const oldest = this.#now() - this.#limits.timeToLiveMs;
     this.#forget(([, usedAt]) => usedAt <= oldest);
   }
@@ -295,7 +303,7 @@ export class ConversationFile {
     this.#forget(() => this.#count > 1 && (this.#count > maxConversations || this.#chars > totalLimitChars));
   }
 
-  /** Forgets those that were used least recently, while that is called for. */
+  /** Removes the least recently used conversations while `isOver`. */
   #forget(isOver: (oldest: readonly [number, number]) => boolean): void {
     for (let forgotten = 0; forgotten < maxForgottenAtOnce; forgotten++) {
       const oldest = this.#statements.oldest.get() as readonly [number, number] | undefined;

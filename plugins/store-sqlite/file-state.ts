@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs';
 import { codeOf, fileEndings, lockTimeoutMs, type SqliteFile, wordingOf } from './open-file.js';
 
-/** Errors that say something of the file or its disk, and not of one question to it. */
+/** Errors of the file or its disk, as opposed to those of one call. */
 const lasting = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PERM)/;
-/** Those that no later success takes back. */
+/** Errors that last, whatever succeeds later. */
 const damaged = /^SQLITE_(CORRUPT|NOTADB)/;
 
-/** Room for any turn. Two statements in one transaction write that many zeros, and leave nothing. */
+/** Writes 1 MB, enough for any turn, and drops it in the same transaction. */
 const probe = `
   BEGIN IMMEDIATE;
   CREATE TABLE room AS SELECT zeroblob(1048576) AS bytes;
@@ -14,7 +14,7 @@ const probe = `
   COMMIT;
 `;
 
-/** Whether an open file is still the one at its path, and whether its disk takes more. */
+/** Detects that an open file was moved or deleted, or that its disk is full. */
 export class FileState {
   readonly #file: SqliteFile;
   readonly #path: string;
@@ -24,30 +24,30 @@ export class FileState {
   constructor(file: SqliteFile, path: string) {
     this.#file = file;
     this.#path = path;
-    this.#identities = this.#look();
+    this.#identities = this.#identitiesNow();
   }
 
-  /** Why nothing can be kept, as far as is known. */
+  /** Why nothing can be stored; undefined while all is well. */
   get trouble(): string | undefined {
     return this.gone ?? this.#failure?.why;
   }
 
-  /** What became of the file: what is written to one that was deleted is lost. */
+  /** Message where the file is no longer at its path: data written to a deleted file is lost. */
   get gone(): string | undefined {
-    const at = this.#look().findIndex((identity, index) => identity !== this.#identities[index]);
+    const at = this.#identitiesNow().findIndex((identity, index) => identity !== this.#identities[index]);
     if (at === -1) return undefined;
     const which = at === 0 ? 'the file' : `the file beside it whose name ends in ${fileEndings[at]}`;
     return `${which} was deleted, moved or replaced while it was open; put it back, or restart the server`;
   }
 
-  /** Takes note of an error. */
+  /** Records an error. */
   failed(error: unknown): void {
     const code = codeOf(error);
     if (lasting.test(code) && !damaged.test(this.#failure?.code ?? ''))
       this.#failure = { code, why: wordingOf(error) };
   }
 
-  /** Tries whether a failure is over. */
+  /** Checks with a test write whether a failure is over. */
   check(): void {
     if (!this.#failure || damaged.test(this.#failure.code) || this.gone) return;
     try {
@@ -59,7 +59,7 @@ export class FileState {
     }
   }
 
-  /** Fails at once where another program has the file locked. */
+  /** Runs `work` so that it fails at once on another program's lock. */
   withoutWaiting<T>(work: () => T): T {
     this.#file.exec('PRAGMA busy_timeout = 0');
     try {
@@ -69,7 +69,7 @@ export class FileState {
     }
   }
 
-  #look(): readonly string[] {
+  #identitiesNow(): readonly string[] {
     return fileEndings.map((ending) => {
       try {
         const { dev, ino } = statSync(this.#path + ending);

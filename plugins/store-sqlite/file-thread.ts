@@ -4,10 +4,10 @@ import { WaggleError } from '#kernel';
 import type { Call, ConversationFile, Method, Outcome } from './conversation-file.js';
 import type { Report, WorkerSettings } from './worker.js';
 
-// Found by package: threads need compiled JavaScript also where this file runs as it is.
+// Resolved through the package: threads need compiled JavaScript even where this file runs as TypeScript.
 const entry = createRequire(import.meta.url).resolve('#sqlite-worker');
 const retryAfterMs = 1000;
-/** What was read arrives in one turn of the loop, so it has to be little. */
+/** The results of one list arrive in one turn of the event loop, so it must be short. */
 const maxAtOnce = 64;
 
 interface Waiting {
@@ -24,14 +24,14 @@ interface QueueLimits {
 }
 
 /**
- * The thread that waits for the disk, so that no stream does. What is asked for in one turn of the loop, or while the
- * thread is busy, goes to it as one list and becomes one transaction.
+ * The thread that blocks on the disk, so that no stream does. Calls of one turn of the event loop, or made while the thread is
+ * busy, go to it as one list and become one transaction.
  */
 export class FileThread {
   readonly #worker: Worker;
   readonly #path: string;
   readonly #limits: QueueLimits;
-  readonly #told: (trouble: string | undefined) => void;
+  readonly #onTrouble: (trouble: string | undefined) => void;
   #waiting: Waiting[] = [];
   #running: readonly Waiting[] = [];
   #chars = 0;
@@ -45,25 +45,26 @@ export class FileThread {
     worker: Worker,
     path: string,
     limits: QueueLimits,
-    told: (trouble: string | undefined) => void,
+    onTrouble: (trouble: string | undefined) => void,
   ) {
     this.#worker = worker;
     this.#path = path;
     this.#limits = limits;
-    this.#told = told;
+    this.#onTrouble = onTrouble;
     worker.on('message', ({ outcomes, trouble }: Report) => {
-      this.#say(trouble);
-      if (outcomes) this.#settle(outcomes);
+      this.#report(trouble);
+      if (outcomes) this.#resolveAll(outcomes);
     });
   }
 
   /**
-   * Starts the thread, which opens the file. `told` hears why nothing can be kept, and with nothing that this is over.
+   * Starts the thread, which opens the file. `onTrouble` gets the reason why nothing can be stored, and undefined when that
+   * is over.
    * @throws STORE_UNUSABLE
    */
   static async open(
     settings: WorkerSettings & QueueLimits,
-    told: (trouble: string | undefined) => void,
+    onTrouble: (trouble: string | undefined) => void,
   ): Promise<FileThread> {
     const { path } = settings;
     const worker = new Worker(entry, { workerData: settings, execArgv: [] });
@@ -77,7 +78,7 @@ export class FileThread {
       await worker.terminate();
       throw new WaggleError('STORE_UNUSABLE', { path, why });
     }
-    const thread = new FileThread(worker, path, settings, told);
+    const thread = new FileThread(worker, path, settings, onTrouble);
     let reason = 'its thread has ended';
     worker.on('error', (error) => {
       reason = `its thread has crashed: ${error.message}`;
@@ -85,17 +86,17 @@ export class FileThread {
     worker.once('exit', () => {
       if (thread.#closed) return;
       thread.#fail(reason);
-      thread.#say(reason);
+      thread.#report(reason);
     });
     return thread;
   }
 
-  /** Why nothing can be kept, while that is so. */
+  /** Why nothing can be stored; undefined while all is well. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
 
-  /** Asks the file. `chars` is how much it has to hold meanwhile. @throws QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN */
+  /** Calls a method of the file. `chars` is the size of the call in the queue. @throws QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN */
   ask<M extends Method>(
     method: M,
     chars: number,
@@ -110,7 +111,7 @@ export class FileThread {
     });
   }
 
-  /** Takes nothing more, lets all that waits be written, closes the file and ends the thread. */
+  /** Refuses new calls, writes the waiting ones, closes the file and ends the thread. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -124,17 +125,17 @@ export class FileThread {
     await exited;
   }
 
-  /** Ends the thread whatever it does; what waits is lost. */
+  /** Ends the thread at once; waiting calls are lost. */
   async terminate(): Promise<void> {
     this.#closed = true;
     this.#fail('its thread did not end in time');
     await this.#worker.terminate();
   }
 
-  #say(trouble: string | undefined): void {
+  #report(trouble: string | undefined): void {
     if (trouble === this.#trouble) return;
     this.#trouble = trouble;
-    this.#told(trouble);
+    this.#onTrouble(trouble);
   }
 
   #refusal(chars: number): WaggleError | undefined {
@@ -142,7 +143,7 @@ export class FileThread {
     if (this.#closed) return new WaggleError('SHUTTING_DOWN', {});
     const { queueLimit, queueLimitChars } = this.#limits;
     const waiting = this.#waiting.length + this.#running.length;
-    // A turn that is larger than all that may wait is taken when nothing else does.
+    // A call above the limit is accepted when no other waits.
     if (waiting < queueLimit && (waiting === 0 || this.#chars + chars <= queueLimitChars)) return undefined;
     return new WaggleError('QUEUE_FULL', {
       limit: queueLimit,
@@ -158,7 +159,7 @@ export class FileThread {
     this.#worker.postMessage(this.#running.map(({ call }) => call));
   }
 
-  #settle(outcomes: readonly Outcome[]): void {
+  #resolveAll(outcomes: readonly Outcome[]): void {
     const settled = this.#running;
     this.#running = [];
     this.#send();

@@ -14,13 +14,13 @@ import Database from 'libsql';
 /** One open file. */
 export type SqliteFile = InstanceType<typeof Database>;
 
-/** What SQLite keeps in each file for its owner; `file` shows it as "wagl". */
+/** SQLite's application id; `file` shows it as "wagl". */
 const applicationId = 0x7761_676c;
 const schemaVersion = 1;
-/** A server that is being replaced may still have the file. */
+/** Long enough for a server that is being replaced to release the file. */
 export const lockTimeoutMs = 1000;
 
-// User ids, conversation ids and messages are JSON: SQLite ends a text at its first NUL and mends surrogates.
+// User ids, conversation ids and messages are JSON, because SQLite ends a text at its first NUL and replaces lone surrogates.
 const schema = `
   CREATE TABLE conversations (
     id INTEGER PRIMARY KEY,
@@ -46,26 +46,26 @@ const schema = `
   PRAGMA user_version = ${schemaVersion};
 `;
 
-/** How the names of the files end that belong to an open one: all four are one thing. */
+/** Suffixes of the files that together make up an open file. */
 export const fileEndings = ['', '-wal', '-shm', '-lock'] as const;
 
-/** The one path of a file, which is made if it is not there, with the folders above it. */
-export function madeFile(path: string): string {
-  // SQLite would say no more than "error 14". Nobody else on this machine shall read what people said.
+/** The real path of a file, which is created if missing, with its folders. */
+export function ensureFile(path: string): string {
+  // SQLite would only report "error 14", and create a file that other users can read.
   mkdirSync(dirname(path), { recursive: true });
-  makeFile(path);
+  createFile(path);
   return realpathSync(path);
 }
 
-/** Opens the file of conversations. Throws what `wordingOf` can word. */
+/** Opens a file of conversations, creating the tables in a new one. Throws errors for `wordingOf`. */
 export function openFile(path: string): SqliteFile {
   const file = openExisting(path);
   try {
     const isNew = checkOwner(file);
-    // A commit is written, and not synced to the disk: it outlives the process, though perhaps not a power cut, after
-    // which the file is whole and lacks the latest turns.
+    // A commit is written but not synced: it survives the process, though perhaps not a power failure, after which the
+    // file is intact but may lack the latest turns.
     file.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
-    // What was deleted is overwritten, and not only left out.
+    // Overwrite deleted data.
     file.exec('PRAGMA secure_delete = ON');
     if (isNew) file.transaction(() => file.exec(schema)).immediate();
     return file;
@@ -75,12 +75,12 @@ export function openFile(path: string): SqliteFile {
   }
 }
 
-/** Opens a file that is there. */
+/** Opens an existing file. */
 export function openExisting(path: string): SqliteFile {
   return new Database(path, { timeout: lockTimeoutMs });
 }
 
-/** Leaves the file to others: as one file without a log beside it, unless one of them is reading it. */
+/** Closes the file without a log beside it, unless another program is reading it. */
 export function closeFile(file: SqliteFile): void {
   try {
     file.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE');
@@ -92,11 +92,11 @@ export function closeFile(file: SqliteFile): void {
 }
 
 /**
- * Keeps every other server out of a file, while programs that only read it, such as a backup, may. The lock is in a file
- * of its own, which stays: removing it would let two in at once. Ends with the process, or when it is called.
+ * Locks a file against other servers, but not against programs that only read it, such as a backup. The lock file is never
+ * removed, which would let two servers in. The lock ends with the process, or with a call of the returned function.
  */
 export function lockFile(path: string): () => void {
-  makeFile(`${path}-lock`);
+  createFile(`${path}-lock`);
   const lock = openExisting(`${path}-lock`);
   try {
     lock.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
@@ -111,14 +111,14 @@ export function lockFile(path: string): () => void {
   };
 }
 
-/** Makes a file that only its owner may read, unless it is there: closing one that is open would end its locks. */
-function makeFile(path: string): void {
+/** Creates a file that only its owner may read. An existing one is not opened, because closing it would end its locks. */
+function createFile(path: string): void {
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   else if (statSync(path).isDirectory()) throw new Error('EISDIR: it is a folder');
   else accessSync(path, constants.R_OK | constants.W_OK);
 }
 
-/** What SQLite says, in words that tell what to do. */
+/** An error of SQLite in words, with a remedy. */
 export function wordingOf(error: unknown): string {
   const code = codeOf(error);
   return wordings[code] ?? wordings[code.split('_', 2).join('_')] ?? (error as Error).message;
@@ -140,7 +140,7 @@ export function codeOf(error: unknown): string {
   return String((error as { readonly code?: unknown } | undefined)?.code ?? '');
 }
 
-/** Whether the file is new; throws when it is not ours. */
+/** Whether the file is new; throws when it belongs to another program. */
 export function checkOwner(file: SqliteFile): boolean {
   const number = (sql: string) => (file.prepare(sql).raw().get() as [number])[0];
   const owner = number('PRAGMA application_id');

@@ -6,11 +6,11 @@ import {
   type ListOptions,
   WaggleError,
 } from '#kernel';
-import { charsOf, titleOf } from '#sdk';
+import { charsOf, settleWithin, titleOf } from '#sdk';
 import type { Config } from './config.js';
 import { FileThread } from './file-thread.js';
 
-/** Conversations in one SQLite file. What is kept outlives the process, however it ends. */
+/** Conversations in one SQLite file, which survive any end of the process. */
 export class SqliteStore implements ConversationStore {
   readonly #thread: FileThread;
   readonly #conversationLimitChars: number;
@@ -20,9 +20,9 @@ export class SqliteStore implements ConversationStore {
     this.#conversationLimitChars = conversationLimitChars;
   }
 
-  /** `told` hears why nothing can be kept, and with nothing that this is over. @throws STORE_UNUSABLE */
-  static async open(config: Config, told: (trouble: string | undefined) => void): Promise<SqliteStore> {
-    return new SqliteStore(await FileThread.open(config, told), config);
+  /** `onTrouble` gets the reason why nothing can be stored, and undefined when that is over. @throws STORE_UNUSABLE */
+  static async open(config: Config, onTrouble: (trouble: string | undefined) => void): Promise<SqliteStore> {
+    return new SqliteStore(await FileThread.open(config, onTrouble), config);
   }
 
   get trouble(): string | undefined {
@@ -55,10 +55,8 @@ export class SqliteStore implements ConversationStore {
     return this.#thread.ask('list', 0, userId, options);
   }
 
-  /** Writes all that waits and closes the file; after `timeoutMs` without. */
+  /** Writes waiting calls and closes the file, or gives up after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
-    const timer = setTimeout(() => void this.#thread.terminate(), timeoutMs);
-    await this.#thread.close();
-    clearTimeout(timer);
+    if (!(await settleWithin(this.#thread.close(), timeoutMs))) await this.#thread.terminate();
   }
 }

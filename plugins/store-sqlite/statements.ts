@@ -6,7 +6,7 @@ interface Statement {
   run(...values: readonly unknown[]): unknown;
 }
 
-type Question =
+type StatementName =
   | 'total'
   | 'find'
   | 'upsert'
@@ -22,8 +22,8 @@ type Question =
   | 'first'
   | 'drop';
 
-/** Every question to the tables, prepared once. */
-export function prepareStatements(file: SqliteFile): Readonly<Record<Question, Statement>> {
+/** Prepares every statement. */
+export function prepareStatements(file: SqliteFile): Readonly<Record<StatementName, Statement>> {
   const rows = (sql: string) => file.prepare(sql).raw();
   return {
     total: rows('SELECT count(*), coalesce(sum(chars), 0), coalesce(max(updated_at), 0) FROM conversations'),

@@ -2,20 +2,20 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Call, ConversationFile, type Limits, type Outcome } from './conversation-file.js';
 import { wordingOf } from './open-file.js';
 
-/** What the thread is started with. */
+/** The thread's `workerData`. */
 export interface WorkerSettings extends Limits {
   readonly path: string;
 }
 
-/** What the thread says of the file. */
+/** A message of the thread. */
 export interface Report {
-  /** To the calls of one list; absent where nothing was asked. */
+  /** Results of one list of calls; absent for a report of its own. */
   readonly outcomes?: readonly Outcome[];
-  /** Why nothing can be kept, while that is so. */
+  /** Why nothing can be stored; undefined while all is well. */
   readonly trouble: string | undefined;
 }
 
-/** Without a question, too: who sees that nothing can be kept asks elsewhere. */
+/** Also without calls: a client of a store in trouble sends none. */
 const checkEveryMs = 1000;
 
 const port = parentPort as NonNullable<typeof parentPort>;

@@ -2,7 +2,6 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-/** The OpenTelemetry API. */
 export type Api = typeof import('@opentelemetry/api');
 
 /** The API, once an SDK is registered, which may happen late. Without one it is not loaded, to keep the start fast. */

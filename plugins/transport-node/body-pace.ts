@@ -1,7 +1,7 @@
 const windowMs = 10_000;
 const windowBytes = 160 * 1024;
 
-/** Gives up on a body that comes more slowly than 16 KB a second and is not there within 10 s: as uWebSockets does. */
+/** Minimum rate of a body, as in uWebSockets: complete within 10 s, or at least 16 KB a second. */
 export class BodyPace {
   readonly #timer: NodeJS.Timeout;
   #bytes = 0;
@@ -10,7 +10,7 @@ export class BodyPace {
     this.#timer = setTimeout(tooSlow, windowMs);
   }
 
-  took(bytes: number): void {
+  received(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes < windowBytes) return;
     this.#bytes = 0;

@@ -4,12 +4,12 @@ const lingerMs = 1000;
 const discardLimitBytes = 16 * 1024 * 1024;
 
 /**
- * Lets a client that is still sending have its answer: closed at once, unread bytes would reset the connection, and the
- * answer be lost with it. What still comes is thrown away, for a bounded time and up to a limit.
+ * Lingering close, so that a client that is still sending gets its response: on an immediate close, unread bytes would reset
+ * the connection. Discards incoming bytes for a bounded time and up to a limit.
  */
 export function linger(socket: Socket): void {
   const limitBytes = socket.bytesRead + discardLimitBytes;
-  // Called by Node.js once an answer has been written that is the last of its connection.
+  // Node.js calls it when the last response of a connection was written.
   socket.destroySoon = () => {
     socket.end();
     const timer = setTimeout(() => socket.destroy(), lingerMs);

@@ -1,14 +1,14 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Whether an upgrade is one to WebSocket, the only protocol to change to. */
+/** Whether an upgrade is to WebSocket, the only supported protocol. */
 export function isWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 /**
- * Serves a request that offers another protocol, such as `h2c`, as if it had not: a server may do so, and Node.js would
- * drop its body. It is handed back to the server as it came, without the offer.
+ * Serves a request that offers another protocol, such as `h2c`, as a plain one: Node.js would drop its body. Passes it back to
+ * the server without the offer.
  */
 export function serveWithoutUpgrade(
   server: Server,

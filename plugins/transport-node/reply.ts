@@ -4,10 +4,10 @@ import type { Headers } from '#kernel';
 import { BaseReply, type Opening, type ReplyHost, type Request } from '#sdk/http';
 import { BodyPace } from './body-pace.js';
 
-/** Told before an answer goes out that ends its connection. */
+/** Called before a response that ends its connection. */
 export type Closing = (socket: Socket) => void;
 
-/** The answer to one request of `node:http`. */
+/** The response to one request of `node:http`. */
 export class NodeReply extends BaseReply {
   readonly #res: ServerResponse;
   readonly #stallTimeoutMs: number;
@@ -30,7 +30,7 @@ export class NodeReply extends BaseReply {
     res.on('close', () => this.closed());
     res.on('drain', () => this.writable());
     if (request.hasBody) this.#read(req);
-    // What nobody reads would hold up the next request.
+    // An unread body would block the next request.
     else req.resume();
   }
 
@@ -41,7 +41,7 @@ export class NodeReply extends BaseReply {
     close: boolean,
   ): void {
     const res = this.#res;
-    if (close) this.#leave();
+    if (close) this.#endConnection();
     const length = body === undefined ? undefined : { 'content-length': Buffer.byteLength(body) };
     res.writeHead(status, { ...headers, ...length });
     res.end(body);
@@ -49,7 +49,7 @@ export class NodeReply extends BaseReply {
   }
 
   protected begin(status: number, headers: Headers, part: string, close: boolean): boolean {
-    if (close) this.#leave();
+    if (close) this.#endConnection();
     this.#res.writeHead(status, headers);
     return part === '' || this.write(part);
   }
@@ -74,7 +74,7 @@ export class NodeReply extends BaseReply {
   #read(req: IncomingMessage): void {
     const pace = new BodyPace(() => this.cut());
     req.on('data', (chunk: Buffer) => {
-      pace.took(chunk.byteLength);
+      pace.received(chunk.byteLength);
       this.data(chunk, false);
     });
     req.on('end', () => {
@@ -84,12 +84,12 @@ export class NodeReply extends BaseReply {
     req.on('close', () => pace.end());
   }
 
-  #leave(): void {
+  #endConnection(): void {
     this.#res.shouldKeepAlive = false;
     if (this.#res.socket) this.#closing(this.#res.socket);
   }
 
-  /** Nobody waits for the end of an answer, so the socket itself has to give up on a client that does not read it. */
+  /** Destroys the socket of a client that does not read the end of its response. */
   #watchEnd(): void {
     this.#res.setTimeout(this.#stallTimeoutMs, () => this.#res.destroy());
   }

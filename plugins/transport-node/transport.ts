@@ -26,34 +26,34 @@ export class NodeTransport extends BaseTransport {
     headersTimeout: 10_000,
     requestTimeout: 60_000,
     connectionsCheckingInterval: 2000,
-    // The answer is ours.
+    // Checked here, with our own response.
     requireHostHeader: false,
   });
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
-    // Its own answers end a connection after some sixty pings in one read.
+    // The automatic pongs end a connection after some sixty pings in one read.
     autoPong: false,
-    // Missing in the typings: how long a peer may take to answer a close.
+    // Missing in the typings: the time for a peer to confirm a close.
     ...{ closeTimeout: 4000 },
-    // Ours comes first and is the same everywhere.
+    // Our own limit, the same in all transports, applies first.
     maxPayload: frameHardLimitBytes(this.config),
-    // Never simply the first one: that is often a token, and it would be sent back.
+    // Never simply the first one, which is often a token and would be sent back.
     handleProtocols: () => this.#protocol ?? false,
   });
-  /** The one of the upgrade under way. */
+  /** Protocol of the current upgrade. */
   #protocol: string | undefined;
   readonly #connections = new Set<NodeConnection>();
-  /** Connections that are no WebSockets. */
+  /** Connections other than WebSockets. */
   readonly #sockets = new Set<Duplex>();
   readonly #tcp = new TcpLimit(this.config, this.logger, {
     webSockets: () => this.#connections.size,
     addresses: () => [...this.#sockets].map((socket) => plainAddress((socket as Socket).remoteAddress ?? '')),
   });
-  /** Connections that end with an answer that is under way. */
+  /** Connections that end with a response under way. */
   readonly #leaving = new WeakSet<Duplex>();
-  /** The answers of each connection that are not out yet. */
+  /** Unfinished responses of each connection. */
   readonly #unanswered = new WeakMap<Duplex, Set<ServerResponse>>();
   #stopProbing: Undo | undefined;
 
@@ -67,14 +67,14 @@ export class NodeTransport extends BaseTransport {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
       this.#server.on(event, (req, res) => {
-        this.#keepUntilAnswered(req.socket, res);
-        this.#take(req, res, undefined);
+        this.#trackUntilAnswered(req.socket, res);
+        this.#accept(req, res, undefined);
       });
     this.#server.on('connection', (socket) => this.#admit(socket));
     this.#server.on('upgrade', (req, socket, head) => {
-      // Its connection is still that of the request before, and stays so until that is answered.
+      // The connection still belongs to the previous request until that has its response.
       if (this.#unanswered.get(socket)?.size) socket.destroy();
-      else if (isWebSocket(req)) this.#takeUpgrade(req, socket, head);
+      else if (isWebSocket(req)) this.#acceptUpgrade(req, socket, head);
       else serveWithoutUpgrade(this.#server, req, socket, head);
     });
     this.#webSockets.on('headers', (headers, req) =>
@@ -87,12 +87,12 @@ export class NodeTransport extends BaseTransport {
       const why = (cause as NodeJS.ErrnoException).code ?? messageOf(cause);
       throw new WaggleError('LISTEN_FAILED', { host, port, why }, { cause });
     }
-    // Twice in the time allowed: one sweep asks, the next one judges.
+    // Twice per timeout: one sweep pings, the next one checks.
     const probe = () => {
       for (const connection of this.#connections) connection.probe();
     };
     this.#stopProbing = every(this.config.idleTimeoutS * 500, probe, (err) =>
-      this.logger.error({ err }, 'looking for dead connections failed'),
+      this.logger.error({ err }, 'the check for dead connections failed'),
     );
   }
 
@@ -106,7 +106,7 @@ export class NodeTransport extends BaseTransport {
   }
 
   #admit(socket: Socket): void {
-    // It may have been handed back.
+    // It may have been passed back by `serveWithoutUpgrade`.
     if (this.#sockets.has(socket)) return;
     if (!this.#tcp.enter(() => plainAddress(socket.remoteAddress ?? ''))) {
       socket.end(busyAnswer);
@@ -116,7 +116,7 @@ export class NodeTransport extends BaseTransport {
     this.#sockets.add(socket);
     socket.once('close', () => {
       this.#release(socket);
-      // Node.js tells only the answer whose turn it is, and none that waits behind it.
+      // Node.js only notifies the current response, not those queued behind it.
       for (const res of this.#unanswered.get(socket) ?? []) if (!res.socket) res.emit('close');
     });
   }
@@ -125,21 +125,21 @@ export class NodeTransport extends BaseTransport {
     if (this.#sockets.delete(socket)) this.#tcp.leave();
   }
 
-  #keepUntilAnswered(socket: Duplex, res: ServerResponse): void {
+  #trackUntilAnswered(socket: Duplex, res: ServerResponse): void {
     const unanswered = this.#unanswered.get(socket) ?? new Set();
     this.#unanswered.set(socket, unanswered.add(res));
     res.once('close', () => unanswered.delete(res));
   }
 
-  #takeUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // From here on the server no longer listens to the socket, and an error that nobody hears ends the process.
+  #acceptUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // The server no longer listens to the socket, and an unhandled error would end the process.
     const ignore = () => {};
     socket.on('error', ignore);
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket as never);
     res.on('finish', () => socket.destroy());
-    this.#take(req, res, (opening) => {
+    this.#accept(req, res, (opening) => {
       res.detachSocket(socket as never);
       socket.off('error', ignore);
       this.#protocol = opening.protocol;
@@ -153,8 +153,12 @@ export class NodeTransport extends BaseTransport {
     });
   }
 
-  #take(req: IncomingMessage, res: ServerResponse, upgrade: ((opening: Opening) => void) | undefined): void {
-    // Node.js goes on with what it has read, also behind an answer that ends the connection.
+  #accept(
+    req: IncomingMessage,
+    res: ServerResponse,
+    upgrade: ((opening: Opening) => void) | undefined,
+  ): void {
+    // Node.js continues with bytes already read, even after a response that ends the connection.
     if (this.#leaving.has(req.socket)) return;
     const closing = (socket: Socket) => {
       this.#leaving.add(socket);
@@ -165,7 +169,7 @@ export class NodeTransport extends BaseTransport {
       req.headers['x-request-id'] = request.id;
       this.serve(request, new NodeReply(req, res, request, this.replyHost, closing, upgrade));
     } catch (err) {
-      this.logger.error({ err }, 'taking a request failed');
+      this.logger.error({ err }, 'accepting a request failed');
       res.destroy();
     }
   }

@@ -1,38 +1,38 @@
 import type { Request } from '#sdk/http';
 
 /**
- * Finds requests glued to one after which nothing may run. The native parser goes on with what it has read, also behind an
- * answer that ends the connection, and does not say whose bytes it reads: what tells is the order of its calls.
+ * Detects pipelined requests after one that ends its connection. The native parser continues with bytes already read, even
+ * after such a response, and does not say whose bytes it reads; only the order of its calls shows it.
  */
 export class GluedRequests {
-  /** Whose bytes were read last. */
+  /** The request whose bytes were read last. */
   #reading: Request | undefined;
-  /** The peer of an answer that ends its connection, from then until the parser is through with what it has read. */
+  /** Peer of a response that ends its connection, until the parser has finished the bytes already read. */
   #leaving: string | undefined;
 
-  /** A part of its body has been read. */
+  /** Records that a part of the request's body was read. */
   reads(request: Request): void {
     this.#reading = request;
   }
 
-  /** Its head has been read. True where it may not run. */
+  /** Records that the request's head was read. True where it must not run. */
   has(request: Request): boolean {
     this.#reading = request;
     if (request.remoteAddress !== this.#leaving) return false;
-    // There is no third one: the parser takes none while this one waits.
+    // There is no third request: the parser stops while this one waits.
     this.#leaving = undefined;
     return true;
   }
 
-  /** To be called before the answer to `request` goes out, where nothing that follows it may run. */
+  /** To be called before a response after which nothing may run. */
   forbid(request: Request): void {
-    // Later than in the call that has read it, the connection closes at once; and others must not be taken for it.
+    // Outside of the call that has read it, the connection closes at once, and other connections must not be affected.
     if (request !== this.#reading) return;
     this.#leaving = request.remoteAddress;
     setImmediate(() => this.closed());
   }
 
-  /** A connection has closed. One that has to does so before the next one is read from. */
+  /** Records a closed connection. It closes before the parser reads from another one. */
   closed(): void {
     this.#leaving = undefined;
   }

@@ -6,7 +6,7 @@ import { settleWithin } from '#sdk';
 
 const listenTimeoutMs = 5000;
 
-// Missing in the typings of the package.
+// Missing in the typings.
 const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as { readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number };
 type ListenAt = (
   host: string,
@@ -15,7 +15,7 @@ type ListenAt = (
   done: (socket: uWS.us_listen_socket | false) => void,
 ) => void;
 
-/** Takes the port for this process alone. @throws LISTEN_FAILED */
+/** Listens on a port exclusively. @throws LISTEN_FAILED */
 export async function listen(
   app: uWS.TemplatedApp,
   host: string,
@@ -29,7 +29,7 @@ export async function listen(
   return socket;
 }
 
-/** uWebSockets does not say why; whoever tries the same with `node:net` hears it. */
+/** The reason, from an attempt with `node:net`, because uWebSockets gives none. */
 async function whyNot(host: string, port: number): Promise<string> {
   const probe = createServer().listen({ host, port, exclusive: true });
   try {

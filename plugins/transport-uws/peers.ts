@@ -3,7 +3,7 @@ import { plainAddress } from '#sdk/http';
 
 const established = '01';
 
-/** The peers of all connections to a port, one entry each, as Linux lists them: uWebSockets does not say whose connection has closed. */
+/** Peer addresses of all connections to a port, from /proc, because uWebSockets does not say which connection has closed. */
 export function peersOf(port: number): string[] | undefined {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   try {
@@ -20,7 +20,7 @@ export function peersOf(port: number): string[] | undefined {
   }
 }
 
-/** Hexadecimal, the bytes of each 32 bits in the order of the machine. */
+/** An address in hexadecimal, each 32 bits in machine byte order. */
 function addressOf(hex: string): string {
   const bytes = Buffer.from(hex, 'hex').swap32();
   if (bytes.length === 4) return bytes.join('.');

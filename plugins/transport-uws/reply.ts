@@ -7,7 +7,7 @@ import type { GluedRequests } from './glued-requests.js';
 
 const nothing = () => {};
 
-/** The answer to one request of uWebSockets.js, whose response object may not be touched after its end or an abort. */
+/** The response to one request of uWebSockets.js, whose object must not be touched after its end or an abort. */
 export class UwsReply extends BaseReply {
   readonly #res: uWS.HttpResponse;
   readonly #context: uWS.us_socket_context_t | undefined;
@@ -25,7 +25,7 @@ export class UwsReply extends BaseReply {
     this.#res = res;
     this.#context = context;
     this.#glued = glued;
-    // The native parser takes chunks that end wrongly for right ones, so that nothing behind them can be trusted.
+    // The native parser accepts malformed chunk endings, so that later bytes cannot be trusted.
     if (request.header('transfer-encoding') !== undefined) this.closeAfter();
   }
 
@@ -51,13 +51,13 @@ export class UwsReply extends BaseReply {
   ): void {
     const res = this.#res;
     const isHead = this.request.method === 'HEAD';
-    // A bare end closes a little later, which is too late where what follows may not run.
+    // A bare end closes a little later, which is too late where no later request may run.
     if ((body === undefined || isHead) && !(close && this.isMistrusted)) {
       const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
       this.#endBare(status, { ...headers, ...length }, close);
     } else {
       if (close) this.#glued.forbid(this.request);
-      // The native layer adds it, but not for a client that has sent it itself.
+      // The native layer adds the header, except for a client that has sent it itself.
       const isAsked = close && this.request.header('connection')?.length === 'close'.length;
       res.cork(() => {
         this.#writeHead(status, isAsked ? { ...headers, connection: 'close' } : headers);
@@ -70,7 +70,7 @@ export class UwsReply extends BaseReply {
   protected begin(status: number, headers: Headers, part: string, close: boolean): boolean {
     const res = this.#res;
     res.onWritable(() => {
-      // With a handler set, uWebSockets sends what waits only at the next write, which may be long in coming.
+      // With a handler, uWebSockets only sends buffered bytes at the next write, which may be much later.
       res.cork(nothing);
       this.writable();
       return true;
@@ -105,7 +105,7 @@ export class UwsReply extends BaseReply {
     const key = this.request.header('sec-websocket-key') as string;
     res.cork(() => {
       res.writeStatus('101 Switching Protocols').writeHeader('x-request-id', this.request.id);
-      // Never simply the first one offered: that is often a token, and it would be sent back.
+      // Never simply the first one, which is often a token and would be sent back.
       res.upgrade(
         { connection: new UwsConnection(opening) },
         key,
@@ -116,11 +116,11 @@ export class UwsReply extends BaseReply {
     });
   }
 
-  /** `endWithoutBody` must have no argument: with a length it waits for a body of that length, and without one it sends a wrong one. */
+  /** `endWithoutBody` must have no argument: with a length it waits for a body of that length. */
   #endBare(status: number, headers: Headers, close: boolean): void {
     const res = this.#res;
     res.cork(() => {
-      // Which leaves no way to end the connection as well, so that the head has to end itself.
+      // To close the connection as well, the head has to end itself.
       this.#writeHead(status, close ? { ...headers, connection: 'close\r\n' } : headers);
       if (!close) res.endWithoutBody();
     });
@@ -133,7 +133,7 @@ export class UwsReply extends BaseReply {
   }
 }
 
-// `cork` runs its callback before it returns: one set of variables serves every answer, and no part needs a closure.
+// `cork` runs its callback before it returns, so that one set of variables serves every response without closures.
 let corked: uWS.HttpResponse;
 let next: string;
 let hasRoom: boolean;

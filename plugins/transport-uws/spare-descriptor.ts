@@ -3,11 +3,11 @@ import { devNull } from 'node:os';
 import type { Logger, Undo } from '#kernel';
 import { every } from '#sdk';
 
-const lookMs = 1000;
+const checkMs = 1000;
 
 /**
- * A descriptor that is given up when no other is left: with it connections can be accepted and refused, one after the other.
- * Without any, uWebSockets would try to accept, in vain, for ever.
+ * A file descriptor that is released when no other is left, so that connections can be accepted and refused one by one.
+ * Without any, uWebSockets would try to accept in an endless loop.
  */
 export class SpareDescriptor {
   readonly #logger: Logger;
@@ -20,20 +20,22 @@ export class SpareDescriptor {
 
   hold(): void {
     this.#file = openSync(devNull, 'r');
-    const look = () => {
-      if (this.#file === undefined || areLeft(1)) return;
-      this.#logger.error('no file descriptors are left: connections are refused until some are');
+    const check = () => {
+      if (this.#file === undefined || canOpen(1)) return;
+      this.#logger.error('no file descriptors are left; connections are refused until some are free');
       this.#release();
     };
-    this.#stop = every(lookMs, look, (err) => this.#logger.error({ err }, 'looking for descriptors failed'));
+    this.#stop = every(checkMs, check, (err) =>
+      this.#logger.error({ err }, 'the check for file descriptors failed'),
+    );
   }
 
-  /** Whether a connection that was just accepted has to go. */
+  /** Whether to refuse a connection that was just accepted. */
   mustRefuse(): boolean {
     if (this.#file !== undefined || this.#stop === undefined) return false;
-    if (!areLeft(2)) return true;
+    if (!canOpen(2)) return true;
     this.#file = openSync(devNull, 'r');
-    this.#logger.info('there are file descriptors again');
+    this.#logger.info('file descriptors are available again');
     return false;
   }
 
@@ -49,8 +51,8 @@ export class SpareDescriptor {
   }
 }
 
-/** Whether this process could open so many more files. */
-function areLeft(count: number): boolean {
+/** Whether this process can open `count` more files. */
+function canOpen(count: number): boolean {
   const opened: number[] = [];
   try {
     while (opened.length < count) opened.push(openSync(devNull, 'r'));

@@ -16,7 +16,7 @@ import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
 import { SpareDescriptor } from './spare-descriptor.js';
 
-/** A transport on uWebSockets.js. The only place that hands functions to it: what they throw could end the process. */
+/** A transport on uWebSockets.js. The only place that passes functions to it, because an error in them could end the process. */
 export class UwsTransport extends BaseTransport {
   readonly #app = uWS.App();
   readonly #glued = new GluedRequests();
@@ -42,10 +42,10 @@ export class UwsTransport extends BaseTransport {
         idleTimeout: idleTimeoutS,
         sendPingsAutomatically: true,
         compression: uWS.DISABLED,
-        // The native layer enforces its limits without a word; ours come first and say why.
+        // The native limits close without a reason; ours apply first and give one.
         maxPayloadLength: 2 * frameHardLimitBytes(this.config),
         maxBackpressure: 2 ** 31 - 1,
-        upgrade: (res, req, context) => this.#take(res, req, context),
+        upgrade: (res, req, context) => this.#accept(res, req, context),
         open: (ws) => {
           this.#tcp.leave();
           this.#sockets++;
@@ -58,7 +58,7 @@ export class UwsTransport extends BaseTransport {
           ws.getUserData().connection.ended(code);
         },
       })
-      .any('/*', (res, req) => this.#take(res, req, undefined));
+      .any('/*', (res, req) => this.#accept(res, req, undefined));
     this.#tcp.measure();
     const socket = await listen(this.#app, host, port);
     this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };
@@ -71,12 +71,12 @@ export class UwsTransport extends BaseTransport {
     this.#listening = undefined;
     this.#spare.release();
     await this.closeAll();
-    // What was answered in this very turn leaves at its end.
+    // Responses of this turn are sent at its end.
     await nextTurn();
     this.#app.close();
   }
 
-  /** A connection has come (1) or gone (-1), unless it went over to WebSocket. */
+  /** Counts a new (1) or closed (-1) connection, except for those that became WebSockets. */
   #count(res: uWS.HttpResponse, count: number): void {
     this.#glued.closed();
     if (this.#isRefusing) return;
@@ -103,7 +103,7 @@ export class UwsTransport extends BaseTransport {
     });
   }
 
-  #take(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
+  #accept(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
     let reply: UwsReply | undefined;
     let aborted = false;
     res.onAborted(() => {
@@ -113,7 +113,7 @@ export class UwsTransport extends BaseTransport {
     try {
       const request = this.requestOf(headOf(res, req));
       if (this.#glued.has(request)) {
-        // Closed at once it would take the answer to the one before with it.
+        // An immediate close would lose the previous response.
         setImmediate(() => aborted || res.close());
         return;
       }
@@ -121,14 +121,14 @@ export class UwsTransport extends BaseTransport {
       if (request.hasBody) reply.readBody();
       this.serve(request, reply);
     } catch (err) {
-      this.logger.error({ err }, 'taking a request failed');
+      this.logger.error({ err }, 'accepting a request failed');
       if (reply) reply.cut();
       else res.close();
     }
   }
 }
 
-/** The native request lives only as long as the call that brings it. */
+/** Copies the head, because the native request is only valid during the call. */
 function headOf(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
   const headers = new Map<string, string>();
   req.forEach((name, value) => {

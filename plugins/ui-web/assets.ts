@@ -22,7 +22,6 @@ const addresses: Readonly<Record<string, string>> = {
 };
 const served = /\.(html|css|m?js|svg)$/;
 
-/** One file as it is served. */
 export interface Asset {
   readonly body: Buffer;
   readonly type: string;
@@ -30,7 +29,7 @@ export interface Asset {
 }
 
 /** The files of the pages, read on the first request so that the start does not wait for them. */
-export class AssetsOnDemand {
+export class Assets {
   #reading: Promise<PageFiles> | undefined;
 
   /** A page as HTML, with the addresses of its files below `basePath`. */

@@ -41,6 +41,44 @@ const counts = {
   rejected: count,
 };
 
+const plugin = z.object({
+  id: text,
+  name: text,
+  version: text.exactOptional(),
+  state: z.enum(pluginStates),
+  optional: z.boolean(),
+  setupMs: measure,
+  registered: z.object({
+    ...{ routes: names, agents: names, tasks: names, services: names, events: names },
+    others: count.describe('Number of other effects: timers, sockets, hooks'),
+  }),
+});
+
+/** A plugin without anything that is only for operators. */
+export type PluginView = Readonly<z.infer<typeof plugin>>;
+
+const reply = z.object({
+  number: count.describe('Sequence number since the start, from 1; it gives no access to the reply'),
+  agent: text,
+  state: z.enum(['running', 'finished', 'failed', 'cancelled']),
+  durationMs: count,
+  outputTokens: count.exactOptional(),
+  code: text.describe('Error code of a failed reply').exactOptional(),
+});
+
+/** A reply without its id, which would allow reading and cancelling it. */
+export type ReplyView = Readonly<z.infer<typeof reply>>;
+
+const sample = z.object({
+  tokensPerSecond: measure,
+  running: count.describe('Running replies'),
+  waiting: count.describe('Queued replies and tasks'),
+  lagMs: measure.describe('Event-loop delay, 99th percentile'),
+});
+
+/** Load over one second. */
+export type Sample = Readonly<z.infer<typeof sample>>;
+
 const state = z.object({
   server: z.object({
     version: text,
@@ -49,20 +87,7 @@ const state = z.object({
     rssBytes: count,
     heapBytes: count,
   }),
-  plugins: z.array(
-    z.object({
-      id: text,
-      name: text,
-      version: text.exactOptional(),
-      state: z.enum(pluginStates),
-      optional: z.boolean(),
-      setupMs: measure,
-      registered: z.object({
-        ...{ routes: names, agents: names, tasks: names, services: names, events: names },
-        others: count.describe('Number of other effects: timers, sockets, hooks'),
-      }),
-    }),
-  ),
+  plugins: z.array(plugin),
   connections: z.object({
     ...{ open: count, limit: count, opened: count, refused: count },
     paths: z.record(text, count).describe('Open connections by endpoint'),
@@ -76,18 +101,7 @@ const state = z.object({
       readers: count,
       tokens: count.describe('Content chunks since the start'),
       ended: z.object({ finished: count, failed: count, cancelled: count }).describe('Since the start'),
-      replies: z
-        .array(
-          z.object({
-            number: count.describe('Sequence number; it gives no access to the reply'),
-            agent: text,
-            state: z.enum(['running', 'finished', 'failed', 'cancelled']),
-            durationMs: count,
-            outputTokens: count.exactOptional(),
-            code: text.exactOptional(),
-          }),
-        )
-        .describe('Newest first'),
+      replies: z.array(reply).describe('Newest first'),
     })
     .exactOptional(),
   queue: z
@@ -107,16 +121,7 @@ const state = z.object({
       }),
     )
     .exactOptional(),
-  samples: z
-    .array(
-      z.object({
-        tokensPerSecond: measure,
-        running: count,
-        waiting: count,
-        lagMs: measure.describe('Event-loop delay, 99th percentile'),
-      }),
-    )
-    .describe('One per second, oldest first; taken only while this route is polled'),
+  samples: z.array(sample).describe('One per second, oldest first; taken only while this route is polled'),
 }) satisfies z.ZodType<ReturnType<typeof inspection>>;
 
 /** `GET /ui/state` */

@@ -7,7 +7,7 @@ import {
   Transport,
   WaggleError,
 } from '#kernel';
-import { AssetsOnDemand } from './assets.js';
+import { Assets } from './assets.js';
 import { config } from './config.js';
 import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
 import { inspection } from './inspection.js';
@@ -22,7 +22,7 @@ export default definePlugin({
   requires: { transport: Transport },
   optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
   setup(ctx, { transport, streams, engine, overview }) {
-    const assets = new AssetsOnDemand();
+    const assets = new Assets();
     const addPage = (path: string, file: string, docs: RouteDocs) =>
       transport.route({
         method: 'GET',

@@ -12,7 +12,6 @@ import { viewOf } from './registrations.js';
 import type { ReplyHistory } from './reply-history.js';
 import type { Sampler } from './sampler.js';
 
-/** Sources of the inspection. */
 export interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
@@ -49,7 +48,7 @@ export function inspection(inspected: Inspected) {
   };
 }
 
-/** Open WebSockets by the path of their endpoint. */
+/** Open WebSockets by endpoint path. */
 function pathsOf(transport: Inspected['transport']) {
   return Object.fromEntries(transport.endpoints.map((each) => [each.path, transport.openAt(each)]));
 }
@@ -58,17 +57,8 @@ function streamsOf({ running, waiting, kept, readers, tokens }: ChatStreams['sta
   return { running, waiting, kept, readers, tokens, ended: history.ended, replies: history.replies };
 }
 
-function queueOf({
-  waiting,
-  queued,
-  delayed,
-  running,
-  succeeded,
-  failed,
-  cancelled,
-  rejected,
-}: TaskEngine['stats']) {
-  return { waiting, queued, delayed, running, succeeded, failed, cancelled, rejected };
+function queueOf({ submitted: _, workers: __, ...queue }: TaskEngine['stats']) {
+  return queue;
 }
 
 function taskOf({ name, lane }: TaskDefinition, counts: TaskCounts | undefined) {

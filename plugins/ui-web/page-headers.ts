@@ -24,7 +24,6 @@ export const pageHeaders: Headers = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=()',
 };
 
-/** Headers of the files that pages load. */
 export const assetHeaders: Headers = { ...sdk.assetHeaders, ...sameOrigin };
 
 /** Sends a body, or 304 when the client has it cached. */

@@ -1,28 +1,9 @@
 import { closeCodes, type EventBus, type KernelEvents } from '#kernel';
+import type { ReplyView } from './docs.js';
 
 const maxRecent = 30;
 // Above the default limit of running replies; more would mean that ends were not announced.
 const maxRunning = 10_000;
-
-/** A reply without its id, which would allow reading and cancelling it. */
-export interface ReplyView {
-  /** Sequence number since the start, from 1. */
-  readonly number: number;
-  readonly agent: string;
-  readonly state: 'running' | 'finished' | 'failed' | 'cancelled';
-  readonly durationMs: number;
-  readonly outputTokens?: number;
-  /** Error code of a failed reply. */
-  readonly code?: string;
-}
-
-/** Connections since the start. */
-export interface ConnectionCounts {
-  readonly opened: number;
-  readonly refused: number;
-  /** Closed connections by close code; unknown codes count as `other`. */
-  readonly closed: Readonly<Record<string, number>>;
-}
 
 interface Running {
   readonly number: number;
@@ -56,12 +37,10 @@ export class ReplyHistory {
     bus.on('connection:refused', () => void this.#refused++);
   }
 
-  get connections(): ConnectionCounts {
-    return {
-      opened: this.#opened,
-      refused: this.#refused,
-      closed: Object.fromEntries(this.#closed),
-    };
+  /** Connections since the start; closed ones by close code, unknown codes as `other`. */
+  get connections() {
+    const closed: Readonly<Record<string, number>> = Object.fromEntries(this.#closed);
+    return { opened: this.#opened, refused: this.#refused, closed };
   }
 
   /** Ended replies since the start, by outcome. */

@@ -1,18 +1,8 @@
 import type { Undo } from '#kernel';
-import { EventLoopLag, every, RateMeter, type RateSources } from '#sdk';
+import { EventLoopLag, every, RateMeter, type RateSources, tenths } from '#sdk';
+import type { Sample } from './docs.js';
 
 const maxSamples = 120;
-
-/** Load over one second. */
-export interface Sample {
-  readonly tokensPerSecond: number;
-  /** Running replies. */
-  readonly running: number;
-  /** Queued replies and tasks. */
-  readonly waiting: number;
-  /** Event-loop delay, 99th percentile. */
-  readonly lagMs: number;
-}
 
 /** Samples the load once a second while the samples are read, and rests otherwise. */
 export class Sampler {
@@ -52,7 +42,7 @@ export class Sampler {
     return this.#samples;
   }
 
-  /** Undone, it rests. */
+  /** Undone, the sampler stops. */
   open(): Undo {
     return () => this.#rest();
   }
@@ -76,7 +66,7 @@ export class Sampler {
     const { tokensPerSecond, lag } = this.#meter.rates;
     const { running = 0 } = streams?.stats ?? {};
     const { waiting = 0 } = tasks?.stats ?? {};
-    const sample = { tokensPerSecond, running, waiting, lagMs: lag.p99Ms };
+    const sample = { tokensPerSecond, running, waiting, lagMs: tenths(lag.p99Ms) };
     this.#samples = [...this.#samples, sample].slice(-maxSamples);
     this.#meter.restart();
     if (performance.now() - this.#lookedAtMs > this.#restMs) this.#rest();

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Stats } from '../../plugins/monitor-console/stats.js';
+import type { Stats } from '../../plugins/monitor-console/docs.js';
 import { ApiDocument } from '../support/api-document.js';
 import { eventually } from '../support/eventually.js';
 import { startFakeOllama } from '../support/fake-ollama/index.js';

@@ -25,7 +25,7 @@ describe('the pages', () => {
     for (const [, script] of allPages.matchAll(/npm (?:run )?((?<=run )[\w:]+|start|test)/g))
       expect(scripts).toHaveProperty([script as string]);
     expect(readme).toContain('npm ci && npm start');
-    expect(scripts.check).toMatch(/^npm test && /);
+    expect(scripts.check).toMatch(/^npm run test:more && /);
     expect(readFileSync(`${root}.ci/run`, 'utf8')).toContain('npm ci && npm run check');
   });
 
@@ -118,7 +118,7 @@ describe('the pages', () => {
     expect(stdout).toMatch(/^# pass 1$/m);
   });
 
-  it('shows servers that become agents', async () => {
+  it('shows servers that become agents, one with a protocol of its own', async () => {
     const { fake, baseUrl } = await startFakeOpenAi();
     const config = example('models.yaml')
       .replace('http://gpu-box:8000/v1', baseUrl)

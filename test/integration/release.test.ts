@@ -28,7 +28,11 @@ describe('a release', () => {
     expect(images.length).toBeGreaterThan(1);
     const packed = list.split('\n');
     expect(packed).toEqual(
-      expect.arrayContaining([...pages, ...images, 'CHANGELOG.md'].map((file) => `package/${file}`)),
+      expect.arrayContaining(
+        [...pages, ...images, 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].map(
+          (file) => `package/${file}`,
+        ),
+      ),
     );
   });
 

@@ -26,7 +26,8 @@ function anchorsOf(path: string): readonly string[] {
 
 /** Relative links of a page that lead nowhere. */
 function brokenLinks(path: string): readonly string[] {
-  const links = [...prose(path).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link as string);
+  const text = prose(path).replace(/`[^`\n]*`/g, '');
+  const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link as string);
   return links.filter((link) => {
     if (/^[a-z]+:/.test(link)) return false;
     const [file, anchor] = link.split('#') as [string, string | undefined];

@@ -29,7 +29,7 @@ export async function backUp(options: ConfigOptions, file: string): Promise<void
   try {
     const to = resolve(file);
     await keeper.plugin.backup?.(keeper.config, to);
-    process.stdout.write(`waggle: what ${keeper.id} keeps is copied to "${to}"\n`);
+    process.stdout.write(`waggle: the data of ${keeper.id} is copied to "${to}"\n`);
   } catch (error) {
     return fail(exitCodes.failed, `waggle: ${messageOf(error)}`);
   }

@@ -80,7 +80,7 @@ class Conversation {
     process.on('SIGINT', interrupt);
     // The reader of the answers is gone.
     process.stdout.on('error', () => this.#leave());
-    if (this.#atTerminal) this.#note('Ctrl-C stops an answer, Ctrl-D leaves.');
+    if (this.#atTerminal) this.#notice('Ctrl-C stops an answer, Ctrl-D leaves.');
     this.#prompt();
     for await (const line of this.#lines) {
       if (line.trim() !== '') await this.#ask(line);
@@ -94,7 +94,7 @@ class Conversation {
   }
 
   connectionIs(state: ClientState, error: WaggleClientError | undefined): void {
-    if (state === 'reconnecting') this.#note('connection lost, trying again');
+    if (state === 'reconnecting') this.#notice('connection lost, trying again');
     if (state !== 'closed' || this.#leaving) return;
     this.#fail(error);
     this.#leave();
@@ -111,7 +111,7 @@ class Conversation {
       process.stdout.write('\n');
       const { cancelled } = await reply.result;
       if (cancelled)
-        this.#note(`cancelled; the model's connection closed after ${cancelled.upstreamClosedMs} ms`);
+        this.#notice(`cancelled; the model's connection closed after ${cancelled.upstreamClosedMs} ms`);
     } catch (error) {
       if (reply.text) process.stdout.write('\n');
       if (!this.#leaving) this.#fail(error);
@@ -147,7 +147,7 @@ class Conversation {
     else process.stdout.write(dim(printable(`[${chunk.name} ${JSON.stringify(chunk.arguments)}]\n`)));
   }
 
-  #note(text: string): void {
+  #notice(text: string): void {
     process.stderr.write(`${this.#atTerminal ? dim(text) : text}\n`);
   }
 

@@ -37,7 +37,7 @@ export async function start(
     if (options.watch) {
       const { PluginWatch } = await import('../loader/watch.js');
       // A stop may have come meanwhile.
-      if (kernel.isRunning) new PluginWatch(kernel, config, logger);
+      if (kernel.isRunning) new PluginWatch(kernel, config, logger).start();
     }
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
   } catch (err) {
@@ -53,7 +53,7 @@ export async function start(
 function exitOnCrash(kernel: Kernel, logger: Logger, stop: () => void): void {
   let crashed = false;
   const crash = (err: unknown) => {
-    logger.fatal({ err, plugin: kernel.pluginOf(err) }, 'nobody caught this error; the server stops');
+    logger.fatal({ err, plugin: kernel.pluginOf(err) }, 'uncaught error; the server stops');
     if (crashed) return;
     crashed = true;
     stop();

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { z } from '#zod';
 import { check, type Origin, type Path } from '../../check.js';
+import { isMap } from '../../json-schema.js';
 import { logLevels } from '../../sdk/logger.js';
 import { milliseconds, millisecondsOrNone } from '../../sdk/milliseconds.js';
 import { fromEnvironment } from './environment-texts.js';
@@ -228,8 +229,4 @@ function sourceOf(sources: ReadonlyMap<string, Source>, path: Path): Source | un
 
 function idOf(path: Path): string {
   return JSON.stringify(path.map(String));
-}
-
-function isMap(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -29,9 +29,6 @@ export interface Imported {
   readonly path?: string;
 }
 
-/** Names of the plugins that come with the package. */
-export { builtInNames } from './resolve-plugin.js';
-
 /** Imports every plugin of a config and adds it to the kernel. Never throws: every error is returned. */
 export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
   const issues: string[] = [];

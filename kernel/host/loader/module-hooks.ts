@@ -39,7 +39,7 @@ export const load: LoadHook = async (url, context, next) => {
   });
   const issues = errors.filter(({ severity }) => String(severity) === 'Error');
   if (issues.length > 0)
-    throw new SyntaxError(issues.map((mistake) => wording(mistake, path, source)).join('\n'));
+    throw new SyntaxError(issues.map((issue) => wording(issue, path, source)).join('\n'));
   const inline = Buffer.from(JSON.stringify(map)).toString('base64');
   return {
     format: 'module',

@@ -28,9 +28,9 @@ export class PluginWatch {
   readonly #logger: Logger;
   readonly #known = new Map<string, Known>();
   readonly #issues = new Set<string>();
-  readonly #skipped: Set<string>;
+  readonly #skipped = new Set<string>();
   #watchers: readonly FSWatcher[] = [];
-  #editions = 0;
+  #generations = 0;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
@@ -39,12 +39,15 @@ export class PluginWatch {
     this.#kernel = kernel;
     this.#config = config;
     this.#logger = logger;
+  }
+
+  start(): void {
     this.#watchFolders();
-    const { entries, skipped } = entriesOf(config, []);
+    const { entries, skipped } = entriesOf(this.#config, []);
     for (const entry of entries) this.#known.set(entry.id, knownOf(entry));
-    this.#skipped = new Set(skipped.keys());
+    for (const name of skipped.keys()) this.#skipped.add(name);
     this.#watchFolders();
-    kernel.bus.on('kernel:state', ({ to }) => {
+    this.#kernel.bus.on('kernel:state', ({ to }) => {
       if (to === 'draining') this.close();
     });
   }
@@ -95,7 +98,7 @@ export class PluginWatch {
     if (this.#closed || (before?.use === now.use && before?.print === now.print)) return 'unchanged';
     this.#known.set(id, now);
     try {
-      const { plugin, options } = await importEntry(entry, this.#config, this.#logger, ++this.#editions);
+      const { plugin, options } = await importEntry(entry, this.#config, this.#logger, ++this.#generations);
       await this.#kernel.reload(plugin, options);
       this.#logger.info({ plugin: id, version: options.version }, before ? 'reloaded' : 'loaded');
       return 'loaded';

@@ -251,7 +251,9 @@ export abstract class BaseReply implements HttpResponse {
     const all: Record<string, string> = { ...this.#extra };
     for (const [name, value] of Object.entries(headers)) {
       if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\t -~]*$/.test(value))
-        throw new TypeError(`the header ${JSON.stringify(name)} holds what no header may hold`);
+        throw new TypeError(
+          `the header ${JSON.stringify(name)} contains characters that no header may contain`,
+        );
       if (!framing.has(name.toLowerCase())) all[name.toLowerCase()] = value;
     }
     all['x-request-id'] = this.request.id;

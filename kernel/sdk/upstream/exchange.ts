@@ -78,8 +78,7 @@ export class Exchange {
   /** The body as a stream, decompressed. @throws ExchangeError */
   async body(response: IncomingMessage): Promise<Readable> {
     const body = await decoded(response);
-    if (body === undefined)
-      throw new ExchangeError('ENCODING', 'its answer is compressed in a way that is not known here');
+    if (body === undefined) throw new ExchangeError('ENCODING', 'its answer is compressed in an unknown way');
     this.#body = body;
     return body;
   }

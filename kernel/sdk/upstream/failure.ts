@@ -76,7 +76,7 @@ export function upstreamFailure(upstream: Upstream, cause: unknown): WaggleError
 
 /** The WaggleError for an error that the server has reported. */
 function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
-  const { agent, server, keyAdvice = 'look at its key', secrets } = upstream;
+  const { agent, server, keyAdvice = 'check its key', secrets } = upstream;
   const { status, code = '', model, retryAfterMs } = cause.info;
   const why = oneLine(cause.message, secrets);
   // The cause goes to the log, also without our keys.

@@ -21,27 +21,27 @@ const kinds: Readonly<Record<string, ContentKind>> = {
 const depthLimit = 4;
 
 /**
- * Calls `give` with the texts of content that is a part or a list of parts. Skips parts of other kinds; a part without a
+ * Calls `onText` with the texts of content that is a part or a list of parts. Skips parts of other kinds; a part without a
  * type is of `kind`. @throws PieceError
  */
 export function readParts(
   content: unknown,
   kind: ContentKind,
-  give: (kind: ContentKind, text: string) => void,
+  onText: (kind: ContentKind, text: string) => void,
   depth = 0,
 ): void {
   if (content === null || content === undefined || depth > depthLimit) return;
   if (typeof content === 'string') {
-    if (content !== '') give(kind, content);
-  } else if (Array.isArray(content)) for (const part of content) readParts(part, kind, give, depth + 1);
-  else if (typeof content === 'object') readPart(content as Fields, kind, give, depth);
+    if (content !== '') onText(kind, content);
+  } else if (Array.isArray(content)) for (const part of content) readParts(part, kind, onText, depth + 1);
+  else if (typeof content === 'object') readPart(content as Fields, kind, onText, depth);
   else throw new PieceError('a field of the answer has the wrong type');
 }
 
 function readPart(
   part: Fields,
   kind: ContentKind,
-  give: (kind: ContentKind, text: string) => void,
+  onText: (kind: ContentKind, text: string) => void,
   depth: number,
 ): void {
   const { type = kind } = part;
@@ -51,6 +51,6 @@ function readPart(
   const inner = kind === 'thinking' ? kind : own;
   const said = part.text ?? part.thinking ?? part.reasoning ?? part.refusal ?? part.summary ?? part.value;
   if (typeof said === 'object' && said !== null && !Array.isArray(said) && 'value' in said)
-    readParts(said.value, inner, give, depth + 1);
-  else readParts(said, inner, give, depth + 1);
+    readParts(said.value, inner, onText, depth + 1);
+  else readParts(said, inner, onText, depth + 1);
 }

@@ -45,19 +45,19 @@ export class ReasoningTags {
       const [at, tag] = this.#next(rest);
       if (!tag) break;
       const before = rest.slice(0, at);
-      this.#give(this.#open || before.trim() === '' ? before.trimEnd() : before, chunks);
+      this.#emit(this.#open || before.trim() === '' ? before.trimEnd() : before, chunks);
       rest = rest.slice(at + (this.#open ? tag.closing : tag.opening).length);
       this.#open = this.#open ? undefined : tag;
       this.#isBegun = true;
     }
     const known = rest.length > heldLimitChars ? rest.length : this.#known(rest);
-    this.#give(rest.slice(0, known), chunks);
+    this.#emit(rest.slice(0, known), chunks);
     this.#held = rest.slice(known);
   }
 
   /** Adds the rest that was held back. */
   end(chunks: StreamChunk[]): void {
-    this.#give(this.#held, chunks);
+    this.#emit(this.#held, chunks);
     this.#held = '';
   }
 
@@ -85,7 +85,7 @@ export class ReasoningTags {
     return isOptional ? known.trimEnd().length : end;
   }
 
-  #give(text: string, chunks: StreamChunk[]): void {
+  #emit(text: string, chunks: StreamChunk[]): void {
     const isFirst = this.#open ? this.#isBegun : this.#isBegun && !this.#hasText;
     const content = isFirst ? text.trimStart() : text;
     if (content === '') return;

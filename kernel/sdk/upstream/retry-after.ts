@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Upper bound, because clients wait as long as they are value. */
+/** Upper bound, because clients wait as long as they are told. */
 const limitMs = 30_000;
 
 /** The wait that a server asks for: `retry-after-ms`, or `Retry-After` in seconds or as a date. */

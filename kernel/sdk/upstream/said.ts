@@ -17,8 +17,8 @@ export class Said {
 
   /** Adds content, a text or parts, to `chunks`. @throws PieceError */
   add(kind: ContentKind, content: unknown, chunks: StreamChunk[]): void {
-    if (typeof content === 'string') this.#give(kind, content, chunks);
-    else readParts(content, kind, (own, text) => this.#give(own, text, chunks));
+    if (typeof content === 'string') this.#emit(kind, content, chunks);
+    else readParts(content, kind, (own, text) => this.#emit(own, text, chunks));
   }
 
   /**
@@ -37,7 +37,7 @@ export class Said {
     return this.#hasRefused ? 'refusal' : reason;
   }
 
-  #give(kind: ContentKind, content: string, chunks: StreamChunk[]): void {
+  #emit(kind: ContentKind, content: string, chunks: StreamChunk[]): void {
     if (content === '') return;
     if (kind === 'text' && this.#tags) {
       const before = chunks.length;

@@ -11,8 +11,8 @@ export class TrackRecord {
   readonly #agent: string;
   readonly #backOff = new BackOff();
   #why = '';
-  #speaking = 0;
-  #spokeAt = Number.NEGATIVE_INFINITY;
+  #answering = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
   #connectedAt = Number.NEGATIVE_INFINITY;
 
@@ -21,12 +21,12 @@ export class TrackRecord {
   }
 
   /** Whether an answer is under way. */
-  get isSpeaking(): boolean {
-    return this.#speaking > 0;
+  get isAnswering(): boolean {
+    return this.#answering > 0;
   }
 
   /** Refuses requests during the back-off from a server that could not be reached. @throws AGENT_UNAVAILABLE */
-  leaveAlone(): void {
+  checkBackOff(): void {
     const { leftMs } = this.#backOff;
     if (this.#backOff.mayTry()) return;
     const retryAfterMs = Math.max(1, Math.ceil(leftMs));
@@ -42,31 +42,31 @@ export class TrackRecord {
   }
 
   /** Records the first token of an answer. */
-  speaks(): void {
-    this.#speaking++;
-    this.isBack();
+  answerBegan(): void {
+    this.#answering++;
+    this.reached();
     this.#failedAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Records the end of that answer. */
-  spoke(): void {
-    this.#speaking--;
-    this.#spokeAt = performance.now();
+  answerEnded(): void {
+    this.#answering--;
+    this.#answeredAt = performance.now();
   }
 
   /** Records a failed answer. */
-  failed(failure: WaggleError): void {
+  answerFailed(failure: WaggleError): void {
     if (!isFault(failure)) return;
     this.#failedAt = performance.now();
-    this.isOut(failure);
+    this.notReached(failure);
   }
 
-  isBack(): void {
+  reached(): void {
     this.#backOff.succeeded();
   }
 
   /** Starts the back-off after an unreachable server; ignores other failures. */
-  isOut(failure: WaggleError): void {
+  notReached(failure: WaggleError): void {
     // An error of the back-off itself has no cause, and is nothing new.
     if (!isUnreachable(failure) || failure.cause === undefined) return;
     this.#why = failure.details?.why ?? '';
@@ -77,7 +77,7 @@ export class TrackRecord {
   mayWork(failure: WaggleError, isUp: boolean): boolean {
     if (isUnreachable(failure)) return false;
     const now = performance.now();
-    return now - this.#spokeAt < trustMs || (isUp && now - this.#failedAt >= suspicionMs);
+    return now - this.#answeredAt < trustMs || (isUp && now - this.#failedAt >= suspicionMs);
   }
 }
 

@@ -118,9 +118,9 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     const exchange = this.exchange(watchdog.signal);
     const reader = this.reader();
     let source: PieceSource<Piece> | undefined;
-    let spoken = false;
+    let begun = false;
     try {
-      this.#record.leaveAlone();
+      this.#record.checkBackOff();
       let timeoutMs = firstTokenTimeoutMs;
       let phase = 'until the first token';
       watchdog.watch(timeoutMs, phase);
@@ -136,8 +136,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
           failure = cause;
         }
         if (batch.length > 0) {
-          if (!spoken) this.#record.speaks();
-          spoken = true;
+          if (!begun) this.#record.answerBegan();
+          begun = true;
           // The chunks before a malformed piece are valid.
           watchdog.pause();
           yield batch;
@@ -164,21 +164,21 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         : this.failureOf(error);
       if (WaggleError.is(failure, 'AGENT_FAILED') && failure.details?.model)
         this.models.forget(failure.details.model);
-      this.#record.failed(failure);
+      this.#record.answerFailed(failure);
       if (expired) throw failure;
       logger.debug({ err: failure }, 'the model server failed');
       throw failure;
     } finally {
       watchdog.stop();
       source?.stop();
-      if (spoken) this.#record.spoke();
+      if (begun) this.#record.answerEnded();
       await exchange.close(reader.over);
     }
   }
 
   /** Healthy when the server answers and has a model. A missing, refused or late list does not matter while answers succeed. */
   async health(signal: AbortSignal): Promise<AgentHealth> {
-    if (this.#record.isSpeaking) {
+    if (this.#record.isAnswering) {
       // Some servers handle one request at a time.
       this.models.freshen();
       return { healthy: true, models: this.models.names };
@@ -192,7 +192,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       if (!(await settleWithin(checked, watchdog.signal)))
         throw new ExchangeError('ETIMEDOUT', 'no answer in time');
       const health = await checked;
-      this.#record.isBack();
+      this.#record.reached();
       return health;
     } catch (error) {
       return this.#unlisted(error, watchdog.signal.aborted, since);
@@ -210,7 +210,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       const { names } = this.models;
       return { healthy: true, detail, models: names.length === 0 && model ? [model] : names };
     }
-    this.#record.isOut(failure);
+    this.#record.notReached(failure);
     return { healthy: false, detail };
   }
 

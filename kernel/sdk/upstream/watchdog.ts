@@ -36,7 +36,7 @@ export class Watchdog {
     // A running timer is re-checked when it fires: re-arming per token would cost more than the token.
     if (this.#timer && this.#timeoutMs === timeoutMs) return;
     this.#timeoutMs = timeoutMs;
-    this.#look(timeoutMs);
+    this.#arm(timeoutMs);
   }
 
   /** Stops the clock while the reader of the answer works. */
@@ -49,13 +49,13 @@ export class Watchdog {
     this.#caller.removeEventListener('abort', this.#forward);
   }
 
-  #look(afterMs: number): void {
+  #arm(afterMs: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (!this.#waiting) return;
       const leftMs = this.#since + this.#timeoutMs - performance.now();
-      if (leftMs > 0) this.#look(Math.ceil(leftMs));
+      if (leftMs > 0) this.#arm(Math.ceil(leftMs));
       else {
         this.#expired = { timeoutMs: this.#timeoutMs, phase: this.#phase };
         this.#abort.abort();

@@ -7,7 +7,7 @@ globalThis.SwaggerUIBundle({
   dom_id: '#swagger',
   docExpansion: 'list',
   defaultModelsExpandDepth: -1,
-  // Otherwise it asks a validator on the internet.
+  // The default sends the document to a validator on the internet.
   validatorUrl: 'none',
 });
 

@@ -1,2 +1,2 @@
-/** Where this server begins: a proxy may have put it below a path. */
+/** The root of this server, which a proxy may serve below a path. */
 export const root = new URL('../../', import.meta.url);

@@ -11,7 +11,7 @@ import type {
 /** Close codes after which a new attempt would fail for the same reason. */
 const finalCodes = new Set([1000, 1002, 1003, 1007, 1009, 1010, 4400, 4401, 4403, 4409]);
 
-/** `ConnectOptions` with every default filled in. */
+/** `ConnectOptions` with all defaults. */
 export interface ConnectionSettings {
   readonly url: string;
   readonly WebSocket: WebSocketClass;

@@ -73,7 +73,7 @@ export interface ChatOptions extends RequestOptions {
     readonly stop?: readonly string[] | undefined;
   };
   readonly priority?: 'low' | 'normal' | 'high' | undefined;
-  /** What happens to the reply when the connection is lost. Default `continue`, so that it can be resumed. */
+  /** Whether the reply ends with the connection. Default `continue`, so that it can be resumed. */
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Time limit of silence within the reply, lost connections included. Default 300,000. */
   readonly timeoutMs?: number | undefined;
@@ -119,7 +119,7 @@ export interface Answer {
   readonly text: string;
   readonly thinking: string;
   readonly toolCalls: readonly ToolCall[];
-  /** Why it ended: `stop`, `length`, …, or `cancelled`. */
+  /** Finish reason: `stop`, `length`, …, or `cancelled`. */
   readonly reason: string;
   readonly streamId: string | undefined;
   readonly agent: string | undefined;

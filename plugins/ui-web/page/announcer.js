@@ -1,14 +1,14 @@
 import { element } from './elements.js';
 
 const maxLines = 20;
-// The rest is read where it is.
+// A longer text is cut: the rest is on the page.
 const maxChars = 5000;
 
 /** Announces texts to screen readers, politely and in order, through a hidden live region. */
 export class Announcer {
   #region;
 
-  /** @param {HTMLElement} region which is live */
+  /** @param {HTMLElement} region the live region */
   constructor(region) {
     this.#region = region;
   }

@@ -16,7 +16,7 @@ export class Blocks {
   /**
    * Adds text and returns the blocks that it settles.
    * @param {string} text
-   * @param {number} [until] when it may look at it
+   * @param {number} [until] time limit of the parser
    * @returns {string[]}
    */
   push(text, until) {

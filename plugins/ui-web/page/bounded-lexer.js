@@ -9,7 +9,7 @@ const leastMs = 400;
 const mostMs = 2000;
 const charsPerMs = 100;
 
-/** Until when text of this length may be looked at: many times longer than most text takes. @param {number} chars */
+/** Time limit for a text of this length: many times the usual time. @param {number} chars */
 export function timeFor(chars) {
   return performance.now() + Math.min(mostMs, leastMs + chars / charsPerMs);
 }
@@ -69,7 +69,7 @@ export class BoundedLexer extends Lexer {
   }
 }
 
-/** What asks the lexer at each step whether it goes on. @type {import('marked').MarkedExtension} */
+/** Asks the lexer before each step whether a bound is exceeded. @type {import('marked').MarkedExtension} */
 export const bounds = {
   extensions: [
     {
@@ -101,7 +101,7 @@ function plain(text) {
   return { type: 'text', raw: text, text };
 }
 
-/** How many cells a table that begins here has at the most. @param {string} source */
+/** Upper bound of the cells of a table that begins here. @param {string} source */
 function cellsOf(source) {
   const [head = '', rule = ''] = source.split('\n', 2);
   if (!/^[ |:-]+$/.test(rule)) return 0;

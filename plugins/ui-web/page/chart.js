@@ -44,7 +44,7 @@ export class Chart {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
   }
 
-  /** @param {readonly any[]} samples oldest first, one a second */
+  /** @param {readonly any[]} samples oldest first, one per second */
   show(samples) {
     const last = samples.length - 1;
     const shown = samples.slice(-seconds - 1);

@@ -2,14 +2,14 @@ import { nextFrame } from './elements.js';
 
 const sliceMs = 8;
 
-/** Small pieces of work, done one after another between frames. */
+/** Small units of work, done one by one between frames. */
 export class Chores {
   /** @type {(() => void)[]} */
   #waiting = [];
   #runs = false;
   #ready;
 
-  /** @param {() => Promise<unknown>} ready what has to be there before the first one, and is asked for only then */
+  /** @param {() => Promise<unknown>} ready loads the requirements, on the first chore */
   constructor(ready) {
     this.#ready = ready;
   }
@@ -35,7 +35,7 @@ export class Chores {
   }
 }
 
-/** Whether it worked: a text stays as it is where it does not. @param {() => unknown} chore */
+/** Runs a chore. False if it failed and the text stays as it is. @param {() => unknown} chore */
 async function tried(chore) {
   try {
     await chore();

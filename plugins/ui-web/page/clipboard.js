@@ -1,6 +1,6 @@
 import { element } from './elements.js';
 
-/** Copies text. Pages that are not served over HTTPS have no clipboard of their own. @param {string} text */
+/** Copies text, also on pages without HTTPS, which have no clipboard API. @param {string} text */
 export async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = element('textarea', { value: text, className: 'unseen', 'aria-hidden': 'true' });
@@ -13,7 +13,7 @@ export async function copy(text) {
   if (!copied) throw new Error('the browser does not let this page copy');
 }
 
-/** Copies, and lets the button say so for a moment. @param {HTMLButtonElement} button @param {string} text */
+/** Copies text and shows the result on the button for a moment. @param {HTMLButtonElement} button @param {string} text */
 export async function copyFrom(button, text) {
   const label = button.dataset.label ?? button.textContent ?? '';
   button.dataset.label = label;

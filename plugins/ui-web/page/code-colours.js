@@ -16,7 +16,7 @@ const chores = new Chores(async () => {
   highlighter ??= (await import('@highlightjs/cdn-assets/es/highlight.min.js')).default;
 });
 
-/** Colours the code in an element, a little later. What is in no known language, or very long, stays as it is. @param {HTMLElement} root */
+/** Highlights the code in an element, shortly after. Unknown languages and very long code stay plain. @param {HTMLElement} root */
 export function colourCode(root) {
   for (const code of root.querySelectorAll('pre > code')) {
     const language = code.className.replace('language-', '').toLowerCase();

@@ -57,7 +57,7 @@ export class Conversations {
     return Array.isArray(messages) ? messages : [];
   }
 
-  /** Keeps the messages of a conversation, which becomes the newest when something was said in it. @param {string} id @param {readonly Message[]} messages */
+  /** Stores the messages of a conversation. With news it becomes the newest. @param {string} id @param {readonly Message[]} messages */
   keep(id, messages, isNews = true) {
     const first = messages.find(({ role }) => role === 'user')?.content ?? '';
     const pending = messages.at(-1)?.pending !== undefined;
@@ -70,7 +70,7 @@ export class Conversations {
     );
   }
 
-  /** Takes up what the server knows. @param {readonly { id: string, title: string, updatedAt: number, known: number }[]} listed */
+  /** Merges the list of the server. @param {readonly { id: string, title: string, updatedAt: number, known: number }[]} listed */
   merge(listed) {
     for (const { id, title, updatedAt, known } of listed) {
       const before = this.find(id);
@@ -94,7 +94,7 @@ export class Conversations {
     remember('conversations', this.#entries);
   }
 
-  /** The oldest messages go when the browser has no more room. @param {string} id @param {() => boolean} write */
+  /** Writes, dropping the oldest messages when the storage is full. @param {string} id @param {() => boolean} write */
   #makeRoom(id, write) {
     const stored = new Set(namesOf('messages:'));
     const oldest = this.#entries.map((entry) => entry.id).reverse();

@@ -43,7 +43,7 @@ export function nextFrame() {
   });
 }
 
-/** Text as HTML that shows it. @param {string} text */
+/** Text escaped as HTML. @param {string} text */
 export function escaped(text) {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -4,7 +4,7 @@ const maxChars = 2000;
 // How far ahead to search for a formula that ends a paragraph.
 const searchedChars = 10_000;
 
-/** @param {string} opening @param {string} each what may stand in it @param {string} closing */
+/** @param {string} opening @param {string} each pattern of the content @param {string} closing */
 const between = (opening, each, closing) => new RegExp(`^${opening}((?:${each}){1,${maxChars}}?)${closing}`);
 const kinds = [
   { pattern: between('\\$\\$(?!\\$)', '\\\\[^]|[^\\\\$]', '\\$\\$(?!\\$)'), display: true },
@@ -22,7 +22,7 @@ const codeOrOpening = /`+[^`]*`+|\\[^([]|\$|\\[([]/g;
 /**
  * The formula at the beginning of a text: `$…$` or `\(…\)` inline, `$$…$$` or `\[…\]` as a block.
  * @param {string} text
- * @param {string} [before] what is in front of it
+ * @param {string} [before] the text in front of it
  */
 function formulaAt(text, before = '') {
   if (text[0] === '$' ? /[\w$\\]$/.test(before) : text[0] !== '\\') return undefined;
@@ -35,7 +35,7 @@ function formulaAt(text, before = '') {
   return undefined;
 }
 
-/** Prices and names: "$5 and 6$", "$$ or $$". @param {string} tex */
+/** Whether it is rather prices or names: "$5 and 6$", "$$ or $$". @param {string} tex */
 function isProse(tex) {
   if (tex.includes('\\')) return false;
   const words = tex.match(/(?<!\S)\p{L}{2,}(?=[\s,.;:!?)]|$)/gu)?.length ?? 0;
@@ -43,12 +43,12 @@ function isProse(tex) {
   return words > (isAmount ? 0 : 1) || tex.includes('**') || /^\s+(?:\p{L}{2,}\s+)?$/u.test(tex);
 }
 
-/** Brackets that were only escaped: "\[1\]", "\[x\]". @param {string} tex */
+/** Whether it is rather escaped brackets: "\[1\]", "\[x\]". @param {string} tex */
 function isMark(tex) {
   return /^\s*(?:\d+|[xX])?\s*$/.test(tex);
 }
 
-/** Formulas in Markdown; they come out as their source. @type {import('marked').MarkedExtension} */
+/** Formulas in Markdown, rendered as their source. @type {import('marked').MarkedExtension} */
 export const formulas = {
   extensions: [
     {

@@ -57,7 +57,7 @@ const allowed = {
 
 /** @type {typeof import('katex').default | undefined} */
 let katex;
-/** What formulas look like, by their source; nothing for broken ones. @type {Map<string, DocumentFragment | undefined>} */
+/** Rendered formulas by source; undefined for invalid ones. @type {Map<string, DocumentFragment | undefined>} */
 const known = new Map();
 const chores = new Chores(async () => {
   katex ??= (await import('katex')).default;
@@ -66,7 +66,7 @@ const chores = new Chores(async () => {
 /**
  * Renders the formulas in an element: at once if they are cached, else shortly after. Invalid ones show their source.
  * @param {HTMLElement} root
- * @param {() => void} late is told when it was later
+ * @param {() => void} late called after a later render
  */
 export function showFormulas(root, late) {
   for (const formula of root.querySelectorAll('.formula')) {
@@ -111,7 +111,7 @@ function made(source) {
   }
 }
 
-/** How deep its groups are nested. @param {string} tex */
+/** Nesting depth of groups. @param {string} tex */
 function depthOf(tex) {
   let depth = 0;
   let deepest = 0;

@@ -14,7 +14,7 @@ const maxMs = 5000;
 export class Line {
   /** @type {LineState} */
   state = 'connecting';
-  /** Resolves with the client, once there has been a connection. @type {Promise<Client>} */
+  /** Resolves with the client after the first connection. @type {Promise<Client>} */
   client;
   userId;
   #url;

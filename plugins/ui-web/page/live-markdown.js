@@ -18,7 +18,7 @@ export class LiveMarkdown {
   /** Text since the last render. */
   #fresh = '';
   #open = element('div', { className: 'open' });
-  /** The text of an open block of code, and how much of the source it shows. @type {{ text: Text, shown: number } | undefined} */
+  /** The text node of an open code block, and the length of the source it shows. @type {{ text: Text, shown: number } | undefined} */
   #code;
   #restsUntil = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -34,7 +34,7 @@ export class LiveMarkdown {
     this.element.append(this.#open);
   }
 
-  /** Once a frame is enough. @param {string} text */
+  /** Appends text, shown at most once per frame. @param {string} text */
   append(text) {
     this.source += text;
     this.#fresh += text;
@@ -83,7 +83,7 @@ export class LiveMarkdown {
     for (const each of added) this.#decorate(each);
   }
 
-  /** Looks at what has come since the last time. @param {number} until */
+  /** Parses the text since the last time. @param {number} until */
   #take(until) {
     const settled = this.#blocks.push(this.#fresh, until);
     this.#fresh = '';
@@ -93,7 +93,7 @@ export class LiveMarkdown {
     this.#settle(settled, until);
   }
 
-  /** What is loaded only where it is needed comes a little later. @param {HTMLElement} settled */
+  /** Renders formulas and code colours, whose libraries are loaded on demand. @param {HTMLElement} settled */
   #decorate(settled) {
     showFormulas(settled, this.#watcher.late);
     colourCode(settled);
@@ -121,7 +121,7 @@ export class LiveMarkdown {
   }
 }
 
-/** Takes over a block of code that was just rendered, so that more of it is only appended. @param {HTMLElement} parent @param {string} source */
+/** Finds an open code block that was just rendered, so that further text is only appended. @param {HTMLElement} parent @param {string} source */
 function codeOf(parent, source) {
   const code = parent.querySelector('pre > code');
   if (!code) return undefined;

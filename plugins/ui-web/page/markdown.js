@@ -28,8 +28,8 @@ const allowed = {
 /**
  * Renders texts separately. A text that cannot be rendered stays plain.
  * @param {readonly string[]} sources
- * @param {number} until when it may take
- * @param {string} [known] HTML that is shown already: is it this, there are no elements
+ * @param {number} until time limit
+ * @param {string} [known] HTML that is already shown: no elements are created for the same
  * @returns {Rendered}
  */
 export function render(sources, until, known) {
@@ -74,7 +74,7 @@ function finishLink(link) {
   link.rel = 'noopener noreferrer nofollow';
 }
 
-/** Puts the language and a button to copy above a block of code. @param {HTMLElement} code */
+/** Adds the language and a copy button above a code block. @param {HTMLElement} code */
 function frameCode(code) {
   const language = /(?:^|\s)language-([\w+#.-]{1,30})/.exec(code.className)?.[1] ?? 'text';
   code.className = `language-${language}`;

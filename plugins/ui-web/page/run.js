@@ -39,7 +39,7 @@ export class Run {
   constructor({ line, conversationId, question, message, save }) {
     this.message = message;
     this.#save = save;
-    /** Resolves when it has ended, in whatever way. @type {Promise<void>} */
+    /** Resolves when the answer has ended, whatever the outcome. @type {Promise<void>} */
     this.over = this.#follow(line, conversationId, question);
   }
 
@@ -106,7 +106,7 @@ export class Run {
     this.#finish(await reply.result);
   }
 
-  /** What cannot be shown ends no answer. @param {(watcher: Watcher) => void} tell */
+  /** Notifies watchers; an error of the view does not end the answer. @param {(watcher: Watcher) => void} tell */
   #tell(tell) {
     for (const watcher of this.watchers)
       try {

@@ -6,7 +6,7 @@ export class Scroller {
   #button;
   #follows = true;
 
-  /** @param {HTMLElement} box that scrolls @param {HTMLButtonElement} button which leads back to the end */
+  /** @param {HTMLElement} box the scrolling element @param {HTMLButtonElement} button back to the end */
   constructor(box, button) {
     this.#box = box;
     this.#button = button;

@@ -10,7 +10,7 @@ export const root = new URL('../../../', import.meta.url);
  * @property {readonly string[]} [models]
  */
 
-/** Asks for JSON. @param {string} path from the root on, @param {RequestInit} [options] @returns {Promise<any>} */
+/** Requests JSON. @param {string} path from the root on, @param {RequestInit} [options] @returns {Promise<any>} */
 export async function ask(path, options = {}) {
   const answer = await fetch(new URL(path, root), { ...options, signal: AbortSignal.timeout(15_000) });
   const body = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);

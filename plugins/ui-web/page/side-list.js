@@ -12,8 +12,8 @@ export class SideList {
 
   /**
    * @param {HTMLElement} list
-   * @param {HTMLElement} empty what is there instead of an empty list
-   * @param {HTMLDialogElement} dialog that asks before something is deleted
+   * @param {HTMLElement} empty shown instead of an empty list
+   * @param {HTMLDialogElement} dialog confirmation of a deletion
    * @param {{ remove: (id: string) => void }} actions
    */
   constructor(list, empty, dialog, actions) {

@@ -1,6 +1,6 @@
 const prefix = 'waggle:';
 
-/** What this browser remembers under a name, or undefined. @param {string} name @returns {any} */
+/** A stored value, or undefined. @param {string} name @returns {any} */
 export function recall(name) {
   try {
     const text = localStorage.getItem(prefix + name);
@@ -11,7 +11,7 @@ export function recall(name) {
   }
 }
 
-/** Remembers a value under a name. False when there is no room. @param {string} name @param {unknown} value */
+/** Stores a value. False when the storage is full. @param {string} name @param {unknown} value */
 export function remember(name, value) {
   try {
     localStorage.setItem(prefix + name, name === 'theme' ? String(value) : JSON.stringify(value));

@@ -3,7 +3,7 @@ import { recall, remember } from './storage.js';
 const next = { system: 'light', light: 'dark', dark: 'system' };
 const names = { system: 'as the system', light: 'light', dark: 'dark' };
 
-/** Lets a button go through the colour themes: the system's, light, dark. @param {HTMLButtonElement} button */
+/** Makes a button cycle through the themes: system, light, dark. @param {HTMLButtonElement} button */
 export function startThemeButton(button) {
   let theme = /** @type {keyof typeof next} */ (recall('theme') ?? 'system');
   if (!(theme in next)) theme = 'system';

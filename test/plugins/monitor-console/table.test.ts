@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Stats } from '../../../plugins/monitor-console/stats.js';
+import type { Stats } from '../../../plugins/monitor-console/docs.js';
 import { tableOf } from '../../../plugins/monitor-console/table.js';
 
 const stats: Stats = {
