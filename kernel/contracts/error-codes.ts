@@ -72,7 +72,7 @@ export const clientErrors = {
       `this server is not called "${d.host}"; if it is, list that name in "allowedHosts" of the transport's config; a proxy in front has to pass "Host" on as it came`,
   ],
   FORBIDDEN: [403, (d: { why: string }) => `refused: ${d.why}`],
-  NOT_FOUND: [404, (d: { path: string }) => `nothing is at ${d.path}`],
+  NOT_FOUND: [404, (d: { path: string }) => `no route for ${d.path}`],
   METHOD_NOT_ALLOWED: [
     405,
     (d: { method: string; allow: readonly string[] }) =>
