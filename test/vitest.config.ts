@@ -78,6 +78,7 @@ export default defineConfig({
     coverage: {
       include: ['kernel/*.ts', 'kernel/contracts/**/*.ts', 'kernel/sdk/**/*.ts'],
       reporter: ['text-summary'],
+      reportOnFailure: true,
       reportsDirectory: `${root}node_modules/.cache/coverage`,
     },
   },
