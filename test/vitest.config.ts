@@ -79,6 +79,7 @@ export default defineConfig({
       include: ['kernel/*.ts', 'kernel/contracts/**/*.ts', 'kernel/sdk/**/*.ts'],
       reporter: ['text-summary'],
       reportOnFailure: true,
+      thresholds: { statements: 91, branches: 84, functions: 89, lines: 92 },
       reportsDirectory: `${root}node_modules/.cache/coverage`,
     },
   },
