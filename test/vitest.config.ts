@@ -78,6 +78,8 @@ export default defineConfig({
     coverage: {
       include: ['kernel/*.ts', 'kernel/contracts/**/*.ts', 'kernel/sdk/**/*.ts'],
       reporter: ['text-summary'],
+      reportOnFailure: true,
+      thresholds: { statements: 91, branches: 84, functions: 89, lines: 92 },
       reportsDirectory: `${root}node_modules/.cache/coverage`,
     },
   },

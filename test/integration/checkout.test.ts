@@ -74,13 +74,13 @@ describe('npm start in production', () => {
     [
       'built, edited, without a compiler',
       { built: true },
-      (path) => edit(path, 'kernel/host/commands/new.ts'),
+      (path) => edit(path, 'kernel/host/commands/check.ts'),
       'edited\n',
     ],
     [
       'built, edited, with a compiler',
       { built: true, compiler: true },
-      (path) => edit(path, 'kernel/host/commands/new.ts'),
+      (path) => edit(path, 'kernel/host/commands/check.ts'),
       'edited\n',
     ],
     [
