@@ -20,6 +20,7 @@ export * from './keyed-runs.js';
 export * from './memory.js';
 export * from './milliseconds.js';
 export * from './page-files.js';
+export * from './parse-url.js';
 export * from './random-id.js';
 export * from './rates.js';
 export * from './raw-json.js';

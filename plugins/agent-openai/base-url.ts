@@ -1,3 +1,4 @@
+import { parseUrl } from '#sdk';
 import { canBeAsked, toClientHost, unquoted } from '#sdk/upstream';
 
 /** Endpoints that people copy along with a base URL. */
@@ -19,8 +20,8 @@ export function urlOf(base: URL, endpoint: string): URL {
 }
 
 export function isBaseUrl(setting: string): boolean {
-  const text = unquoted(setting);
-  return URL.canParse(text) && canBeAsked(new URL(text));
+  const url = parseUrl(unquoted(setting));
+  return url !== undefined && canBeAsked(url);
 }
 
 /** The field with which the server at a URL limits an answer. */

@@ -1,3 +1,5 @@
+import 'reflect-metadata';
+
 // The door `waggle-server/testing`: the suites that every implementation of a contract is held to, in a test of Vitest.
 export { type AgentSubject, agentContract } from '../contracts/agent.contract.js';
 export {

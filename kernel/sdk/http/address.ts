@@ -1,9 +1,11 @@
+import { parseUrl } from '../parse-url.js';
+
 /** A peer's address in its usual form: IPv6 shortened, IPv4 never mapped to IPv6. */
 export function plainAddress(address: string): string {
   if (!address.includes(':')) return address;
   const [bare = ''] = address.split('%');
-  if (!URL.canParse(`http://[${bare}]`)) return address;
-  const short = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  const short = parseUrl(`http://[${bare}]`)?.hostname.slice(1, -1);
+  if (short === undefined) return address;
   const mapped = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(short);
   if (!mapped) return short;
   const bytes = [mapped[1], mapped[2]].map((half) => Number.parseInt(half as string, 16));

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { type ClientErrorCode, WaggleError } from '../../errors.js';
+import { parseUrl } from '../parse-url.js';
 
 /**
  * Accepted values of `Host`, against DNS rebinding: a page may point its own name at this machine and is then of the same
@@ -31,5 +32,5 @@ export class AllowedHosts {
 /** A host name or address without its port, in lower case, without a final dot. */
 export function nameOf(host: string): string | undefined {
   const url = /^([\p{L}\p{N}._~-]+|\[[\da-f:.]+\])(:\d*)?$/iu.test(host) ? `http://${host}` : '';
-  return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : undefined;
+  return parseUrl(url)?.hostname.replace(/\.$/, '');
 }

@@ -1,4 +1,5 @@
 import type { Headers } from '../../contracts/transport.js';
+import { parseUrl } from '../parse-url.js';
 
 /** `same`: no page, or a page of this server. `cross`: an allowed page of another host. `refused`: any other page. */
 export type OriginVerdict = 'same' | 'cross' | 'refused';
@@ -10,9 +11,9 @@ export function judgeOrigin(
   allowed: readonly string[],
 ): OriginVerdict {
   if (origin === undefined) return 'same';
-  const from = parse(origin);
+  const from = parseUrl(origin);
   // With the page's scheme, so that its default port is left out on both sides.
-  const here = from && host ? parse(`${from.protocol}//${host}`) : undefined;
+  const here = from && host ? parseUrl(`${from.protocol}//${host}`) : undefined;
   if (from && here && from.host === here.host) return 'same';
   if (from && here && isLoopback(from.hostname) && isLoopback(here.hostname)) return 'cross';
   // It is sent back in a header: visible ASCII only.
@@ -44,16 +45,12 @@ export function preflightHeaders(allow: string, requestedHeaders: string | undef
 export function whyNoOrigin(text: string): string | undefined {
   if (text === '*' || text === 'null') return undefined;
   const shape = 'an origin is scheme://host or scheme://host:port, or * for all';
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = parseUrl(text);
   if (!url || url.protocol === 'file:' || !text.includes('://') || text.includes('*'))
     return `never matches: ${shape}`;
   // Apps and browser extensions have their own schemes, whose origin only the browser knows.
   const meant = url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
   return text === meant ? undefined : `never matches: ${shape}; write ${meant}`;
-}
-
-function parse(url: string): URL | undefined {
-  return URL.canParse(url) ? new URL(url) : undefined;
 }
 
 function isLoopback(hostname: string): boolean {
