@@ -38,6 +38,10 @@ const thorough = [
   'test/plugins/ui-web/blocks.test.ts',
 ];
 
+const threads = 'test/plugins/tasks-tinypool/**/*.test.ts';
+const isOfThreads = (path: string): boolean => path.startsWith('test/plugins/tasks-tinypool/');
+const files = isThorough ? [...more, ...thorough] : ['test/**/*.test.ts'];
+
 export default defineConfig({
   root,
   resolve: {
@@ -50,7 +54,6 @@ export default defineConfig({
     },
   },
   test: {
-    include: isThorough ? [...more, ...thorough] : ['test/**/*.test.ts'],
     exclude: [
       ...configDefaults.exclude,
       ...(isThorough ? [] : more),
@@ -61,8 +64,15 @@ export default defineConfig({
     ],
     // uWebSockets.js ends a process that shares it between threads.
     pool: 'forks',
-    // One process for many files, which all import the same; each test ends what it began, as leaks.ts checks.
-    isolate: false,
+    projects: [
+      // One process for many files, which all import the same; each test ends what it began, as leaks.ts checks.
+      { extends: true, test: { name: 'shared', include: files, exclude: [threads], isolate: false } },
+      // Threads that load uWebSockets.js end a process that has loaded it for another file.
+      {
+        extends: true,
+        test: { name: 'threads', include: isThorough ? thorough.filter(isOfThreads) : [threads] },
+      },
+    ],
     // Many tests wait for a process or a clock: one more than there are processors.
     maxWorkers: availableParallelism() + 1,
     setupFiles: ['reflect-metadata'],
