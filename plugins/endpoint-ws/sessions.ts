@@ -44,7 +44,7 @@ export class Sessions implements WebSocketEndpoint {
 
   /** Called for each registered task. @throws when its name is a built-in frame type */
   added({ name, message }: TaskDefinition): void {
-    if (message && ownTypes.has(name)) throw new Error(`"${name}" is a built-in frame type`);
+    if (message && ownTypes.has(name)) throw new Error(`"${name}" is one of the server's own frame types`);
   }
 
   removed(): void {}

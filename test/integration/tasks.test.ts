@@ -212,7 +212,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
           void ctx.registerTask({ name: 'streaming_end', lane: 'main', message: true, run: () => 1 }),
       });
       await expect(startHive({ transport, plugins: [rogue] })).rejects.toMatchObject({
-        cause: { code: 'KERNEL_TASK_INVALID', message: expect.stringContaining('a built-in frame type') },
+        cause: { code: 'KERNEL_TASK_INVALID', message: expect.stringContaining("the server's own") },
       });
     });
   });

@@ -16,7 +16,7 @@ const states = {
   },
   elsewhere: {
     short: 'In another tab',
-    long: 'Waggle is in use in another tab.',
+    long: 'Waggle is open in another tab.',
     action: 'Use it here',
   },
   refused: { short: 'Disconnected', long: 'The server closed the connection.', action: 'Reconnect' },
