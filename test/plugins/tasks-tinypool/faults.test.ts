@@ -103,10 +103,10 @@ describe('a task that loops for ever', () => {
   it('is ended by the engine at its time limit, thread and all', async () => {
     const { engine, register, serves } = start({ cancelGraceMs: 20 });
     register('loop', { timeoutMs: 100 });
-    const run = engine.submit('loop', null);
-    await begun(run);
+    await engine.submit('thread', null).result;
     const [worker] = threads.all as [Worker];
     const ended = once(worker, 'exit');
+    const run = engine.submit('loop', null);
     expect(await rejection(run.result)).toMatchObject({ code: 'TASK_TIMEOUT' });
     await ended;
     await serves();
