@@ -52,7 +52,11 @@ export class WaggleError<C extends ErrorCode = ErrorCode> extends Error {
 
 /** The error itself if a client may see it, else `INTERNAL` with the error as its cause. */
 export function toClientError(error: unknown): WaggleError<ClientErrorCode> {
-  if (isWaggleError(error) && error.code in clientErrors) return error as WaggleError<ClientErrorCode>;
+  if (isWaggleError(error) && error.code in clientErrors) {
+    // A copy of the former release says `mistakes`.
+    const { mistakes } = (error.details ?? {}) as { readonly mistakes?: unknown };
+    return (mistakes ? new WaggleError(error.code, error.details) : error) as WaggleError<ClientErrorCode>;
+  }
   return new WaggleError('INTERNAL', {}, { cause: error });
 }
 

@@ -98,7 +98,7 @@ export function reportOf(instance: PluginInstance): PluginReport {
     optional,
     setupMs,
     provides: provides.map(tokenId),
-    effects: scope.labels(),
+    effects: scope.effects.map(({ label }) => label),
     registrations: scope.effects,
     ...(error === undefined ? {} : { error: messageOf(error) }),
   };

@@ -41,10 +41,6 @@ export class EffectScope {
     return [...this.#effects.values()];
   }
 
-  labels(): readonly string[] {
-    return this.effects.map(({ label }) => label);
-  }
-
   /**
    * Runs `start` now and keeps its undo. An undo of another effect of this plugin makes the two one, with the new label.
    * @throws KERNEL_SCOPE_CLOSED, without running `start`, once closing has begun.
@@ -116,7 +112,7 @@ export class EffectScope {
       await Promise.race([(async () => undo())().catch(fail), late]);
     }
     clearTimeout(timer);
-    return { errors, left: this.labels() };
+    return { errors, left: this.effects.map(({ label }) => label) };
   }
 }
 

@@ -88,17 +88,17 @@ export class ServiceTable {
   }
 }
 
-/** A service as one plugin gets it: with registrations that end with the plugin. Its methods keep their `this`. */
+/** A service for one plugin, with which its registrations end. Derived from the service, which may be frozen. */
 function viewOf(token: symbol, service: unknown, effect: StartEffect): unknown {
   const registrations = registrationsOf.get(token);
   if (!registrations || typeof service !== 'object' || service === null) return service;
-  return new Proxy(service, {
-    get(target, key) {
-      const value: unknown = Reflect.get(target, key);
+  return new Proxy(Object.create(service), {
+    get(_, key) {
+      const value: unknown = Reflect.get(service, key);
       if (typeof value !== 'function') return value;
       const nameOf = registrations.get(key);
-      if (!nameOf) return value.bind(target);
-      return (...args: unknown[]) => effect(nameOf(...args), () => value.apply(target, args));
+      if (!nameOf) return value.bind(service);
+      return (...args: unknown[]) => effect(nameOf(...args), () => value.apply(service, args));
     },
   });
 }

@@ -29,7 +29,7 @@ describe('a release', () => {
     const packed = list.split('\n');
     expect(packed).toEqual(
       expect.arrayContaining(
-        [...pages, ...images, 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].map(
+        [...pages, ...images, 'CHANGELOG.md', '.github/CONTRIBUTING.md', '.github/SECURITY.md'].map(
           (file) => `package/${file}`,
         ),
       ),

@@ -53,6 +53,15 @@ describe('what a client sees of an error', () => {
   });
 });
 
+it('an error of a copy of the former release has its issues under their new name', () => {
+  const former = Object.assign(new Error('invalid request: a: no'), {
+    name: 'WaggleError',
+    code: 'INVALID_REQUEST',
+    details: { mistakes: ['a: no'] },
+  });
+  expect(toClientError(former)).toMatchObject({ message: former.message, details: { issues: ['a: no'] } });
+});
+
 describe('the text of what was thrown', () => {
   it('is the message of an error and else the thing itself', () => {
     expect(messageOf(new Error('boom'))).toBe('boom');

@@ -709,7 +709,7 @@ describe('a stop during the start', () => {
 
   it.each(['starting', 'ready'])('is possible as soon as the kernel says "%s"', async (state) => {
     const kernel = kernelWith([plugin('p')]);
-    const stopped = deferred<Promise<void>>();
+    const stopped = deferred();
     kernel.bus.on('kernel:state', ({ to }) => {
       if (to === state) stopped.resolve(kernel.stop().then(() => expect(kernel.state).toBe('stopped')));
     });

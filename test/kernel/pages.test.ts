@@ -6,7 +6,13 @@ import { pageTexts } from '../../kernel/host/config/write-pages.js';
 import { pages, pageText } from '../support/pages.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const linked = [...pages, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'test/bench/RESULTS.md'];
+const linked = [
+  ...pages,
+  '.github/CONTRIBUTING.md',
+  '.github/SECURITY.md',
+  'CHANGELOG.md',
+  'test/bench/RESULTS.md',
+];
 
 /** The text of a page without its code. */
 function prose(path: string): string {

@@ -136,6 +136,32 @@ describe('a plugin that keeps its undo', () => {
 });
 
 describe('a service with registrations', () => {
+  it('may be frozen, and keeps its prototype and its accessors', async () => {
+    const ringers = new Set<string>();
+    const frozen = Object.freeze({
+      get size() {
+        return ringers.size;
+      },
+      add(name: string) {
+        ringers.add(name);
+        return () => void ringers.delete(name);
+      },
+    });
+    let view: unknown;
+    const kernel = await startKernel([
+      providesBell(frozen as never),
+      uses('adds', (_ctx, bell) => {
+        bell.add('a');
+        view = bell;
+      }),
+    ]);
+    expect(view).toMatchObject({ size: 1 });
+    expect('add' in (view as object)).toBe(true);
+    await kernel.unload('adds');
+    expect(ringers.size).toBe(0);
+    await kernel.stop();
+  });
+
   it('is itself where no plugin asks: in kernel.get and in a container', async () => {
     const bell = new Bell();
     const seen: unknown[] = [];

@@ -6,6 +6,8 @@ import { deferred, never } from '../support/kernel.js';
 const longMs = 5_000;
 const shortMs = 20;
 
+const labelsOf = ({ effects }: EffectScope): readonly string[] => effects.map(({ label }) => label);
+
 describe('an effect', () => {
   it('runs now, and is undone last thing first when the scope closes', async () => {
     const done: string[] = [];
@@ -15,10 +17,10 @@ describe('an effect', () => {
         done.push(`do ${name}`);
         return () => void done.push(`undo ${name}`);
       });
-    expect(scope.labels()).toEqual(['a', 'b', 'c']);
+    expect(labelsOf(scope)).toEqual(['a', 'b', 'c']);
     expect(await scope.close(longMs)).toEqual({ errors: [], left: [] });
     expect(done).toEqual(['do a', 'do b', 'do c', 'undo c', 'undo b', 'undo a']);
-    expect(scope.labels()).toEqual([]);
+    expect(labelsOf(scope)).toEqual([]);
   });
 
   it('is undone once, however often its undo is called', async () => {
@@ -27,7 +29,7 @@ describe('an effect', () => {
     const early = scope.effect('x', () => undo);
     early();
     early();
-    expect(scope.labels()).toEqual([]);
+    expect(labelsOf(scope)).toEqual([]);
     await scope.close(longMs);
     expect(undo).toHaveBeenCalledTimes(1);
   });
@@ -49,10 +51,10 @@ describe('an effect', () => {
     const undo = scope.effect('slow', () => () => end.promise);
     const first = undo();
     expect(undo()).toBe(first);
-    expect(scope.labels()).toEqual(['slow']);
+    expect(labelsOf(scope)).toEqual(['slow']);
     end.resolve();
     await first;
-    expect(scope.labels()).toEqual([]);
+    expect(labelsOf(scope)).toEqual([]);
   });
 
   it('leaves nothing behind when its start throws', () => {
@@ -61,7 +63,7 @@ describe('an effect', () => {
       throw new Error('no');
     };
     expect(() => scope.effect('x', fail)).toThrow('no');
-    expect(scope.labels()).toEqual([]);
+    expect(labelsOf(scope)).toEqual([]);
   });
 
   it('is refused before its start runs once closing has begun', async () => {
@@ -93,7 +95,7 @@ describe('an asynchronous effect', () => {
       done.push('open');
       return () => void done.push('close');
     });
-    expect(scope.labels()).toEqual(['first', 'socket']);
+    expect(labelsOf(scope)).toEqual(['first', 'socket']);
     const closing = scope.close(longMs);
     open.resolve();
     expect(await closing).toEqual({ errors: [], left: [] });
@@ -211,7 +213,7 @@ describe('closing', () => {
         expect(undone).toEqual([...early, ...rest.reverse()]);
         expect(errors).toHaveLength(all.filter((each) => each.fails).length);
         expect(left).toEqual([]);
-        expect(scope.labels()).toEqual([]);
+        expect(labelsOf(scope)).toEqual([]);
       }),
     );
   });

@@ -67,20 +67,8 @@ export async function rejection(promise: Promise<unknown>): Promise<Error> {
 /** A promise that never settles. */
 export const never = (): Promise<never> => new Promise(() => {});
 
-/** A promise and its ends. */
-export function deferred<T = void>(): {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-} {
-  let resolve: (value: T) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<T>((done, failed) => {
-    resolve = done;
-    reject = failed;
-  });
-  return { promise, resolve, reject };
-}
+/** A promise that a test settles. */
+export { deferred } from '#sdk';
 
 /** A folder of one test. */
 export interface TempFolder {

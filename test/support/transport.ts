@@ -175,14 +175,5 @@ export async function refusedUpgrade(
   return { status: response.statusCode, code: JSON.parse(text).error.code };
 }
 
-/** A promise and its ends. */
-export function deferred<T = void>(): {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-} {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
+/** A promise that a test settles. */
+export { deferred } from '#sdk';

@@ -4,6 +4,7 @@ import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
+import { settleWithin } from '../settle-within.js';
 import { AllowedHosts } from './allowed-hosts.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
@@ -113,11 +114,15 @@ export abstract class BaseTransport implements Transport {
     this.drain();
     this.#closing = true;
     const { replies } = this.#replying;
+    const { closeTimeoutMs } = this.config;
     const answered = new Promise<void>((resolve) => {
       this.#replying.onIdle = resolve;
       if (replies.size === 0) resolve();
     });
-    await Promise.all([this.#leave([...this.#connecting.connections]), this.#bounded(answered)]);
+    await Promise.all([
+      this.#leave([...this.#connecting.connections]),
+      settleWithin(answered, closeTimeoutMs),
+    ]);
     for (const reply of replies) reply.cut();
   }
 
@@ -266,17 +271,9 @@ export abstract class BaseTransport implements Transport {
   }
 
   async #leave(connections: readonly Connection[]): Promise<void> {
-    await this.#bounded(Promise.all(connections.map((each) => each.leave(1001, 'shutting down'))));
+    const left = Promise.all(connections.map((each) => each.leave(1001, 'shutting down')));
+    await settleWithin(left, this.config.closeTimeoutMs);
     for (const connection of connections) connection.destroy();
-  }
-
-  async #bounded(work: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.config.closeTimeoutMs);
-    });
-    await Promise.race([work, late]);
-    clearTimeout(timer);
   }
 }
 
