@@ -5,9 +5,19 @@ interface Limits {
   readonly maxKept: number;
 }
 
+interface Kept<T> {
+  readonly item: T;
+  readonly at: number;
+}
+
+/** Gone items before the others are moved to the front. */
+const slackItems = 1024;
+
 /** Ended items that are kept for a while. The oldest goes first, when its time is over or the room is needed. */
 export class ExpiringSet<T> {
-  readonly #keptAt = new Map<T, number>();
+  // A list with an index of its first item: the first key of a Map is found by passing all the deleted ones before it.
+  #kept: (Kept<T> | undefined)[] = [];
+  #first = 0;
   readonly #limits: Limits;
   readonly #onGone: (item: T) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -18,21 +28,26 @@ export class ExpiringSet<T> {
   }
 
   get size(): number {
-    return this.#keptAt.size;
+    return this.#kept.length - this.#first;
   }
 
+  /** Keeps an item, which must not be in the set. */
   keep(item: T): void {
-    this.#keptAt.set(item, performance.now());
-    if (this.#keptAt.size > this.#limits.maxKept) this.dropOldest();
+    this.#kept.push({ item, at: performance.now() });
+    if (this.size > this.#limits.maxKept) this.dropOldest();
     this.#schedule();
   }
 
   /** Makes room. False when the set is empty. */
   dropOldest(): boolean {
-    const [oldest] = this.#keptAt.keys();
-    if (oldest === undefined) return false;
-    this.#keptAt.delete(oldest);
-    this.#onGone(oldest);
+    const oldest = this.#kept[this.#first];
+    if (!oldest) return false;
+    this.#kept[this.#first++] = undefined;
+    if (this.#first > slackItems && this.#first > this.size) {
+      this.#kept = this.#kept.slice(this.#first);
+      this.#first = 0;
+    }
+    this.#onGone(oldest.item);
     return true;
   }
 
@@ -45,9 +60,9 @@ export class ExpiringSet<T> {
   /** One timer, for the oldest. */
   #schedule(): void {
     if (this.#timer) return;
-    const [keptAt] = this.#keptAt.values();
-    if (keptAt === undefined) return;
-    const dueMs = Math.max(1, keptAt + this.#limits.keepMs - performance.now());
+    const oldest = this.#kept[this.#first];
+    if (!oldest) return;
+    const dueMs = Math.max(1, oldest.at + this.#limits.keepMs - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#expire();
@@ -58,10 +73,7 @@ export class ExpiringSet<T> {
   }
 
   #expire(): void {
-    const oldest = performance.now() - this.#limits.keepMs;
-    for (const keptAt of this.#keptAt.values()) {
-      if (keptAt > oldest) return;
-      this.dropOldest();
-    }
+    const since = performance.now() - this.#limits.keepMs;
+    while ((this.#kept[this.#first]?.at ?? Number.POSITIVE_INFINITY) <= since) this.dropOldest();
   }
 }

@@ -17,6 +17,7 @@ export * from './expiring-set.js';
 export * from './headers.js';
 export * from './json.js';
 export * from './keyed-runs.js';
+export * from './lazy-abort-controller.js';
 export * from './memory.js';
 export * from './milliseconds.js';
 export * from './page-files.js';

@@ -1,5 +1,5 @@
-import { type Agent, type ClientErrorCode, WaggleError, type Watcher } from '#kernel';
-import { deferred, settleWithin } from '#sdk';
+import { type Agent, type AgentCall, type ClientErrorCode, WaggleError, type Watcher } from '#kernel';
+import { type Deferred, deferred, LazyAbortController, settleWithin } from '#sdk';
 
 /** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
@@ -7,26 +7,29 @@ const stopGraceMs = 500;
 /** One agent's answer to one request. */
 export class Answer {
   readonly agent: Agent;
-  readonly #caller: AbortSignal;
-  readonly #abort = new AbortController();
-  readonly #forward = () => this.#abort.abort(this.#caller.reason);
-  readonly #ended = deferred();
-  /** Rejects when the agent has not stopped in time. */
-  readonly #abandoned = deferred<never>();
+  readonly #call: AgentCall;
+  readonly #onEnded: (answer: Answer) => void;
+  readonly #abort = new LazyAbortController();
+  /** Passes the abort of the caller on, once the agent has read its signal. */
+  #forward: (() => void) | undefined;
+  #ended: Deferred<void> | undefined;
+  /** Ends `run` without the agent. */
+  #abandon: ((failure: Error) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failure: WaggleError<ClientErrorCode> | undefined;
   #isComplete = false;
   #isOver = false;
+  #hasEnded = false;
 
-  constructor(agent: Agent, caller: AbortSignal) {
+  constructor(agent: Agent, call: AgentCall, onEnded: (answer: Answer) => void) {
     this.agent = agent;
-    this.#caller = caller;
-    if (caller.aborted) this.#forward();
-    else caller.addEventListener('abort', this.#forward, { once: true });
+    this.#call = call;
+    this.#onEnded = onEnded;
   }
 
   /** Aborts with the caller's signal, and after its agent was unregistered. */
   get signal(): AbortSignal {
+    if (!this.#forward && !this.#isOver) this.#listen(this.#call.signal);
     return this.#abort.signal;
   }
 
@@ -41,19 +44,24 @@ export class Answer {
   }
 
   /** Resolves when its agent is no longer needed. */
-  get ended(): Promise<void> {
+  whenEnded(): Promise<void> {
+    if (this.#hasEnded) return Promise.resolve();
+    this.#ended ??= deferred();
     return this.#ended.promise;
   }
 
   /** Waits for `pull`, but not for an agent that was unregistered and does not stop. */
   async run(pull: () => Promise<void>): Promise<void> {
     try {
-      await Promise.race([pull(), this.#abandoned.promise]);
+      await new Promise<void>((resolve, reject) => {
+        this.#abandon = reject;
+        pull().then(resolve, reject);
+      });
     } finally {
       this.#isOver = true;
       clearTimeout(this.#timer);
-      this.#caller.removeEventListener('abort', this.#forward);
-      this.#ended.resolve();
+      if (this.#forward) this.#call.signal.removeEventListener('abort', this.#forward);
+      this.#end();
     }
   }
 
@@ -67,13 +75,26 @@ export class Answer {
   stop(): void {
     if (this.#failure || this.#isOver) return;
     if (this.#isComplete) {
-      this.#ended.resolve();
+      this.#end();
       return;
     }
     const failure = new WaggleError('AGENT_DISCONNECTED', { agent: this.agent.name, why: 'it was unloaded' });
     this.#failure = failure;
     this.#abort.abort(failure);
-    this.#timer = setTimeout(() => this.#abandoned.reject(failure), stopGraceMs);
+    this.#timer = setTimeout(() => this.#abandon?.(failure), stopGraceMs);
+  }
+
+  #listen(caller: AbortSignal): void {
+    this.#forward = () => this.#abort.abort(caller.reason);
+    if (caller.aborted) this.#forward();
+    else caller.addEventListener('abort', this.#forward, { once: true });
+  }
+
+  #end(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#onEnded(this);
+    this.#ended?.resolve();
   }
 }
 
@@ -82,16 +103,16 @@ export class Answers implements Watcher<Agent> {
   readonly #running = new Set<Answer>();
   readonly #unregisterGraceMs: number;
   readonly #onRemoved: (agent: Agent) => void;
+  readonly #onEnded = (answer: Answer) => void this.#running.delete(answer);
 
   constructor(unregisterGraceMs: number, onRemoved: (agent: Agent) => void) {
     this.#unregisterGraceMs = unregisterGraceMs;
     this.#onRemoved = onRemoved;
   }
 
-  begin(agent: Agent, caller: AbortSignal): Answer {
-    const answer = new Answer(agent, caller);
+  begin(agent: Agent, call: AgentCall): Answer {
+    const answer = new Answer(agent, call, this.#onEnded);
     this.#running.add(answer);
-    void answer.ended.then(() => this.#running.delete(answer));
     return answer;
   }
 
@@ -101,7 +122,7 @@ export class Answers implements Watcher<Agent> {
   async removed(agent: Agent): Promise<void> {
     this.#onRemoved(agent);
     const answers = [...this.#running].filter((answer) => answer.agent === agent);
-    const ended = Promise.all(answers.map((answer) => answer.ended));
+    const ended = Promise.all(answers.map((answer) => answer.whenEnded()));
     if (await settleWithin(ended, this.#unregisterGraceMs)) return;
     for (const answer of answers) answer.stop();
     await ended;

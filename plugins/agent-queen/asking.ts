@@ -11,7 +11,7 @@ import {
 } from '#kernel';
 import { checkContent } from '#sdk';
 import { isBusy } from '#sdk/upstream';
-import type { Answers } from './answers.js';
+import type { Answer, Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';
 import { BusyRetry } from './busy-retry.js';
@@ -72,14 +72,16 @@ export class Asking {
   /** Asks an agent for a complete answer; retries a busy one for a while. @throws the agent's failure */
   async put(agent: Agent, isDemonstration: boolean): Promise<void> {
     const { busyTimeoutMs } = this.#state;
-    const { signal, timeoutMs = Number.POSITIVE_INFINITY } = this.#call;
-    const retry = new BusyRetry(Math.min(busyTimeoutMs, timeoutMs / 2));
+    const { timeoutMs = Number.POSITIVE_INFINITY } = this.#call;
+    const untilMs = performance.now() + Math.min(busyTimeoutMs, timeoutMs / 2);
+    let retry: BusyRetry | undefined;
     const isFallback = this.#asked++ > 0;
     for (;;)
       try {
         return await this.#once(agent, isFallback, isDemonstration);
       } catch (failure) {
-        if (this.spoken || signal.aborted) throw failure;
+        if (this.spoken || isAborted(this.#call)) throw failure;
+        retry ??= new BusyRetry(untilMs - performance.now());
         const waitMs = retry.waitMs(failure);
         if (waitMs === undefined) {
           // A busy agent has not begun.
@@ -96,20 +98,15 @@ export class Asking {
     const { agents, bus, answers } = this.#state;
     const { name } = agent;
     const attempt = new Attempt(bus, this.#request, agent, isFallback);
-    const { headers } = attempt;
     let atSink = false;
-    const answer = answers.begin(agent, this.#call.signal);
-    const { signal } = answer;
+    const answer = answers.begin(agent, this.#call);
     if (agents.find(name) !== agent) answer.stop();
-    const timer = setTimeout(() => void this.#announce(agent).catch(() => {}), startAfterMs);
+    const timer = setTimeout(() => void this.#announceLate(agent), startAfterMs);
     try {
       await answer.run(async () => {
         checkContent(agent, this.#request);
-        for await (const pulled of agent.generateResponseStream(this.#request, {
-          ...this.#call,
-          signal,
-          headers,
-        })) {
+        const call = callOf(this.#call, answer, attempt.headers);
+        for await (const pulled of agent.generateResponseStream(this.#request, call)) {
           let chunks: Batch = checkedChunks(pulled, name, this.calls);
           if (answer.isOver) return;
           if (chunks.length === 0) continue;
@@ -123,14 +120,15 @@ export class Asking {
             clearTimeout(timer);
             this.#state.spoke(agent);
             atSink = true;
-            await this.#announce(agent);
+            const told = this.#announce(agent);
+            if (told) await told;
             atSink = false;
             if (isDemonstration) chunks = [noticeOf(agent, this.#request), ...chunks];
           }
           if (isLast) {
             answer.complete();
             attempt.answered(chunks);
-            await this.#beforeEnd?.(chunks);
+            if (this.#beforeEnd) await this.#beforeEnd(chunks);
           }
           atSink = true;
           const written = this.#sink.write(chunks);
@@ -143,7 +141,7 @@ export class Asking {
     } catch (error) {
       const failure = answer.failure ?? failureOf(agent, error);
       // Stopped, or refused by the sink.
-      if (this.#call.signal.aborted || atSink) attempt.cancelled();
+      if (isAborted(this.#call) || atSink) attempt.cancelled();
       else {
         attempt.failed(failure);
         this.#state.failed(agent, failure);
@@ -154,12 +152,21 @@ export class Asking {
     }
   }
 
-  async #announce(agent: Agent): Promise<void> {
+  #announce(agent: Agent): void | Promise<void> {
     if (this.#announced === agent) return;
     const fallback = this.#announced !== undefined;
     this.#announced = agent;
     this.isHeldBack = fallback;
-    await this.#sink.write([{ type: 'agent', agent: agent.name, fallback }]);
+    return this.#sink.write([{ type: 'agent', agent: agent.name, fallback }]);
+  }
+
+  /** Announces an agent that takes its time. */
+  async #announceLate(agent: Agent): Promise<void> {
+    try {
+      await this.#announce(agent);
+    } catch {
+      // The sink has ended, and refuses the first token as well.
+    }
   }
 
   async #wait(name: string, waitMs: number): Promise<void> {
@@ -176,6 +183,26 @@ export class Asking {
       else waiting.delete(name);
     }
   }
+}
+
+/** The context of one attempt. Its signal and logger are created when the agent reads them. */
+function callOf(caller: AgentCall, answer: Answer, headers: AgentCall['headers']): AgentCall {
+  const { timeoutMs } = caller;
+  return {
+    get signal() {
+      return answer.signal;
+    },
+    get logger() {
+      return caller.logger;
+    },
+    ...(headers && { headers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
+
+/** Whether the answer is no longer wanted. Creates no signal where the caller has none yet. */
+export function isAborted(call: AgentCall): boolean {
+  return call.isAborted ? call.isAborted() : call.signal.aborted;
 }
 
 /** Wraps errors that are not WaggleErrors: those of a third party's agent may contain anything. */

@@ -20,7 +20,7 @@ import {
 } from '#kernel';
 import { isUnreachable } from '#sdk/upstream';
 import { Answers } from './answers.js';
-import { Asking, type QueenState, type Sink } from './asking.js';
+import { Asking, isAborted, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
@@ -83,7 +83,7 @@ export class Queen implements Agent, Chat, QueenState {
     const request = { id, messages, ...(model && { model }), ...(options && { options }) };
     const whom = { agent, demo };
     if (stateless) return this.#ask(this.#asking(request, call, sink), request, whom, call);
-    const memory = new TurnMemory(this.#store, key, turn, call.logger);
+    const memory = new TurnMemory(this.#store, key, turn, call);
     // Stored before the client can send the next message.
     const asking = this.#asking(request, call, sink, (last) =>
       memory.keep({ text: sink.text + textIn(last), toolCalls: asking.calls }),
@@ -96,7 +96,7 @@ export class Queen implements Agent, Chat, QueenState {
       throw error;
     } finally {
       // Cancelled or cut off: only the text that the client has received counts.
-      if (call.signal.aborted) end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
+      if (isAborted(call)) end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
       const text = asking.isHeldBack ? '' : sink.text;
       if (end) await memory.keep({ text, toolCalls: text === '' ? [] : asking.calls, end });
     }
@@ -186,7 +186,7 @@ export class Queen implements Agent, Chat, QueenState {
     try {
       await this.#askEach(asking, request, whom, call);
     } catch (failure) {
-      if (tellFaults || call.signal.aborted) throw failure;
+      if (tellFaults || isAborted(call)) throw failure;
       const shown = withoutDetails(failure, request.id.slice(0, 6));
       if (shown !== failure) call.logger.warn({ err: failure }, 'failed; the client does not see the reason');
       throw shown;
@@ -209,7 +209,7 @@ export class Queen implements Agent, Chat, QueenState {
         refuse(agent, request);
         return await asking.put(agent, isDemonstration);
       } catch (error) {
-        if (asking.spoken || call.signal.aborted || !(isForTheNext(error) || !agent)) throw error;
+        if (asking.spoken || isAborted(call) || !(isForTheNext(error) || !agent)) throw error;
         // An agent that was unregistered meanwhile is a worse reason than the failure before it.
         if (agent || failure === undefined) failure = error;
       }
@@ -224,11 +224,10 @@ export class Queen implements Agent, Chat, QueenState {
       throw this.#unknown(named);
     }
     const candidates = this.#candidates().filter(({ demo }) => !demo || mayDemonstrate);
-    const names = candidates.map(({ name }) => name);
-    for (const [index, agent] of candidates.entries())
-      if (await this.#isHealthy(agent)) return names.slice(index);
+    let index = 0;
+    while (index < candidates.length && !(await this.#isHealthy(candidates[index] as Agent))) index++;
     // None is healthy: ask them all the same, because an answer counts more than a check.
-    return names;
+    return candidates.slice(index === candidates.length ? 0 : index).map(({ name }) => name);
   }
 
   async #check(agent: Agent): Promise<AgentHealth> {
@@ -249,7 +248,7 @@ export class Queen implements Agent, Chat, QueenState {
   }
 
   #reached(agent: Agent): void {
-    if (this.#candidates().includes(agent)) this.#demonstration.reached(agent);
+    if (!this.#demonstration.isOver && this.#candidates().includes(agent)) this.#demonstration.reached(agent);
   }
 
   failed(agent: Agent, failure: unknown): void {
@@ -270,8 +269,12 @@ export class Queen implements Agent, Chat, QueenState {
   }
 
   #candidates(): readonly Agent[] {
-    const others = this.#config.candidates.filter((name) => name !== this.name);
-    return others.flatMap((name) => this.agents.find(name) ?? []);
+    const found: Agent[] = [];
+    for (const name of this.#config.candidates) {
+      const agent = name === this.name ? undefined : this.agents.find(name);
+      if (agent) found.push(agent);
+    }
+    return found;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ChatMessage, ConversationKey, ConversationStore, Logger } from '#kernel';
+import type { AgentCall, ChatMessage, ConversationKey, ConversationStore } from '#kernel';
 import { remembered, retract, type Said } from './turn.js';
 
 /** The stored messages of one turn. */
@@ -6,36 +6,35 @@ export class TurnMemory {
   readonly #store: ConversationStore;
   readonly #key: ConversationKey;
   readonly #turn: readonly ChatMessage[];
-  readonly #logger: Logger;
+  readonly #call: AgentCall;
   #kept: readonly ChatMessage[] | undefined;
 
-  constructor(store: ConversationStore, key: ConversationKey, turn: readonly ChatMessage[], logger: Logger) {
+  constructor(store: ConversationStore, key: ConversationKey, turn: readonly ChatMessage[], call: AgentCall) {
     this.#store = store;
     this.#key = key;
     this.#turn = turn;
-    this.#logger = logger;
+    this.#call = call;
   }
 
   /** Stores the turn, replacing what was stored of it before. */
   async keep(said: Said): Promise<void> {
-    await this.#retract();
+    if (this.#kept) await this.#retract(this.#kept);
     const messages = remembered(this.#turn, said);
     try {
       await this.#store.append(this.#key, messages);
       this.#kept = messages;
     } catch (err) {
       // The client still gets its answer.
-      this.#logger.error({ err }, 'the conversation could not be stored');
+      this.#call.logger.error({ err }, 'the conversation could not be stored');
     }
   }
 
-  async #retract(): Promise<void> {
-    if (!this.#kept) return;
+  async #retract(kept: readonly ChatMessage[]): Promise<void> {
     try {
-      await retract(this.#store, this.#key, this.#kept);
+      await retract(this.#store, this.#key, kept);
       this.#kept = undefined;
     } catch (err) {
-      this.#logger.error({ err }, 'a stopped answer could not be removed from its conversation');
+      this.#call.logger.error({ err }, 'a stopped answer could not be removed from its conversation');
     }
   }
 }

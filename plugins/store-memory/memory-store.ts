@@ -8,8 +8,10 @@ import {
 } from '#kernel';
 import { charsOf, titleOf } from '#sdk';
 import type { Config } from './config.js';
+import { RecencyList, type Recent } from './recency-list.js';
 
-interface Conversation {
+interface Conversation extends Recent {
+  readonly id: string;
   readonly key: ConversationKey;
   readonly messages: ChatMessage[];
   title: string;
@@ -20,8 +22,8 @@ interface Conversation {
 
 /** Conversations in memory, which are lost when the process ends. */
 export class MemoryStore implements ConversationStore {
-  /** In order of last use, the least recent one first. */
   readonly #conversations = new Map<string, Conversation>();
+  readonly #recency = new RecencyList<Conversation>();
   readonly #limits: Config;
   readonly #now: () => number;
   #chars = 0;
@@ -41,7 +43,7 @@ export class MemoryStore implements ConversationStore {
     this.#expire();
     const conversation = this.#conversations.get(idOf(key));
     if (!conversation) return [];
-    this.#touch(idOf(key), conversation);
+    this.#touch(conversation);
     const { messages } = conversation;
     return messages.slice(Math.max(0, messages.length - limit));
   }
@@ -53,15 +55,8 @@ export class MemoryStore implements ConversationStore {
     if (messages.length === 0) return;
     this.#expire();
     const id = idOf(key);
-    const conversation = this.#conversations.get(id) ?? {
-      key,
-      messages: [],
-      title: '',
-      chars: 0,
-      usedAt: 0,
-      updatedAt: 0,
-    };
-    this.#touch(id, conversation);
+    const conversation = this.#conversations.get(id) ?? this.#create(id, key);
+    this.#touch(conversation);
     this.#updatedAt = Math.max(Date.now(), this.#updatedAt + 1);
     conversation.updatedAt = this.#updatedAt;
     conversation.title ||= titleOf(messages);
@@ -70,7 +65,7 @@ export class MemoryStore implements ConversationStore {
       this.#count(conversation, charsOf(message));
     }
     this.#trim(conversation);
-    if (conversation.messages.length === 0) this.#remove(id);
+    if (conversation.messages.length === 0) this.#remove(conversation);
     this.#evict();
   }
 
@@ -83,12 +78,14 @@ export class MemoryStore implements ConversationStore {
       conversation.messages.splice(at, 1);
       this.#count(conversation, -charsOf(message));
     }
-    if (conversation.messages.length === 0) this.#remove(idOf(key));
+    if (conversation.messages.length === 0) this.#remove(conversation);
   }
 
   async delete(key: ConversationKey): Promise<boolean> {
     this.#expire();
-    return this.#remove(idOf(key));
+    const conversation = this.#conversations.get(idOf(key));
+    if (conversation) this.#remove(conversation);
+    return conversation !== undefined;
   }
 
   async list(
@@ -108,10 +105,15 @@ export class MemoryStore implements ConversationStore {
       }));
   }
 
-  #touch(id: string, conversation: Conversation): void {
-    conversation.usedAt = this.#now();
-    this.#conversations.delete(id);
+  #create(id: string, key: ConversationKey): Conversation {
+    const conversation = { id, key, messages: [], title: '', chars: 0, usedAt: 0, updatedAt: 0 };
     this.#conversations.set(id, conversation);
+    return conversation;
+  }
+
+  #touch(conversation: Conversation): void {
+    conversation.usedAt = this.#now();
+    this.#recency.touch(conversation);
   }
 
   /** Drops the oldest messages above a limit, up to the next user message. */
@@ -132,27 +134,20 @@ export class MemoryStore implements ConversationStore {
 
   #expire(): void {
     const oldest = this.#now() - this.#limits.timeToLiveMs;
-    for (const [id, conversation] of this.#conversations) {
-      if (conversation.usedAt > oldest) break;
-      this.#remove(id);
-    }
+    for (let last = this.#recency.oldest; last && last.usedAt <= oldest; last = this.#recency.oldest)
+      this.#remove(last);
   }
 
   #evict(): void {
     const { maxConversations, totalLimitChars } = this.#limits;
-    for (const id of this.#conversations.keys()) {
-      const fits = this.#conversations.size <= maxConversations && this.#chars <= totalLimitChars;
-      if (fits || this.#conversations.size === 1) break;
-      this.#remove(id);
-    }
+    const isOver = () => this.#conversations.size > maxConversations || this.#chars > totalLimitChars;
+    while (this.#conversations.size > 1 && isOver()) this.#remove(this.#recency.oldest as Conversation);
   }
 
-  #remove(id: string): boolean {
-    const conversation = this.#conversations.get(id);
-    if (!conversation) return false;
-    this.#conversations.delete(id);
+  #remove(conversation: Conversation): void {
+    this.#conversations.delete(conversation.id);
+    this.#recency.remove(conversation);
     this.#chars -= conversation.chars;
-    return true;
   }
 }
 

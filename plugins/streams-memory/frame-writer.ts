@@ -17,6 +17,8 @@ import type { ReplyLog } from './reply-log.js';
 
 /** A request that was accepted, with the ids that it was given. */
 export interface ReplyRequest extends StartCommand {
+  /** The same as `streamId`, for the chat agent. */
+  readonly id: string;
   readonly streamId: string;
   readonly conversationId: string;
 }
@@ -38,7 +40,7 @@ export class FrameWriter {
   #fallbackText: string | undefined;
   #chars = 0;
   /** Characters of tool calls that are not complete yet, by id, so that they count once. */
-  readonly #pieceChars = new Map<string, number>();
+  #pieceCharsIfAny: Map<string, number> | undefined;
   #tokens = 0;
 
   constructor(request: ReplyIds, log: ReplyLog) {
@@ -141,16 +143,17 @@ export class FrameWriter {
   }
 
   #call(call: ToolCall): void {
-    const before = this.#pieceChars.get(call.id) ?? 0;
-    this.#pieceChars.delete(call.id);
+    const before = this.#pieceCharsIfAny?.get(call.id) ?? 0;
+    this.#pieceCharsIfAny?.delete(call.id);
     this.#chars += Math.max(0, this.#log.addCall(call) - before);
   }
 
   #piece({ id, name, arguments: args, from, executor }: ToolCallPiece): void {
     if (this.#fallbackText !== undefined || executor === 'server') return;
-    const before = this.#pieceChars.get(id);
+    this.#pieceCharsIfAny ??= new Map();
+    const before = this.#pieceCharsIfAny.get(id);
     this.#chars += pieceChars + args.length + (before === undefined ? id.length + name.length : 0);
-    this.#pieceChars.set(id, (before ?? 0) + args.length);
+    this.#pieceCharsIfAny.set(id, (before ?? 0) + args.length);
     this.#log.addPiece({ id, name, arguments: args, from });
   }
 }

@@ -20,7 +20,7 @@ import {
   WaggleError,
   type WholeReply,
 } from '#kernel';
-import { settleWithin } from '#sdk';
+import { LazyAbortController, settleWithin } from '#sdk';
 import type { Config } from './config.js';
 import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
@@ -48,7 +48,7 @@ export interface ReplyEvents {
 export class MemoryReply implements Reply, ChatSink, LogEvents {
   readonly #log: ReplyLog;
   readonly #writer: FrameWriter;
-  readonly #abort = new AbortController();
+  readonly #abort = new LazyAbortController();
   readonly #acceptedAt = performance.now();
   /** The part of its request that is kept. */
   readonly ids: ReplyIds;
@@ -120,8 +120,12 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return this.#abort.signal;
   }
 
+  get aborted(): boolean {
+    return this.#abort.aborted;
+  }
+
   /** Waits for its place in the line, then asks the chat agent. Called once. */
-  async run(place: Promise<Release>, chat: Chat, logger: Logger): Promise<void> {
+  async run(place: Promise<Release>, chat: Chat, makeLogger: () => Logger): Promise<void> {
     this.readersChanged(this.readers);
     try {
       this.#leave = await place;
@@ -139,7 +143,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
       const { agent } = this.#writer;
       this.#fail(new WaggleError('AGENT_TIMEOUT', { agent, phase: 'the whole answer', timeoutMs }));
     }, timeoutMs);
-    this.#pumped = this.#pump(chat, logger);
+    this.#pumped = this.#pump(chat, makeLogger);
   }
 
   /** Takes chunks from the chat agent. */
@@ -227,12 +231,14 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return isFirst && upstreamClosedMs !== undefined ? { upstreamClosedMs } : undefined;
   }
 
-  async #pump(chat: Chat, logger: Logger): Promise<void> {
+  async #pump(chat: Chat, makeLogger: () => Logger): Promise<void> {
     try {
-      await this.#ask(chat, logger);
-      const { agent } = this.#writer;
-      const why = 'it ended without "done"';
-      if (!this.#cancelling) this.#fail(new WaggleError('AGENT_DISCONNECTED', { agent, why }));
+      await this.#ask(chat, makeLogger);
+      if (!this.#cancelling && !this.#log.ended) {
+        const { agent } = this.#writer;
+        const why = 'it ended without "done"';
+        this.#fail(new WaggleError('AGENT_DISCONNECTED', { agent, why }));
+      }
     } catch (error) {
       if (!this.#cancelling) this.#fail(toClientError(error));
     }
@@ -241,10 +247,23 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   // A function of its own, so that its locals do not keep the request alive afterwards.
-  #ask(chat: Chat, logger: Logger): Promise<void> {
-    const { streamId: id, requestId: _, onDisconnect: __, ...command } = this.#request as ReplyRequest;
-    const call = { signal: this.#abort.signal, logger, timeoutMs: this.#config.replyTimeoutMs };
-    return chat.reply({ ...command, id }, call, this);
+  #ask(chat: Chat, makeLogger: () => Logger): Promise<void> {
+    const request = this.#request as ReplyRequest;
+    const abort = this.#abort;
+    let logger: Logger | undefined;
+    // Most answers use neither, and both are expensive to create.
+    const call = {
+      get signal() {
+        return abort.signal;
+      },
+      isAborted: () => abort.aborted,
+      get logger() {
+        logger ??= makeLogger();
+        return logger;
+      },
+      timeoutMs: this.#config.replyTimeoutMs,
+    };
+    return chat.reply(request, call, this);
   }
 
   /** Readers that resume or join need nothing of the request. */

@@ -93,7 +93,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const { conversationId = randomId(), priority } = command;
     const streamId = randomId();
     const requestChars = charsIn(...Object.values(command));
-    const request = { ...command, streamId, conversationId };
+    const request = { ...command, id: streamId, streamId, conversationId };
     const reply = new MemoryReply(request, requestChars, this.#config, this);
     let place: Promise<Release>;
     try {
@@ -105,7 +105,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#replies.set(streamId, reply);
     this.#keyed.keep(key, reply);
     this.#unended.add(reply);
-    void reply.run(place, this.#chat, this.#loggerOf(reply));
+    void reply.run(place, this.#chat, () => this.#logger.child(bindingsOf(reply)));
     this.#bus.emit('chat:accepted', { streamId, conversationId, ...traceContextOf(command) });
     return reply;
   }
@@ -156,9 +156,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   ended(reply: MemoryReply, ending: Ending): void {
-    const { streamId } = reply;
     this.#unended.delete(reply);
-    this.#report(streamId, ending, this.#loggerOf(reply));
+    this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
     if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
@@ -174,7 +173,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     }
     return this.#tasks.admit(chatTask, {
       priority,
-      signal: reply.signal,
+      get signal() {
+        return reply.signal;
+      },
+      isAborted: () => reply.aborted,
       onQueued: (ahead) => reply.wait(ahead),
       onStop: () => void reply.cancel('shutdown'),
     });
@@ -201,28 +203,31 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#chars -= reply.chars;
   }
 
-  #loggerOf(reply: MemoryReply): Logger {
-    const { requestId, userId } = reply.ids;
-    // The full id would give access to the reply.
-    return this.#logger.child({ stream: reply.streamId.slice(0, 6), requestId, userId });
-  }
-
-  #report(streamId: string, ending: Ending, logger: Logger): void {
+  #report(reply: MemoryReply, ending: Ending): void {
+    const { streamId } = reply;
     const { timings } = ending;
+    const logger = this.#logger;
     if (ending.type === 'finished') {
       const { agent, tokens } = ending;
       const used = ending.usage && { usage: ending.usage };
-      logger.info({ agent, ...timings, ...used }, 'reply finished');
+      if (logger.isLevelEnabled('info'))
+        logger.info({ ...bindingsOf(reply), agent, ...timings, ...used }, 'reply finished');
       this.#bus.emit('chat:finished', { streamId, agent, tokens, timings, ...used });
     } else if (ending.type === 'failed') {
       const { error } = ending;
-      logger.warn({ err: error, reason: error.code }, 'reply failed');
+      logger.warn({ ...bindingsOf(reply), err: error, reason: error.code }, 'reply failed');
       this.#bus.emit('chat:failed', { streamId, code: error.code, error, timings });
     } else {
-      logger.info({ reason: ending.reason }, 'reply cancelled');
+      logger.info({ ...bindingsOf(reply), reason: ending.reason }, 'reply cancelled');
       this.#bus.emit('chat:cancelled', { streamId, reason: ending.reason, timings });
     }
   }
+}
+
+/** Fields of every log line about a reply. */
+function bindingsOf({ streamId, ids: { requestId, userId } }: MemoryReply) {
+  // The full id would give access to the reply.
+  return { stream: streamId.slice(0, 6), requestId, userId };
 }
 
 /** The key of a request: its user and `requestId`, with a fingerprint of everything that decides on the answer. */

@@ -14,6 +14,11 @@ export class Admission extends Turn {
     this.options = options;
   }
 
+  get aborted(): boolean {
+    const { options } = this;
+    return options.isAborted ? options.isAborted() : options.signal?.aborted === true;
+  }
+
   override ends(outcome: Outcome): void {
     super.ends(outcome);
     if (this.attempts === 0) this.place.reject(new WaggleError('TASK_CANCELLED', { task: this.name }));

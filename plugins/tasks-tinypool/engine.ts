@@ -147,11 +147,11 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       if (!this.#isFree(kind)) this.#checkRoom(kind);
       const admission = new Admission(kind, this.#priorityOf(definition, options), options);
       this.#enter(admission);
-      const { signal } = options;
       const leave = () => void (admission.leave && this.#cancel(admission));
-      if (signal?.aborted) leave();
+      if (admission.aborted) leave();
       else this.#enqueue(admission);
-      if (signal && admission.leave) {
+      const signal = admission.leave && options.signal;
+      if (signal) {
         const unlisten = () => signal.removeEventListener('abort', leave);
         signal.addEventListener('abort', leave);
         admission.place.promise.then(unlisten, unlisten);
@@ -212,15 +212,16 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   /** Counts a request, and its refusal. @throws IDEMPOTENCY_MISMATCH, SHUTTING_DOWN, TASK_UNKNOWN, errors of `make` */
   #accept<T>(name: string, key: RequestKey | undefined, make: (kind: RegisteredTask) => T): T {
     const kind = this.#kinds.get(name);
-    const counts = [this.#counts, ...(kind ? [kind.counts] : [])];
-    for (const each of counts) each.submitted++;
+    this.#counts.submitted++;
+    if (kind) kind.counts.submitted++;
     try {
       this.#keyed.claim(key);
       if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
       if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
       return make(kind);
     } catch (error) {
-      for (const each of counts) each.rejected++;
+      this.#counts.rejected++;
+      if (kind) kind.counts.rejected++;
       this.#bus.emit('task:rejected', { name, code: toClientError(error).code });
       throw error;
     }
@@ -349,7 +350,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       clearTimeout(grace);
       this.#held--;
       this.#pause(admission);
-      if (grace || options.signal?.aborted) this.#end(admission, { state: 'cancelled' });
+      if (grace || admission.aborted) this.#end(admission, { state: 'cancelled' });
       else if (failure === undefined) this.#end(admission, { state: 'succeeded', output: undefined });
       else this.#end(admission, { state: 'failed', error: errorOf(admission, failure) });
       this.#freed(kind);
