@@ -37,7 +37,7 @@ function validateSample<T>(
   value: unknown,
   root: Node | undefined,
 ): Soon<StandardSchemaV1.Result<T>> {
-  const sample = root ? cutShort(root, value, mostIssues) : value;
+  const sample = root && !isSmall(value) ? cutShort(root, value, mostIssues) : value;
   if (!root || sample === value) return validate(schema, value);
   return after(validate(schema, sample), ({ issues = [] }) => {
     const certain = issues.filter((issue) => {
@@ -54,6 +54,27 @@ function validateSample<T>(
  */
 function cutShort(node: Node, value: unknown, limit: number): unknown {
   return new Cut(limit).of(node, value);
+}
+
+/** Values that a schema may validate as they are: the time for so many issues is no harm. */
+const smallValues = 100;
+
+/** Whether `value` holds few values, counted without a copy. */
+function isSmall(value: unknown): boolean {
+  return leftAfter(value, smallValues) > 0;
+}
+
+function leftAfter(value: unknown, most: number): number {
+  let left = most - 1;
+  if (typeof value !== 'object' || value === null) return left;
+  if (Array.isArray(value))
+    for (let at = 0; left > 0 && at < value.length; at++) left = leftAfter(value[at], left);
+  else
+    for (const key in value) {
+      if (left <= 0) break;
+      left = leftAfter((value as Record<string, unknown>)[key], left);
+    }
+  return left;
 }
 
 /** Whether an issue at `path` of the sample is one of the whole as well. */

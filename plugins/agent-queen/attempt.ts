@@ -1,42 +1,58 @@
-import { type Agent, type ChatRequest, type EventBus, type StreamChunk, toClientError } from '#kernel';
+import {
+  type Agent,
+  type ChatRequest,
+  type EventBus,
+  type KernelEvents,
+  type StreamChunk,
+  toClientError,
+} from '#kernel';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Events of one attempt of an agent: `agent:asked`, and exactly one for its end. */
 export class Attempt {
   /** Headers for the agent's model server, added by listeners. */
   readonly headers: Readonly<Record<string, string>>;
   readonly #bus: EventBus;
-  readonly #about: { readonly streamId: string; readonly agent: string };
+  readonly #streamId: string;
+  readonly #agent: string;
   readonly #startedAt = performance.now();
   #over = false;
 
   constructor(bus: EventBus, { id: streamId, model }: ChatRequest, agent: Agent, fallback: boolean) {
     this.#bus = bus;
-    this.#about = { streamId, agent: agent.name };
+    this.#streamId = streamId;
+    this.#agent = agent.name;
     const { provider } = agent;
-    const about = { ...(provider && { provider }), ...(model && { model }) };
     const headers = {};
-    bus.emit('agent:asked', { ...this.#about, fallback, ...about, headers });
+    const asked: Mutable<KernelEvents['agent:asked']> = { streamId, agent: agent.name, fallback, headers };
+    if (provider) asked.provider = provider;
+    if (model) asked.model = model;
+    bus.emit('agent:asked', asked);
     this.headers = headers;
   }
 
   /** Announces the end of its answer. */
   answered(batch: readonly { readonly type: string }[]): void {
     const { reason, model, usage } = batch[batch.length - 1] as Extract<StreamChunk, { type: 'done' }>;
-    const known = { reason, ...(model && { model }), ...(usage && { usage }) };
-    if (this.#ends()) this.#bus.emit('agent:answered', { ...this.#about, runMs: this.#runMs, ...known });
+    if (!this.#ends()) return;
+    const answered: Mutable<KernelEvents['agent:answered']> = { ...this.#about, reason };
+    if (model) answered.model = model;
+    if (usage) answered.usage = usage;
+    this.#bus.emit('agent:answered', answered);
   }
 
   failed(error: unknown): void {
     const { code } = toClientError(error);
-    if (this.#ends()) this.#bus.emit('agent:failed', { ...this.#about, runMs: this.#runMs, code, error });
+    if (this.#ends()) this.#bus.emit('agent:failed', { ...this.#about, code, error });
   }
 
   cancelled(): void {
-    if (this.#ends()) this.#bus.emit('agent:cancelled', { ...this.#about, runMs: this.#runMs });
+    if (this.#ends()) this.#bus.emit('agent:cancelled', this.#about);
   }
 
-  get #runMs(): number {
-    return performance.now() - this.#startedAt;
+  get #about(): { readonly streamId: string; readonly agent: string; readonly runMs: number } {
+    return { streamId: this.#streamId, agent: this.#agent, runMs: performance.now() - this.#startedAt };
   }
 
   #ends(): boolean {

@@ -9,6 +9,8 @@ export function inContext(
   turn: readonly ChatMessage[],
   limit: number,
 ): readonly ChatMessage[] {
+  // The first question of a conversation.
+  if (history.length === 0 && turn.length === 1 && turn[0]?.role === 'user') return turn;
   const orders = turn.filter(({ role }) => role === 'system');
   const latest = turn.filter(({ role }) => role !== 'system');
   const past = paired(unrepeated(history.filter(isHeard), latest), latest);

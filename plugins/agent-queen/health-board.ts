@@ -2,6 +2,8 @@ import { type Agent, type AgentHealth, messageOf } from '#kernel';
 import { settleWithin } from '#sdk';
 import { BackOff } from '#sdk/upstream';
 
+const healthy: AgentHealth = { healthy: true };
+
 interface HealthResult {
   readonly health: AgentHealth;
   readonly at: number;
@@ -23,14 +25,19 @@ export class HealthBoard {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Whether to ask this agent now. */
-  async isHealthy(agent: Agent): Promise<boolean> {
+  /** Whether the agent is healthy as far as is known. A result that is too old is refreshed in the background. */
+  isKnownHealthy(agent: Agent): boolean {
     const known = this.#results.get(agent.name);
-    if (!known) return (await this.check(agent)).healthy;
-    if (!known.health.healthy)
-      return this.#backOff(agent).mayTry() ? (await this.check(agent)).healthy : false;
+    if (!known?.health.healthy) return false;
     if (performance.now() - known.at > this.#ttlMs) void this.check(agent);
     return true;
+  }
+
+  /** Whether to ask this agent now. */
+  async isHealthy(agent: Agent): Promise<boolean> {
+    if (this.isKnownHealthy(agent)) return true;
+    if (this.#results.has(agent.name) && !this.#backOff(agent).mayTry()) return false;
+    return (await this.check(agent)).healthy;
   }
 
   /** A fresh result, within the time limit. Joins a running check. */
@@ -49,7 +56,7 @@ export class HealthBoard {
 
   /** Records an answer as a healthy result. */
   confirm(agent: Agent): void {
-    this.#record(agent, { healthy: true });
+    this.#record(agent, healthy);
   }
 
   /** Drops a healthy result after a failure, so that the next request checks again. */

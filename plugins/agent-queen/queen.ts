@@ -181,23 +181,23 @@ export class Queen implements Agent, Chat, QueenState {
   }
 
   /** @throws the failure as the client may see it */
-  async #ask(asking: Asking, request: ChatRequest, whom: Whom, call: AgentCall): Promise<void> {
-    const { tellFaults } = this.#config;
-    try {
-      await this.#askEach(asking, request, whom, call);
-    } catch (failure) {
-      if (tellFaults || isAborted(call)) throw failure;
+  #ask(asking: Asking, request: ChatRequest, whom: Whom, call: AgentCall): Promise<void> {
+    const asked = this.#askEach(asking, request, whom, call);
+    if (this.#config.tellFaults) return asked;
+    return asked.catch((failure: unknown) => {
+      if (isAborted(call)) throw failure;
       const shown = withoutDetails(failure, request.id.slice(0, 6));
       if (shown !== failure) call.logger.warn({ err: failure }, 'failed; the client does not see the reason');
       throw shown;
-    }
+    });
   }
 
   async #askEach(asking: Asking, request: ChatRequest, whom: Whom, call: AgentCall): Promise<void> {
     const isNamed = whom.agent !== undefined && whom.agent !== this.name;
     const mayDemonstrate = () => whom.demo !== false && this.#demonstration.mayAnswer(request);
     let failure: unknown;
-    for (const name of await this.#route(whom.agent, mayDemonstrate())) {
+    const route = this.#route(whom.agent, mayDemonstrate());
+    for (const { name } of route instanceof Promise ? await route : route) {
       const agent = this.agents.find(name);
       const isDemonstration = !isNamed && agent?.demo === true;
       if (isDemonstration && !mayDemonstrate()) continue;
@@ -217,17 +217,24 @@ export class Queen implements Agent, Chat, QueenState {
     throw failure ?? this.#noCandidate();
   }
 
-  /** Names of the agents to ask, in order. A named agent has no fallback. */
-  async #route(named: string | undefined, mayDemonstrate: boolean): Promise<readonly string[]> {
+  /** The agents to ask, in order; at once where the first is known to be healthy. A named agent has no fallback. */
+  #route(named: string | undefined, mayDemonstrate: boolean): readonly Agent[] | Promise<readonly Agent[]> {
     if (named !== undefined && named !== this.name) {
-      if (this.agents.find(named)) return [named];
+      const agent = this.agents.find(named);
+      if (agent) return [agent];
       throw this.#unknown(named);
     }
-    const candidates = this.#candidates().filter(({ demo }) => !demo || mayDemonstrate);
-    let index = 0;
-    while (index < candidates.length && !(await this.#isHealthy(candidates[index] as Agent))) index++;
-    // None is healthy: ask them all the same, because an answer counts more than a check.
-    return candidates.slice(index === candidates.length ? 0 : index).map(({ name }) => name);
+    const all = this.#candidates();
+    const candidates = mayDemonstrate ? all : all.filter(({ demo }) => !demo);
+    const [first] = candidates;
+    return first && this.#health.isKnownHealthy(first) ? candidates : this.#healthy(candidates);
+  }
+
+  /** The candidates from the first healthy one on; all of them where none is, because an answer counts more than a check. */
+  async #healthy(candidates: readonly Agent[]): Promise<readonly Agent[]> {
+    for (const [index, agent] of candidates.entries())
+      if (await this.#isHealthy(agent)) return candidates.slice(index);
+    return candidates;
   }
 
   async #check(agent: Agent): Promise<AgentHealth> {

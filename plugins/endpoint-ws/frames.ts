@@ -66,7 +66,7 @@ export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>)
     const known = [...Object.keys(clientFrames), ...messageTypes(tasks).map(({ name }) => name)];
     throw new WaggleError('UNKNOWN_TYPE', { type: type.slice(0, 64), known });
   }
-  return { ...checked<object>(clientFrames[type], json), type } as ClientFrame;
+  return Object.assign(checked<object>(clientFrames[type], json), { type }) as ClientFrame;
 }
 
 /** Errors repeat a `requestId` up to this length. */
@@ -80,8 +80,19 @@ export function requestIdOf(text: string): string | undefined {
 /** The command of a chat frame from `userId`. */
 export function commandOf(frame: ChatFrame, userId: string): StartCommand {
   const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
-  const asked = { content, userId, conversationId, agent, model, options, requestId };
-  return { ...asked, endpoint: 'WS', onDisconnect, priority };
+  const endpoint = 'WS';
+  return {
+    content,
+    userId,
+    conversationId,
+    agent,
+    model,
+    options,
+    requestId,
+    endpoint,
+    onDisconnect,
+    priority,
+  };
 }
 
 /** Tasks with a frame type of their own. */

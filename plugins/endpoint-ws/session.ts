@@ -64,15 +64,16 @@ export class Session implements SocketHandler {
     this.#socket.close(code, reason);
   }
 
-  async message(text: string): Promise<void> {
+  /** A frame takes effect before this returns: frames that arrive together are handled in order. */
+  message(text: string): void | Promise<void> {
     if (!this.#rate.take(performance.now())) return this.#tooMany();
     try {
-      // No await before a frame takes effect: frames that arrive together are handled in order.
       const frame = readFrame(text, this.#host.tasks);
       this.#bad = 0;
       const type = frame.type === 'registered' ? frame.name : frame.type;
-      this.#host.bus.emit('message:received', { ...this.#who, type });
-      await this.#handle(frame);
+      const { id: connection } = this.#socket;
+      this.#host.bus.emit('message:received', { connection, clientId: this.clientId, type });
+      return this.#handle(frame)?.catch((cause: unknown) => this.#refuse(cause, requestIdOf(text)));
     } catch (cause) {
       this.#refuse(cause, requestIdOf(text));
     }
@@ -95,11 +96,10 @@ export class Session implements SocketHandler {
     this.#send({ type: 'server_draining', deadlineMs });
   }
 
-  async #handle(frame: ClientFrame): Promise<void> {
+  #handle(frame: ClientFrame): void | Promise<void> {
     switch (frame.type) {
       case 'ping':
-        this.#send({ type: 'pong' });
-        return;
+        return this.#send({ type: 'pong' });
       case 'cancel':
         return this.#cancel(frame.streamId);
       case 'resume':
@@ -119,23 +119,26 @@ export class Session implements SocketHandler {
     }
   }
 
-  async #answer(frame: ChatFrame): Promise<void> {
+  #answer(frame: ChatFrame): void {
     this.#checkLimit();
     const reply = this.#host.streams.start(commandOf(frame, this.clientId));
     // A repeated request on the same connection: it is already being answered.
     if (this.#readers.has(reply.streamId)) return;
-    await this.#deliver(reply, reply.read(), frame.positions);
+    this.#deliver(reply, reply.read(), frame.positions, frame.requestId);
   }
 
-  async #resume(streamId: string, position: number, positions: boolean): Promise<void> {
+  #resume(streamId: string, position: number, positions: boolean): void {
     const reply = this.#host.streams.find(streamId);
-    if (!reply) return this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
+    if (!reply) {
+      this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
+      return;
+    }
     const earlier = this.#readers.get(streamId);
     if (!earlier) this.#checkLimit();
     const reader = reply.read(position);
     // The new reader comes first, so that the reply always has one.
     void earlier?.return();
-    await this.#deliver(reply, reader, positions);
+    this.#deliver(reply, reader, positions);
   }
 
   async #cancel(streamId: string): Promise<void> {
@@ -165,18 +168,15 @@ export class Session implements SocketHandler {
     }
   }
 
-  /** Resolves when the reply is sent, or its reader has left. */
-  #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean): Promise<void> {
+  /** Sends the reply until its end, or until its reader leaves. */
+  #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean, requestId?: string): void {
     this.#readers.set(streamId, reader);
-    return new Promise<void>((resolve, reject) => {
-      const delivery = new Delivery(this.#socket, reader, positions, (error) => {
-        if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
-        this.#host.onDelivered();
-        if (error) reject(error);
-        else resolve();
-      });
-      delivery.readable();
+    const delivery = new Delivery(this.#socket, reader, positions, (error) => {
+      if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
+      this.#host.onDelivered();
+      if (error) this.#refuse(error, requestId);
     });
+    delivery.readable();
   }
 
   #checkLimit(): void {

@@ -126,7 +126,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
 
   /** Waits for its place in the line, then asks the chat agent. Called once. */
   async run(place: Promise<Release>, chat: Chat, makeLogger: () => Logger): Promise<void> {
-    this.readersChanged(this.readers);
+    // Most replies get a reader before this turn is over, and need no grace period.
+    queueMicrotask(() => this.readersChanged(this.readers));
     try {
       this.#leave = await place;
     } catch {
@@ -244,6 +245,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     }
     this.#endCancelled();
     this.#dropRequest();
+    this.#pumped = undefined;
   }
 
   // A function of its own, so that its locals do not keep the request alive afterwards.
@@ -311,6 +313,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     if (!this.#pumped) this.#dropRequest();
     this.#events.ended(this, ending);
     this.#leave?.(this.failure);
+    // An ended reply is kept for a while, and needs none of these.
+    this.#deadline = this.#grace = this.#leave = undefined;
   }
 
   #append(frame: StreamFrame): void {

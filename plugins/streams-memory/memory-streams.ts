@@ -233,6 +233,7 @@ function bindingsOf({ streamId, ids: { requestId, userId } }: MemoryReply) {
 /** The key of a request: its user and `requestId`, with a fingerprint of everything that decides on the answer. */
 function keyOf(command: StartCommand): RequestKey | undefined {
   const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
+  if (requestId === undefined) return undefined;
   const { agent, model, options } = command;
   const asked = { endpoint, content, messages, stateless, conversationId, agent, model, options };
   return requestKey(userId, requestId, asked);

@@ -74,10 +74,10 @@ export class ReplyLog {
   /** The answer itself, without the model's reasoning. */
   get text(): string {
     this.#settle();
-    const pieces = this.#entries.filter(
-      (entry) => entry instanceof ContentEntry && entry.kind === this.#text,
-    );
-    return pieces.map((entry) => (entry as ContentEntry).content).join('');
+    const pieces: string[] = [];
+    for (const entry of this.#entries)
+      if (entry instanceof ContentEntry && entry.kind === this.#text) pieces.push(entry.content);
+    return pieces.join('');
   }
 
   get readers(): number {

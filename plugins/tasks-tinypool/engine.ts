@@ -305,8 +305,10 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const { lane } = run.kind.definition;
     run.state = 'queued';
     this.#place(run, run.kind.busy ? run.kind.parked : this.#queues[lane]);
-    this.#notifier.added(run);
     this.pump(lane);
+    if (!run.leave) return;
+    this.#notifier.added(run);
+    this.#notifier.changed();
   }
 
   #place(run: Turn, queue: PriorityQueue<Turn>): void {

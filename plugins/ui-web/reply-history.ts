@@ -14,7 +14,8 @@ interface Running {
 /** Recent replies and connection counts, from bus events: a few per reply, none per token. */
 export class ReplyHistory {
   readonly #running = new Map<string, Running>();
-  #recent: readonly ReplyView[] = [];
+  /** The newest last. */
+  readonly #recent: ReplyView[] = [];
   #replies = 0;
   readonly #ended = { finished: 0, failed: 0, cancelled: 0 };
   readonly #closed = new Map<string, number>();
@@ -56,7 +57,7 @@ export class ReplyHistory {
         ...{ number, agent, state: 'running', durationMs: Math.round(now - startedAtMs) },
       }),
     );
-    return [...running.reverse(), ...this.#recent].slice(0, maxRecent);
+    return [...running.reverse(), ...[...this.#recent].reverse()].slice(0, maxRecent);
   }
 
   #started({ streamId, agent }: KernelEvents['chat:started']): void {
@@ -77,6 +78,7 @@ export class ReplyHistory {
     this.#running.delete(streamId);
     this.#ended[state]++;
     const durationMs = Math.round(performance.now() - startedAtMs);
-    this.#recent = [{ number, agent, state, durationMs, ...more }, ...this.#recent].slice(0, maxRecent);
+    this.#recent.push({ number, agent, state, durationMs, ...more });
+    if (this.#recent.length > maxRecent) this.#recent.shift();
   }
 }
