@@ -7,18 +7,26 @@ const objectChars = 28;
  * Unlike `JSON.stringify`, it copies nothing and accepts any value.
  */
 export function charsIn(...data: readonly unknown[]): number {
-  const seen = new Set<object>();
-  const left = [...data];
   let chars = 0;
+  const left: unknown[] = [];
+  for (const value of data) {
+    if (typeof value === 'object' && value !== null) left.push(value);
+    else chars += charsOfPlain(value);
+  }
+  if (left.length === 0) return chars;
+  const seen = new Set<object>();
   while (left.length > 0) {
     const value = left.pop();
-    chars += valueChars;
-    if (typeof value === 'string') chars += value.length;
+    chars += charsOfPlain(value);
     if (typeof value !== 'object' || value === null || seen.has(value)) continue;
     seen.add(value);
     chars += objectChars + partsOf(value, left);
   }
   return chars;
+}
+
+function charsOfPlain(value: unknown): number {
+  return typeof value === 'string' ? valueChars + value.length : valueChars;
 }
 
 /** Adds the contents of `value` to `parts`. Returns the size of any binary data. */

@@ -27,27 +27,32 @@ export function remembered(
   turn: readonly ChatMessage[],
   { text, toolCalls, end }: Said,
 ): readonly ChatMessage[] {
-  const said = turn.filter(({ role }) => role !== 'system').map(kept);
-  const calls = toolCalls.map(({ id, name, arguments: args, extra }) => ({
-    ...{ id, name, arguments: args },
-    ...(extra && { extra }),
-  }));
-  const called = calls.length > 0 && { toolCalls: calls };
-  if (text !== '' || called) said.push({ role: 'assistant', content: text, ...called });
-  const last = said.pop();
-  return last ? [...said, { ...last, ...(end && { end }) }] : [];
+  const said: Mutable<ChatMessage>[] = [];
+  for (const message of turn) if (message.role !== 'system') said.push(kept(message));
+  if (text !== '' || toolCalls.length > 0) said.push({ role: 'assistant', content: text });
+  const last = said.at(-1);
+  if (last && toolCalls.length > 0)
+    last.toolCalls = toolCalls.map(({ id, name, arguments: args, extra }) => ({
+      ...{ id, name, arguments: args },
+      ...(extra && { extra }),
+    }));
+  if (last && end) last.end = end;
+  return said;
 }
 
-function kept(message: ChatMessage): ChatMessage {
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function kept(message: ChatMessage): Mutable<ChatMessage> {
   const { role, content, toolCalls, toolCallId, toolName, name } = message;
-  return {
+  const stored: Mutable<ChatMessage> = {
     role,
     content: content.trim() === '' ? shown(message) || content : content,
-    ...(name && { name }),
-    ...(toolCalls && { toolCalls }),
-    ...(toolCallId && { toolCallId }),
-    ...(toolName && { toolName }),
   };
+  if (name) stored.name = name;
+  if (toolCalls) stored.toolCalls = toolCalls;
+  if (toolCallId) stored.toolCallId = toolCallId;
+  if (toolName) stored.toolName = toolName;
+  return stored;
 }
 
 /** Placeholder for content other than text. */

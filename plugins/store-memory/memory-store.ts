@@ -55,15 +55,14 @@ export class MemoryStore implements ConversationStore {
     if (messages.length === 0) return;
     this.#expire();
     const id = idOf(key);
-    const conversation = this.#conversations.get(id) ?? this.#create(id, key);
+    const known = this.#conversations.get(id);
+    const conversation = known ?? this.#create(id, key, messages);
     this.#touch(conversation);
     this.#updatedAt = Math.max(Date.now(), this.#updatedAt + 1);
     conversation.updatedAt = this.#updatedAt;
     conversation.title ||= titleOf(messages);
-    for (const message of messages) {
-      conversation.messages.push(message);
-      this.#count(conversation, charsOf(message));
-    }
+    if (known) conversation.messages.push(...messages);
+    for (const message of messages) this.#count(conversation, charsOf(message));
     this.#trim(conversation);
     if (conversation.messages.length === 0) this.#remove(conversation);
     this.#evict();
@@ -105,8 +104,9 @@ export class MemoryStore implements ConversationStore {
       }));
   }
 
-  #create(id: string, key: ConversationKey): Conversation {
-    const conversation = { id, key, messages: [], title: '', chars: 0, usedAt: 0, updatedAt: 0 };
+  #create(id: string, key: ConversationKey, messages: readonly ChatMessage[]): Conversation {
+    const times = { usedAt: 0, updatedAt: 0 };
+    const conversation = { id, key, messages: [...messages], title: '', chars: 0, ...times };
     this.#conversations.set(id, conversation);
     return conversation;
   }

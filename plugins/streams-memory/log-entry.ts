@@ -64,6 +64,7 @@ export class FrameEntry implements LogEntry {
   readonly frame: StreamFrame;
   readonly position: number;
   #json: string | undefined;
+  #wasAsked = false;
 
   constructor(frame: StreamFrame, position: number) {
     this.frame = frame;
@@ -80,8 +81,11 @@ export class FrameEntry implements LogEntry {
   }
 
   get json(): string {
-    this.#json ??= JSON.stringify(this.frame);
-    return this.#json;
+    const json = this.#json ?? JSON.stringify(this.frame);
+    // Kept from the second time on: most replies have one reader, and their frames outlive it.
+    if (this.#wasAsked) this.#json = json;
+    this.#wasAsked = true;
+    return json;
   }
 
   get positioned(): string {

@@ -41,6 +41,8 @@ export interface ReplyEvents {
   shrank(chars: number): void;
   /** The readers of a log have to be woken soon. */
   stale(log: ReplyLog): void;
+  /** Called before an agent is asked: a promise where it has to wait for a later turn of the event loop. */
+  starting(): Promise<void> | undefined;
   ended(reply: MemoryReply, ending: Ending): void;
 }
 
@@ -130,12 +132,14 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     queueMicrotask(() => this.readersChanged(this.readers));
     try {
       this.#leave = await place;
+      const turn = this.#events.starting();
+      if (turn) await turn;
     } catch {
       if (!this.#log.ended) await this.cancel('shutdown');
       return;
     }
     if (this.#log.ended) {
-      this.#leave();
+      this.#leave?.();
       return;
     }
     const { replyTimeoutMs: timeoutMs } = this.#config;

@@ -26,6 +26,7 @@ import {
 import type { Config } from './config.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import type { ReplyLog } from './reply-log.js';
+import { StartSlices } from './start-slices.js';
 
 const retryAfterMs = 1000;
 
@@ -45,6 +46,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new Set<MemoryReply>();
   readonly #kept: ExpiringSet<MemoryReply>;
+  readonly #slices = new StartSlices();
   /** Logs with new entries for their readers. */
   #stale: ReplyLog[] = [];
   #chars = 0;
@@ -132,6 +134,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#draining = true;
     await this.#cancelAll();
     this.#kept.clear();
+  }
+
+  starting(): Promise<void> | undefined {
+    return this.#slices.enter();
   }
 
   started(reply: MemoryReply, agent: string): void {

@@ -44,7 +44,7 @@ export class ReplyLog {
   #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
   readonly #text: ContentKind;
-  readonly #thinking: ContentKind;
+  #thinkingIfAny: ContentKind | undefined;
   #position = 0;
   /** Where the entries begin that some reader has not taken. */
   #foldedTo = 0;
@@ -59,7 +59,6 @@ export class ReplyLog {
     this.#streamId = streamId;
     this.#events = events;
     this.#text = new ContentKind('streaming_token', streamId);
-    this.#thinking = new ContentKind('streaming_thinking', streamId);
   }
 
   get ended(): boolean {
@@ -192,6 +191,14 @@ export class ReplyLog {
     this.#joined = undefined;
   }
 
+  get #thinking(): ContentKind {
+    if (!this.#thinkingIfAny) {
+      this.#thinkingIfAny = new ContentKind('streaming_thinking', this.#streamId);
+      this.#thinkingIfAny.isShared = this.#text.isShared;
+    }
+    return this.#thinkingIfAny;
+  }
+
   /** Reads no more. */
   leave(reader: Reader): void {
     if (!this.#readers.includes(reader)) return;
@@ -202,7 +209,8 @@ export class ReplyLog {
 
   #readersChanged(): void {
     const { length: size } = this.#readers;
-    this.#text.isShared = this.#thinking.isShared = size > 1;
+    this.#text.isShared = size > 1;
+    if (this.#thinkingIfAny) this.#thinkingIfAny.isShared = size > 1;
     this.#events.readersChanged(size);
   }
 }
