@@ -131,7 +131,7 @@ export interface AgentCall {
   /** Aborts when the answer is no longer wanted. Ends every wait of an agent and its upstream socket. */
   readonly signal: AbortSignal;
   /** The same as `signal.aborted`, for a signal that is created on demand. */
-  readonly isAborted?: () => boolean;
+  isAborted?(): boolean;
   readonly logger: Logger;
   /** Headers for the request to the upstream, such as `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>;

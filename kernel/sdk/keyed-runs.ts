@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { WaggleError } from '../errors.js';
+import { IdMap } from './id-map.js';
 
 /** A key chosen by a client, and a fingerprint of the request that it identifies. */
 export interface RequestKey {
@@ -22,10 +23,15 @@ export function requestKey(
   return { id: JSON.stringify([owner, key]), fingerprint };
 }
 
+/** A member of `KeyedRuns`. */
+export interface KeyedRun {
+  /** Its key, while it has one. Only `KeyedRuns` sets it. */
+  keyId?: string | undefined;
+}
+
 /** Runs, each under the key of the request that started it. */
-export class KeyedRuns<T extends object> {
-  readonly #runs = new Map<string, { readonly run: T; readonly fingerprint: string }>();
-  readonly #ids = new Map<T, string>();
+export class KeyedRuns<T extends KeyedRun> {
+  readonly #runs = new IdMap<{ readonly run: T; readonly fingerprint: string }>();
 
   /** The run of the same request. */
   find(key: RequestKey | undefined): T | undefined {
@@ -35,21 +41,21 @@ export class KeyedRuns<T extends object> {
 
   /** Claims the key for a new run. @throws IDEMPOTENCY_MISMATCH when another request has it */
   claim(key: RequestKey | undefined): void {
-    if (key && this.#runs.has(key.id)) throw new WaggleError('IDEMPOTENCY_MISMATCH', {});
+    if (key && this.#runs.get(key.id)) throw new WaggleError('IDEMPOTENCY_MISMATCH', {});
   }
 
   keep(key: RequestKey | undefined, run: T): void {
     if (!key) return;
     this.#runs.set(key.id, { run, fingerprint: key.fingerprint });
-    this.#ids.set(run, key.id);
+    run.keyId = key.id;
   }
 
   /** Frees the key of a run: the next request with it starts another. */
   drop(run: T): void {
-    const id = this.#ids.get(run);
-    if (id === undefined) return;
-    this.#ids.delete(run);
-    this.#runs.delete(id);
+    const { keyId } = run;
+    if (keyId === undefined) return;
+    run.keyId = undefined;
+    this.#runs.delete(keyId);
   }
 }
 

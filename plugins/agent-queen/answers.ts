@@ -1,12 +1,34 @@
-import { type Agent, type AgentCall, type ClientErrorCode, WaggleError, type Watcher } from '#kernel';
-import { type Deferred, deferred, LazyAbortController, settleWithin } from '#sdk';
+import {
+  type Agent,
+  type AgentCall,
+  type ClientErrorCode,
+  type Logger,
+  WaggleError,
+  type Watcher,
+} from '#kernel';
+import {
+  type AgentCallSource,
+  type Deferred,
+  deferred,
+  LazyAbortController,
+  LinkedList,
+  type Place,
+  settleWithin,
+} from '#sdk';
 
 /** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
 
+/** Whether the answer is no longer wanted. Creates no signal where the caller has none yet. */
+export function isAborted(call: AgentCall): boolean {
+  return call.isAborted ? call.isAborted() : call.signal.aborted;
+}
+
 /** One agent's answer to one request. */
-export class Answer {
+export class Answer implements AgentCallSource {
   readonly agent: Agent;
+  /** Its place among the running answers. */
+  place: Place<Answer> | undefined;
   readonly #call: AgentCall;
   readonly #onEnded: (answer: Answer) => void;
   readonly #abort = new LazyAbortController();
@@ -31,6 +53,14 @@ export class Answer {
   get signal(): AbortSignal {
     if (!this.#forward && !this.#isOver) this.#listen(this.#call.signal);
     return this.#abort.signal;
+  }
+
+  get aborted(): boolean {
+    return this.#abort.aborted || isAborted(this.#call);
+  }
+
+  get logger(): Logger {
+    return this.#call.logger;
   }
 
   /** The failure where it was stopped because its agent was unregistered. */
@@ -100,10 +130,12 @@ export class Answer {
 
 /** Running answers. Those of an unregistered agent get a grace period. */
 export class Answers implements Watcher<Agent> {
-  readonly #running = new Set<Answer>();
+  readonly #running = new LinkedList<Answer>();
   readonly #unregisterGraceMs: number;
   readonly #onRemoved: (agent: Agent) => void;
-  readonly #onEnded = (answer: Answer) => void this.#running.delete(answer);
+  readonly #onEnded = ({ place }: Answer) => {
+    if (place) this.#running.remove(place);
+  };
 
   constructor(unregisterGraceMs: number, onRemoved: (agent: Agent) => void) {
     this.#unregisterGraceMs = unregisterGraceMs;
@@ -112,7 +144,7 @@ export class Answers implements Watcher<Agent> {
 
   begin(agent: Agent, call: AgentCall): Answer {
     const answer = new Answer(agent, call, this.#onEnded);
-    this.#running.add(answer);
+    answer.place = this.#running.push(answer);
     return answer;
   }
 

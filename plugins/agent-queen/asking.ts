@@ -9,9 +9,9 @@ import {
   type ToolCall,
   WaggleError,
 } from '#kernel';
-import { checkContent } from '#sdk';
+import { checkContent, LazyAgentCall } from '#sdk';
 import { isBusy } from '#sdk/upstream';
-import type { Answer, Answers } from './answers.js';
+import { type Answers, isAborted } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';
 import { BusyRetry } from './busy-retry.js';
@@ -105,7 +105,9 @@ export class Asking {
     try {
       await answer.run(async () => {
         checkContent(agent, this.#request);
-        const call = callOf(this.#call, answer, attempt.headers);
+        const { headers } = attempt;
+        const { timeoutMs } = this.#call;
+        const call = new LazyAgentCall(answer, timeoutMs, headers);
         for await (const pulled of agent.generateResponseStream(this.#request, call)) {
           let chunks: Batch = checkedChunks(pulled, name, this.calls);
           if (answer.isOver) return;
@@ -183,26 +185,6 @@ export class Asking {
       else waiting.delete(name);
     }
   }
-}
-
-/** The context of one attempt. Its signal and logger are created when the agent reads them. */
-function callOf(caller: AgentCall, answer: Answer, headers: AgentCall['headers']): AgentCall {
-  const { timeoutMs } = caller;
-  return {
-    get signal() {
-      return answer.signal;
-    },
-    get logger() {
-      return caller.logger;
-    },
-    ...(headers && { headers }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-  };
-}
-
-/** Whether the answer is no longer wanted. Creates no signal where the caller has none yet. */
-export function isAborted(call: AgentCall): boolean {
-  return call.isAborted ? call.isAborted() : call.signal.aborted;
 }
 
 /** Wraps errors that are not WaggleErrors: those of a third party's agent may contain anything. */

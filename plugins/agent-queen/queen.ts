@@ -19,8 +19,8 @@ import {
   WaggleError,
 } from '#kernel';
 import { isUnreachable } from '#sdk/upstream';
-import { Answers } from './answers.js';
-import { Asking, isAborted, type QueenState, type Sink } from './asking.js';
+import { Answers, isAborted } from './answers.js';
+import { Asking, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';

@@ -14,7 +14,7 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
-import { errorFrame } from '#sdk';
+import { errorFrame, IdMap } from '#sdk';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
@@ -43,7 +43,7 @@ export class Session implements SocketHandler {
   readonly #rate: RateLimit;
   // Created on first use: most connections of a large server are idle.
   /** Replies being sent, by stream. */
-  #readersIfAny: Map<string, ReplyReader> | undefined;
+  #readersIfAny: IdMap<ReplyReader> | undefined;
   #wholeIfAny: Set<AbortController> | undefined;
   #tasksIfAny: SessionTasks | undefined;
   #bad = 0;
@@ -123,7 +123,7 @@ export class Session implements SocketHandler {
     this.#checkLimit();
     const reply = this.#host.streams.start(commandOf(frame, this.clientId));
     // A repeated request on the same connection: it is already being answered.
-    if (this.#readers.has(reply.streamId)) return;
+    if (this.#readers.get(reply.streamId)) return;
     this.#deliver(reply, reply.read(), frame.positions, frame.requestId);
   }
 
@@ -146,7 +146,7 @@ export class Session implements SocketHandler {
     const receipt = await reply?.cancel('client');
     if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
     // A reader of the stream gets this frame from the log.
-    if (!this.#readers.has(streamId))
+    if (!this.#readers.get(streamId))
       this.#send({ type: 'cancelled', streamId, reason: 'client', ...receipt });
   }
 
@@ -191,8 +191,8 @@ export class Session implements SocketHandler {
     return readers + whole + (this.#tasksIfAny?.size ?? 0);
   }
 
-  get #readers(): Map<string, ReplyReader> {
-    this.#readersIfAny ??= new Map();
+  get #readers(): IdMap<ReplyReader> {
+    this.#readersIfAny ??= new IdMap();
     return this.#readersIfAny;
   }
 

@@ -6,11 +6,10 @@ import {
   type ListOptions,
   WaggleError,
 } from '#kernel';
-import { charsOf, titleOf } from '#sdk';
+import { charsOf, IdMap, LinkedList, type Place, titleOf } from '#sdk';
 import type { Config } from './config.js';
-import { RecencyList, type Recent } from './recency-list.js';
 
-interface Conversation extends Recent {
+interface Conversation {
   readonly id: string;
   readonly key: ConversationKey;
   readonly messages: ChatMessage[];
@@ -18,12 +17,15 @@ interface Conversation extends Recent {
   chars: number;
   usedAt: number;
   updatedAt: number;
+  /** Its place in the order of last use. */
+  place: Place<Conversation> | undefined;
 }
 
 /** Conversations in memory, which are lost when the process ends. */
 export class MemoryStore implements ConversationStore {
-  readonly #conversations = new Map<string, Conversation>();
-  readonly #recency = new RecencyList<Conversation>();
+  readonly #conversations = new IdMap<Conversation>();
+  /** The least recently used first. */
+  readonly #byUse = new LinkedList<Conversation>();
   readonly #limits: Config;
   readonly #now: () => number;
   #chars = 0;
@@ -92,7 +94,7 @@ export class MemoryStore implements ConversationStore {
     { limit, before = Number.POSITIVE_INFINITY }: ListOptions,
   ): Promise<readonly ConversationSummary[]> {
     this.#expire();
-    return [...this.#conversations.values()]
+    return [...this.#byUse]
       .filter(({ key, updatedAt }) => key.userId === userId && updatedAt < before)
       .sort((a, b) => b.updatedAt - a.updatedAt)
       .slice(0, limit)
@@ -106,14 +108,23 @@ export class MemoryStore implements ConversationStore {
 
   #create(id: string, key: ConversationKey, messages: readonly ChatMessage[]): Conversation {
     const times = { usedAt: 0, updatedAt: 0 };
-    const conversation = { id, key, messages: [...messages], title: '', chars: 0, ...times };
+    const conversation = {
+      id,
+      key,
+      messages: [...messages],
+      title: '',
+      chars: 0,
+      ...times,
+      place: undefined,
+    };
     this.#conversations.set(id, conversation);
     return conversation;
   }
 
   #touch(conversation: Conversation): void {
     conversation.usedAt = this.#now();
-    this.#recency.touch(conversation);
+    if (conversation.place) this.#byUse.remove(conversation.place);
+    conversation.place = this.#byUse.push(conversation);
   }
 
   /** Drops the oldest messages above a limit, up to the next user message. */
@@ -134,19 +145,21 @@ export class MemoryStore implements ConversationStore {
 
   #expire(): void {
     const oldest = this.#now() - this.#limits.timeToLiveMs;
-    for (let last = this.#recency.oldest; last && last.usedAt <= oldest; last = this.#recency.oldest)
-      this.#remove(last);
+    for (const conversation of this.#byUse) {
+      if (conversation.usedAt > oldest) break;
+      this.#remove(conversation);
+    }
   }
 
   #evict(): void {
     const { maxConversations, totalLimitChars } = this.#limits;
     const isOver = () => this.#conversations.size > maxConversations || this.#chars > totalLimitChars;
-    while (this.#conversations.size > 1 && isOver()) this.#remove(this.#recency.oldest as Conversation);
+    while (this.#conversations.size > 1 && isOver()) this.#remove(this.#byUse.first?.item as Conversation);
   }
 
   #remove(conversation: Conversation): void {
     this.#conversations.delete(conversation.id);
-    this.#recency.remove(conversation);
+    if (conversation.place) this.#byUse.remove(conversation.place);
     this.#chars -= conversation.chars;
   }
 }

@@ -20,7 +20,7 @@ import {
   WaggleError,
   type WholeReply,
 } from '#kernel';
-import { LazyAbortController, settleWithin } from '#sdk';
+import { type AgentCallSource, LazyAbortController, LazyAgentCall, type Place, settleWithin } from '#sdk';
 import type { Config } from './config.js';
 import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
@@ -34,6 +34,7 @@ export type Ending = { readonly timings: Timings } & (
 
 /** The owner of a reply. */
 export interface ReplyEvents {
+  loggerOf(reply: MemoryReply): Logger;
   started(reply: MemoryReply, agent: string): void;
   /** A log has grown by this many characters and pieces; false when there is no room for them. */
   grew(chars: number, tokens: number): boolean;
@@ -47,7 +48,7 @@ export interface ReplyEvents {
 }
 
 /** Pulls one answer from the chat agent into its log. */
-export class MemoryReply implements Reply, ChatSink, LogEvents {
+export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   readonly #log: ReplyLog;
   readonly #writer: FrameWriter;
   readonly #abort = new LazyAbortController();
@@ -55,6 +56,9 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   /** The part of its request that is kept. */
   readonly ids: ReplyIds;
   failure: WaggleError<ClientErrorCode> | undefined;
+  keyId: string | undefined;
+  /** Its place among all that have not ended. */
+  unended: Place<MemoryReply> | undefined;
   /** Until its agent has stopped. */
   #request: ReplyRequest | undefined;
   #requestChars: number;
@@ -70,6 +74,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
   #upstreamClosedMs: number | undefined;
   #hadReaders = false;
+  #logger: Logger | undefined;
 
   /** `requestChars`: the characters of the request. */
   constructor(request: ReplyRequest, requestChars: number, config: Config, events: ReplyEvents) {
@@ -126,8 +131,14 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return this.#abort.aborted;
   }
 
+  /** For its agent. */
+  get logger(): Logger {
+    this.#logger ??= this.#events.loggerOf(this);
+    return this.#logger;
+  }
+
   /** Waits for its place in the line, then asks the chat agent. Called once. */
-  async run(place: Promise<Release>, chat: Chat, makeLogger: () => Logger): Promise<void> {
+  async run(place: Promise<Release>, chat: Chat): Promise<void> {
     // Most replies get a reader before this turn is over, and need no grace period.
     queueMicrotask(() => this.readersChanged(this.readers));
     try {
@@ -148,7 +159,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
       const { agent } = this.#writer;
       this.#fail(new WaggleError('AGENT_TIMEOUT', { agent, phase: 'the whole answer', timeoutMs }));
     }, timeoutMs);
-    this.#pumped = this.#pump(chat, makeLogger);
+    this.#pumped = this.#pump(chat);
   }
 
   /** Takes chunks from the chat agent. */
@@ -236,9 +247,9 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     return isFirst && upstreamClosedMs !== undefined ? { upstreamClosedMs } : undefined;
   }
 
-  async #pump(chat: Chat, makeLogger: () => Logger): Promise<void> {
+  async #pump(chat: Chat): Promise<void> {
     try {
-      await this.#ask(chat, makeLogger);
+      await this.#ask(chat);
       if (!this.#cancelling && !this.#log.ended) {
         const { agent } = this.#writer;
         const why = 'it ended without "done"';
@@ -253,23 +264,9 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
   }
 
   // A function of its own, so that its locals do not keep the request alive afterwards.
-  #ask(chat: Chat, makeLogger: () => Logger): Promise<void> {
-    const request = this.#request as ReplyRequest;
-    const abort = this.#abort;
-    let logger: Logger | undefined;
-    // Most answers use neither, and both are expensive to create.
-    const call = {
-      get signal() {
-        return abort.signal;
-      },
-      isAborted: () => abort.aborted,
-      get logger() {
-        logger ??= makeLogger();
-        return logger;
-      },
-      timeoutMs: this.#config.replyTimeoutMs,
-    };
-    return chat.reply(request, call, this);
+  #ask(chat: Chat): Promise<void> {
+    const { replyTimeoutMs: timeoutMs } = this.#config;
+    return chat.reply(this.#request as ReplyRequest, new LazyAgentCall(this, timeoutMs), this);
   }
 
   /** Readers that resume or join need nothing of the request. */
@@ -318,7 +315,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents {
     this.#events.ended(this, ending);
     this.#leave?.(this.failure);
     // An ended reply is kept for a while, and needs none of these.
-    this.#deadline = this.#grace = this.#leave = undefined;
+    this.#deadline = this.#grace = this.#leave = this.#logger = undefined;
   }
 
   #append(frame: StreamFrame): void {

@@ -16,7 +16,9 @@ import {
   charsIn,
   deferred,
   ExpiringSet,
+  IdMap,
   KeyedRuns,
+  LinkedList,
   type RequestKey,
   randomId,
   requestKey,
@@ -25,6 +27,7 @@ import {
 } from '#sdk';
 import type { Config } from './config.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
+import { PlaceRequest } from './place-request.js';
 import type { ReplyLog } from './reply-log.js';
 import { StartSlices } from './start-slices.js';
 
@@ -42,9 +45,9 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #config: Config;
   readonly #bus: EventBus;
   readonly #logger: Logger;
-  readonly #replies = new Map<string, MemoryReply>();
+  readonly #replies = new IdMap<MemoryReply>();
   readonly #keyed = new KeyedRuns<MemoryReply>();
-  readonly #unended = new Set<MemoryReply>();
+  readonly #unended = new LinkedList<MemoryReply>();
   readonly #kept: ExpiringSet<MemoryReply>;
   readonly #slices = new StartSlices();
   /** Logs with new entries for their readers. */
@@ -106,8 +109,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     }
     this.#replies.set(streamId, reply);
     this.#keyed.keep(key, reply);
-    this.#unended.add(reply);
-    void reply.run(place, this.#chat, () => this.#logger.child(bindingsOf(reply)));
+    reply.unended = this.#unended.push(reply);
+    void reply.run(place, this.#chat);
     this.#bus.emit('chat:accepted', { streamId, conversationId, ...traceContextOf(command) });
     return reply;
   }
@@ -140,6 +143,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return this.#slices.enter();
   }
 
+  loggerOf(reply: MemoryReply): Logger {
+    return this.#logger.child(bindingsOf(reply));
+  }
+
   started(reply: MemoryReply, agent: string): void {
     this.#bus.emit('chat:started', { streamId: reply.streamId, agent });
   }
@@ -162,7 +169,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   ended(reply: MemoryReply, ending: Ending): void {
-    this.#unended.delete(reply);
+    if (reply.unended) this.#unended.remove(reply.unended);
+    reply.unended = undefined;
     this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
@@ -177,15 +185,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       const limit = this.#config.totalLimitChars;
       throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
     }
-    return this.#tasks.admit(chatTask, {
-      priority,
-      get signal() {
-        return reply.signal;
-      },
-      isAborted: () => reply.aborted,
-      onQueued: (ahead) => reply.wait(ahead),
-      onStop: () => void reply.cancel('shutdown'),
-    });
+    return this.#tasks.admit(chatTask, new PlaceRequest(reply, priority));
   }
 
   async #cancelAll(): Promise<void> {

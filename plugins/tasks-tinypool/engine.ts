@@ -26,7 +26,9 @@ import {
   deferred,
   ExpiringSet,
   fromClient,
+  IdMap,
   KeyedRuns,
+  LinkedList,
   type RequestKey,
   requestKey,
   settleWithin,
@@ -65,8 +67,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #kinds = new Map<string, RegisteredTask>();
   readonly #counts = new Counts();
   readonly #queued: Record<TaskPriority, number> = { low: 0, normal: 0, high: 0, urgent: 0 };
-  readonly #runs = new Map<string, Run>();
-  readonly #unended = new Set<Turn>();
+  readonly #runs = new IdMap<Run>();
+  readonly #unended = new LinkedList<Turn>();
   readonly #keyed = new KeyedRuns<Run>();
   readonly #kept: ExpiringSet<Run>;
   readonly #deadLetters: DeadLetter[] = [];
@@ -255,7 +257,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   #enter(turn: Turn): void {
-    this.#unended.add(turn);
+    turn.unended = this.#unended.push(turn);
     this.#count(turn, 'waiting', 1);
     this.#bus.emit('task:queued', { taskId: turn.id, name: turn.name, priority: turn.priority });
   }
@@ -458,7 +460,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #end(run: Turn, outcome: Outcome): void {
     if (run.leave) this.#count(run, 'waiting', -1);
     run.ends(outcome);
-    this.#unended.delete(run);
+    if (run.unended) this.#unended.remove(run.unended);
+    run.unended = undefined;
     this.#notifier.left(run);
     this.#counts[outcome.state]++;
     run.kind.counts[outcome.state]++;

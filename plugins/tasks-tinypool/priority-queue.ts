@@ -1,5 +1,11 @@
 import { type TaskPriority, taskPriorities } from '#kernel';
-import { LinkedList, type Place } from './linked-list.js';
+import { LinkedList, type Place } from '#sdk';
+
+/** An item with a count of arrivals. */
+interface Waiting<T> {
+  readonly item: T;
+  readonly order: number;
+}
 
 const descending = [...taskPriorities].reverse();
 
@@ -8,7 +14,7 @@ const descending = [...taskPriorities].reverse();
  * so that nothing starves. Every operation takes constant time.
  */
 export class PriorityQueue<T> implements Iterable<T> {
-  readonly #lists: Readonly<Record<TaskPriority, LinkedList<T>>>;
+  readonly #lists: Readonly<Record<TaskPriority, LinkedList<Waiting<T>>>>;
   readonly #ageEvery: number;
   #size = 0;
   #turns = 0;
@@ -28,26 +34,26 @@ export class PriorityQueue<T> implements Iterable<T> {
     return this.#size;
   }
 
-  put(item: T, priority: TaskPriority): Place<T> {
+  put(item: T, priority: TaskPriority): Place<Waiting<T>> {
     this.#size++;
-    return this.#lists[priority].push(item, this.#order++);
+    return this.#lists[priority].push({ item, order: this.#order++ });
   }
 
   /** Adds before all others of its priority. */
-  putBack(item: T, priority: TaskPriority): Place<T> {
+  putBack(item: T, priority: TaskPriority): Place<Waiting<T>> {
     this.#size++;
     const list = this.#lists[priority];
-    return list.unshift(item, list.first ? list.first.order : this.#order++);
+    return list.unshift({ item, order: list.first ? list.first.item.order : this.#order++ });
   }
 
   take(): T | undefined {
     const place = ++this.#turns % this.#ageEvery === 0 ? this.#oldest() : this.#highest();
     if (place) this.remove(place);
-    return place?.item;
+    return place?.item.item;
   }
 
   /** False when it has left already. */
-  remove(place: Place<T>): boolean {
+  remove(place: Place<Waiting<T>>): boolean {
     const removed = place.list?.remove(place) ?? false;
     if (removed) this.#size--;
     return removed;
@@ -55,10 +61,10 @@ export class PriorityQueue<T> implements Iterable<T> {
 
   /** By priority, then by age. */
   *[Symbol.iterator](): Iterator<T> {
-    for (const priority of descending) yield* this.#lists[priority];
+    for (const priority of descending) for (const { item } of this.#lists[priority]) yield item;
   }
 
-  #highest(): Place<T> | undefined {
+  #highest(): Place<Waiting<T>> | undefined {
     for (const priority of descending) {
       const { first } = this.#lists[priority];
       if (first) return first;
@@ -66,11 +72,11 @@ export class PriorityQueue<T> implements Iterable<T> {
     return undefined;
   }
 
-  #oldest(): Place<T> | undefined {
-    let oldest: Place<T> | undefined;
+  #oldest(): Place<Waiting<T>> | undefined {
+    let oldest: Place<Waiting<T>> | undefined;
     for (const priority of descending) {
       const { first } = this.#lists[priority];
-      if (first && (!oldest || first.order < oldest.order)) oldest = first;
+      if (first && (!oldest || first.item.order < oldest.item.order)) oldest = first;
     }
     return oldest;
   }

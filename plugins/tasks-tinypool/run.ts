@@ -21,6 +21,7 @@ export interface RunEvents {
 /** One run of one task, with its input, its updates and its result. */
 export class Run extends Turn implements TaskRun {
   readonly timeoutMs: number;
+  keyId: string | undefined;
   /** After the end only the key is kept. */
   options: SubmitOptions;
   readonly #updates: UpdateLog;

@@ -1,5 +1,5 @@
 import type { ClientErrorCode, TaskPriority, TaskState, WaggleError } from '#kernel';
-import { type Deferred, deferred, randomId } from '#sdk';
+import { type Deferred, deferred, type Place, randomId } from '#sdk';
 import type { RegisteredTask } from './registered-task.js';
 
 /** The end of a turn. */
@@ -19,6 +19,8 @@ export abstract class Turn {
   state: TaskState = 'queued';
   attempts = 0;
   onQueued: ((ahead: number) => void) | undefined;
+  /** Its place among all that have not ended. */
+  unended: Place<Turn> | undefined;
   /** The number of turns ahead that was reported last. */
   ahead = -1;
   /** Takes it out of the line; undefined while it runs and once it has ended. */
