@@ -1,5 +1,4 @@
-import type { Readable } from 'node:stream';
-import { type Exchange, ExchangeError, isOk } from '#sdk/upstream';
+import { type Exchange, ExchangeError, isOk, type ResponseBody } from '#sdk/upstream';
 import { Verbatim } from './verbatim.js';
 
 /**
@@ -12,7 +11,7 @@ export class OllamaFetch {
   readonly #model: string | undefined;
   /** JSON texts to splice into the body that the client writes. */
   readonly verbatim = new Verbatim();
-  #body: Readable | undefined;
+  #body: ResponseBody | undefined;
 
   /** `headers` are added to the client's own; `model` is the requested one. */
   constructor(exchange: Exchange, headers: Readonly<Record<string, string>> = {}, model?: string) {
@@ -31,7 +30,7 @@ export class OllamaFetch {
     if (!isOk(response)) throw await this.#exchange.refusal(response, this.#model);
     // One object or many: both are lines. The content type does not matter.
     if (init.method === 'POST') {
-      this.#body = await this.#exchange.body(response);
+      this.#body = this.#exchange.body(response);
       return new Response('');
     }
     const text = await this.#exchange.text(response);
@@ -41,7 +40,7 @@ export class OllamaFetch {
   };
 
   /** The answer to a chat. */
-  get body(): Readable {
+  get body(): ResponseBody {
     if (!this.#body) throw new ExchangeError('', 'nothing was asked');
     return this.#body;
   }

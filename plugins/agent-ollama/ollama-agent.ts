@@ -34,6 +34,7 @@ export class OllamaAgent extends UpstreamAgent<Line> {
       advice: 'start it or set OLLAMA_HOST',
       noModel: 'Ollama has no model that can chat; run "ollama pull llama3.2"',
       model: config.model,
+      upstream: config.upstream,
       secrets: Object.values(config.headers),
     };
     super(server, config);

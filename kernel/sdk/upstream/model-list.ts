@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ExchangeError } from './exchange.js';
+import { ExchangeError } from './exchange-error.js';
 import { Watchdog } from './watchdog.js';
 
 const ttlMs = 30_000;
