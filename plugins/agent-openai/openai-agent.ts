@@ -117,6 +117,10 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     }
   }
 
+  protected override knownModel(): string | undefined {
+    return this.#config.model || this.models.cached()?.[0];
+  }
+
   protected override get canAskUnlisted(): boolean {
     return true;
   }

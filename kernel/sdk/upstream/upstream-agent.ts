@@ -86,6 +86,11 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   /** The model for a request without one, usually from `models.known`; undefined where there is none, empty for the server's choice. */
   protected abstract preferredModel(signal: AbortSignal): Promise<string | undefined>;
 
+  /** The same where it is known without a wait, usually from `models.cached`; undefined where it is not. */
+  protected knownModel(): string | undefined {
+    return undefined;
+  }
+
   /** Health of a server that answers, usually from `models.ask`. */
   protected abstract check(signal: AbortSignal): Promise<AgentHealth>;
 
@@ -127,7 +132,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       let timeoutMs = firstTokenTimeoutMs;
       let phase = 'until the first token';
       watchdog.watch(timeoutMs, phase);
-      const model = request.model ?? (await this.#preferred(watchdog.signal));
+      const model = request.model ?? this.knownModel() ?? (await this.#preferred(watchdog.signal));
       source = await this.ask(exchange, request, model, headers);
       for (let read = await source.next(); read; read = await source.next()) {
         const { values, error } = read;
