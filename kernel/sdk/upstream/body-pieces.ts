@@ -47,7 +47,7 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
 
   onBytes(bytes: Uint8Array): void {
     if (this.#ended) return;
-    const pieces = this.#splitter.push(bytes);
+    const pieces = this.#split(bytes);
     // A read without a whole piece shows whoever waits that the server is at work.
     if (pieces.values.length > 0 || pieces.error || this.#waiting) this.#give(pieces);
   }
@@ -55,7 +55,7 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
   onEnd(): void {
     if (this.#ended) return;
     this.#ended = true;
-    const pieces = this.#splitter.end();
+    const pieces = this.#split();
     if (pieces.values.length > 0 || pieces.error) this.#give(pieces);
     else this.#waiting?.resolve(undefined);
   }
@@ -65,6 +65,15 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
     this.#error = error;
     this.#waiting?.reject(error);
     this.#waiting = undefined;
+  }
+
+  /** An exception of the splitter would end the process: nothing catches it between here and the socket. */
+  #split(bytes?: Uint8Array): Pieces<Piece> {
+    try {
+      return bytes ? this.#splitter.push(bytes) : this.#splitter.end();
+    } catch (error) {
+      return { values: [], error: error as Error };
+    }
   }
 
   #give(pieces: Pieces<Piece>): void {

@@ -72,22 +72,22 @@ export class Exchange {
 
   /** The whole body, within the limit, decompressed. @throws ExchangeError */
   text(response: UpstreamResponse): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const body = this.body(response);
+    return new Promise<string>((resolve, reject) => {
       const chunks: Uint8Array[] = [];
       let bytes = 0;
-      body.read({
+      this.body(response).read({
         onBytes: (chunk) => {
           bytes += chunk.length;
           if (bytes <= this.#limits.bodyLimitBytes) chunks.push(Buffer.from(chunk));
-          else {
-            reject(new ExchangeError('TOO_LARGE', 'its answer is too large'));
-            this.#stop();
-          }
+          else reject(new ExchangeError('TOO_LARGE', 'its answer is too large'));
         },
         onEnd: () => resolve(Buffer.concat(chunks).toString()),
         onError: reject,
       });
+    }).catch((error) => {
+      // Nobody reads the rest.
+      this.#stop();
+      throw error;
     });
   }
 

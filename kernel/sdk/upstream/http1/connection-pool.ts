@@ -16,7 +16,7 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #connectTimeoutMs: number;
   readonly #open = new Set<Connection>();
   /** The last one is taken first. */
-  readonly #idle: Idle[] = [];
+  #idle: Idle[] = [];
   #sweep: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -71,7 +71,9 @@ export class ConnectionPool implements ConnectionOwner {
 
   #closeIdle(): void {
     const now = performance.now();
-    for (const { connection, untilMs } of this.#idle) if (untilMs <= now) connection.destroy();
+    const over = this.#idle.filter(({ untilMs }) => untilMs <= now);
+    this.#idle = this.#idle.filter(({ untilMs }) => untilMs > now);
+    for (const { connection } of over) connection.destroy();
     this.#sweep = this.#idle.length > 0 ? setTimeout(() => this.#closeIdle(), sweepMs).unref() : undefined;
   }
 }

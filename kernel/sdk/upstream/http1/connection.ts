@@ -33,6 +33,8 @@ export class Connection {
   /** Whether a byte of the response has come. */
   #isAnswered = false;
   #isStopped = false;
+  /** Whether this side has closed it. */
+  #isGivenUp = false;
   #connecting: NodeJS.Timeout | undefined;
   #error: NodeJS.ErrnoException | undefined;
 
@@ -83,6 +85,7 @@ export class Connection {
   }
 
   destroy(): void {
+    this.#isGivenUp = true;
     this.#socket.destroy();
   }
 
@@ -116,7 +119,8 @@ export class Connection {
     if (to > from) call.onBytes(buffer.subarray(from, to));
     if (this.#socket.destroyed) return false;
     if (fault) {
-      const code = parseErrorCode(fault.code, buffer.subarray(0, length));
+      // A response that has begun is lost, whatever the reason.
+      const code = call.hasResponse ? 'ECONNRESET' : parseErrorCode(fault.code, buffer.subarray(0, length));
       return this.#fail(new ExchangeError(code, fault.message, { cause: fault }));
     }
     if (parser.isComplete) return this.#complete(call, isWhole);
@@ -161,7 +165,7 @@ export class Connection {
     const code = this.#error?.code ?? 'ECONNRESET';
     // The server may close an idle connection while we take it up again. Nothing was answered, so ask once more.
     const isStale = this.#isReused && !this.#isAnswered && (code === 'ECONNRESET' || code === 'EPIPE');
-    if (isStale && !call.isLost) return void this.#owner.resend(call, this);
+    if (isStale && !this.#isGivenUp) return void this.#owner.resend(call, this);
     call.onLost(this.#lossOf(call, code));
     call.onClosed();
   }

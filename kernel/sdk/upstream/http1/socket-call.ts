@@ -29,11 +29,6 @@ export class SocketCall implements Call, UpstreamResponse {
     this.#listener = listener;
   }
 
-  /** Whether it has failed or was aborted. */
-  get isLost(): boolean {
-    return this.#error !== undefined;
-  }
-
   /** Called for each connection that it is sent over. */
   sentOver(connection: Connection): void {
     this.#connection = connection;
