@@ -1,5 +1,5 @@
 import { milliseconds } from '#sdk';
-import { extraHeaders, reasoningTags } from '#sdk/upstream';
+import { extraHeaders, reasoningTags, upstreamWay } from '#sdk/upstream';
 import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 
@@ -35,6 +35,8 @@ export const config = z.strictObject({
   options: z.record(z.string().min(1), z.unknown()).default({}),
   /** Additional headers for each request, for a proxy in front of Ollama. */
   headers: extraHeaders.default({}),
+  /** `auto`: plain HTTP is read from the socket itself, which costs less; `node`: everything goes through Node's HTTP client. */
+  upstream: upstreamWay.default('auto'),
   /** Until the connection is made. */
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token, including the load of the model. */

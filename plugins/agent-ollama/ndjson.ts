@@ -1,4 +1,4 @@
-import { PieceError, type PieceSplitter, type Pieces } from '#sdk/upstream';
+import { PieceError, type PieceSplitter, type Pieces, validText } from '#sdk/upstream';
 import { withRawArguments } from './tool-calls.js';
 
 /** One JSON object. */
@@ -53,18 +53,27 @@ export class NdjsonSplitter implements PieceSplitter<Line> {
     this.#heldBytes += piece.length;
     if (this.#heldBytes > this.#limitBytes)
       return { values: [], error: new PieceError(`a line is longer than ${this.#limitBytes} bytes`) };
-    this.#held.push(piece);
+    // The bytes are the caller's.
+    this.#held.push(Buffer.from(piece));
     return { values: [] };
   }
 
   #parse(bytes: Uint8Array): Pieces<Line> {
-    const values: Line[] = [];
     let text: string;
     try {
       text = this.#utf8.decode(bytes);
     } catch (cause) {
-      return { values, error: new PieceError('a line is not valid UTF-8', { cause }) };
+      const before = validText(bytes);
+      const lines = this.#read(before.slice(0, before.lastIndexOf('\n') + 1), bytes);
+      return lines.error
+        ? lines
+        : { ...lines, error: new PieceError('a line is not valid UTF-8', { cause }) };
     }
+    return this.#read(text, bytes);
+  }
+
+  #read(text: string, bytes: Uint8Array): Pieces<Line> {
+    const values: Line[] = [];
     for (const line of text.split('\n')) {
       if (line.length > this.#limitBytes)
         return { values, error: new PieceError(`a line is longer than ${this.#limitBytes} bytes`) };

@@ -1,8 +1,9 @@
-import { Ollama, type ChatRequest as OllamaRequest } from 'ollama/browser';
+import { Ollama } from 'ollama/browser';
 import type { AgentCall, AgentHealth, ChatOptions, ChatRequest } from '#kernel';
 import {
   BodyPieces,
   type Exchange,
+  isOk,
   type PieceReader,
   type PieceSource,
   ReasoningTags,
@@ -10,21 +11,27 @@ import {
   withExtra,
   withoutThinking,
 } from '#sdk/upstream';
-import { baseUrlOf } from './base-url.js';
+import { baseUrlOf, urlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { OllamaFetch } from './fetch.js';
+import { fetchOver } from './fetch.js';
 import { canChat } from './models.js';
 import { type Line, NdjsonSplitter } from './ndjson.js';
 import { ignoredBy, withConfiguredOptions } from './options.js';
-import { bodyOf, chat } from './request.js';
-import type { Verbatim } from './verbatim.js';
+import { bodyOf, type Streamed, withoutEffort } from './request.js';
+import { Verbatim } from './verbatim.js';
 
-/** Chat models on an Ollama server. Each request has its own client, so that it can be stopped alone. */
+const chatHeaders = { 'content-type': 'application/json', accept: 'application/json' };
+
+/** Chat models on an Ollama server. */
 export class OllamaAgent extends UpstreamAgent<Line> {
   readonly description = 'Chat models on an Ollama server';
   readonly provider = 'ollama';
   readonly #config: Config;
+  readonly #chatUrl: URL;
+  /** Headers of a chat, and those among them that take precedence over the ones of a call. */
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #extra: Readonly<Record<string, string>>;
 
   constructor(config: Config) {
     const server = {
@@ -34,10 +41,14 @@ export class OllamaAgent extends UpstreamAgent<Line> {
       advice: 'start it or set OLLAMA_HOST',
       noModel: 'Ollama has no model that can chat; run "ollama pull llama3.2"',
       model: config.model,
+      upstream: config.upstream,
       secrets: Object.values(config.headers),
     };
     super(server, config);
     this.#config = config;
+    this.#chatUrl = urlOf(server.url, 'api/chat');
+    this.#extra = withExtra({}, config.headers);
+    this.#headers = { ...chatHeaders, ...cloudKeyFor(server.url), ...this.#extra };
   }
 
   ignores(options: ChatOptions): readonly string[] {
@@ -50,10 +61,25 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     model: string,
     headers: AgentCall['headers'],
   ): Promise<PieceSource<Line>> {
-    const fetched = new OllamaFetch(exchange, withExtra(headers ?? {}, this.#config.headers), model);
-    const body = this.#requestFor(request, model, fetched.verbatim);
-    await chat(this.#client(fetched), body, request.options?.reasoningEffort);
-    return new BodyPieces(fetched.body, new NdjsonSplitter(this.#config.lineLimitBytes));
+    const verbatim = new Verbatim();
+    const asked = withoutThinking(request, this.#config.reasoningTags);
+    const body = withConfiguredOptions(bodyOf(asked, model, verbatim), this.#config);
+    const send = (each: Streamed) =>
+      exchange.send(this.#chatUrl, {
+        method: 'POST',
+        headers: headers ? { ...this.#headers, ...headers, ...this.#extra } : this.#headers,
+        body: verbatim.splice(JSON.stringify(each)),
+      });
+    let response = await send(body);
+    if (!isOk(response)) {
+      const refusal = await exchange.refusal(response, model);
+      const other = withoutEffort(body, request.options, refusal);
+      if (!other) throw refusal;
+      response = await send(other);
+      if (!isOk(response)) throw await exchange.refusal(response, model);
+    }
+    // One object or many: both are lines. The content type does not matter.
+    return new BodyPieces(exchange.body(response), new NdjsonSplitter(this.#config.lineLimitBytes));
   }
 
   protected reader(): PieceReader<Line> {
@@ -65,12 +91,14 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     return models.filter((each) => this.#isWanted(each.name) || canChat(each)).map(({ name }) => name);
   }
 
-  /** The configured model if it is installed or the list is unknown, else the first installed one. */
   protected async preferredModel(signal: AbortSignal): Promise<string | undefined> {
-    const { model } = this.#config;
     // If the list fails, the chat request itself reports why.
-    const names = await this.models.known(signal).catch((): readonly string[] => []);
-    return names.some((name) => this.#isWanted(name)) ? model : (names[0] ?? (model || undefined));
+    return this.#preferredOf(await this.models.known(signal).catch((): readonly string[] => []));
+  }
+
+  protected override knownModel(): string | undefined {
+    const names = this.models.cached();
+    return names && this.#preferredOf(names);
   }
 
   protected async check(signal: AbortSignal): Promise<AgentHealth> {
@@ -88,25 +116,25 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     }
   }
 
+  /** The configured model if it is installed or the list is unknown, else the first installed one. */
+  #preferredOf(names: readonly string[]): string | undefined {
+    const { model } = this.#config;
+    return names.some((name) => this.#isWanted(name)) ? model : (names[0] ?? (model || undefined));
+  }
+
   #isWanted(name: string): boolean {
     const { model } = this.#config;
     return model !== '' && (name === model || name === `${model}:latest`);
   }
 
   #inquire(signal: AbortSignal): Ollama {
-    return this.#client(new OllamaFetch(this.exchange(signal), withExtra({}, this.#config.headers)));
-  }
-
-  #client({ fetch }: OllamaFetch): Ollama {
+    const fetch = fetchOver(this.exchange(signal), this.#extra);
     return new Ollama({ host: this.server.url.href, fetch });
   }
+}
 
-  #requestFor(
-    request: ChatRequest,
-    model: string,
-    verbatim: Verbatim,
-  ): OllamaRequest & { readonly stream: true } {
-    const asked = withoutThinking(request, this.#config.reasoningTags);
-    return withConfiguredOptions(bodyOf(asked, model, verbatim), this.#config);
-  }
+/** The key that the client itself sends to Ollama's cloud. */
+function cloudKeyFor({ protocol, hostname }: URL): Readonly<Record<string, string>> {
+  const key = protocol === 'https:' && hostname === 'ollama.com' ? process.env.OLLAMA_API_KEY : undefined;
+  return key ? { authorization: `Bearer ${key}` } : {};
 }

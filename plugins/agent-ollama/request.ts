@@ -1,9 +1,11 @@
-import type { Message, Ollama, ChatRequest as OllamaRequest, Tool } from 'ollama/browser';
-import { type ChatMessage, type ChatOptions, type ChatRequest, messageOf } from '#kernel';
+import type { Message, ChatRequest as OllamaRequest, Tool } from 'ollama/browser';
+import type { ChatMessage, ChatOptions, ChatRequest } from '#kernel';
+import type { ModelError } from '#sdk/upstream';
 import { moreOptions, thinkIn } from './options.js';
 import type { Verbatim } from './verbatim.js';
 
-type Streamed = OllamaRequest & { readonly stream: true };
+/** Body of a request for a streamed answer. */
+export type Streamed = OllamaRequest & { readonly stream: true };
 
 /** Body of `/api/chat`. Absent options stay unset, so that the model's defaults apply. */
 export function bodyOf({ messages, options = {} }: ChatRequest, model: string, verbatim: Verbatim): Streamed {
@@ -32,19 +34,15 @@ export function bodyOf({ messages, options = {} }: ChatRequest, model: string, v
   };
 }
 
-/** Sends the request; again without `think` where a reasoning effort was requested from a model that cannot think. */
-export async function chat(
-  client: Ollama,
+/** The request again, without `think`, where a reasoning effort was requested from a model that cannot think. */
+export function withoutEffort(
   body: Streamed,
-  effort: ChatOptions['reasoningEffort'],
-): Promise<void> {
-  try {
-    await client.chat(body);
-  } catch (error) {
-    if (!effort || !/does not support thinking/.test(messageOf(error))) throw error;
-    const { think: _, ...rest } = body;
-    await client.chat(rest);
-  }
+  options: ChatOptions = {},
+  refusal: ModelError,
+): Streamed | undefined {
+  if (!options.reasoningEffort || !/does not support thinking/.test(refusal.message)) return undefined;
+  const { think: _, ...rest } = body;
+  return rest;
 }
 
 function messageFor(

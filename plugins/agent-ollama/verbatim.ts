@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { spliceable } from '#sdk';
+import { randomId, spliceable } from '#sdk';
 
-/** JSON texts for a body that another library serialises: each gets a placeholder, which is replaced afterwards. */
+/** JSON texts for a body that is serialised as a whole: each gets a placeholder, which is replaced afterwards. */
 export class Verbatim {
-  readonly #mark = randomBytes(12).toString('hex');
+  #mark = '';
   readonly #texts: string[] = [];
 
   /** The placeholder for a text. Ollama only accepts an object; anything else becomes its `input`. */
   object(text: string): Record<string, unknown> {
     const json = spliceable(text.trim() || '{}');
     if (!json?.startsWith('{')) return { input: text };
+    this.#mark ||= randomId();
     this.#texts.push(json);
     return { [this.#mark]: this.#texts.length - 1 };
   }

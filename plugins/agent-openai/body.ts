@@ -1,4 +1,4 @@
-import { PieceError, type PieceSplitter, type Pieces } from '#sdk/upstream';
+import { PieceError, type PieceSplitter, type Pieces, validText } from '#sdk/upstream';
 import { EventSplitter, isJson } from './events.js';
 
 /** Size limit of an answer that is not streamed. */
@@ -20,12 +20,15 @@ export class BodySplitter implements PieceSplitter<string> {
 
   push(bytes: Uint8Array): Pieces<string> {
     let text: string;
+    let error: PieceError | undefined;
     try {
       text = this.#utf8.decode(bytes, { stream: true });
     } catch (cause) {
-      return { values: [], error: new PieceError('its answer is not valid UTF-8', { cause }) };
+      text = validText(bytes);
+      error = new PieceError('its answer is not valid UTF-8', { cause });
     }
-    return this.#kind === 'events' ? this.#events.push(text) : this.#hold(text);
+    const pieces = this.#kind === 'events' ? this.#events.push(text) : this.#hold(text);
+    return error ? { values: pieces.values, error } : pieces;
   }
 
   end(): Pieces<string> {

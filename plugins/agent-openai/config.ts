@@ -1,5 +1,5 @@
 import { milliseconds } from '#sdk';
-import { extraHeaders, reasoningTags } from '#sdk/upstream';
+import { extraHeaders, reasoningTags, upstreamWay } from '#sdk/upstream';
 import { z } from '#zod';
 import { isBaseUrl } from './base-url.js';
 
@@ -38,6 +38,8 @@ export const config = z.strictObject({
   imageUrls: z.enum(['refuse', 'pass']).default('refuse'),
   /** Whether its models write their thinking into the answer, between `<think>` and `</think>`; or the names of such tags. */
   reasoningTags: reasoningTags.default(false),
+  /** `auto`: plain HTTP is read from the socket itself, which costs less; `node`: everything goes through Node's HTTP client. */
+  upstream: upstreamWay.default('auto'),
   /** Until the connection is made. */
   connectTimeoutMs: milliseconds.default(3000),
   /** Until the first token. */

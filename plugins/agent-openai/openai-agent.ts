@@ -40,6 +40,7 @@ export class OpenAiAgent extends UpstreamAgent<string> {
       secrets: [config.apiKey, ...Object.values(config.headers), ...secretsIn(url)],
       noModel: 'the model server lists no model that can chat; set model',
       model: config.model,
+      upstream: config.upstream,
     };
     super(server, config);
     this.#config = config;
@@ -88,7 +89,7 @@ export class OpenAiAgent extends UpstreamAgent<string> {
       this.#dialect = alternative;
       return this.#askIn(exchange, request, model, headers, hops - 1);
     }
-    return new BodyPieces(await exchange.body(response), new BodySplitter(eventLimitBytes));
+    return new BodyPieces(exchange.body(response), new BodySplitter(eventLimitBytes));
   }
 
   protected reader(): PieceReader<string> {
@@ -114,6 +115,10 @@ export class OpenAiAgent extends UpstreamAgent<string> {
       if (!signal.aborted && hasAnswered(error)) return '';
       throw error;
     }
+  }
+
+  protected override knownModel(): string | undefined {
+    return this.#config.model || this.models.cached()?.[0];
   }
 
   protected override get canAskUnlisted(): boolean {

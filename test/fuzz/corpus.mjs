@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Good requests and frames; everything sent is made from them. */
+/** Good requests, frames and responses; everything sent is made from them. */
 export const requests = read('requests');
 export const frames = read('frames');
+export const responses = read('responses').map((text) => Buffer.from(text, 'latin1'));
 
 /** A request as bytes. What it does not say is added, so that it is whole. */
 export function bytesOf({ method, path, headers = {}, body }, port, more = {}) {

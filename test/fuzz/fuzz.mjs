@@ -10,10 +10,12 @@ import { Worker } from 'node:worker_threads';
 import { freePort } from '../bench/rig/process.mjs';
 import { attacks } from './attacks.mjs';
 import { Random } from './random.mjs';
+import { fuzzReader } from './reader.mjs';
 
 // Sends good requests and frames, changed at random, to the built server over each transport, and says what must not
-// happen: an exit, a stall, an error without a word, an answer that does not come, memory that stays.
-//   npm run test:fuzz -- [--seconds 120] [--seed N] [--transport transport-node] [--attempt N]
+// happen: an exit, a stall, an error without a word, an answer that does not come, memory that stays. Then gives good
+// responses, changed at random, to the reader of model servers, which must make the same of them as Node.js.
+//   npm run test:fuzz -- [--seconds 120] [--seed N] [--part transport-node] [--attempt N]
 
 const atOnce = 16;
 const stallLimitMs = 1000;
@@ -25,15 +27,18 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '120' },
     seed: { type: 'string', default: String(Date.now() % 1e9) },
-    transport: { type: 'string', multiple: true, default: ['transport-uws', 'transport-node'] },
+    part: { type: 'string', multiple: true, default: ['transport-uws', 'transport-node', 'reader'] },
     attempt: { type: 'string' },
   },
 });
 const seed = Number(values.seed);
 const folder = mkdtempSync(join(tmpdir(), 'waggle-fuzz-'));
 let failed = false;
-for (const transport of values.transport) {
-  const findings = await fuzz(transport, (Number(values.seconds) * 1000) / values.transport.length);
+const attempt = values.attempt === undefined ? undefined : Number(values.attempt);
+const keep = (name, bytes) => writeFileSync(join(folder, name), bytes);
+for (const part of values.part) {
+  const forMs = attempt === undefined ? (Number(values.seconds) * 1000) / values.part.length : 0;
+  const findings = await (part === 'reader' ? fuzzReader(forMs, { seed, attempt }, keep) : fuzz(part, forMs));
   for (const finding of findings.slice(0, 20)) console.log(`  ${finding}`);
   failed ||= findings.length > 0;
 }
@@ -47,11 +52,11 @@ async function fuzz(transport, forMs) {
   const probe = new Worker(new URL('health-probe.mjs', import.meta.url), {
     workerData: { port: server.port },
   });
-  let attempt = values.attempt === undefined ? seed : Number(values.attempt);
+  let next = attempt ?? seed;
   let done = 0;
   const attack = async (untilMs) => {
     while (performance.now() < untilMs && server.child.exitCode === null) {
-      const number = attempt++;
+      const number = next++;
       const random = new Random(number);
       const [name, run] = random.pick(Object.entries(attacks));
       const sent = [];
@@ -59,12 +64,12 @@ async function fuzz(transport, forMs) {
       done++;
       if (!complaint) continue;
       findings.push(`${name}, --attempt ${number}: ${complaint}`);
-      writeFileSync(join(folder, `${transport}-${number}`), Buffer.concat(sent));
+      keep(`${transport}-${number}`, Buffer.concat(sent));
     }
   };
   const phase = (ms) => Promise.all(Array.from({ length: atOnce }, () => attack(performance.now() + ms)));
 
-  if (values.attempt !== undefined) await attack(performance.now() + 1);
+  if (attempt !== undefined) await attack(performance.now() + 1);
   else {
     // First what every server learns once: code, caches, connections.
     await phase(forMs * 0.2);

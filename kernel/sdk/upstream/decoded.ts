@@ -1,34 +1,96 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import type { Readable, Transform } from 'node:stream';
+import type { Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+import type { BodySink, ResponseBody, UpstreamResponse } from './response.js';
+
+/** Makes the decoder for a body that begins with these bytes; none for a body that is not compressed. */
+type DecoderFor = (head: Uint8Array) => Transform | undefined;
 
 /**
- * The response body, decompressed as a stream; undefined for an unknown coding. Its first bytes take precedence over its
- * header: some servers send `gzip` with a body that a proxy has decompressed, or `deflate` for either kind.
+ * Decoder for the body of a response; undefined without a coding, `unknown` for an unknown one. The first bytes of a body take
+ * precedence over its header: some servers send `gzip` with a body that a proxy has decompressed, or `deflate` for either kind.
  */
-export async function decoded(response: IncomingMessage): Promise<Readable | undefined> {
-  const names = (response.headers['content-encoding'] ?? '').toLowerCase().split(',');
+export function decoderFor({ headers }: UpstreamResponse): DecoderFor | 'unknown' | undefined {
+  const coding = headers['content-encoding'];
+  if (coding === undefined) return undefined;
+  const names = coding.toLowerCase().split(',');
   const codings = names.map((name) => name.trim()).filter((name) => name !== '' && name !== 'identity');
-  if (codings.length === 0) return response;
-  const make = decoders[codings.join()];
-  if (!make) return undefined;
-  const head = await firstBytes(response);
-  const decoder = head.length === 0 ? undefined : make(head);
-  if (!decoder) return response;
-  response.once('error', (cause) => decoder.destroy(cause));
-  response.once('close', () => {
-    if (!response.complete) decoder.destroy(new Error('the connection was closed before the end'));
-  });
-  return response.pipe(decoder);
+  if (codings.length === 0) return undefined;
+  const key = codings.join();
+  return (Object.hasOwn(decoders, key) && decoders[key]) || 'unknown';
 }
 
-const decoders: Readonly<Record<string, (head: Uint8Array) => Transform | undefined>> = {
+const decoders: Readonly<Record<string, DecoderFor>> = {
   gzip: gunzip,
   'x-gzip': gunzip,
   deflate: (head) => gunzip(head) ?? (isWrapped(head) ? createInflate() : createInflateRaw()),
   br: (head) => (isJsonOrEvents(head) ? undefined : createBrotliDecompress()),
 };
+
+/** A decompressed body. */
+export class DecodedBody implements ResponseBody, BodySink {
+  readonly #body: ResponseBody;
+  readonly #decoderFor: DecoderFor;
+  #sink: BodySink | undefined;
+  #hasBegun = false;
+  #decoder: Transform | undefined;
+  #isPaused = false;
+
+  constructor(body: ResponseBody, decoderFor: DecoderFor) {
+    this.#body = body;
+    this.#decoderFor = decoderFor;
+  }
+
+  read(sink: BodySink): void {
+    this.#sink = sink;
+    this.#body.read(this);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    (this.#decoder ?? this.#body).pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (!this.#decoder) return void this.#body.resume();
+    this.#decoder.read();
+    if (!this.#isPaused) this.#decoder.resume();
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    if (!this.#hasBegun) this.#begin(bytes);
+    const decoder = this.#decoder;
+    if (!decoder) this.#sink?.onBytes(bytes);
+    else if (!decoder.destroyed && !decoder.write(Buffer.from(bytes))) {
+      this.#body.pause();
+      decoder.once('drain', () => this.#body.resume());
+    }
+  }
+
+  onEnd(): void {
+    if (this.#decoder) this.#decoder.end();
+    else this.#sink?.onEnd();
+  }
+
+  onError(error: Error): void {
+    this.#decoder?.destroy();
+    this.#sink?.onError(error);
+  }
+
+  /** Ends the decoder, of which nothing is read any more. */
+  close(): void {
+    this.#decoder?.destroy();
+  }
+
+  #begin(head: Uint8Array): void {
+    this.#hasBegun = true;
+    this.#decoder = this.#decoderFor(head)
+      ?.on('data', (bytes: Uint8Array) => this.#sink?.onBytes(bytes))
+      .on('end', () => this.#sink?.onEnd())
+      .on('error', (error) => this.#sink?.onError(error));
+    if (this.#isPaused) this.#decoder?.pause();
+  }
+}
 
 function gunzip([first, second]: Uint8Array): Transform | undefined {
   return first === 0x1f && (second === 0x8b || second === undefined) ? createGunzip() : undefined;
@@ -40,16 +102,4 @@ function isWrapped([first = 0, second = 0]: Uint8Array): boolean {
 
 function isJsonOrEvents(head: Uint8Array): boolean {
   return /^\s*(\{"|data:|event:|: )/.test(Buffer.from(head.subarray(0, 16)).toString('latin1'));
-}
-
-/** Peeks at the first bytes. */
-async function firstBytes(response: IncomingMessage): Promise<Uint8Array> {
-  if (response.readableLength === 0) {
-    if (response.complete) return new Uint8Array();
-    // Also emitted at the end of an empty body.
-    await once(response, 'readable');
-  }
-  const head = response.read() as Uint8Array | null;
-  if (head) response.unshift(head);
-  return head ?? new Uint8Array();
 }

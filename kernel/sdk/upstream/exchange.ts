@@ -1,94 +1,65 @@
-import {
-  type ClientRequest,
-  type Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-} from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import type { Readable } from 'node:stream';
-import { timerMs } from '../../duration.js';
-import { decoded } from './decoded.js';
+import { DecodedBody, decoderFor } from './decoded.js';
+import { ExchangeError } from './exchange-error.js';
 import { faultInBody, faultOf } from './fault.js';
+import type { Call, CallListener, HttpClient, Inquiry } from './http-client.js';
 import { ModelError } from './pieces.js';
+import type { ResponseBody, UpstreamResponse } from './response.js';
 import { retryAfterMs } from './retry-after.js';
 
 /** Limits of one exchange. */
 export interface ExchangeLimits {
-  readonly connectTimeoutMs: number;
   /** Size limit of a body that is not streamed. */
   readonly bodyLimitBytes: number;
   /** Called when a connection is established. */
   readonly onConnected?: () => void;
 }
 
-/** The connection failed, or the response was unusable. `code` is that of Node.js where there is one. */
-export class ExchangeError extends Error {
-  override readonly name = 'ExchangeError';
-  constructor(
-    readonly code: string,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
-
 // Time for the end of a response to follow its last line, so that the connection can be reused.
 const lingerMs = 250;
 
-/** First byte of a TLS alert record. */
-const tlsAlert = 21;
-
-/** Method, headers and body of a request. */
-export interface Inquiry {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
 /**
- * One request to a model server with its response, over `node:http`, because global fetch costs three times as much per
- * token. An abort of the signal closes the connection at once.
+ * One request to a model server with its response; also several, one after the other. An abort of the signal closes the
+ * connection at once.
  */
 export class Exchange {
-  readonly #agent: HttpAgent;
+  readonly #client: HttpClient;
   readonly #limits: ExchangeLimits;
   readonly #signal: AbortSignal;
-  #request: ClientRequest | undefined;
-  #response: IncomingMessage | undefined;
-  #body: Readable | undefined;
+  #sent: Sent | undefined;
+  #decoded: DecodedBody | undefined;
+  #isAborted = false;
 
-  constructor(agent: HttpAgent, limits: ExchangeLimits, signal: AbortSignal) {
-    this.#agent = agent;
+  constructor(client: HttpClient, limits: ExchangeLimits, signal: AbortSignal) {
+    this.#client = client;
     this.#limits = limits;
     this.#signal = signal;
   }
 
   /** Resolves with the head of the response; `body` and `text` read the rest. @throws ExchangeError, also for redirects */
-  async send(url: URL, inquiry: Inquiry = {}): Promise<IncomingMessage> {
-    const response = await this.#send(url, inquiry, true);
-    const { statusCode: status = 0 } = response;
-    if (status >= 300 && status < 400) {
-      response.destroy();
-      throw new ExchangeError('REDIRECT', `it redirects (status ${status})`);
-    }
-    return response;
+  send(url: URL, inquiry: Inquiry = {}): Promise<UpstreamResponse> {
+    return new Promise((resolve, reject) => {
+      this.#throwIfAborted();
+      this.#sent = new Sent(this.#signal, this.#limits, resolve, reject);
+      this.#sent.begin(this.#client, url, inquiry);
+    });
   }
 
-  /** The body as a stream, decompressed. @throws ExchangeError */
-  async body(response: IncomingMessage): Promise<Readable> {
-    const body = await decoded(response);
-    if (body === undefined) throw new ExchangeError('ENCODING', 'its answer is compressed in an unknown way');
-    this.#body = body;
-    return body;
+  /** The body, decompressed. @throws ExchangeError */
+  body(response: UpstreamResponse): ResponseBody {
+    const decoder = decoderFor(response);
+    if (decoder === undefined) return response;
+    if (decoder === 'unknown')
+      throw new ExchangeError('ENCODING', 'its answer is compressed in an unknown way');
+    this.#decoded = new DecodedBody(response, decoder);
+    return this.#decoded;
   }
 
   /** The error in a response with a status of 400 or more. @throws ExchangeError */
-  async refusal(response: IncomingMessage, model?: string): Promise<ModelError> {
-    const { statusCode: answered = 0, headers } = response;
+  async refusal(response: UpstreamResponse, model?: string): Promise<ModelError> {
+    const { statusCode: answered, headers } = response;
     // The status counts even where the body is lost or too long.
     const body = await this.text(response).catch(() => '');
-    this.#signal.throwIfAborted();
+    this.#throwIfAborted();
     const { message, code, status } = body.trim() === '' ? faultOf(`status ${answered}`) : faultInBody(body);
     return new ModelError(message, {
       code,
@@ -100,109 +71,126 @@ export class Exchange {
   }
 
   /** The whole body, within the limit, decompressed. @throws ExchangeError */
-  async text(response: IncomingMessage): Promise<string> {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of (await this.body(response)) as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length;
-      if (bytes > this.#limits.bodyLimitBytes)
-        throw new ExchangeError('TOO_LARGE', 'its answer is too large');
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString();
+  text(response: UpstreamResponse): Promise<string> {
+    return new Promise<string>((resolve, reject) => {
+      const chunks: Uint8Array[] = [];
+      let bytes = 0;
+      this.body(response).read({
+        onBytes: (chunk) => {
+          bytes += chunk.length;
+          if (bytes <= this.#limits.bodyLimitBytes) chunks.push(Buffer.from(chunk));
+          else reject(new ExchangeError('TOO_LARGE', 'its answer is too large'));
+        },
+        onEnd: () => resolve(Buffer.concat(chunks).toString()),
+        onError: reject,
+      });
+    }).catch((error) => {
+      // Nobody reads the rest.
+      this.#stop();
+      throw error;
+    });
   }
 
-  /** Ends the exchange. A complete response returns its connection to the pool; any other connection is closed before this resolves. */
-  async close(over: boolean): Promise<void> {
-    const { socket } = this.#request ?? {};
-    const request = this.#request;
-    if (this.#body && this.#body !== this.#response) {
-      this.#response?.unpipe();
-      this.#body.destroy();
-    }
-    if (this.#response?.complete) return void this.#response.resume();
-    if (!request || !socket || socket.destroyed) return void request?.destroy();
-    if (!over) request.destroy();
-    const timer = setTimeout(() => request.destroy(), lingerMs);
-    await new Promise<unknown>((resolve) => {
-      socket.once('close', resolve);
-      if (over) this.#response?.once('close', resolve).resume();
+  /** Closes the connection at once. Whatever waits for the response fails. */
+  abort(): void {
+    this.#isAborted = true;
+    this.#stop();
+  }
+
+  /**
+   * Ends the exchange. A complete response returns its connection to the pool; otherwise the promise resolves when the
+   * connection is closed, or when the rest of an answer that is `over` has followed.
+   */
+  close(over: boolean): Promise<void> | undefined {
+    const sent = this.#sent;
+    this.#decoded?.close();
+    if (!sent) return undefined;
+    if (over || sent.isOver) sent.discard();
+    return sent.isOver ? undefined : sent.end(over);
+  }
+
+  #stop(): void {
+    this.#decoded?.close();
+    this.#sent?.abort();
+  }
+
+  #throwIfAborted(): void {
+    this.#signal.throwIfAborted();
+    if (this.#isAborted) throw new ExchangeError('ABORTED', 'aborted');
+  }
+}
+
+/** A request that is under way, and who waits for its response. */
+class Sent implements CallListener {
+  readonly #signal: AbortSignal;
+  readonly #limits: ExchangeLimits;
+  readonly #resolve: (response: UpstreamResponse) => void;
+  readonly #reject: (error: Error) => void;
+  #call: Call | undefined;
+  #onEnded: (() => void) | undefined;
+
+  constructor(
+    signal: AbortSignal,
+    limits: ExchangeLimits,
+    resolve: (response: UpstreamResponse) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#signal = signal;
+    this.#limits = limits;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get isOver(): boolean {
+    return this.#call?.isOver ?? true;
+  }
+
+  begin(client: HttpClient, url: URL, inquiry: Inquiry): void {
+    this.#call = client.send(url, inquiry, this);
+    this.#signal.addEventListener('abort', this);
+  }
+
+  /** The signal has aborted. */
+  handleEvent(): void {
+    this.abort();
+  }
+
+  abort(): void {
+    this.#call?.abort();
+  }
+
+  discard(): void {
+    this.#call?.discard();
+  }
+
+  /** Resolves when the call is over: at once, or within `lingerMs` where its answer is. */
+  async end(over: boolean): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      this.#onEnded = resolve;
     });
+    if (!over) this.abort();
+    const timer = over ? setTimeout(() => this.abort(), lingerMs) : undefined;
+    await ended;
     clearTimeout(timer);
   }
 
-  #send(url: URL, inquiry: Inquiry, mayRetry: boolean): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      this.#signal.throwIfAborted();
-      const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-      const { method = 'GET', headers, body } = inquiry;
-      const request = send(url, {
-        method,
-        agent: this.#agent,
-        headers: {
-          ...headers,
-          ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
-        },
-      });
-      this.#request = request;
-      const connecting = setTimeout(
-        () => request.destroy(new ExchangeError('ETIMEDOUT', 'no connection in time')),
-        timerMs(this.#limits.connectTimeoutMs),
-      );
-      const abort = () => request.destroy(new ExchangeError('ABORTED', 'aborted'));
-      this.#signal.addEventListener('abort', abort, { once: true });
-      const connected = () => {
-        clearTimeout(connecting);
-        this.#limits.onConnected?.();
-      };
-      request.once('socket', (socket) => {
-        if (!socket.connecting) connected();
-        else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
-      });
-      let hasFailed = false;
-      request.once('close', () => {
-        clearTimeout(connecting);
-        this.#signal.removeEventListener('abort', abort);
-        // Node.js emits no error where the response switches to another protocol.
-        if (!hasFailed) reject(new ExchangeError('REDIRECT', 'it switches to another protocol'));
-      });
-      request.once('response', (response) => {
-        this.#response = response;
-        resolve(response);
-      });
-      request.on('error', (cause: NodeJS.ErrnoException) => {
-        hasFailed = true;
-        // The other side may close an idle connection while we take it up again. Nothing was answered, so ask once more.
-        const stale = request.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE');
-        if (stale && mayRetry && !this.#response) this.#send(url, inquiry, false).then(resolve, reject);
-        else
-          reject(
-            cause instanceof ExchangeError
-              ? cause
-              : new ExchangeError(
-                  this.#response || url.protocol === 'https:' ? codeOf(cause) : codeOf(cause, 'UNANSWERED'),
-                  cause.message,
-                  { cause },
-                ),
-          );
-      });
-      request.setNoDelay(true);
-      request.end(body);
-    });
+  onConnected(): void {
+    this.#limits.onConnected?.();
   }
-}
 
-/**
- * A server that expects TLS answers plain HTTP with an alert, which the HTTP parser rejects, or closes the connection,
- * which gets the code `unanswered`.
- */
-function codeOf({ code = '', ...about }: NodeJS.ErrnoException, unanswered = code): string {
-  const { rawPacket } = about as { readonly rawPacket?: Uint8Array };
-  if (code === 'ECONNRESET') return unanswered;
-  return code.startsWith('HPE_') && rawPacket?.[0] === tlsAlert ? 'SECURED' : code;
-}
+  onResponse(response: UpstreamResponse): void {
+    const { statusCode: status } = response;
+    if (status < 300 || status >= 400) return void this.#resolve(response);
+    this.#reject(new ExchangeError('REDIRECT', `it redirects (status ${status})`));
+    this.#call?.abort();
+  }
 
-/** Whether the status is 2xx. */
-export function isOk({ statusCode = 0 }: IncomingMessage): boolean {
-  return statusCode >= 200 && statusCode < 300;
+  onFailure(error: Error): void {
+    this.#reject(error);
+  }
+
+  onOver(): void {
+    this.#signal.removeEventListener('abort', this);
+    this.#onEnded?.();
+  }
 }

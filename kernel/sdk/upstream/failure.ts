@@ -1,5 +1,5 @@
 import { WaggleError } from '../../errors.js';
-import { ExchangeError } from './exchange.js';
+import { ExchangeError } from './exchange-error.js';
 import { faultKind, lackIn } from './fault-kind.js';
 import { oneLine } from './one-line.js';
 import { IncompleteError, ModelError, PieceError } from './pieces.js';

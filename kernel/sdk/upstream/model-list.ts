@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ExchangeError } from './exchange.js';
+import { ExchangeError } from './exchange-error.js';
 import { Watchdog } from './watchdog.js';
 
 const ttlMs = 30_000;
@@ -29,9 +29,13 @@ export class ModelList {
 
   /** Cached names. A stale list is refreshed in the background; only an empty cache blocks. */
   async known(signal: AbortSignal): Promise<readonly string[]> {
-    const isOld = performance.now() - this.#at >= ttlMs;
+    return this.cached() ?? this.#first(signal);
+  }
+
+  /** Cached names, without a wait; undefined for none. A stale list is refreshed in the background. */
+  cached(): readonly string[] | undefined {
     // A stale list without a model is of no use.
-    if (isOld && this.#names.length === 0) return this.#first(signal);
+    if (this.#names.length === 0 && performance.now() - this.#at >= ttlMs) return undefined;
     this.freshen();
     return this.#names;
   }

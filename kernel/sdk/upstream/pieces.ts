@@ -18,7 +18,7 @@ export interface PieceSource<Piece> {
 
 /** Splits the bytes of one answer into pieces. */
 export interface PieceSplitter<Piece> {
-  /** The pieces that `bytes` completes. */
+  /** The pieces that `bytes` completes. The bytes are valid only during the call; copy any that are kept. */
   push(bytes: Uint8Array): Pieces<Piece>;
   /** The last pieces, after the end of the body. */
   end(): Pieces<Piece>;

@@ -1,5 +1,3 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import {
   type AgentCall,
   type AgentHealth,
@@ -10,11 +8,16 @@ import {
 import { messageOf, WaggleError } from '../../errors.js';
 import { checkContent } from '../content.js';
 import { settleWithin } from '../settle-within.js';
-import { Exchange, ExchangeError } from './exchange.js';
+import { Exchange, type ExchangeLimits } from './exchange.js';
+import { ExchangeError } from './exchange-error.js';
 import { hasAnswered, type Upstream, upstreamFailure } from './failure.js';
+import type { HttpClient } from './http-client.js';
+import { SocketClient } from './http1/socket-client.js';
 import { late, ModelList } from './model-list.js';
+import { NodeClient } from './node-client.js';
 import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
 import { TrackRecord } from './track-record.js';
+import type { UpstreamWay } from './upstream-way.js';
 import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
@@ -26,6 +29,8 @@ export interface ModelServer extends Upstream {
   readonly noModel: string;
   /** The configured model, which is requested even without a list; empty for none. */
   readonly model?: string;
+  /** The HTTP client; `auto` when absent. */
+  readonly upstream?: UpstreamWay;
 }
 
 /** Time limits of an agent for its model server. */
@@ -47,9 +52,10 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   protected readonly server: ModelServer;
   protected readonly models: ModelList;
   readonly #timeouts: UpstreamTimeouts;
-  readonly #connections: HttpAgent;
+  readonly #client: HttpClient;
   /** Health of the server, as its answers show it. */
   readonly #record: TrackRecord;
+  readonly #limits: ExchangeLimits = { bodyLimitBytes, onConnected: () => this.#record.connected() };
 
   constructor(server: ModelServer, timeouts: UpstreamTimeouts) {
     super();
@@ -58,10 +64,9 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     this.models = new ModelList((signal) => this.list(signal), timeouts.connectTimeoutMs);
     this.#timeouts = timeouts;
     this.#record = new TrackRecord(server.agent);
-    this.#connections =
-      server.url.protocol === 'https:'
-        ? new HttpsAgent({ keepAlive: true })
-        : new HttpAgent({ keepAlive: true });
+    const { connectTimeoutMs } = timeouts;
+    const node = new NodeClient(connectTimeoutMs);
+    this.#client = server.upstream === 'node' ? node : new SocketClient(connectTimeoutMs, node);
   }
 
   /** Sends the request with `headers`; resolves when the answer has begun. @throws any error that `failureOf` converts */
@@ -81,6 +86,11 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   /** The model for a request without one, usually from `models.known`; undefined where there is none, empty for the server's choice. */
   protected abstract preferredModel(signal: AbortSignal): Promise<string | undefined>;
 
+  /** The same where it is known without a wait, usually from `models.cached`; undefined where it is not. */
+  protected knownModel(): string | undefined {
+    return undefined;
+  }
+
   /** Health of a server that answers, usually from `models.ask`. */
   protected abstract check(signal: AbortSignal): Promise<AgentHealth>;
 
@@ -96,15 +106,13 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
 
   /** A further request to the server. It needs no `close` once its body is read to the end. */
   protected exchange(signal: AbortSignal): Exchange {
-    const { connectTimeoutMs } = this.#timeouts;
-    const onConnected = () => this.#record.connected();
-    return new Exchange(this.#connections, { connectTimeoutMs, bodyLimitBytes, onConnected }, signal);
+    return new Exchange(this.#client, this.#limits, signal);
   }
 
   /** Closes every connection. */
   close(): void {
     this.models.close();
-    this.#connections.destroy();
+    this.#client.close();
   }
 
   /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED, CONTEXT_TOO_LONG */
@@ -114,8 +122,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   ): AsyncGenerator<readonly StreamChunk[]> {
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
     checkContent(this, request);
-    const watchdog = new Watchdog(signal);
-    const exchange = this.exchange(watchdog.signal);
+    const exchange = this.exchange(signal);
+    const watchdog = new Watchdog(signal, () => exchange.abort());
     const reader = this.reader();
     let source: PieceSource<Piece> | undefined;
     let begun = false;
@@ -124,7 +132,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       let timeoutMs = firstTokenTimeoutMs;
       let phase = 'until the first token';
       watchdog.watch(timeoutMs, phase);
-      const model = request.model ?? (await this.#preferred(watchdog.signal));
+      const model = request.model ?? this.knownModel() ?? (await this.#preferred(watchdog.signal));
       source = await this.ask(exchange, request, model, headers);
       for (let read = await source.next(); read; read = await source.next()) {
         const { values, error } = read;
@@ -172,7 +180,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       watchdog.stop();
       source?.stop();
       if (begun) this.#record.answerEnded();
-      await exchange.close(reader.over);
+      const closing = exchange.close(reader.over);
+      if (closing) await closing;
     }
   }
 

@@ -2,24 +2,32 @@ import { timerMs } from '../../duration.js';
 
 /** Aborts its signal with the caller's, or when a wait exceeds its limit. One timer serves a whole answer. */
 export class Watchdog {
-  readonly #abort = new AbortController();
   readonly #caller: AbortSignal;
-  readonly #forward: () => void;
+  readonly #onExpired: (() => void) | undefined;
+  /** Made when it is asked for, because most answers need none. */
+  #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timeoutMs = 0;
   #phase = '';
   #waiting = false;
+  #isStopped = false;
   #since = 0;
   #expired: { readonly timeoutMs: number; readonly phase: string } | undefined;
 
-  constructor(caller: AbortSignal) {
+  /** `onExpired` is called when a wait exceeds its limit, before the signal aborts. */
+  constructor(caller: AbortSignal, onExpired?: () => void) {
     this.#caller = caller;
-    this.#forward = () => this.#abort.abort(caller.reason);
-    if (caller.aborted) this.#forward();
-    else caller.addEventListener('abort', this.#forward, { once: true });
+    this.#onExpired = onExpired;
   }
 
   get signal(): AbortSignal {
+    if (this.#abort) return this.#abort.signal;
+    this.#abort = new AbortController();
+    if (this.#expired) this.#abort.abort();
+    else if (!this.#isStopped) {
+      if (this.#caller.aborted) this.#forward();
+      else this.#caller.addEventListener('abort', this.#forward, { once: true });
+    }
     return this.#abort.signal;
   }
 
@@ -45,9 +53,12 @@ export class Watchdog {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#caller.removeEventListener('abort', this.#forward);
+    if (this.#abort) this.#caller.removeEventListener('abort', this.#forward);
   }
+
+  readonly #forward = (): void => this.#abort?.abort(this.#caller.reason);
 
   #arm(afterMs: number): void {
     clearTimeout(this.#timer);
@@ -58,7 +69,8 @@ export class Watchdog {
       if (leftMs > 0) this.#arm(Math.ceil(leftMs));
       else {
         this.#expired = { timeoutMs: this.#timeoutMs, phase: this.#phase };
-        this.#abort.abort();
+        this.#onExpired?.();
+        this.#abort?.abort();
       }
     }, timerMs(afterMs));
   }

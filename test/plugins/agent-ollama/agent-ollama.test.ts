@@ -9,19 +9,20 @@ import { hello, wholeAnswer } from '../../support/whole-answer.js';
 
 const line = '{"message":{"role":"assistant","content":"whole"},"done":true,"done_reason":"stop"}';
 
-upstreamAgentContract('agent-ollama', {
-  create: (baseUrl, options) => new OllamaAgent(config.parse({ baseUrl, ...options })),
-  chatPath: '/api/chat',
-  listPath: '/api/tags',
-  advice: 'OLLAMA_HOST',
-  noModel: 'ollama pull',
-  alsoWhole: [],
-  alsoFailing: [
-    ['done-reason-only', 'AGENT_DISCONNECTED'],
-    ['half-line', 'AGENT_PROTOCOL'],
-  ],
-  answer: `${line}\n`,
-});
+for (const upstream of ['auto', 'node'] as const)
+  upstreamAgentContract(`agent-ollama, ${upstream}`, {
+    create: (baseUrl, options) => new OllamaAgent(config.parse({ baseUrl, upstream, ...options })),
+    chatPath: '/api/chat',
+    listPath: '/api/tags',
+    advice: 'OLLAMA_HOST',
+    noModel: 'ollama pull',
+    alsoWhole: [],
+    alsoFailing: [
+      ['done-reason-only', 'AGENT_DISCONNECTED'],
+      ['half-line', 'AGENT_PROTOCOL'],
+    ],
+    answer: `${line}\n`,
+  });
 
 describe('agent-ollama', () => {
   let fake: FakeOllama;

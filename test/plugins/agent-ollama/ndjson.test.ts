@@ -86,6 +86,32 @@ describe('the lines of Ollama', () => {
   });
 });
 
+describe('lines in pieces', () => {
+  it('are whole, though each piece is read into the same buffer', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: 'grapheme' }), { minLength: 1 }),
+        fc.array(fc.nat()),
+        (texts, cuts) => {
+          const bytes = Buffer.from(
+            texts.map((content) => `${JSON.stringify({ message: { content } })}\n`).join(''),
+          );
+          const places = [...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
+          const splitter = new NdjsonSplitter(1e6);
+          const buffer = Buffer.alloc(bytes.length);
+          const values = places.flatMap((to, place) => {
+            const from = places[place - 1] ?? 0;
+            buffer.fill('#').set(bytes.subarray(from, to));
+            return splitter.push(buffer.subarray(0, to - from)).values;
+          });
+          expect(values.map(({ message }) => (message as { content: string }).content)).toEqual(texts);
+        },
+      ),
+      { numRuns: times(500) },
+    );
+  });
+});
+
 function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

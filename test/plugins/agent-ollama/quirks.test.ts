@@ -11,11 +11,12 @@ const message = (more: object) => ({ message: { role: 'assistant', content: '', 
 const text = (content: unknown) => message({ content });
 const end = (more: object = { done_reason: 'stop' }) => ({ ...message({}), done: true, ...more });
 
-quirksContract('agent-ollama', {
-  create,
-  whole: [lines(text('Hel')), lines(text('lo'), end())],
-  inside: (error) => lines(error),
-});
+for (const upstream of ['auto', 'node'])
+  quirksContract(`agent-ollama, ${upstream}`, {
+    create: (url, options) => create(url, { upstream, ...options }),
+    whole: [lines(text('Hel')), lines(text('lo'), end())],
+    inside: (error) => lines(error),
+  });
 
 const lost = 'AGENT_DISCONNECTED';
 const failed = 'AGENT_FAILED';

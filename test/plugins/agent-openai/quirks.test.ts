@@ -15,11 +15,12 @@ const end = (reason: unknown) => delta({}, reason);
 const whole = (message: object, finish_reason: unknown = 'stop', more: object = {}) =>
   JSON.stringify({ ...choice({ message, finish_reason }), ...more });
 
-quirksContract('agent-openai', {
-  create,
-  whole: [events(text('Hel')), events(text('lo'), end('stop'), '[DONE]')],
-  inside: (error) => events(error),
-});
+for (const upstream of ['auto', 'node'])
+  quirksContract(`agent-openai, ${upstream}`, {
+    create: (url, options) => create(url, { upstream, ...options }),
+    whole: [events(text('Hel')), events(text('lo'), end('stop'), '[DONE]')],
+    inside: (error) => events(error),
+  });
 
 const lost = 'AGENT_DISCONNECTED';
 const wellEnded: readonly (readonly [word: string, reason: string])[] = [

@@ -1,0 +1,31 @@
+import type { Call, CallListener, HttpClient, Inquiry } from '../http-client.js';
+import { ConnectionPool } from './connection-pool.js';
+import { requestText } from './request-text.js';
+import { SocketCall } from './socket-call.js';
+
+/**
+ * Requests over sockets of its own, because `node:http` costs several times as much per answer. What it cannot send, such as
+ * a request over TLS, goes to another client.
+ */
+export class SocketClient implements HttpClient {
+  readonly #pool: ConnectionPool;
+  readonly #other: HttpClient;
+
+  constructor(connectTimeoutMs: number, other: HttpClient) {
+    this.#pool = new ConnectionPool(connectTimeoutMs);
+    this.#other = other;
+  }
+
+  send(url: URL, inquiry: Inquiry, listener: CallListener): Call {
+    const text = requestText(url, inquiry);
+    if (text === undefined) return this.#other.send(url, inquiry, listener);
+    const call = new SocketCall(text, listener);
+    this.#pool.send(url, call);
+    return call;
+  }
+
+  close(): void {
+    this.#pool.close();
+    this.#other.close();
+  }
+}
