@@ -1,7 +1,10 @@
 import { benchRoot, nodeFlags, repoRoot } from '../rig/process.mjs';
 import { writeTemporary } from '../rig/temp-folder.mjs';
 
-/** Waggle as its users start it, with limits for so many connections and the agent of this bench. */
+/**
+ * Waggle as its users start it, with limits for so many connections and the agent of this bench. `WAGGLE_ROOT` is the
+ * root of another checkout to take `dist` from, with a slash at its end.
+ */
 export function launchWaggle(port, { OLLAMA_PORT } = {}) {
   const settings = {
     server: { logLevel: 'warn', drainTimeoutMs: 500 },
@@ -22,7 +25,7 @@ export function launchWaggle(port, { OLLAMA_PORT } = {}) {
   const command = [
     process.execPath,
     ...nodeFlags,
-    `${repoRoot}dist/kernel/cli.js`,
+    `${process.env.WAGGLE_ROOT ?? repoRoot}dist/kernel/cli.js`,
     'start',
     '--config',
     file,
