@@ -37,7 +37,7 @@ function measure(programs, { within, whole, measured: streams }) {
 }
 
 /** What the way through the server takes longer than the direct one, for `on` streams at the same time. */
-async function addedBy(client, mockPort, { on, ...how }) {
+export async function addedBy(client, mockPort, { on, ...how }) {
   const direct = await startProgram('client/client.mjs');
   try {
     await direct.ask({ do: 'connect', port: mockPort, count: on, dialectName: 'ollama' });
