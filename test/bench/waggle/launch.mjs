@@ -10,8 +10,8 @@ export function launchWaggle(port, { OLLAMA_PORT } = {}) {
     server: { logLevel: 'warn', drainTimeoutMs: 500 },
     plugins: {
       'transport-uws': { config: { host: '127.0.0.1', port, maxConnections: 12_000 } },
-      'streams-memory': { config: { maxRunning: 4000, maxWaiting: 4000 } },
-      'tasks-tinypool': { config: { workers: 2 } },
+      'streams-memory': { config: { maxRunning: 6000, maxWaiting: 4000 } },
+      'tasks-tinypool': { config: { workers: 2, mainConcurrency: 6000 } },
       'agent-ollama': OLLAMA_PORT
         ? { config: { baseUrl: `http://127.0.0.1:${OLLAMA_PORT}`, model: 'bench' } }
         : { enabled: false },
