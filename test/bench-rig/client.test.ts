@@ -1,8 +1,12 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contentBytes, corpusTokens, textOf, tokens } from '../bench/answers/corpus.mjs';
+import { Asking } from '../bench/client/asking.mjs';
+import { ChunkedReader } from '../bench/client/chunked-reader.mjs';
 import { dialects, eachFrame, maskedFrame } from '../bench/client/frames.mjs';
+import { LineReader } from '../bench/client/line-reader.mjs';
 import { percentiles } from '../bench/client/percentile.mjs';
-import { CountedStream } from '../bench/client/stream.mjs';
+import { CountedStream, JoinedStream, TimedStream } from '../bench/client/stream.mjs';
 
 const streamId = 'x'.repeat(24);
 
@@ -48,6 +52,92 @@ describe('the client', () => {
     expect(mistakeOf([...tokens.slice(0, 2), ''], 2)).toContain('3 frames for 2 tokens');
   });
 
+  it('reads chunked answers and their lines, wherever a read ends', () => {
+    const long = 'x'.repeat(300);
+    const lines = ['{"a":"ä"}', long, '', 'end'];
+    const parts = ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'];
+    // The second line is spread over two chunks, the last ones share a chunk.
+    for (const data of [`${lines[0]}\n`, long.slice(0, 100), `${long.slice(100)}\n`, '\nend\n'])
+      parts.push(`${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`);
+    parts.push('0\r\n\r\n');
+    const answer = Buffer.from(parts.join(''));
+    const two = Buffer.concat([answer, answer]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(two.length), { maxLength: 12 }), (cuts) => {
+        const seen: string[] = [];
+        let ends = 0;
+        const lineReader = new LineReader((bytes: Buffer, from: number, to: number) =>
+          seen.push(bytes.toString('utf8', from, to)),
+        );
+        const reader = new ChunkedReader(
+          (bytes: Buffer, from: number, to: number) => lineReader.read(bytes, from, to),
+          () => ends++,
+        );
+        const shared = Buffer.alloc(two.length);
+        const places = [0, ...cuts.sort((a, b) => a - b), two.length];
+        for (let at = 1; at < places.length; at++)
+          reader.read(shared, two.copy(shared, 0, places[at - 1], places[at]));
+        expect(seen).toEqual([...lines, ...lines]);
+        expect(ends).toBe(2);
+      }),
+    );
+  });
+
+  it('refuses a chunk without a size', () => {
+    const reader = new ChunkedReader(() => {});
+    const bytes = Buffer.from('HTTP/1.1 200 OK\r\n\r\nhello\r\n');
+    expect(() => reader.read(bytes, bytes.length)).toThrow('not the size of a chunk: h');
+  });
+
+  it('asks again until it is told to stop, and adds up its answers', async () => {
+    let asked = 0;
+    const total = await new Promise((resolve) => {
+      const asking = new Asking([{}], () => {
+        if (++asked === 3) resolve(asking.finish());
+        return answerOf({});
+      });
+    });
+    expect(total).toEqual({ streams: 3, tokens: 6, frames: 6, issues: [], firstUs: [7, 7, 7] });
+  });
+
+  it('stops asking when an answer is not whole', async () => {
+    let asked = 0;
+    const total = await new Promise((resolve) => {
+      const asking = new Asking([{}], () => {
+        const answer = answerOf({ mistake: ++asked === 2 ? '0 starts' : undefined });
+        // Later than the next question, if there were one.
+        if (asked === 2) void answer.end.then(() => setImmediate(() => resolve(asking.finish())));
+        return answer;
+      });
+    });
+    expect(total).toMatchObject({ streams: 2, tokens: 2, issues: ['0 starts'] });
+  });
+
+  it('knows when the first token of an answer came', () => {
+    const stream = new TimedStream(dialects.waggle, 2, () => {});
+    const firsts = framesOf(tokens.slice(0, 2)).map((frame) => {
+      stream.text(frame, 0, frame.length);
+      return stream.firstUs;
+    });
+    expect(firsts[0]).toBeUndefined();
+    expect(firsts[1]).toBeGreaterThan(0);
+    expect(firsts[3]).toBe(firsts[1]);
+  });
+
+  it('knows the id of a stream that others join, and when there will be none', async () => {
+    const stream = new JoinedStream(dialects.waggle, 1, () => {}, 0);
+    const [start] = framesOf([]) as [Buffer];
+    stream.text(start, 0, start.length);
+    await stream.begun;
+    expect(stream.streamId).toBe(streamId);
+
+    const refused = new JoinedStream(dialects.waggle, 1, () => {}, 0);
+    const error = Buffer.from('{"type":"error","code":"STREAM_GONE","message":"gone"}');
+    refused.text(error, 0, error.length);
+    await refused.begun;
+    expect(refused.streamId).toBeUndefined();
+  });
+
   it('knows percentiles by rank', () => {
     const numbers = Array.from({ length: 1000 }, (_, index) => 1000 - index);
     expect(percentiles(numbers)).toEqual({ p50: 500, p99: 990, p999: 999 });
@@ -66,19 +156,24 @@ function serverFrame(text: string): Buffer {
   return Buffer.concat([head, payload]);
 }
 
+const answerOf = ({ mistake }: { readonly mistake?: string | undefined }) => ({
+  stream: { frames: 2, tokens: 2, firstUs: 7 },
+  end: new Promise((resolve) => setImmediate(() => resolve({ mistake }))),
+});
+
+function framesOf(contents: readonly string[]): readonly Buffer[] {
+  return [
+    { type: 'streaming_start', streamId },
+    ...contents.map((content) => ({ type: 'streaming_token', streamId, content })),
+    { type: 'streaming_end', streamId },
+  ].map((frame) => Buffer.from(JSON.stringify(frame)));
+}
+
 function mistakeOf(contents: readonly string[], count: number): string | undefined {
   let result: string | undefined = 'it has not ended';
   const stream = new CountedStream(dialects.waggle, count, (mistake: string | undefined) => {
     result = mistake;
   });
-  const frames = [
-    { type: 'streaming_start', streamId },
-    ...contents.map((content) => ({ type: 'streaming_token', streamId, content })),
-    { type: 'streaming_end', streamId },
-  ];
-  for (const frame of frames) {
-    const bytes = Buffer.from(JSON.stringify(frame));
-    stream.text(bytes, 0, bytes.length);
-  }
+  for (const bytes of framesOf(contents)) stream.text(bytes, 0, bytes.length);
   return result;
 }

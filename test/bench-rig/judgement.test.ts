@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { aheadOf, judge, rowsOf, usedOf } from '../bench/rig/judgement.mjs';
+import { aheadOf, byRival, judge, rowsOf, usedOf } from '../bench/rig/judgement.mjs';
 import { quartiles } from '../bench/rig/quartiles.mjs';
 
 /** One object a contender, with its figure in each round. */
@@ -92,6 +92,19 @@ describe('rows', () => {
     expect(aheadOf('us', quick, { atLeast: true })).toEqual(['slow']);
   });
 
+  it('have the ratio to a reference of their own where they name one', () => {
+    const [own, common] = rowsOf(
+      [
+        { name: 'us', reference: 'peer' },
+        { name: 'slow', reference: 'limit' },
+      ],
+      rounds,
+      'limit',
+    );
+    expect(own).toMatchObject({ reference: 'peer', ratio: { median: 1.375 } });
+    expect(common).not.toHaveProperty('reference');
+  });
+
   it('compare a peer with the one of ours that it names', () => {
     const all = rowsOf(
       [
@@ -103,5 +116,9 @@ describe('rows', () => {
       'us, a',
     );
     expect(aheadOf('us, a', all)).toEqual(['peer']);
+    expect(byRival(['peer', 'us, a'], { rows: all, ours: 'us, a' })).toEqual({
+      'us, b': ['peer'],
+      'us, a': ['us, a'],
+    });
   });
 });

@@ -44,6 +44,13 @@ describe('the table', () => {
     ]);
   });
 
+  it('names the reference of a ratio that is not the common one', () => {
+    const [, , limit] = workload.rows;
+    expect(cellsOf({ ...workload, rows: [{ ...limit, reference: 'limit, whole' }] })[1][3]).toBe(
+      '4x of limit, whole',
+    );
+  });
+
   it('can be read in a terminal and on a page', () => {
     expect(plainTable(cells).split('\n')[1]).toMatch(/^waggle {2}10 {2}10 to 10/);
     expect(markdownTable(cells).split('\n').slice(0, 3)).toEqual([
@@ -67,6 +74,10 @@ describe('the page', () => {
     expect(page).toContain('Gates that do not hold:\n\n- W2: at most once: fails');
     expect(page).toContain('Peers that are ahead, outside the quartiles:\n\n- W2: ws (against waggle)');
     expect(page).toContain('fastapi was left out');
+    const rows = [...workload.rows, { name: 'ws, b', rival: 'waggle, b', ours: false, metrics: {} }];
+    expect(
+      pageOf({ workloads: { W2: { ...workload, rows, ahead: ['ws', 'ws, b'] } } }, 'chart.svg'),
+    ).toContain('- W2: ws (against waggle)\n- W2: ws, b (against waggle, b)');
     expect(page).not.toContain('--quick');
   });
 

@@ -6,7 +6,7 @@ export class Metronome {
   #next = 0;
   #timer;
 
-  constructor(periodMs = 20, places = 10) {
+  constructor(periodMs = 20, places = Math.floor(periodMs / 2)) {
     this.#places = places;
     this.#placeMs = periodMs / places;
     this.#waiting = Array.from({ length: places }, () => []);

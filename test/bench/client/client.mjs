@@ -1,13 +1,22 @@
 /** The clients of all workloads: one process, raw sockets, told what to do by the rig. */
 import { textOf } from '../answers/corpus.mjs';
+import { Asking } from './asking.mjs';
 import { RawConnection } from './connection.mjs';
 import { dialects } from './frames.mjs';
 import { HttpConnection } from './http-connection.mjs';
 import { percentiles } from './percentile.mjs';
-import { CountedStream, ExactStream, StampedLines, StampedStream } from './stream.mjs';
+import {
+  CountedStream,
+  ExactStream,
+  JoinedStream,
+  StampedLines,
+  StampedStream,
+  TimedStream,
+} from './stream.mjs';
 
 const streamKinds = {
   counted: CountedStream,
+  timed: TimedStream,
   exact: ExactStream,
   stamped: StampedStream,
   stampedLines: StampedLines,
@@ -21,6 +30,8 @@ let where;
 /** What `begin` has begun. */
 let running = [];
 let ended;
+/** What `keepAsking` has begun. */
+let asking;
 
 const actions = {
   async connect({ port, count, path = '/ws/c', dialectName = 'waggle' }) {
@@ -39,22 +50,21 @@ const actions = {
     for (let wave = 0; wave < waves; wave++) {
       if (wave > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       const streams = await Promise.all(
-        connections.slice(0, on).map((connection) => ask(connection, question, tokens, streamKinds[kind])),
+        connections
+          .slice(0, on)
+          .map((connection) => ask(connection, question, tokens, streamKinds[kind]).end),
       );
       for (const { stream, mistake } of streams) {
         total.streams++;
         total.frames += stream.frames;
         if (mistake) total.issues.push(mistake);
         else total.tokens += stream.tokens;
-        if (kind.startsWith('stamped')) {
-          for (const late of stream.lateUs) times.lateUs.push(late);
-          for (const gap of stream.gapsUs) times.gapsUs.push(gap);
-          times.firstUs.push(stream.firstUs);
-        }
+        if (stream.firstUs !== undefined) times.firstUs.push(stream.firstUs);
+        for (const late of stream.lateUs ?? []) times.lateUs.push(late);
+        for (const gap of stream.gapsUs ?? []) times.gapsUs.push(gap);
       }
     }
     total.issues = total.issues.slice(0, 3);
-    if (!kind.startsWith('stamped')) return total;
     return {
       ...total,
       lateUs: percentiles(times.lateUs),
@@ -65,7 +75,7 @@ const actions = {
 
   /** Streams on all connections that go on; answers when each of them has so many tokens. */
   async begin({ question, tokens, settled = 5 }) {
-    const reading = connections.map((connection) => follow(connection, question, tokens));
+    const reading = connections.map((connection) => ask(connection, question, tokens, CountedStream));
     running = reading.map(({ stream }) => stream);
     ended = Promise.all(reading.map(({ end }) => end));
     while (running.some(({ frames }) => frames < settled)) {
@@ -91,14 +101,36 @@ const actions = {
     };
   },
 
+  /** Whole answers on the first `on` connections, one after the other, until `stopAsking`. */
+  async keepAsking({ question, tokens, on = connections.length, spreadMs }) {
+    asking = new Asking(
+      connections.slice(0, on),
+      (connection) => ask(connection, question, tokens, TimedStream),
+      spreadMs,
+    );
+    return { connections: on };
+  },
+
+  /** Frames of those answers so far. */
+  async countAsked() {
+    return { frames: asking.frames };
+  },
+
+  /** Answers when the last of them has ended. */
+  async stopAsking() {
+    const { firstUs, ...total } = await asking.finish();
+    return { ...total, firstUs: percentiles(firstUs) };
+  },
+
   /** One asks, all others read along from the second token on; answers when all have joined. */
   async joinAll({ question, tokens, position }) {
     const [first, ...others] = connections;
-    const asking = follow(first, question, tokens);
-    const { streamId } = await asking.stream.begun;
+    const one = ask(first, question, tokens, JoinedStream);
+    await one.stream.begun;
+    const { streamId } = one.stream;
     const joining = others.map((connection) => join(connection, streamId, tokens, position));
-    running = [asking, ...joining].map(({ stream }) => stream);
-    ended = Promise.all([asking, ...joining].map(({ end }) => end));
+    running = [one, ...joining].map(({ stream }) => stream);
+    ended = Promise.all([one, ...joining].map(({ end }) => end));
     await Promise.all(running.map(({ begun }) => begun));
     return { joined: running.length };
   },
@@ -167,46 +199,29 @@ function openOne(index) {
 
 const framesOf = (streams) => streams.reduce((sum, { frames }) => sum + frames, 0);
 
-function follow(connection, question, tokens) {
-  return readCounted(connection, tokens, 0, dialect.request(question));
-}
-
 function join(connection, streamId, tokens, position) {
-  return readCounted(connection, tokens, 1, dialect.resume(streamId, position));
-}
-
-function readCounted(connection, tokens, from, text) {
-  let stream;
-  const make = (onEnd) => {
-    stream = new CountedStream(
-      dialect,
-      tokens,
-      (mistake) => {
-        stream.ended = true;
-        onEnd(mistake);
-      },
-      from,
-    );
-    return stream;
-  };
-  const end = read(connection, make, text);
-  return { stream, end };
+  const request = dialect.resume(streamId, position);
+  return read(connection, (onEnd) => new JoinedStream(dialect, tokens, onEnd, 1), request);
 }
 
 function ask(connection, question, tokens, Stream) {
   return read(connection, (onEnd) => new Stream(dialect, tokens, onEnd), dialect.request(question));
 }
 
+/** Reads one answer: its stream, and `end`, which resolves when it is whole or can no longer be. */
 function read(connection, make, text) {
-  return new Promise((resolve) => {
-    const stream = make((mistake) => {
+  let stream;
+  const end = new Promise((resolve) => {
+    stream = make((mistake) => {
       connection.onText = () => {};
+      stream.ended = true;
       resolve({ stream, mistake });
     });
     connection.onText = (bytes, from, to) => stream.text(bytes, from, to);
     connection.onClosed = () => resolve({ stream, mistake: 'the connection was closed' });
     connection.send(text);
   });
+  return { stream, end };
 }
 
 /** Reads a stream as its text. `goesOn` resolves at the first token, or at the end where none is left. */

@@ -2,6 +2,8 @@ import { connect } from 'node:net';
 import { dialects, eachFrame, maskedFrame } from './frames.mjs';
 
 const readBuffer = Buffer.allocUnsafe(256 * 1024);
+/** Of the last text: connections that ask again ask the same. */
+let sent = { text: undefined, frame: undefined };
 
 /** One raw WebSocket connection. All of them read into the same buffer: what is held back is copied out. */
 export class RawConnection {
@@ -26,7 +28,8 @@ export class RawConnection {
   }
 
   send(text) {
-    this.#socket.write(maskedFrame(text));
+    if (sent.text !== text) sent = { text, frame: maskedFrame(text) };
+    this.#socket.write(sent.frame);
   }
 
   /** Without a goodbye, as a network does it. */

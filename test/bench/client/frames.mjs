@@ -56,7 +56,7 @@ export function contentAt({ token: { before, between } }) {
   return before.length + streamIdChars + between.length;
 }
 
-/** A text frame of a client. The mask is zero, so that masking costs nothing. */
+/** A frame of a client. The mask is zero, so that masking costs nothing. */
 export function maskedFrame(text, opcode = 1) {
   const payload = Buffer.from(text);
   const head = payload.length < 126 ? Buffer.alloc(6) : Buffer.alloc(8);

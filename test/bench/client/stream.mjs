@@ -16,12 +16,6 @@ export class CountedStream {
   contentBytes = 0;
   started = 0;
   ended = false;
-  streamId;
-  #onBegun;
-  /** Resolves with this stream when it has begun. */
-  begun = new Promise((resolve) => {
-    this.#onBegun = resolve;
-  });
   #dialect;
   #overhead;
   #from;
@@ -48,15 +42,9 @@ export class CountedStream {
     if (kind === tokenKind) {
       this.frames++;
       this.contentBytes += to - from - this.#overhead;
-    } else if (kind === startKind) {
-      this.started++;
-      this.streamId = this.#dialect.read(bytes.toString('utf8', from, to)).streamId;
-      this.#onBegun(this);
-    } else if (kind === endKind) this.#onEnd(this.#mistake());
-    else {
-      this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
-      this.#onBegun(this);
-    }
+    } else if (kind === startKind) this.started++;
+    else if (kind === endKind) this.#onEnd(this.#mistake());
+    else this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
   }
 
   #mistake() {
@@ -68,7 +56,50 @@ export class CountedStream {
   }
 }
 
-/** The same with every frame parsed and the text compared. */
+/** The same for a stream that others join. */
+export class JoinedStream extends CountedStream {
+  streamId;
+  /** Resolves when `streamId` is known, or when the stream has ended without it. */
+  begun;
+  #dialect;
+  #onBegun;
+
+  constructor(dialect, count, onEnd, from) {
+    super(
+      dialect,
+      count,
+      (mistake) => {
+        this.#onBegun();
+        onEnd(mistake);
+      },
+      from,
+    );
+    this.#dialect = dialect;
+    this.begun = new Promise((resolve) => {
+      this.#onBegun = resolve;
+    });
+  }
+
+  text(bytes, from, to) {
+    super.text(bytes, from, to);
+    if (this.started !== 1 || this.streamId) return;
+    this.streamId = this.#dialect.read(bytes.toString('utf8', from, to)).streamId;
+    this.#onBegun();
+  }
+}
+
+/** The same as `CountedStream` with the time until the first token. */
+export class TimedStream extends CountedStream {
+  firstUs;
+  #askedMs = performance.now();
+
+  text(bytes, from, to) {
+    super.text(bytes, from, to);
+    if (this.frames === 1) this.firstUs ??= (performance.now() - this.#askedMs) * 1000;
+  }
+}
+
+/** The same as `CountedStream` with every frame parsed and the text compared. */
 export class ExactStream {
   frames = 0;
   #text = '';

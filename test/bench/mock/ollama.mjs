@@ -10,6 +10,8 @@ const streamHead = Buffer.from(
   'HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
 );
 const metronome = new Metronome();
+/** Whole answers by their number of tokens. */
+const bursts = new Map();
 
 function json(body) {
   const text = JSON.stringify(body);
@@ -25,10 +27,7 @@ const answers = {
 function chat(socket, body) {
   const [kind, ...numbers] = JSON.parse(body).messages.at(-1).content.split(' ');
   const count = Number(kind === 'burst' ? numbers[1] : numbers[0]);
-  if (kind === 'burst') {
-    const all = Array.from({ length: count }, (_, at) => chunks[at % corpusTokens]);
-    return socket.write(Buffer.concat([streamHead, ...all, lastChunk(count)]));
-  }
+  if (kind === 'burst') return socket.write(burstOf(count));
   const place = metronome.place();
   const isStamped = kind === 'stamped';
   let at = 0;
@@ -41,6 +40,16 @@ function chat(socket, body) {
   // The first token goes out at once, so that the wait for it says how long the way is.
   socket.write(streamHead);
   next();
+}
+
+function burstOf(count) {
+  let burst = bursts.get(count);
+  if (!burst) {
+    const all = Array.from({ length: count }, (_, at) => chunks[at % corpusTokens]);
+    burst = Buffer.concat([streamHead, ...all, lastChunk(count)]);
+    bursts.set(count, burst);
+  }
+  return burst;
 }
 
 const server = createServer({ noDelay: true }, (socket) => {

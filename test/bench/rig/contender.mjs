@@ -1,11 +1,14 @@
 import { tokens } from '../answers/corpus.mjs';
 import { launchWaggle } from '../waggle/launch.mjs';
 import { benchRoot, nodeFlags } from './process.mjs';
+import { python } from './python.mjs';
 import { writeTemporary } from './temp-folder.mjs';
 
 /**
  * A server under test. `needs` are packages of this folder, `imports` modules of Python, without which it is left out.
- * @typedef {{ name: string, launch: Function, needs?: string[], imports?: string[], program?: string, client?: object }} Contender
+ * `rival` is the row of ours that it is compared with, `reference` the row that its ratio refers to; those of the
+ * workload when absent.
+ * @typedef {{ name: string, launch: Function, needs?: string[], imports?: string[], client?: object, rival?: string, reference?: string }} Contender
  */
 
 /** @returns {Contender} */
@@ -18,9 +21,6 @@ export const node = (name, file, needs, more = {}) => ({
   launch: () => ({ command: [process.execPath, ...nodeFlags, `${benchRoot}servers/${file}`] }),
   ...more,
 });
-
-/** Debian's own interpreter, which sees the packages of Debian. */
-export const python = '/usr/bin/python3';
 
 /** @returns {Contender} */
 export const pythonServer = (name, file, imports, more = {}) => ({
@@ -37,3 +37,12 @@ export const uws = ['uWebSockets.js'];
 export const socketIo = {
   client: { dialectName: 'socketIo', path: '/socket.io/?EIO=4&transport=websocket' },
 };
+
+/** The same server in one of several rows. `reference` is the name of a server, whose row of this kind is meant. */
+export const variant = (contender, label, { reference, ...more } = {}) => ({
+  ...contender,
+  name: `${contender.name}, ${label}`,
+  rival: `waggle, ${label}`,
+  ...(reference && { reference: `${reference}, ${label}` }),
+  ...more,
+});

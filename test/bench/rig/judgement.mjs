@@ -45,18 +45,19 @@ export function judge(gate, rounds) {
   return { text, state: holds ? 'holds' : 'fails', used: used.median, ...(busy && { busy }) };
 }
 
-/** Per contender: its figure, its spread, and its ratio to the reference of the same round. */
+/** Per contender: its figure, its spread, and its ratio to the reference of the same round, its own where it names one. */
 export function rowsOf(contenders, rounds, reference) {
-  return contenders.map(({ name, ours, rival }) => {
+  return contenders.map(({ name, ours, rival, reference: own }) => {
     const metrics = {};
     const names = new Set(rounds.flatMap((round) => Object.keys(round[name]?.metrics ?? {})));
     for (const metric of names) metrics[metric] = quartiles(figuresOf(rounds, name, metric));
-    const ratios = rounds.map((round) => round[name]?.metrics.value / round[reference]?.metrics.value);
+    const ratios = rounds.map((round) => round[name]?.metrics.value / round[own ?? reference]?.metrics.value);
     const busy = rounds.filter((round) => round[name]?.busy).length;
     return {
       name,
       ours: ours === true,
       ...(rival && { rival }),
+      ...(own && own !== reference && { reference: own }),
       ratio: quartiles(ratios),
       metrics,
       ...(busy && { busy }),
@@ -74,4 +75,15 @@ export function aheadOf(ours, rows, { atLeast = false, references = [] } = {}) {
       return atLeast ? value.q1 > own.q3 : value.q3 < own.q1;
     })
     .map(({ name }) => name);
+}
+
+/** These peers by the row of ours that they are compared with. */
+export function byRival(names, { rows, ours }) {
+  const peers = {};
+  for (const name of names) {
+    const rival = rows.find((row) => row.name === name)?.rival ?? ours;
+    peers[rival] ??= [];
+    peers[rival].push(name);
+  }
+  return peers;
 }

@@ -1,3 +1,4 @@
+import { byRival } from './judgement.mjs';
 import { cellsOf, gateLine, markdownTable } from './table.mjs';
 
 const list = (lines) => lines.map((line) => `- ${line}`).join('\n');
@@ -8,9 +9,11 @@ export function pageOf({ workloads }, chartFile, notes = {}) {
   const failing = all.flatMap(([id, { gates }]) =>
     gates.filter(({ state }) => state !== 'holds').map((gate) => `${id}: ${gateLine(gate)}`),
   );
-  const ahead = all
-    .filter(([, { ahead: names }]) => names.length > 0)
-    .map(([id, { ahead: names, ours }]) => `${id}: ${names.join(', ')} (against ${ours})`);
+  const ahead = all.flatMap(([id, workload]) =>
+    Object.entries(byRival(workload.ahead, workload)).map(
+      ([rival, peers]) => `${id}: ${peers.join(', ')} (against ${rival})`,
+    ),
+  );
   const isQuick = all.some(([, { quick }]) => quick);
   return `${[
     '# Results of the bench',

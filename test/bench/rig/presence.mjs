@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { python } from './contender.mjs';
+import { python } from './python.mjs';
 
 /** Why a contender cannot take part on this machine; undefined when it can. */
 export async function missing({ needs = [], imports = [], commands = [] }) {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { workloads } from '../workloads/index.mjs';
 import { chartOf } from './chart.mjs';
-import { aheadOf, judge, rowsOf } from './judgement.mjs';
+import { aheadOf, byRival, judge, rowsOf } from './judgement.mjs';
 import { readOptions } from './options.mjs';
 import { pageOf } from './page.mjs';
 import { missing } from './presence.mjs';
@@ -80,7 +80,8 @@ async function play(workload, options) {
   };
   say(`\n${plainTable(cellsOf(result))}\n`);
   for (const gate of gates) say(gateLine(gate));
-  for (const name of ahead) say(`${name} is ahead of ${ours}`);
+  for (const [rival, peers] of Object.entries(byRival(ahead, result)))
+    say(`ahead of ${rival}: ${peers.join(', ')}`);
   return result;
 }
 

@@ -1,4 +1,5 @@
 import { startProgram, startServer } from './process.mjs';
+import { wholeAnswers } from './whole-answers.mjs';
 import { measured } from './window.mjs';
 
 /**
@@ -17,9 +18,7 @@ export async function streamingRound(contender, steps, { mock, env } = {}) {
     await client.ask({ do: 'connect', port: server.port, count: steps.connections, ...contender.client });
     if (steps.exact) expectWhole(await client.ask({ do: 'streams', kind: 'exact', ...steps.exact }));
     if (steps.warmUp) expectWhole(await client.ask({ do: 'streams', ...steps.warmUp }));
-    const window = steps.within
-      ? await withinStreams({ server, clients, client }, steps.within)
-      : await measured({ server, clients }, () => client.ask({ do: 'streams', ...steps.measured }));
+    const window = await measure({ server, clients, client }, steps);
     expectWhole(window.result);
     const added = [];
     for (const step of steps.added ?? []) added.push(await addedBy(client, mockPort, step));
@@ -31,8 +30,14 @@ export async function streamingRound(contender, steps, { mock, env } = {}) {
   }
 }
 
+function measure(programs, { within, whole, measured: streams }) {
+  if (within) return withinStreams(programs, within);
+  if (whole) return wholeAnswers(programs, whole);
+  return measured(programs, () => programs.client.ask({ do: 'streams', ...streams }));
+}
+
 /** What the way through the server takes longer than the direct one, for `on` streams at the same time. */
-async function addedBy(client, mockPort, { on, ...how }) {
+export async function addedBy(client, mockPort, { on, ...how }) {
   const direct = await startProgram('client/client.mjs');
   try {
     await direct.ask({ do: 'connect', port: mockPort, count: on, dialectName: 'ollama' });

@@ -5,7 +5,7 @@ export function cellsOf({ unit, reference, rows }) {
   const head = ['server', unit, 'quartiles', `ratio to ${reference}`, 'more'];
   return [
     head,
-    ...rows.map(({ name, ours, metrics, ratio, busy }) => {
+    ...rows.map(({ name, ours, metrics, ratio, reference: own, busy }) => {
       const { value, ...more } = metrics;
       const others = Object.entries(more).map(([metric, figures]) => `${metric} ${short(figures.median)}`);
       if (busy) others.push(`busy rounds ${busy}`);
@@ -13,7 +13,7 @@ export function cellsOf({ unit, reference, rows }) {
         ours ? `**${name}**` : name,
         short(value?.median),
         value ? `${short(value.q1)} to ${short(value.q3)}` : '–',
-        ratio ? `${short(ratio.median)}x` : '–',
+        ratio ? `${short(ratio.median)}x${own ? ` of ${own}` : ''}` : '–',
         others.join(', '),
       ];
     }),

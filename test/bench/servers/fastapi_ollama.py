@@ -1,6 +1,7 @@
 """FastAPI and aiohttp between Ollama and a WebSocket."""
 import json
 import os
+from contextlib import asynccontextmanager
 
 import aiohttp
 import uvicorn
@@ -8,15 +9,16 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from bench_answer import end_of, new_stream_id, start_of, text_of, token_of
 
-app = FastAPI()
 upstream = "http://127.0.0.1:%s/api/chat" % os.environ["OLLAMA_PORT"]
-session = None
 
 
-@app.on_event("startup")
-async def open_session():
-    global session
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+@asynccontextmanager
+async def lifespan(app):
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as app.state.session:
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/health")
@@ -33,7 +35,7 @@ async def chat(ws: WebSocket, client_id: str):
             stream_id = new_stream_id()
             await ws.send_text(text_of(start_of(stream_id)))
             messages = [{"role": "user", "content": question}]
-            async with session.post(upstream, json={"model": "bench", "messages": messages, "stream": True}) as reply:
+            async with app.state.session.post(upstream, json={"model": "bench", "messages": messages, "stream": True}) as reply:
                 async for line in reply.content:
                     said = json.loads(line)
                     if not said["done"]:
@@ -49,7 +51,6 @@ uvicorn.run(
     port=int(os.environ["PORT"]),
     loop="uvloop",
     http="httptools",
-    ws="websockets",
     ws_per_message_deflate=False,
     ws_ping_interval=None,
     log_level="warning",

@@ -36,7 +36,6 @@ uvicorn.run(
     port=int(os.environ["PORT"]),
     loop="uvloop",
     http="httptools",
-    ws="websockets",
     ws_per_message_deflate=False,
     ws_ping_interval=None,
     log_level="warning",

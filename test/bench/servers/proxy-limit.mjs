@@ -1,25 +1,15 @@
 /** What can be had from Ollama's lines to a WebSocket: `node:http` in, a field cut out of each line, one cork a turn. */
 import { Agent, request } from 'node:http';
 import { endOf, newStreamId, prefixOf, startOf } from './frame.mjs';
+import { contentOf, requestOf } from './ollama-line.mjs';
 import { decode, serve, socketOptions } from './uws-listen.mjs';
 
 const upstream = new Agent({ keepAlive: true, noDelay: true, maxFreeSockets: 1024 });
-const mark = '"content":"';
-const tail = '"},"done":false';
-
-/** The text of a line as it stands in JSON, quotes included; undefined in the last line. */
-function contentOf(line) {
-  const from = line.indexOf(mark) + mark.length - 1;
-  const to = line.indexOf(tail, from);
-  if (from >= mark.length && to > 0) return line.slice(from, to + 1);
-  const { message, done } = JSON.parse(line);
-  return done ? undefined : JSON.stringify(message.content);
-}
 
 function reply(ws, content) {
   const streamId = newStreamId();
   const prefix = prefixOf(streamId);
-  const body = JSON.stringify({ model: 'bench', messages: [{ role: 'user', content }], stream: true });
+  const body = requestOf(content);
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   const call = request({
     host: '127.0.0.1',

@@ -1,14 +1,17 @@
 import { benchRoot, nodeFlags, repoRoot } from '../rig/process.mjs';
 import { writeTemporary } from '../rig/temp-folder.mjs';
 
-/** Waggle as its users start it, with limits for so many connections and the agent of this bench. */
+/**
+ * Waggle as its users start it, with limits for so many connections and the agent of this bench. `WAGGLE_ROOT` is the
+ * root of another checkout to take `dist` from, with a slash at its end.
+ */
 export function launchWaggle(port, { OLLAMA_PORT } = {}) {
   const settings = {
     server: { logLevel: 'warn', drainTimeoutMs: 500 },
     plugins: {
       'transport-uws': { config: { host: '127.0.0.1', port, maxConnections: 12_000 } },
-      'streams-memory': { config: { maxRunning: 4000, maxWaiting: 4000 } },
-      'tasks-tinypool': { config: { workers: 2 } },
+      'streams-memory': { config: { maxRunning: 6000, maxWaiting: 4000 } },
+      'tasks-tinypool': { config: { workers: 2, mainConcurrency: 6000 } },
       'agent-ollama': OLLAMA_PORT
         ? { config: { baseUrl: `http://127.0.0.1:${OLLAMA_PORT}`, model: 'bench' } }
         : { enabled: false },
@@ -22,7 +25,7 @@ export function launchWaggle(port, { OLLAMA_PORT } = {}) {
   const command = [
     process.execPath,
     ...nodeFlags,
-    `${repoRoot}dist/kernel/cli.js`,
+    `${process.env.WAGGLE_ROOT ?? repoRoot}dist/kernel/cli.js`,
     'start',
     '--config',
     file,

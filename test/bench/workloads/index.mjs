@@ -7,6 +7,10 @@ import w6 from './w6-idle.mjs';
 import w7 from './w7-boot.mjs';
 import w8 from './w8-fan-out.mjs';
 import w9 from './w9-storm.mjs';
+import w10 from './w10-short.mjs';
+import w11 from './w11-starts.mjs';
+import w12 from './w12-growth.mjs';
+import w13 from './w13-python.mjs';
 
 /** In the order in which they are played and published. */
-export const workloads = [w1, w2, w3, w4, w5, w6, w7, w8, w9];
+export const workloads = [w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13];

@@ -1,0 +1,65 @@
+import { variant, waggle } from '../rig/contender.mjs';
+import { mock, proxies, push } from '../rig/servers.mjs';
+import { streamingRound } from '../rig/streaming.mjs';
+import { perAnswer } from '../rig/whole-answers.mjs';
+
+const ours = { ...waggle(), ours: true };
+const lengths = [1, 20];
+const rows = (contenders, path, more) =>
+  lengths.flatMap((tokens) =>
+    contenders.map((each) => variant(each, `${path} ${tokens}`, { tokens, ...more })),
+  );
+
+export default {
+  id: 'W10',
+  title: 'Short answers of 1 and 20 tokens: 200 connections, each asks again when its answer has ended',
+  unit: 'µs CPU per answer',
+  reference: 'ws, push 1',
+  references: ['uws-limit, push 1', 'uws-limit, push 20'].concat(
+    ['proxy-limit', 'raw-limit'].flatMap((name) => lengths.map((tokens) => `${name}, Ollama ${tokens}`)),
+  ),
+  ours: 'waggle, push 1',
+  contenders: [
+    ...rows([ours, push.uwsLimit, push.ws, push.socketIo, push.fastify, push.fastapi], 'push', {
+      reference: 'ws',
+    }),
+    ...rows([ours, proxies.proxyLimit, proxies.rawLimit, proxies.ws, proxies.fastapi], 'Ollama', {
+      reference: 'proxy-limit',
+      mock,
+    }),
+  ],
+  gates: [
+    {
+      text: 'push of 1 token: at most 2.2 times ws',
+      ours: 'waggle, push 1',
+      theirs: 'ws, push 1',
+      factor: 2.2,
+    },
+    {
+      text: 'push of 20 tokens: ahead of ws, quartiles apart',
+      ours: 'waggle, push 20',
+      theirs: 'ws, push 20',
+      apart: true,
+    },
+    {
+      text: 'from Ollama, 1 token: at most 2 times proxy-limit',
+      ours: 'waggle, Ollama 1',
+      theirs: 'proxy-limit, Ollama 1',
+      factor: 2,
+    },
+  ],
+  async measure({ tokens, ...contender }, { quick }) {
+    const question = `burst 1 ${tokens} ${tokens}`;
+    const { window } = await streamingRound(
+      contender,
+      {
+        connections: 200,
+        exact: { question, tokens, on: 4 },
+        warmUp: { question, tokens, waves: quick ? 5 : 20 },
+        whole: { question, tokens, ms: quick ? 400 : 1200 },
+      },
+      { mock: contender.mock },
+    );
+    return { metrics: perAnswer(window), window };
+  },
+};
