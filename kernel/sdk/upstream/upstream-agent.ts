@@ -118,8 +118,9 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED, CONTEXT_TOO_LONG */
   async *generateResponseStream(
     request: ChatRequest,
-    { signal, logger, headers }: AgentCall,
+    call: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
+    const { signal, headers } = call;
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
     checkContent(this, request);
     const exchange = this.exchange(signal);
@@ -174,7 +175,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         this.models.forget(failure.details.model);
       this.#record.answerFailed(failure);
       if (expired) throw failure;
-      logger.debug({ err: failure }, 'the model server failed');
+      call.logger.debug({ err: failure }, 'the model server failed');
       throw failure;
     } finally {
       watchdog.stop();
