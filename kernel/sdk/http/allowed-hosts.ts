@@ -10,6 +10,8 @@ import { parseUrl } from '../parse-url.js';
 export class AllowedHosts {
   readonly #isAny: boolean;
   readonly #names: ReadonlySet<string>;
+  /** The value that was accepted last: most requests carry the same one. */
+  #accepted: string | undefined;
 
   /** `*` accepts any name. */
   constructor(names: readonly string[]) {
@@ -19,12 +21,16 @@ export class AllowedHosts {
 
   /** The error for a request with this `Host`; undefined where it is accepted. */
   refusal(host: string | undefined): WaggleError<ClientErrorCode> | undefined {
+    if (host !== undefined && host === this.#accepted) return undefined;
     const name = host === undefined ? undefined : nameOf(host);
     if (name === undefined)
       return new WaggleError('INVALID_REQUEST', {
         issues: ['Host: expected one name, with or without a port'],
       });
-    if (this.#isAny || this.#names.has(name) || isIP(name.replace(/^\[|\]$/g, ''))) return undefined;
+    if (this.#isAny || this.#names.has(name) || isIP(name.replace(/^\[|\]$/g, ''))) {
+      this.#accepted = host;
+      return undefined;
+    }
     return new WaggleError('HOST_NOT_ALLOWED', { host: name.slice(0, 253) });
   }
 }

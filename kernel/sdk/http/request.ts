@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import type { HttpRequest } from '../../contracts/transport.js';
 import { WaggleError } from '../../errors.js';
+import { randomId } from '../random-id.js';
 import { plainAddress } from './address.js';
 import { Body } from './body.js';
 import { targetOf } from './target.js';
@@ -38,7 +38,7 @@ export class Request implements HttpRequest {
 
   constructor(head: RequestHead, bodyLimitBytes: number, forwarded: Forwarded = {}) {
     const id = head.headers.get('x-request-id');
-    this.id = id && /^[\w.~-]{1,128}$/.test(id) ? id : randomUUID();
+    this.id = id && /^[\w.~-]{1,128}$/.test(id) ? id : randomId();
     this.method = head.method;
     const { path, host = head.headers.get('host') } = targetOf(head.path);
     this.path = path;

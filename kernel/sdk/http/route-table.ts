@@ -46,6 +46,7 @@ export class RouteTable<T> {
   match(path: string): Match<T> | undefined {
     const fixed = this.#fixed.get(path);
     if (fixed) return { values: fixed.values, params: {} };
+    if (this.#named.length === 0) return undefined;
     const segments = path.split('/');
     const entry = this.#named.find((each) => fits(each.segments, segments));
     const params = entry && paramsOf(entry, segments);
@@ -118,19 +119,21 @@ function nameOf(segment: string): string {
 function fits(pattern: readonly string[], segments: readonly string[]): boolean {
   const isOpen = isRest(pattern[pattern.length - 1] as string);
   if (isOpen ? segments.length < pattern.length : segments.length !== pattern.length) return false;
-  return segments.every((segment, index) => {
-    const part = pattern[index];
-    return part === undefined || isNamed(part) ? segment !== '' : part === segment;
-  });
+  for (let at = 0; at < segments.length; at++) {
+    const part = pattern[at];
+    if (part === undefined || isNamed(part) ? segments[at] === '' : part !== segments[at]) return false;
+  }
+  return true;
 }
 
 function paramsOf<T>(entry: Entry<T>, segments: readonly string[]): Record<string, string> | undefined {
   const params: Record<string, string> = {};
-  for (const [index, part] of entry.segments.entries()) {
+  for (let at = 0; at < entry.segments.length; at++) {
+    const part = entry.segments[at] as string;
     if (!isNamed(part)) continue;
     const value = isRest(part)
-      ? decode(segments.slice(index).join('/'), /[\\\p{Cc}]/u)
-      : decode(segments[index] as string, /[/\\\p{Cc}]/u);
+      ? decode(segments.slice(at).join('/'), /[\\\p{Cc}]/u)
+      : decode(segments[at] as string, /[/\\\p{Cc}]/u);
     if (value === undefined) return undefined;
     params[nameOf(part)] = value;
   }
