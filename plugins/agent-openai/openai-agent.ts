@@ -25,6 +25,8 @@ export class OpenAiAgent extends UpstreamAgent<string> {
   readonly provider = 'openai';
   readonly takes: AgentTakes;
   readonly #config: Config;
+  readonly #chatUrl: URL;
+  readonly #chatHeaders: Readonly<Record<string, string>>;
   /** The dialect that the server has not refused. */
   #dialect: Dialect;
 
@@ -45,6 +47,11 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     super(server, config);
     this.#config = config;
     this.#dialect = { maxTokensField: field === 'auto' ? limitFieldOf(url) : field, streamOptions };
+    this.#chatUrl = urlOf(url, 'chat/completions');
+    this.#chatHeaders = {
+      ...this.#headers({ accept: config.stream ? 'text/event-stream' : 'application/json' }),
+      'content-type': 'application/json',
+    };
     this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
   }
 
@@ -74,12 +81,9 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     const { stream, body, reasoningTags, eventLimitBytes } = this.#config;
     const asked = withoutThinking(request, reasoningTags);
     const dialect = this.#dialect;
-    const response = await exchange.send(urlOf(this.server.url, 'chat/completions'), {
+    const response = await exchange.send(this.#chatUrl, {
       method: 'POST',
-      headers: {
-        ...this.#headers({ ...headers, accept: stream ? 'text/event-stream' : 'application/json' }),
-        'content-type': 'application/json',
-      },
+      headers: headers ? { ...headers, ...this.#chatHeaders } : this.#chatHeaders,
       body: JSON.stringify(bodyOf(asked, model, { ...dialect, stream, body })),
     });
     if (!isOk(response)) {

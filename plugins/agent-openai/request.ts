@@ -31,7 +31,7 @@ export function bodyOf(
     parallel_tool_calls: hasTools ? options.parallelToolCalls : undefined,
   });
   return {
-    ...without(body, options.maxTokens === undefined ? [] : ['max_tokens', 'max_completion_tokens']),
+    ...(options.maxTokens === undefined ? body : without(body, ['max_tokens', 'max_completion_tokens'])),
     ...options.more,
     ...asked,
   };
@@ -50,7 +50,9 @@ function toolChoiceFor(choice: ChatOptions['toolChoice']): unknown {
 }
 
 function defined(fields: Readonly<Record<string, unknown>>): object {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const all: Record<string, unknown> = {};
+  for (const name in fields) if (fields[name] !== undefined) all[name] = fields[name];
+  return all;
 }
 
 function without(fields: Readonly<Record<string, unknown>>, names: readonly string[]): object {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Exchange, ExchangeError, type HttpClient } from '#sdk/upstream';
+import { Exchange, ExchangeError } from '#sdk/upstream';
+import type { HttpClient } from '../../../../../kernel/sdk/upstream/http-client.js';
 import { SocketClient } from '../../../../../kernel/sdk/upstream/http1/socket-client.js';
 import { NodeClient } from '../../../../../kernel/sdk/upstream/node-client.js';
 import { type ByteServer, sendPieces, startByteServer } from '../../../../support/byte-server.js';
