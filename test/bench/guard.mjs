@@ -7,7 +7,7 @@ const margin = 3;
 /** A noisy machine makes things slower and never faster, so the best of some tries counts. */
 const tries = 3;
 
-/** Gates whose reference needs nothing but what the server itself needs. */
+/** Gates whose reference needs no packages beyond those of the server itself. */
 const watched = [
   ['W1', 'waggle, arrays', 'uws-limit, arrays'],
   ['W2', 'waggle', 'uws-limit'],

@@ -1,6 +1,6 @@
 import { perToken, streamingRound } from './streaming.mjs';
 
-/** Until a server is as fast as it gets. */
+/** Answers until the code of a server is compiled and its speed is steady. */
 const warmUpAnswers = 4000;
 
 /**

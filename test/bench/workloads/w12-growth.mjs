@@ -86,7 +86,7 @@ async function running({ server, client }, on, quick) {
   return { window, kb, usPerToken: window.serverUs / counted };
 }
 
-/** What speaks most against a round of several windows. */
+/** The highest shares of several windows: a round counts only where each of them does. */
 function worst(windows) {
   const most = (share) => Math.max(...windows.map((window) => window[share]));
   return { clientShare: most('clientShare'), foreignShare: most('foreignShare') };
