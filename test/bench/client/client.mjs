@@ -30,7 +30,7 @@ let where;
 /** What `begin` has begun. */
 let running = [];
 let ended;
-/** What `keepAsking` has begun. */
+/** The answers that `keepAsking` has begun. */
 let asking;
 
 const actions = {

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { dialects, eachFrame, maskedFrame } from './frames.mjs';
 
 const readBuffer = Buffer.allocUnsafe(256 * 1024);
-/** Of the last text: connections that ask again ask the same. */
+/** The frame of the last text: connections that ask again send the same one. */
 let sent = { text: undefined, frame: undefined };
 
 /** One raw WebSocket connection. All of them read into the same buffer: what is held back is copied out. */

@@ -1,7 +1,7 @@
 import { short } from './number.mjs';
 
-const width = 760;
-const labelWidth = 190;
+const width = 800;
+const labelWidth = 230;
 const valueWidth = 70;
 const rowHeight = 20;
 const barHeight = 12;

@@ -13,7 +13,7 @@ export class HealthProbe {
   constructor(port) {
     this.#port = port;
     this.#done = this.#run();
-    // `stop` throws it.
+    // The error is thrown by `stop`.
     this.#done.catch(() => {});
   }
 

@@ -11,7 +11,7 @@ export function pageOf({ workloads }, chartFile, notes = {}) {
   );
   const ahead = all.flatMap(([id, workload]) =>
     Object.entries(byRival(workload.ahead, workload)).map(
-      ([rival, peers]) => `${id}: ${peers.join(', ')} (against ${rival})`,
+      ([rival, peers]) => `${id}: ${peers.join('; ')} (against ${rival})`,
     ),
   );
   const isQuick = all.some(([, { quick }]) => quick);
@@ -36,10 +36,10 @@ export function pageOf({ workloads }, chartFile, notes = {}) {
 const method = list([
   'Servers run on core 0, clients and the mock of Ollama on core 1; W4 uses both.',
   'CPU is what `/proc/PID/task/*/schedstat` says of all threads and children of the server, divided by the tokens that the client has counted byte by byte; a few streams of every round are compared as text.',
-  'Where streams are paced, the window lies within them: it holds no beginnings and no ends.',
+  'Where streams are paced, the window lies within them: it holds no beginnings and no ends. Rows of whole answers, and all of W10 to W13, include both.',
   'Rounds are interleaved in an order of their own. Ratios are those to the reference of the same round, and only they can be compared: not figures of different days.',
   'A round in which the clients took more than 85 % of their core, or others more than 5 % of the machine, is repeated, and marked as busy when it stays so.',
-  'A limit (`uws-limit`, `proxy-limit`) is the same agent on bare uWebSockets, with nothing that a server needs besides: what could be had at best.',
+  'A limit (`uws-limit`, `proxy-limit`, `raw-limit`) is the same agent on bare uWebSockets, with nothing that a server needs besides: what could be had at best.',
   'Segments are those of the whole machine. On loopback a part of the receiver’s work runs in the sender, for all alike.',
 ]);
 

@@ -81,7 +81,7 @@ async function play(workload, options) {
   say(`\n${plainTable(cellsOf(result))}\n`);
   for (const gate of gates) say(gateLine(gate));
   for (const [rival, peers] of Object.entries(byRival(ahead, result)))
-    say(`ahead of ${rival}: ${peers.join(', ')}`);
+    say(`ahead of ${rival}: ${peers.join('; ')}`);
   return result;
 }
 

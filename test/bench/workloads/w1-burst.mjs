@@ -1,24 +1,12 @@
-import { node, pythonServer, socketIo, uws, waggle } from '../rig/contender.mjs';
+import { variant, waggle } from '../rig/contender.mjs';
+import { push } from '../rig/servers.mjs';
 import { perToken, streamingRound } from '../rig/streaming.mjs';
 
 /** Tokens between two turns of the event loop, so that sockets are written while an answer is being made. */
 const perTurn = 512;
 
 const loops = { arrays: 32, single: 1 };
-const both = (make, name, ...rest) =>
-  Object.entries(loops).map(([loop, size]) => ({
-    ...make(`${name}, ${loop}`, ...rest),
-    rival: `waggle, ${loop}`,
-    size,
-  }));
-
-// Peers send one token at a time whatever they get, so that one loop is enough for them.
-const peers = [
-  node('ws', 'ws-push.mjs', ['ws']),
-  node('socket.io', 'socketio-push.mjs', ['socket.io'], socketIo),
-  node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
-  pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
-];
+const both = (contender) => Object.entries(loops).map(([loop, size]) => variant(contender, loop, { size }));
 
 export default {
   id: 'W1',
@@ -28,10 +16,11 @@ export default {
   references: ['uws-limit, arrays', 'uws-limit, single', 'uws-naive, arrays', 'uws-naive, single'],
   ours: 'waggle, single',
   contenders: [
-    ...both(waggle, 'waggle').map((each) => ({ ...each, ours: true })),
-    ...both(node, 'uws-limit', 'uws-limit.mjs', uws),
-    ...both(node, 'uws-naive', 'uws-naive.mjs', uws),
-    ...peers.map((each) => ({ ...each, size: loops.single })),
+    ...both({ ...waggle(), ours: true }),
+    ...both(push.uwsLimit),
+    ...both(push.uwsNaive),
+    // Peers send one token at a time whatever they get, so that one loop is enough for them.
+    ...[push.ws, push.socketIo, push.fastify, push.fastapi].map((each) => ({ ...each, size: loops.single })),
   ],
   gates: [
     {

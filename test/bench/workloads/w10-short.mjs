@@ -1,4 +1,5 @@
 import { variant, waggle } from '../rig/contender.mjs';
+import { ahead, atMost } from '../rig/gates.mjs';
 import { mock, proxies, push } from '../rig/servers.mjs';
 import { streamingRound } from '../rig/streaming.mjs';
 import { perAnswer } from '../rig/whole-answers.mjs';
@@ -29,24 +30,9 @@ export default {
     }),
   ],
   gates: [
-    {
-      text: 'push of 1 token: at most 2.2 times ws',
-      ours: 'waggle, push 1',
-      theirs: 'ws, push 1',
-      factor: 2.2,
-    },
-    {
-      text: 'push of 20 tokens: ahead of ws, quartiles apart',
-      ours: 'waggle, push 20',
-      theirs: 'ws, push 20',
-      apart: true,
-    },
-    {
-      text: 'from Ollama, 1 token: at most 2 times proxy-limit',
-      ours: 'waggle, Ollama 1',
-      theirs: 'proxy-limit, Ollama 1',
-      factor: 2,
-    },
+    atMost(2.2, push.ws, 'push 1'),
+    ahead(push.ws, 'push 20'),
+    atMost(2, proxies.proxyLimit, 'Ollama 1'),
   ],
   async measure({ tokens, ...contender }, { quick }) {
     const question = `burst 1 ${tokens} ${tokens}`;
@@ -55,7 +41,7 @@ export default {
       {
         connections: 200,
         exact: { question, tokens, on: 4 },
-        warmUp: { question, tokens, waves: quick ? 5 : 20 },
+        warmUp: { question, tokens, waves: 20 },
         whole: { question, tokens, ms: quick ? 400 : 1200 },
       },
       { mock: contender.mock },

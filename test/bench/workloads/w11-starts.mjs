@@ -69,7 +69,7 @@ export default {
       ]);
       programs.push(client, reader);
       await client.ask({ do: 'connect', port: server.port, count: 1000 });
-      // Under other names: those of one client may be taken for the same.
+      // With ids of its own: a server may send a stream to any connection of the same id.
       await reader.ask({ do: 'connect', port: server.port, count: others, path: '/ws/r' });
       expectWhole(
         await client.ask({ do: 'streams', kind: 'exact', question: 'burst 1 50 50', tokens: 50, on: 4 }),

@@ -1,6 +1,7 @@
 import { variant, waggle } from '../rig/contender.mjs';
+import { atMost } from '../rig/gates.mjs';
 import { mock, proxies } from '../rig/servers.mjs';
-import { perToken, streamingRound } from '../rig/streaming.mjs';
+import { wholeRound } from '../rig/whole-round.mjs';
 
 const ours = { ...waggle(), ours: true };
 const { proxyLimit, rawLimit, ws, fastapi } = proxies;
@@ -10,12 +11,6 @@ const kinds = [
   { tokens: 300, label: '300 tokens', on: 200, seconds: 1 },
   { tokens: 1, label: '1 token', on: 64, seconds: 1.5 },
 ];
-const atMost = (factor, theirs, label) => ({
-  text: `${label}: at most ${factor} times ${theirs.name}`,
-  ours: `waggle, ${label}`,
-  theirs: `${theirs.name}, ${label}`,
-  factor,
-});
 
 export default {
   id: 'W13',
@@ -35,26 +30,6 @@ export default {
     atMost(0.7, fastapi, '1 token'),
     atMost(1.7, rawLimit, '300 tokens'),
   ],
-  async measure({ tokens, on, seconds, ...contender }, { quick }) {
-    const question = tokens === 1 ? 'burst 1 1 1' : `paced ${tokens}`;
-    const few = Math.min(tokens, 10);
-    const warmUp = { question: `burst 1 ${few} ${few}`, tokens: few };
-    const { window } = await streamingRound(
-      contender,
-      {
-        connections: on,
-        exact: { question: `burst 1 ${tokens} ${tokens}`, tokens, on: 4 },
-        warmUp: { ...warmUp, waves: Math.ceil((quick ? 800 : 4000) / on) },
-        whole: {
-          question,
-          tokens,
-          ms: seconds * (quick ? 300 : 1000),
-          // Paced answers begin one after the other, as those of people do.
-          spreadMs: tokens === 1 ? 0 : quick ? 200 : 1000,
-        },
-      },
-      { mock },
-    );
-    return { metrics: perToken(window), window };
-  },
+  measure: ({ on, ...contender }, { quick }) =>
+    wholeRound(contender, { ...contender, connections: on, quick, mock }),
 };

@@ -1,35 +1,31 @@
-import { node, pythonServer, socketIo, uws, waggle } from '../rig/contender.mjs';
+import { variant, waggle } from '../rig/contender.mjs';
+import { ahead, atMost } from '../rig/gates.mjs';
+import { push } from '../rig/servers.mjs';
 import { perToken, streamingRound } from '../rig/streaming.mjs';
+import { wholeRound } from '../rig/whole-round.mjs';
 
 const beatsPerSecond = 50;
-const ahead = (theirs) => ({
-  text: `ahead of ${theirs}, quartiles apart`,
-  ours: 'waggle',
-  theirs,
-  apart: true,
-});
+const ours = { ...waggle(), ours: true };
+const whole = 'whole answers';
+const { uwsLimit, uwsNaive, ws, socketIo, fastify, fastapi } = push;
 
 export default {
   id: 'W2',
   title: 'Paced: 500 connections, 50 tokens a second each',
   unit: 'µs CPU per token',
   reference: 'uws-limit',
-  references: ['uws-limit', 'uws-naive'],
+  references: ['uws-limit', 'uws-naive', `uws-limit, ${whole}`],
   ours: 'waggle',
   contenders: [
-    { ...waggle(), ours: true },
-    node('uws-limit', 'uws-limit.mjs', uws),
-    node('uws-naive', 'uws-naive.mjs', uws),
-    node('ws', 'ws-push.mjs', ['ws']),
-    node('socket.io', 'socketio-push.mjs', ['socket.io'], socketIo),
-    node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
-    pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
+    ...[ours, uwsLimit, uwsNaive, ws, socketIo, fastify, fastapi],
+    ...[ours, uwsLimit, ws, socketIo, fastify, fastapi].map((each) =>
+      variant(each, whole, { isWhole: true, reference: uwsLimit.name }),
+    ),
   ],
   gates: [
-    { text: 'at most 1.15 times uws-limit', ours: 'waggle', theirs: 'uws-limit', factor: 1.15 },
-    ahead('ws'),
-    ahead('socket.io'),
-    ahead('fastapi'),
+    atMost(1.15, uwsLimit),
+    ...[ws, socketIo, fastapi].map((each) => ahead(each)),
+    ...[ws, socketIo, fastify, fastapi].map((each) => ahead(each, whole)),
     {
       text: 'no gap above 200 ms',
       ours: 'waggle',
@@ -46,7 +42,8 @@ export default {
     'Of three rounds one was at 1.03 times the limit, one at 1.32, one at 1.82, while the limit stayed within one percent; ws, Fastify and FastAPI scatter as well, by 20 percent and more. Why was not measured.',
     'uws-naive does without the list and the cork of uws-limit, and is no slower where each turn has one frame for a socket.',
   ],
-  async measure(contender, { quick }) {
+  async measure({ isWhole, ...contender }, { quick }) {
+    if (isWhole) return wholeRound(contender, { connections: 500, tokens: 50, seconds: 3, quick });
     const seconds = quick ? 1 : 10;
     // Slow servers fall behind the beat, and some take longer to begin.
     const tokens = Math.round((seconds + 1) * beatsPerSecond);

@@ -23,7 +23,7 @@ export default {
     ...both(node, 'uws-http-limit', 'uws-http-limit.mjs', uws),
     ...both(node, 'node:http', 'node-http.mjs', []),
     ...both(node, 'fastify', 'fastify-http.mjs', ['fastify']),
-    ...both(pythonServer, 'fastapi', 'fastapi_http.py', ['fastapi', 'uvicorn', 'uvloop']),
+    ...both(pythonServer, 'fastapi', 'fastapi_http.py', ['fastapi', 'uvicorn', 'uvloop', 'httptools']),
   ],
   gates: Object.keys(formats).map((format) => ({
     text: `${format}: at most 1.2 times the corked limit`,

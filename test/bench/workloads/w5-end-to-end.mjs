@@ -1,7 +1,14 @@
-import { node, pythonServer, uws, waggle } from '../rig/contender.mjs';
+import { variant, waggle } from '../rig/contender.mjs';
+import { ahead, atMost } from '../rig/gates.mjs';
+import { mock, proxies } from '../rig/servers.mjs';
 import { perToken, streamingRound } from '../rig/streaming.mjs';
+import { wholeRound } from '../rig/whole-round.mjs';
 
 const beatsPerSecond = 50;
+
+const ours = { ...waggle(), ours: true };
+const { proxyLimit, ws, fastapi } = proxies;
+const whole = 'whole answers';
 
 const timesLess = (factor, theirs) => ({
   text: `at least ${factor} times less than ${theirs}`,
@@ -15,23 +22,19 @@ export default {
   title: 'End to end: from a mock of Ollama to a WebSocket, 200 streams of 50 tokens a second',
   unit: 'µs CPU per token',
   reference: 'proxy-limit',
+  references: ['proxy-limit', `proxy-limit, ${whole}`],
   ours: 'waggle',
   contenders: [
-    { ...waggle(), ours: true },
-    node('proxy-limit', 'proxy-limit.mjs', uws),
-    node('ws + ollama', 'ws-ollama.mjs', ['ws', 'ollama']),
-    pythonServer('fastapi + aiohttp', 'fastapi_ollama.py', [
-      'fastapi',
-      'uvicorn',
-      'uvloop',
-      'websockets',
-      'aiohttp',
-    ]),
+    ...[ours, proxyLimit, ws, fastapi],
+    ...[ours, proxyLimit, ws, fastapi].map((each) =>
+      variant(each, whole, { isWhole: true, reference: proxyLimit.name }),
+    ),
   ],
   gates: [
-    { text: 'at most 1.25 times proxy-limit', ours: 'waggle', theirs: 'proxy-limit', factor: 1.25 },
+    atMost(1.25, proxyLimit),
     timesLess(2, 'ws + ollama'),
     timesLess(1.5, 'fastapi + aiohttp'),
+    ...[ws, fastapi].map((each) => ahead(each, whole)),
     {
       text: 'first token at most 1 ms later than directly, p99 of one stream at a time',
       ours: 'waggle',
@@ -47,7 +50,8 @@ export default {
     'The rounds differ as those of W2 do: 1.13, 1.48 and 1.82 times the limit; ws + ollama went from 22.8 to 31.2 µs.',
     'The first token comes later by what a request costs before its first byte: it is checked, given its turn and a log, and its conversation is read.',
   ],
-  async measure(contender, { quick }) {
+  async measure({ isWhole, ...contender }, { quick }) {
+    if (isWhole) return wholeRound(contender, { connections: 200, tokens: 50, seconds: 3, quick, mock });
     const seconds = quick ? 1 : 10;
     const tokens = Math.round((seconds + 1) * beatsPerSecond);
     const few = beatsPerSecond * (quick ? 1 : 4);
@@ -63,7 +67,7 @@ export default {
           { on: 64, question: 'stamped 50', tokens: 50, waves: quick ? 1 : 3 },
         ],
       },
-      { mock: { file: 'mock/ollama.mjs' } },
+      { mock },
     );
     return { metrics: { ...perToken(window), ...Object.assign({}, ...added) }, window };
   },

@@ -1,6 +1,7 @@
-import { node, pythonServer, socketIo, uws, waggle } from '../rig/contender.mjs';
+import { waggle } from '../rig/contender.mjs';
 import { residentKb } from '../rig/proc-files.mjs';
 import { startProgram, startServer } from '../rig/process.mjs';
+import { push } from '../rig/servers.mjs';
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -12,11 +13,11 @@ export default {
   ours: 'waggle',
   contenders: [
     { ...waggle(), ours: true },
-    node('uws-limit', 'uws-limit.mjs', uws),
-    node('ws', 'ws-push.mjs', ['ws']),
-    node('socket.io', 'socketio-push.mjs', ['socket.io'], socketIo),
-    node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
-    pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
+    push.uwsLimit,
+    push.ws,
+    push.socketIo,
+    push.fastify,
+    push.fastapi,
   ],
   gates: [
     {

@@ -1,6 +1,7 @@
-import { node, pythonServer, uws, waggle } from '../rig/contender.mjs';
+import { waggle } from '../rig/contender.mjs';
 import { residentKb } from '../rig/proc-files.mjs';
 import { freePort, launch, serverCore, stop, untilHealthy } from '../rig/process.mjs';
+import { push } from '../rig/servers.mjs';
 
 export default {
   id: 'W7',
@@ -8,13 +9,7 @@ export default {
   unit: 'ms',
   reference: 'uws-limit',
   ours: 'waggle',
-  contenders: [
-    { ...waggle(), ours: true },
-    node('uws-limit', 'uws-limit.mjs', uws),
-    node('ws', 'ws-push.mjs', ['ws']),
-    node('fastify', 'fastify-push.mjs', ['fastify', '@fastify/websocket']),
-    pythonServer('fastapi', 'fastapi_push.py', ['fastapi', 'uvicorn', 'uvloop', 'websockets']),
-  ],
+  contenders: [{ ...waggle(), ours: true }, push.uwsLimit, push.ws, push.fastify, push.fastapi],
   gates: [
     { text: 'at most 250 ms more than uws-limit', ours: 'waggle', theirs: 'uws-limit', factor: 1, plus: 250 },
   ],
