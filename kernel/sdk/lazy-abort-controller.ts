@@ -1,30 +1,45 @@
+import type { Cancellation } from '../contracts/agent.js';
+
+const none: readonly (() => void)[] = [];
+
 /**
  * An AbortController that creates its signal on first use: in Node.js 20 a signal costs as much as several tokens, and many
  * agents never read theirs.
  */
-export class LazyAbortController {
+export class LazyAbortController implements Cancellation {
   #controller: AbortController | undefined;
-  #aborted = false;
+  /** Replaced, not changed: a listener may remove others. */
+  #listeners = none;
+  #isAborted = false;
   #reason: unknown;
 
-  /** Whether `abort` was called. Creates no signal. */
-  get aborted(): boolean {
-    return this.#aborted;
+  isAborted(): boolean {
+    return this.#isAborted;
   }
 
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
-      if (this.#aborted) this.#controller.abort(this.#reason);
+      if (this.#isAborted) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
   }
 
+  onAbort(listener: () => void): void {
+    this.#listeners = [...this.#listeners, listener];
+  }
+
+  offAbort(listener: () => void): void {
+    this.#listeners = this.#listeners.filter((each) => each !== listener);
+  }
+
   /** Aborts the signal. A second call has no effect. */
   abort(reason?: unknown): void {
-    if (this.#aborted) return;
-    this.#aborted = true;
+    if (this.#isAborted) return;
+    this.#isAborted = true;
     this.#reason = reason;
     this.#controller?.abort(reason);
+    for (const listener of this.#listeners) listener();
+    this.#listeners = none;
   }
 }

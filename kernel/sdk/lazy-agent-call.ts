@@ -1,10 +1,9 @@
-import type { AgentCall } from '../contracts/agent.js';
+import type { AgentCall, Cancellation } from '../contracts/agent.js';
 import type { Logger } from '../logger.js';
 
 /** The origin of a `LazyAgentCall`. */
-export interface AgentCallSource {
+export interface AgentCallSource extends Cancellation {
   readonly signal: AbortSignal;
-  readonly aborted: boolean;
   readonly logger: Logger;
 }
 
@@ -25,7 +24,15 @@ export class LazyAgentCall implements AgentCall {
   }
 
   isAborted(): boolean {
-    return this.#source.aborted;
+    return this.#source.isAborted();
+  }
+
+  onAbort(listener: () => void): void {
+    this.#source.onAbort(listener);
+  }
+
+  offAbort(listener: () => void): void {
+    this.#source.offAbort(listener);
   }
 
   // Own properties, so that `{ ...call }` has them. Shared getters, because V8 keeps the getters of object literals until the

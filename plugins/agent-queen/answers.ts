@@ -1,6 +1,7 @@
 import {
   type Agent,
   type AgentCall,
+  type Cancellation,
   type ClientErrorCode,
   type Logger,
   WaggleError,
@@ -15,6 +16,7 @@ import {
   type Place,
   settleWithin,
 } from '#sdk';
+import { cancellationOf } from '#sdk/upstream';
 
 /** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
@@ -32,8 +34,9 @@ export class Answer implements AgentCallSource {
   readonly #call: AgentCall;
   readonly #onEnded: (answer: Answer) => void;
   readonly #abort = new LazyAbortController();
-  /** Passes the abort of the caller on, once the agent has read its signal. */
+  /** Passes the abort of the caller on, once the agent wants to hear of it. */
   #forward: (() => void) | undefined;
+  #caller: Cancellation | undefined;
   #ended: Deferred<void> | undefined;
   /** Ends `run` without the agent. */
   #abandon: ((failure: Error) => void) | undefined;
@@ -51,12 +54,21 @@ export class Answer implements AgentCallSource {
 
   /** Aborts with the caller's signal, and after its agent was unregistered. */
   get signal(): AbortSignal {
-    if (!this.#forward && !this.#isOver) this.#listen(this.#call.signal);
+    this.#listen();
     return this.#abort.signal;
   }
 
-  get aborted(): boolean {
-    return this.#abort.aborted || isAborted(this.#call);
+  isAborted(): boolean {
+    return this.#abort.isAborted() || isAborted(this.#call);
+  }
+
+  onAbort(listener: () => void): void {
+    this.#listen();
+    this.#abort.onAbort(listener);
+  }
+
+  offAbort(listener: () => void): void {
+    this.#abort.offAbort(listener);
   }
 
   get logger(): Logger {
@@ -90,7 +102,7 @@ export class Answer implements AgentCallSource {
     } finally {
       this.#isOver = true;
       clearTimeout(this.#timer);
-      if (this.#forward) this.#call.signal.removeEventListener('abort', this.#forward);
+      if (this.#forward) this.#caller?.offAbort(this.#forward);
       this.#end();
     }
   }
@@ -114,10 +126,12 @@ export class Answer implements AgentCallSource {
     this.#timer = setTimeout(() => this.#abandon?.(failure), stopGraceMs);
   }
 
-  #listen(caller: AbortSignal): void {
-    this.#forward = () => this.#abort.abort(caller.reason);
-    if (caller.aborted) this.#forward();
-    else caller.addEventListener('abort', this.#forward, { once: true });
+  #listen(): void {
+    if (this.#caller || this.#isOver) return;
+    this.#caller = cancellationOf(this.#call);
+    this.#forward = () => this.#abort.abort(this.#call.signal.reason);
+    if (this.#caller.isAborted()) this.#forward();
+    else this.#caller.onAbort(this.#forward);
   }
 
   #end(): void {

@@ -127,8 +127,16 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     return this.#abort.signal;
   }
 
-  get aborted(): boolean {
-    return this.#abort.aborted;
+  isAborted(): boolean {
+    return this.#abort.isAborted();
+  }
+
+  onAbort(listener: () => void): void {
+    this.#abort.onAbort(listener);
+  }
+
+  offAbort(listener: () => void): void {
+    this.#abort.offAbort(listener);
   }
 
   /** For its agent. */

@@ -16,7 +16,7 @@ export class PlaceRequest implements AdmitOptions {
   }
 
   isAborted(): boolean {
-    return this.#reply.aborted;
+    return this.#reply.isAborted();
   }
 
   readonly onQueued = (ahead: number): void => this.#reply.wait(ahead);

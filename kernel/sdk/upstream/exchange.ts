@@ -1,3 +1,5 @@
+import type { Cancellation } from '../../contracts/agent.js';
+import { type AbortSource, cancellationOf, signalOf } from './abort-source.js';
 import { DecodedBody, decoderFor } from './decoded.js';
 import { ExchangeError } from './exchange-error.js';
 import { faultInBody, faultOf } from './fault.js';
@@ -24,22 +26,24 @@ const lingerMs = 250;
 export class Exchange {
   readonly #client: HttpClient;
   readonly #limits: ExchangeLimits;
-  readonly #signal: AbortSignal;
+  readonly #source: AbortSource;
+  readonly #cancellation: Cancellation;
   #sent: Sent | undefined;
   #decoded: DecodedBody | undefined;
   #isAborted = false;
 
-  constructor(client: HttpClient, limits: ExchangeLimits, signal: AbortSignal) {
+  constructor(client: HttpClient, limits: ExchangeLimits, source: AbortSource) {
     this.#client = client;
     this.#limits = limits;
-    this.#signal = signal;
+    this.#source = source;
+    this.#cancellation = cancellationOf(source);
   }
 
   /** Resolves with the head of the response; `body` and `text` read the rest. @throws ExchangeError, also for redirects */
   send(url: URL, inquiry: Inquiry = {}): Promise<UpstreamResponse> {
     return new Promise((resolve, reject) => {
       this.#throwIfAborted();
-      this.#sent = new Sent(this.#signal, this.#limits, resolve, reject);
+      this.#sent = new Sent(this.#cancellation, this.#limits, resolve, reject);
       this.#sent.begin(this.#client, url, inquiry);
     });
   }
@@ -115,14 +119,14 @@ export class Exchange {
   }
 
   #throwIfAborted(): void {
-    this.#signal.throwIfAborted();
+    if (this.#cancellation.isAborted()) signalOf(this.#source).throwIfAborted();
     if (this.#isAborted) throw new ExchangeError('ABORTED', 'aborted');
   }
 }
 
 /** A request that is under way, and who waits for its response. */
 class Sent implements CallListener {
-  readonly #signal: AbortSignal;
+  readonly #cancellation: Cancellation;
   readonly #limits: ExchangeLimits;
   readonly #resolve: (response: UpstreamResponse) => void;
   readonly #reject: (error: Error) => void;
@@ -130,12 +134,12 @@ class Sent implements CallListener {
   #onEnded: (() => void) | undefined;
 
   constructor(
-    signal: AbortSignal,
+    cancellation: Cancellation,
     limits: ExchangeLimits,
     resolve: (response: UpstreamResponse) => void,
     reject: (error: Error) => void,
   ) {
-    this.#signal = signal;
+    this.#cancellation = cancellation;
     this.#limits = limits;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -147,17 +151,11 @@ class Sent implements CallListener {
 
   begin(client: HttpClient, url: URL, inquiry: Inquiry): void {
     this.#call = client.send(url, inquiry, this);
-    this.#signal.addEventListener('abort', this);
+    this.#cancellation.onAbort(this.abort);
   }
 
-  /** The signal has aborted. */
-  handleEvent(): void {
-    this.abort();
-  }
-
-  abort(): void {
-    this.#call?.abort();
-  }
+  // A function of its own, so that it can be a listener.
+  readonly abort = (): void => this.#call?.abort();
 
   discard(): void {
     this.#call?.discard();
@@ -190,7 +188,7 @@ class Sent implements CallListener {
   }
 
   onOver(): void {
-    this.#signal.removeEventListener('abort', this);
+    this.#cancellation.offAbort(this.abort);
     this.#onEnded?.();
   }
 }

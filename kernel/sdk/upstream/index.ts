@@ -1,4 +1,5 @@
 // The door `#sdk/upstream`: the parts that every client of a model server is built from.
+export * from './abort-source.js';
 export * from './back-off.js';
 export * from './body-pieces.js';
 export * from './can-chat.js';

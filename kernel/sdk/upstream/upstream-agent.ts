@@ -8,6 +8,7 @@ import {
 import { messageOf, WaggleError } from '../../errors.js';
 import { checkContent } from '../content.js';
 import { settleWithin } from '../settle-within.js';
+import type { AbortSource } from './abort-source.js';
 import { Exchange, type ExchangeLimits } from './exchange.js';
 import { ExchangeError } from './exchange-error.js';
 import { hasAnswered, type Upstream, upstreamFailure } from './failure.js';
@@ -105,8 +106,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   }
 
   /** A further request to the server. It needs no `close` once its body is read to the end. */
-  protected exchange(signal: AbortSignal): Exchange {
-    return new Exchange(this.#client, this.#limits, signal);
+  protected exchange(source: AbortSource): Exchange {
+    return new Exchange(this.#client, this.#limits, source);
   }
 
   /** Closes every connection. */
@@ -120,11 +121,10 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     request: ChatRequest,
     call: AgentCall,
   ): AsyncGenerator<readonly StreamChunk[]> {
-    const { signal, headers } = call;
     const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
     checkContent(this, request);
-    const exchange = this.exchange(signal);
-    const watchdog = new Watchdog(signal, () => exchange.abort());
+    const exchange = this.exchange(call);
+    const watchdog = new Watchdog(call, () => exchange.abort());
     const reader = this.reader();
     let source: PieceSource<Piece> | undefined;
     let begun = false;
@@ -134,7 +134,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
       let phase = 'until the first token';
       watchdog.watch(timeoutMs, phase);
       const model = request.model ?? this.knownModel() ?? (await this.#preferred(watchdog.signal));
-      source = await this.ask(exchange, request, model, headers);
+      source = await this.ask(exchange, request, model, call.headers);
       for (let read = await source.next(); read; read = await source.next()) {
         const { values, error } = read;
         const batch: StreamChunk[] = [];
@@ -164,7 +164,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         throw new WaggleError('AGENT_DISCONNECTED', { agent: this.name, why: 'its answer has no end' });
       yield rest;
     } catch (error) {
-      signal.throwIfAborted();
+      call.signal.throwIfAborted();
       const rest = lateEnd(reader, error);
       if (rest) return void (yield rest);
       const { expired } = watchdog;

@@ -1,8 +1,11 @@
 import { timerMs } from '../../duration.js';
+import { type AbortSource, signalOf } from './abort-source.js';
 
 /** Aborts its signal with the caller's, or when a wait exceeds its limit. One timer serves a whole answer. */
 export class Watchdog {
-  readonly #caller: AbortSignal;
+  readonly #source: AbortSource;
+  /** The signal of the caller, once it is needed. */
+  #caller: AbortSignal | undefined;
   readonly #onExpired: (() => void) | undefined;
   /** Made when it is asked for, because most answers need none. */
   #abort: AbortController | undefined;
@@ -15,8 +18,8 @@ export class Watchdog {
   #expired: { readonly timeoutMs: number; readonly phase: string } | undefined;
 
   /** `onExpired` is called when a wait exceeds its limit, before the signal aborts. */
-  constructor(caller: AbortSignal, onExpired?: () => void) {
-    this.#caller = caller;
+  constructor(caller: AbortSource, onExpired?: () => void) {
+    this.#source = caller;
     this.#onExpired = onExpired;
   }
 
@@ -25,6 +28,7 @@ export class Watchdog {
     this.#abort = new AbortController();
     if (this.#expired) this.#abort.abort();
     else if (!this.#isStopped) {
+      this.#caller = signalOf(this.#source);
       if (this.#caller.aborted) this.#forward();
       else this.#caller.addEventListener('abort', this.#forward, { once: true });
     }
@@ -55,10 +59,10 @@ export class Watchdog {
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    if (this.#abort) this.#caller.removeEventListener('abort', this.#forward);
+    this.#caller?.removeEventListener('abort', this.#forward);
   }
 
-  readonly #forward = (): void => this.#abort?.abort(this.#caller.reason);
+  readonly #forward = (): void => this.#abort?.abort(this.#caller?.reason);
 
   #arm(afterMs: number): void {
     clearTimeout(this.#timer);

@@ -11,7 +11,7 @@ describe('LazyAbortController', () => {
     const reason = new Error('stop');
     abort.abort(reason);
     abort.abort(new Error('a second one'));
-    expect(abort.aborted).toBe(true);
+    expect(abort.isAborted()).toBe(true);
     expect(abort.signal.aborted).toBe(true);
     expect(abort.signal.reason).toBe(reason);
   });
@@ -20,6 +20,22 @@ describe('LazyAbortController', () => {
     const abort = new LazyAbortController();
     abort.abort();
     expect(abort.signal.reason).toMatchObject({ name: 'AbortError' });
+  });
+
+  it('tells its listeners once, without a signal, but for those that have left', () => {
+    const abort = new LazyAbortController();
+    const told: string[] = [];
+    const leaves = () => told.push('left');
+    abort.onAbort(() => {
+      told.push('first');
+      abort.offAbort(leaves);
+    });
+    abort.onAbort(() => told.push('second'));
+    abort.onAbort(leaves);
+    abort.offAbort(leaves);
+    abort.abort();
+    abort.abort();
+    expect(told).toEqual(['first', 'second']);
   });
 
   it('has one signal, which tells its listeners', () => {

@@ -15,9 +15,9 @@ function source() {
       read.push('logger');
       return silentLogger;
     },
-    get aborted() {
-      return abort.aborted;
-    },
+    isAborted: () => abort.isAborted(),
+    onAbort: (listener: () => void) => abort.onAbort(listener),
+    offAbort: (listener: () => void) => abort.offAbort(listener),
   };
   return { abort, read, call: new LazyAgentCall(from, 40, { traceparent: '00-1' }) as AgentCall };
 }

@@ -8,11 +8,33 @@ const ofConnection = new Set([
   ...['transfer-encoding', 'upgrade'],
 ]);
 
-/** The text of a request; undefined for one that is left to Node.js, which may refuse it. */
-export function requestText(url: URL, { method = 'GET', headers = {}, body }: Inquiry): string | undefined {
+type Headers = NonNullable<Inquiry['headers']>;
+
+/** Texts of requests. The head of a request is kept for the next one with the same URL and headers. */
+export class RequestText {
+  #last: { readonly url: URL; readonly headers: Headers; readonly lines: string } | undefined;
+
+  /** The text of a request; undefined for one that is left to Node.js, which may refuse it. */
+  of(url: URL, { method = 'GET', headers = none, body }: Inquiry): string | undefined {
+    if (method !== 'GET' && (method !== 'POST' || body === undefined)) return undefined;
+    let last = this.#last;
+    if (last?.url !== url || last.headers !== headers) {
+      const lines = linesOf(url, headers);
+      if (lines === undefined) return undefined;
+      last = { url, headers, lines };
+      this.#last = last;
+    }
+    const length = body === undefined ? '' : `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+    return `${method}${last.lines}${length}\r\n${body ?? ''}`;
+  }
+}
+
+const none: Headers = {};
+
+/** The first line behind the method, and all headers but the length of the body. */
+function linesOf(url: URL, headers: Headers): string | undefined {
   if (url.protocol !== 'http:' || url.username !== '' || url.password !== '') return undefined;
-  if (method !== 'GET' && (method !== 'POST' || body === undefined)) return undefined;
-  let text = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: keep-alive\r\n`;
+  let text = ` ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: keep-alive\r\n`;
   const names: string[] = [];
   for (const [name, value] of Object.entries(headers)) {
     const key = name.toLowerCase();
@@ -21,6 +43,5 @@ export function requestText(url: URL, { method = 'GET', headers = {}, body }: In
     names.push(key);
     text += `${name}: ${value}\r\n`;
   }
-  if (body !== undefined) text += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-  return `${text}\r\n${body ?? ''}`;
+  return text;
 }

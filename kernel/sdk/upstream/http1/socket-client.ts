@@ -1,6 +1,6 @@
 import type { Call, CallListener, HttpClient, Inquiry } from '../http-client.js';
 import { ConnectionPool } from './connection-pool.js';
-import { requestText } from './request-text.js';
+import { RequestText } from './request-text.js';
 import { SocketCall } from './socket-call.js';
 
 /**
@@ -8,6 +8,7 @@ import { SocketCall } from './socket-call.js';
  * a request over TLS, goes to another client.
  */
 export class SocketClient implements HttpClient {
+  readonly #texts = new RequestText();
   readonly #pool: ConnectionPool;
   readonly #other: HttpClient;
 
@@ -17,7 +18,7 @@ export class SocketClient implements HttpClient {
   }
 
   send(url: URL, inquiry: Inquiry, listener: CallListener): Call {
-    const text = requestText(url, inquiry);
+    const text = this.#texts.of(url, inquiry);
     if (text === undefined) return this.#other.send(url, inquiry, listener);
     const call = new SocketCall(text, listener);
     this.#pool.send(url, call);
