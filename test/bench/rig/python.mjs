@@ -6,6 +6,7 @@ const folder = `${benchRoot}.venv`;
 const wanted = `${benchRoot}requirements.txt`;
 /** A copy of the requirements, written last. */
 const installed = `${folder}/requirements.txt`;
+const timeoutMs = 300_000;
 
 /** The interpreter of all Python servers, which sees the packages of `requirements.txt` and no others. */
 export const python = `${folder}/bin/python`;
@@ -16,7 +17,8 @@ export function installPython() {
   if (existsSync(installed) && readFileSync(installed, 'utf8') === requirements) return;
   console.log('installing the Python peers into test/bench/.venv');
   rmSync(folder, { recursive: true, force: true });
-  const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const run = (command, ...args) =>
+    execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: timeoutMs });
   run('python3', '-m', 'venv', folder);
   run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', wanted);
   writeFileSync(installed, requirements);
