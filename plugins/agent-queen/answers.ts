@@ -92,19 +92,21 @@ export class Answer implements AgentCallSource {
     return this.#ended.promise;
   }
 
-  /** Waits for `pull`, but not for an agent that was unregistered and does not stop. */
-  async run(pull: () => Promise<void>): Promise<void> {
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#abandon = reject;
-        pull().then(resolve, reject);
-      });
-    } finally {
-      this.#isOver = true;
-      clearTimeout(this.#timer);
-      if (this.#forward) this.#caller?.offAbort(this.#forward);
-      this.#end();
-    }
+  /** Waits for `pulling`, but not for an agent that was unregistered and does not stop. */
+  run(pulling: Promise<void>): Promise<void> {
+    // Neither an async function nor `finally`, which hold more memory while an answer runs.
+    return new Promise((resolve, reject) => {
+      // Anything can be thrown, undefined as well.
+      const fail = (failure: unknown) => {
+        this.#over();
+        reject(failure);
+      };
+      this.#abandon = fail;
+      pulling.then(() => {
+        this.#over();
+        resolve();
+      }, fail);
+    });
   }
 
   /** Marks the agent's part as complete: the rest of the work does not need it. */
@@ -132,6 +134,13 @@ export class Answer implements AgentCallSource {
     this.#forward = () => this.#abort.abort(this.#call.signal.reason);
     if (this.#caller.isAborted()) this.#forward();
     else this.#caller.onAbort(this.#forward);
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    if (this.#forward) this.#caller?.offAbort(this.#forward);
+    this.#end();
   }
 
   #end(): void {

@@ -11,7 +11,7 @@ import {
 } from '#kernel';
 import { checkContent, LazyAgentCall } from '#sdk';
 import { isBusy } from '#sdk/upstream';
-import { type Answers, isAborted } from './answers.js';
+import { type Answer, type Answers, isAborted } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';
 import { BusyRetry } from './busy-retry.js';
@@ -48,6 +48,10 @@ export class Asking {
   /** The agent of the last `agent` event to the client. */
   #announced: Agent | undefined;
   #asked = 0;
+  /** Announces an agent that takes its time. */
+  #late: NodeJS.Timeout | undefined;
+  /** Whether the sink has the word: an error is then its refusal. */
+  #isWriting = false;
   /** Whether a first token was received: no other agent is asked then. */
   spoken = false;
   /** Whether the client gets the text as one piece at the end. */
@@ -71,87 +75,80 @@ export class Asking {
 
   /** Asks an agent for a complete answer; retries a busy one for a while. @throws the agent's failure */
   async put(agent: Agent, isDemonstration: boolean): Promise<void> {
-    const { busyTimeoutMs } = this.#state;
+    const { agents, bus, answers, busyTimeoutMs } = this.#state;
     const { timeoutMs = Number.POSITIVE_INFINITY } = this.#call;
     const untilMs = performance.now() + Math.min(busyTimeoutMs, timeoutMs / 2);
     let retry: BusyRetry | undefined;
     const isFallback = this.#asked++ > 0;
-    for (;;)
+    for (;;) {
+      const attempt = new Attempt(bus, this.#request, agent, isFallback);
+      const answer = answers.begin(agent, this.#call);
+      if (agents.find(agent.name) !== agent) answer.stop();
+      this.#late = setTimeout(() => void this.#announceLate(agent), startAfterMs);
+      let failure: unknown;
       try {
-        return await this.#once(agent, isFallback, isDemonstration);
-      } catch (failure) {
-        if (this.spoken || isAborted(this.#call)) throw failure;
-        retry ??= new BusyRetry(untilMs - performance.now());
-        const waitMs = retry.waitMs(failure);
-        if (waitMs === undefined) {
-          // A busy agent has not begun.
-          if (!isBusy(failure)) await this.#announce(agent);
-          throw failure;
-        }
-        this.#call.logger.debug({ agent: agent.name, waitMs }, 'busy; asked again');
-        await this.#wait(agent.name, waitMs);
+        return await answer.run(this.#pull(agent, answer, attempt, isDemonstration));
+      } catch (error) {
+        failure = answer.failure ?? failureOf(agent, error);
+      } finally {
+        clearTimeout(this.#late);
       }
-  }
-
-  // One loop instead of generators, each of which would cost a promise or two per token.
-  async #once(agent: Agent, isFallback: boolean, isDemonstration: boolean): Promise<void> {
-    const { agents, bus, answers } = this.#state;
-    const { name } = agent;
-    const attempt = new Attempt(bus, this.#request, agent, isFallback);
-    let atSink = false;
-    const answer = answers.begin(agent, this.#call);
-    if (agents.find(name) !== agent) answer.stop();
-    const timer = setTimeout(() => void this.#announceLate(agent), startAfterMs);
-    try {
-      await answer.run(async () => {
-        checkContent(agent, this.#request);
-        const { headers } = attempt;
-        const { timeoutMs } = this.#call;
-        const call = new LazyAgentCall(answer, timeoutMs, headers);
-        for await (const pulled of agent.generateResponseStream(this.#request, call)) {
-          let chunks: Batch = checkedChunks(pulled, name, this.calls);
-          if (answer.isOver) return;
-          if (chunks.length === 0) continue;
-          const isLast = endsAnswer(chunks);
-          if (!this.spoken) {
-            if (!hasContent(chunks)) {
-              if (!isLast) continue;
-              throw new WaggleError('AGENT_FAILED', { agent: name, why: 'it ended without saying anything' });
-            }
-            this.spoken = true;
-            clearTimeout(timer);
-            this.#state.spoke(agent);
-            atSink = true;
-            const told = this.#announce(agent);
-            if (told) await told;
-            atSink = false;
-            if (isDemonstration) chunks = [noticeOf(agent, this.#request), ...chunks];
-          }
-          if (isLast) {
-            answer.complete();
-            attempt.answered(chunks);
-            if (this.#beforeEnd) await this.#beforeEnd(chunks);
-          }
-          atSink = true;
-          const written = this.#sink.write(chunks);
-          if (written) await written;
-          atSink = false;
-          if (isLast) return;
-        }
-        throw new WaggleError('AGENT_DISCONNECTED', { agent: name, why: 'it ended without "done"' });
-      });
-    } catch (error) {
-      const failure = answer.failure ?? failureOf(agent, error);
       // Stopped, or refused by the sink.
-      if (isAborted(this.#call) || atSink) attempt.cancelled();
+      if (isAborted(this.#call) || this.#isWriting) attempt.cancelled();
       else {
         attempt.failed(failure);
         this.#state.failed(agent, failure);
       }
-      throw failure;
-    } finally {
-      clearTimeout(timer);
+      if (this.spoken || isAborted(this.#call)) throw failure;
+      retry ??= new BusyRetry(untilMs - performance.now());
+      const waitMs = retry.waitMs(failure);
+      if (waitMs === undefined) {
+        // A busy agent has not begun.
+        if (!isBusy(failure)) await this.#announce(agent);
+        throw failure;
+      }
+      this.#call.logger.debug({ agent: agent.name, waitMs }, 'busy; asked again');
+      await this.#wait(agent.name, waitMs);
     }
+  }
+
+  /** Writes one answer to the sink. One loop instead of generators, each of which would cost a promise or two per token. */
+  async #pull(agent: Agent, answer: Answer, attempt: Attempt, isDemonstration: boolean): Promise<void> {
+    this.#isWriting = false;
+    const { name } = agent;
+    checkContent(agent, this.#request);
+    const call = new LazyAgentCall(answer, this.#call.timeoutMs, attempt.headers);
+    for await (const pulled of agent.generateResponseStream(this.#request, call)) {
+      let chunks: Batch = checkedChunks(pulled, name, this.calls);
+      if (answer.isOver) return;
+      if (chunks.length === 0) continue;
+      const isLast = endsAnswer(chunks);
+      if (!this.spoken) {
+        if (!hasContent(chunks)) {
+          if (!isLast) continue;
+          throw new WaggleError('AGENT_FAILED', { agent: name, why: 'it ended without saying anything' });
+        }
+        this.spoken = true;
+        clearTimeout(this.#late);
+        this.#state.spoke(agent);
+        this.#isWriting = true;
+        const told = this.#announce(agent);
+        if (told) await told;
+        this.#isWriting = false;
+        if (isDemonstration) chunks = [noticeOf(agent, this.#request), ...chunks];
+      }
+      if (isLast) {
+        answer.complete();
+        attempt.answered(chunks);
+        if (this.#beforeEnd) await this.#beforeEnd(chunks);
+      }
+      this.#isWriting = true;
+      const written = this.#sink.write(chunks);
+      if (written) await written;
+      this.#isWriting = false;
+      if (isLast) return;
+    }
+    throw new WaggleError('AGENT_DISCONNECTED', { agent: name, why: 'it ended without "done"' });
   }
 
   #announce(agent: Agent): void | Promise<void> {
