@@ -30,6 +30,7 @@ const more = ['browser', 'proxies', 'python', 'real', 'soak'].map((folder) => `t
 const thorough = [
   'test/integration/{bad-config,docs,streams}.test.ts',
   'test/kernel/loading.test.ts',
+  'test/kernel/sdk/upstream/http1/{both-clients,response-parser}.test.ts',
   'test/plugins/agent-ollama/ndjson.test.ts',
   'test/plugins/endpoint-ws/client.test.ts',
   'test/plugins/store-sqlite/conversation-file.test.ts',

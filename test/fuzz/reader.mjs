@@ -90,7 +90,9 @@ async function outcomeOf(exchange, url) {
 
 function complaintOf(ours, theirs, text) {
   // On purpose: RTSP and ICE, CR in place of LF, lengths beyond 2^53, contradictions in a line without an end.
-  if (/^[\r\n]*[IR]|\r\r|\ncontent-length: *\d{16}|\n(content-length|transfer-encoding)[^\n]*$/i.test(text))
+  if (
+    /^[\r\n]*[IR]|\r\r|\ncontent-length: *\d{16}|\n(content-length|transfer-encoding)[^\n]*\n?$/i.test(text)
+  )
     return;
   const isSame =
     ours.code === theirs.code &&

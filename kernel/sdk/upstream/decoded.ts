@@ -58,10 +58,11 @@ export class DecodedBody implements ResponseBody, BodySink {
   }
 
   onBytes(bytes: Uint8Array): void {
+    if (!this.#sink) return;
     if (!this.#hasBegun) this.#begin(bytes);
     const decoder = this.#decoder;
-    if (!decoder) this.#sink?.onBytes(bytes);
-    else if (!decoder.destroyed && !decoder.write(Buffer.from(bytes))) {
+    if (!decoder) this.#sink.onBytes(bytes);
+    else if (!decoder.write(Buffer.from(bytes))) {
       this.#body.pause();
       decoder.once('drain', () => this.#body.resume());
     }
@@ -69,25 +70,32 @@ export class DecodedBody implements ResponseBody, BodySink {
 
   onEnd(): void {
     if (this.#decoder) this.#decoder.end();
-    else this.#sink?.onEnd();
+    else this.#finish();
   }
 
   onError(error: Error): void {
-    this.#decoder?.destroy();
-    this.#sink?.onError(error);
+    this.#finish(error);
   }
 
-  /** Ends the decoder, of which nothing is read any more. */
-  close(): void {
+  /** Ends the decoder; a reader that has not seen the end gets `error`. */
+  close(error: Error): void {
+    this.#finish(error);
+  }
+
+  #finish(error?: Error): void {
     this.#decoder?.destroy();
+    const sink = this.#sink;
+    this.#sink = undefined;
+    if (error) sink?.onError(error);
+    else sink?.onEnd();
   }
 
   #begin(head: Uint8Array): void {
     this.#hasBegun = true;
     this.#decoder = this.#decoderFor(head)
       ?.on('data', (bytes: Uint8Array) => this.#sink?.onBytes(bytes))
-      .on('end', () => this.#sink?.onEnd())
-      .on('error', (error) => this.#sink?.onError(error));
+      .on('end', () => this.#finish())
+      .on('error', (error) => this.#finish(error));
     if (this.#isPaused) this.#decoder?.pause();
   }
 }

@@ -107,21 +107,26 @@ export class Exchange {
    */
   close(over: boolean): Promise<void> | undefined {
     const sent = this.#sent;
-    this.#decoded?.close();
+    this.#decoded?.close(aborted());
     if (!sent) return undefined;
     if (over || sent.isOver) sent.discard();
     return sent.isOver ? undefined : sent.end(over);
   }
 
   #stop(): void {
-    this.#decoded?.close();
     this.#sent?.abort();
+    // The response may be complete and not yet decoded.
+    this.#decoded?.close(aborted());
   }
 
   #throwIfAborted(): void {
     if (this.#cancellation.isAborted()) signalOf(this.#source).throwIfAborted();
-    if (this.#isAborted) throw new ExchangeError('ABORTED', 'aborted');
+    if (this.#isAborted) throw aborted();
   }
+}
+
+function aborted(): ExchangeError {
+  return new ExchangeError('ABORTED', 'aborted');
 }
 
 /** A request that is under way, and who waits for its response. */

@@ -50,7 +50,7 @@ export class Framing {
         this.#upgrades ||= upgrading.test(value);
         break;
       case 'upgrade':
-        this.#hasUpgrade = true;
+        this.#hasUpgrade ||= value !== '';
         break;
     }
   }

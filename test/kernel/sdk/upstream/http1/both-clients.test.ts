@@ -54,7 +54,7 @@ function isOwnWay(text: string): boolean {
   // RTSP and ICE; a carriage return in place of a line feed.
   if (/^[\r\n]*[IR]/.test(text) || /\r\r/.test(text)) return true;
   // A contradiction is noticed at the end of its line.
-  return /\n(content-length|transfer-encoding)[^\n]*$/i.test(text);
+  return /\n(content-length|transfer-encoding)[^\n]*\n?$/i.test(text);
 }
 
 describe('the two HTTP clients', () => {
@@ -144,6 +144,12 @@ describe('the two HTTP clients', () => {
     ['100 before it', `HTTP/1.1 100 Continue\r\n\r\n${ok('Content-Length: 2\r\n', 'hi')}`, whole('hi')],
     ['100 alone', 'HTTP/1.1 100 Continue\r\n\r\n', unanswered],
     ['101', 'HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhi', { code: 'REDIRECT' }],
+    [
+      '101 to nothing',
+      'HTTP/1.1 101 X\r\nUpgrade:\r\nConnection: upgrade\r\n\r\n',
+      { ...whole(''), status: 101 },
+    ],
+    ['101 alone', 'HTTP/1.1 101 X\r\n\r\n', { ...whole(''), status: 101 }],
     ['a redirect', 'HTTP/1.1 307 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n', { code: 'REDIRECT' }],
     // Stricter than Node.js.
     ['RTSP', 'RTSP/1.0 200 OK\r\n\r\nhi', refused, whole('hi')],
