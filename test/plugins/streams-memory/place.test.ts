@@ -37,6 +37,42 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+describe('replies that begin at the same moment', () => {
+  const many = 100;
+
+  it('are all answered, also when some are cancelled before their turn', async () => {
+    const { streams, agent, engine } = streamsOver([text('.'), done]);
+    const replies = Array.from({ length: many }, () => streams.start(hi));
+    const [last, ...others] = replies.reverse();
+    await last?.cancel('client');
+    for (const reply of others) expect((await reply.whole()).content).toBe('.');
+    expect(last?.ended).toBe(true);
+    expect(agent.requests).toHaveLength(many - 1);
+    expect(engine.countsOf(task)).toMatchObject({ succeeded: many - 1, cancelled: 1, running: 0 });
+    await streams.close();
+  });
+
+  it('end with the server, also those whose turn has not come', async () => {
+    const { streams, engine } = streamsOver(['wait']);
+    const replies = Array.from({ length: many }, () => streams.start(hi));
+    await streams.close();
+    expect(replies.every(({ ended }) => ended)).toBe(true);
+    expect(engine.countsOf(task)).toMatchObject({ cancelled: many, running: 0, waiting: 0 });
+  });
+
+  it('let the tokens of a running reply pass between them', async () => {
+    const { streams, agent } = streamsOver([text('first'), 'wait', text('second'), done]);
+    const running = streams.start(hi);
+    await vi.waitUntil(() => agent.running === 1 && running.position > 0);
+    for (let index = 0; index < many; index++) streams.start(hi);
+    agent.release();
+    await running.whole();
+    // All the others would have been asked first.
+    expect(agent.requests.length).toBeLessThan(many);
+    await streams.close();
+  });
+});
+
 describe('the place of a reply', () => {
   it.each<[end: string, script: readonly Step[], outcome: string]>([
     ['is complete', [text('.'), done], 'succeeded'],
