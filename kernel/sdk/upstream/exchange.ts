@@ -95,7 +95,7 @@ export class Exchange {
     });
   }
 
-  /** Closes the connection at once. Whatever waits for the response fails. */
+  /** Closes the connection at once. Waits for the response and its body fail. */
   abort(): void {
     this.#isAborted = true;
     this.#stop();
@@ -129,7 +129,7 @@ function aborted(): ExchangeError {
   return new ExchangeError('ABORTED', 'aborted');
 }
 
-/** A request that is under way, and who waits for its response. */
+/** A request under way, and the promise of its response. */
 class Sent implements CallListener {
   readonly #cancellation: Cancellation;
   readonly #limits: ExchangeLimits;
