@@ -9,6 +9,7 @@ import {
 } from '#kernel';
 import {
   type AgentCallSource,
+  cancellationOf,
   type Deferred,
   deferred,
   LazyAbortController,
@@ -16,7 +17,6 @@ import {
   type Place,
   settleWithin,
 } from '#sdk';
-import { cancellationOf } from '#sdk/upstream';
 
 /** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;

@@ -9,8 +9,7 @@ import {
   type ToolCall,
   WaggleError,
 } from '#kernel';
-import { checkContent, LazyAgentCall } from '#sdk';
-import { isBusy } from '#sdk/upstream';
+import { checkContent, isBusy, LazyAgentCall } from '#sdk';
 import { type Answer, type Answers, isAborted } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';

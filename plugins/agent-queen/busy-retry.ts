@@ -1,4 +1,4 @@
-import { isBusy } from '#sdk/upstream';
+import { isBusy } from '#sdk';
 
 const firstMs = 500;
 const longestMs = 8000;

@@ -1,5 +1,5 @@
 import { type Capability, type ChatMessage, type ChatRequest, httpStatus, WaggleError } from '#kernel';
-import { isBusy } from '#sdk/upstream';
+import { isBusy } from '#sdk';
 
 /** Limits of this server with a 5xx status. */
 const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);

@@ -1,6 +1,5 @@
 import { type Agent, type AgentHealth, messageOf } from '#kernel';
-import { settleWithin } from '#sdk';
-import { BackOff } from '#sdk/upstream';
+import { BackOff, settleWithin } from '#sdk';
 
 const healthy: AgentHealth = { healthy: true };
 

@@ -18,7 +18,7 @@ import {
   type TurnEnd,
   WaggleError,
 } from '#kernel';
-import { isUnreachable } from '#sdk/upstream';
+import { isUnreachable } from '#sdk';
 import { Answers, isAborted } from './answers.js';
 import { Asking, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';

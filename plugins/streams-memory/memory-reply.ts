@@ -151,7 +151,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     queueMicrotask(() => this.readersChanged(this.readers));
     try {
       this.#leave = await place;
-      const turn = this.#events.starting();
+      const turn = this.#log.ended ? undefined : this.#events.starting();
       if (turn) await turn;
     } catch {
       if (!this.#log.ended) await this.cancel('shutdown');

@@ -1,5 +1,5 @@
 import type { Cancellation } from '../../contracts/agent.js';
-import { type AbortSource, cancellationOf, signalOf } from './abort-source.js';
+import { type AbortSource, cancellationOf, signalOf } from '../abort-source.js';
 import { DecodedBody, decoderFor } from './decoded.js';
 import { ExchangeError } from './exchange-error.js';
 import { faultInBody, faultOf } from './fault.js';

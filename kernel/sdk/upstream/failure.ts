@@ -12,16 +12,6 @@ const busyRetryAfterMs = 2000;
 /** Status of a refusal that came with a 5xx status. */
 const refusedStatus = 400;
 
-/** Whether an agent is healthy and only has no capacity now. */
-export function isBusy(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
-  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && Boolean(failure.details?.busy);
-}
-
-/** Whether nothing answers at the address of the agent's server. */
-export function isUnreachable(failure: unknown): failure is WaggleError<'AGENT_UNAVAILABLE'> {
-  return WaggleError.is(failure, 'AGENT_UNAVAILABLE') && !isBusy(failure);
-}
-
 /** Whether the server has answered, if only with an error status, a page or a body that cannot be read. */
 export function hasAnswered(cause: unknown): boolean {
   if (cause instanceof WaggleError) return true;

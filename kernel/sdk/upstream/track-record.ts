@@ -1,6 +1,6 @@
 import { WaggleError } from '../../errors.js';
-import { BackOff } from './back-off.js';
-import { isBusy, isUnreachable } from './failure.js';
+import { isBusy, isUnreachable } from '../agent-failure.js';
+import { BackOff } from '../back-off.js';
 
 /** How long a failed answer, and a successful one, count for more than the list of models. */
 const suspicionMs = 30_000;

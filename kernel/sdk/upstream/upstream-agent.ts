@@ -6,9 +6,9 @@ import {
   type StreamChunk,
 } from '../../contracts/agent.js';
 import { messageOf, WaggleError } from '../../errors.js';
+import type { AbortSource } from '../abort-source.js';
 import { checkContent } from '../content.js';
 import { settleWithin } from '../settle-within.js';
-import type { AbortSource } from './abort-source.js';
 import { Exchange, type ExchangeLimits } from './exchange.js';
 import { ExchangeError } from './exchange-error.js';
 import { hasAnswered, type Upstream, upstreamFailure } from './failure.js';

@@ -1,5 +1,5 @@
 import { timerMs } from '../../duration.js';
-import { type AbortSource, signalOf } from './abort-source.js';
+import { type AbortSource, signalOf } from '../abort-source.js';
 
 /** Aborts its signal with the caller's, or when a wait exceeds its limit. One timer serves a whole answer. */
 export class Watchdog {

@@ -1,4 +1,4 @@
-import type { AgentCall, Cancellation } from '../../contracts/agent.js';
+import type { AgentCall, Cancellation } from '../contracts/agent.js';
 
 /** A signal, or the call of an agent, which may report its abort without one. */
 export type AbortSource = AbortSignal | (Pick<AgentCall, 'signal'> & Partial<Cancellation>);
