@@ -17,7 +17,8 @@ export async function streamingRound(contender, steps, { mock, env } = {}) {
     clients.push(client, ...(upstream ? [upstream] : []));
     await client.ask({ do: 'connect', port: server.port, count: steps.connections, ...contender.client });
     if (steps.exact) expectWhole(await client.ask({ do: 'streams', kind: 'exact', ...steps.exact }));
-    if (steps.warmUp) expectWhole(await client.ask({ do: 'streams', ...steps.warmUp }));
+    for (const warmUp of [steps.warmUp ?? []].flat())
+      expectWhole(await client.ask({ do: 'streams', ...warmUp }));
     const window = await measure({ server, clients, client }, steps);
     expectWhole(window.result);
     const added = [];

@@ -1,7 +1,8 @@
 import { perToken, streamingRound } from './streaming.mjs';
 
-/** Answers until the code of a server is compiled and its speed is steady. */
+/** Answers, and tokens of paced answers, until the code of a server is compiled and its speed is steady. */
 const warmUpAnswers = 4000;
+const warmUpTokens = 150;
 
 /**
  * One round of whole answers: a token every 20 ms, an answer of a single one at once. The connections ask for so many
@@ -15,10 +16,14 @@ export async function wholeRound(contender, { connections, tokens, seconds, quic
     {
       connections,
       exact: { ...burst(tokens), on: 4 },
-      warmUp: {
-        ...burst(Math.min(tokens, 10)),
-        waves: Math.ceil((quick ? warmUpAnswers / 5 : warmUpAnswers) / connections),
-      },
+      warmUp: [
+        {
+          ...burst(Math.min(tokens, 10)),
+          waves: Math.ceil((quick ? warmUpAnswers / 5 : warmUpAnswers) / connections),
+        },
+        // Tokens that come one by one take other ways than those of a burst.
+        ...(tokens > 1 && !quick ? [{ question: `paced ${warmUpTokens}`, tokens: warmUpTokens }] : []),
+      ],
       whole:
         tokens === 1
           ? { ...burst(1), ms: seconds * second }

@@ -56,6 +56,9 @@ export default {
       plus: 1,
     },
   ],
+  notes: [
+    'Answers begin in groups of 16 a turn of the event loop, so that the tokens of running answers, and /health, pass between them.',
+  ],
   async measure(contender, { quick }) {
     const upstream = await startProgram(mock.file);
     const programs = [upstream];

@@ -7,8 +7,8 @@ const ours = { ...waggle(), ours: true };
 const { proxyLimit, rawLimit, ws, fastapi } = proxies;
 /** Answers of this length: on so many connections, for so many seconds. */
 const kinds = [
-  { tokens: 50, label: '50 tokens', on: 200, seconds: 2 },
-  { tokens: 300, label: '300 tokens', on: 200, seconds: 1 },
+  { tokens: 50, label: '50 tokens', on: 200, seconds: 4 },
+  { tokens: 300, label: '300 tokens', on: 200, seconds: 7 },
   { tokens: 1, label: '1 token', on: 64, seconds: 1.5 },
 ];
 
