@@ -90,7 +90,7 @@ export default defineConfig({
       include: ['kernel/*.ts', 'kernel/contracts/**/*.ts', 'kernel/sdk/**/*.ts'],
       reporter: ['text-summary'],
       reportOnFailure: true,
-      thresholds: { statements: 91, branches: 84, functions: 89, lines: 92 },
+      thresholds: { statements: 97, branches: 95, functions: 96, lines: 97 },
       reportsDirectory: `${root}node_modules/.cache/coverage`,
     },
   },
