@@ -46,10 +46,11 @@ const start = async (dialect: Dialect, gets: Scripts, more: object = {}, chat: S
   server = await startScriptedServer({ body: answer[dialect], ...chat }, { gets });
   agent = create[dialect](server.url, more);
 };
-/** From now on nothing listens there. */
+/** From now on nothing listens there: the next server must not get the port that becomes free. */
 const down = async () => {
+  const next = await startScriptedServer();
   await server.close();
-  server = await startScriptedServer();
+  server = next;
 };
 afterEach(async () => {
   vi.restoreAllMocks();
