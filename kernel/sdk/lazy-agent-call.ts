@@ -1,9 +1,10 @@
-import type { AgentCall, Cancellation } from '../contracts/agent.js';
+import type { AgentCall } from '../contracts/agent.js';
 import type { Logger } from '../logger.js';
+import type { LazyAbortController } from './lazy-abort-controller.js';
 
 /** The origin of a `LazyAgentCall`. */
-export interface AgentCallSource extends Cancellation {
-  readonly signal: AbortSignal;
+export interface AgentCallSource {
+  readonly abort: LazyAbortController;
   readonly logger: Logger;
 }
 
@@ -24,15 +25,15 @@ export class LazyAgentCall implements AgentCall {
   }
 
   isAborted(): boolean {
-    return this.#source.isAborted();
+    return this.#source.abort.isAborted();
   }
 
   onAbort(listener: () => void): void {
-    this.#source.onAbort(listener);
+    this.#source.abort.onAbort(listener);
   }
 
   offAbort(listener: () => void): void {
-    this.#source.offAbort(listener);
+    this.#source.abort.offAbort(listener);
   }
 
   // Own properties, so that `{ ...call }` has them. Shared getters, because V8 keeps the getters of object literals until the
@@ -40,7 +41,7 @@ export class LazyAgentCall implements AgentCall {
   static readonly #signal = {
     enumerable: true,
     get(this: LazyAgentCall): AbortSignal {
-      return this.#source.signal;
+      return this.#source.abort.signal;
     },
   };
   static readonly #logger = {

@@ -18,13 +18,6 @@ export function baseUrlOf(setting: string): URL {
   return toClientHost(url);
 }
 
-/** The URL of one endpoint: `api/chat`. */
-export function urlOf(base: URL, endpoint: string): URL {
-  const url = new URL(base);
-  url.pathname = `${base.pathname.replace(/\/$/, '')}/${endpoint}`;
-  return url;
-}
-
 export function isBaseUrl(setting: string): boolean {
   try {
     const url = baseUrlOf(setting);

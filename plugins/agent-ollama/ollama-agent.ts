@@ -1,8 +1,10 @@
 import { Ollama } from 'ollama/browser';
 import type { AgentCall, AgentHealth, ChatOptions, ChatRequest } from '#kernel';
+import { version } from '#sdk';
 import {
   BodyPieces,
   type Exchange,
+  endpointUrl,
   isOk,
   type PieceReader,
   type PieceSource,
@@ -11,7 +13,7 @@ import {
   withExtra,
   withoutThinking,
 } from '#sdk/upstream';
-import { baseUrlOf, urlOf } from './base-url.js';
+import { baseUrlOf } from './base-url.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
 import { fetchOver } from './fetch.js';
@@ -21,7 +23,12 @@ import { ignoredBy, withConfiguredOptions } from './options.js';
 import { bodyOf, type Streamed, withoutEffort } from './request.js';
 import { Verbatim } from './verbatim.js';
 
-const chatHeaders = { 'content-type': 'application/json', accept: 'application/json' };
+const chatHeaders = {
+  'content-type': 'application/json',
+  accept: 'application/json',
+  // As the client itself says who asks: some proxies refuse requests without it.
+  'user-agent': `waggle-server/${version}`,
+};
 
 /** Chat models on an Ollama server. */
 export class OllamaAgent extends UpstreamAgent<Line> {
@@ -46,9 +53,9 @@ export class OllamaAgent extends UpstreamAgent<Line> {
     };
     super(server, config);
     this.#config = config;
-    this.#chatUrl = urlOf(server.url, 'api/chat');
+    this.#chatUrl = endpointUrl(server.url, 'api/chat');
     this.#extra = withExtra({}, config.headers);
-    this.#headers = { ...chatHeaders, ...cloudKeyFor(server.url), ...this.#extra };
+    this.#headers = Object.freeze({ ...chatHeaders, ...cloudKeyFor(server.url), ...this.#extra });
   }
 
   ignores(options: ChatOptions): readonly string[] {

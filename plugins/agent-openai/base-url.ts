@@ -12,13 +12,6 @@ export function baseUrlOf(setting: string): URL {
   return url;
 }
 
-/** The URL of one endpoint: `chat/completions`. */
-export function urlOf(base: URL, endpoint: string): URL {
-  const url = new URL(base);
-  url.pathname = `${base.pathname.replace(/\/$/, '')}/${endpoint}`;
-  return url;
-}
-
 export function isBaseUrl(setting: string): boolean {
   const url = parseUrl(unquoted(setting));
   return url !== undefined && canBeAsked(url);

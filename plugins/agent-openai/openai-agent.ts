@@ -2,6 +2,7 @@ import type { AgentCall, AgentHealth, AgentTakes, ChatRequest } from '#kernel';
 import {
   BodyPieces,
   type Exchange,
+  endpointUrl,
   hasAnswered,
   isOk,
   type PieceReader,
@@ -11,7 +12,7 @@ import {
   withExtra,
   withoutThinking,
 } from '#sdk/upstream';
-import { baseUrlOf, limitFieldOf, secretsIn, urlOf } from './base-url.js';
+import { baseUrlOf, limitFieldOf, secretsIn } from './base-url.js';
 import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
@@ -47,11 +48,11 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     super(server, config);
     this.#config = config;
     this.#dialect = { maxTokensField: field === 'auto' ? limitFieldOf(url) : field, streamOptions };
-    this.#chatUrl = urlOf(url, 'chat/completions');
-    this.#chatHeaders = {
+    this.#chatUrl = endpointUrl(url, 'chat/completions');
+    this.#chatHeaders = Object.freeze({
       ...this.#headers({ accept: config.stream ? 'text/event-stream' : 'application/json' }),
       'content-type': 'application/json',
-    };
+    });
     this.takes = { imageUrls: config.imageUrls === 'pass', parts: true };
   }
 
@@ -103,7 +104,7 @@ export class OpenAiAgent extends UpstreamAgent<string> {
 
   protected async list(signal: AbortSignal): Promise<readonly string[]> {
     const exchange = this.exchange(signal);
-    const response = await exchange.send(urlOf(this.server.url, 'models'), {
+    const response = await exchange.send(endpointUrl(this.server.url, 'models'), {
       headers: this.#headers({ accept: 'application/json' }),
     });
     if (!isOk(response)) throw await exchange.refusal(response);

@@ -21,11 +21,6 @@ import {
 /** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
 
-/** Whether the answer is no longer wanted. Creates no signal where the caller has none yet. */
-export function isAborted(call: AgentCall): boolean {
-  return call.isAborted ? call.isAborted() : call.signal.aborted;
-}
-
 /** One agent's answer to one request. */
 export class Answer implements AgentCallSource {
   readonly agent: Agent;
@@ -33,10 +28,10 @@ export class Answer implements AgentCallSource {
   place: Place<Answer> | undefined;
   readonly #call: AgentCall;
   readonly #onEnded: (answer: Answer) => void;
-  readonly #abort = new LazyAbortController();
-  /** Passes the abort of the caller on, once the agent wants to hear of it. */
-  #forward: (() => void) | undefined;
-  #caller: Cancellation | undefined;
+  /** Aborts with the caller's, and after its agent was unregistered. */
+  readonly abort = new LazyAbortController();
+  readonly #caller: Cancellation;
+  readonly #forward = () => this.abort.abort(this.#call.signal.reason);
   #ended: Deferred<void> | undefined;
   /** Ends `run` without the agent. */
   #abandon: ((failure: Error) => void) | undefined;
@@ -50,25 +45,9 @@ export class Answer implements AgentCallSource {
     this.agent = agent;
     this.#call = call;
     this.#onEnded = onEnded;
-  }
-
-  /** Aborts with the caller's signal, and after its agent was unregistered. */
-  get signal(): AbortSignal {
-    this.#listen();
-    return this.#abort.signal;
-  }
-
-  isAborted(): boolean {
-    return this.#abort.isAborted() || isAborted(this.#call);
-  }
-
-  onAbort(listener: () => void): void {
-    this.#listen();
-    this.#abort.onAbort(listener);
-  }
-
-  offAbort(listener: () => void): void {
-    this.#abort.offAbort(listener);
+    this.#caller = cancellationOf(call);
+    if (this.#caller.isAborted()) this.#forward();
+    else this.#caller.onAbort(this.#forward);
   }
 
   get logger(): Logger {
@@ -124,22 +103,14 @@ export class Answer implements AgentCallSource {
     }
     const failure = new WaggleError('AGENT_DISCONNECTED', { agent: this.agent.name, why: 'it was unloaded' });
     this.#failure = failure;
-    this.#abort.abort(failure);
+    this.abort.abort(failure);
     this.#timer = setTimeout(() => this.#abandon?.(failure), stopGraceMs);
-  }
-
-  #listen(): void {
-    if (this.#caller || this.#isOver) return;
-    this.#caller = cancellationOf(this.#call);
-    this.#forward = () => this.#abort.abort(this.#call.signal.reason);
-    if (this.#caller.isAborted()) this.#forward();
-    else this.#caller.onAbort(this.#forward);
   }
 
   #over(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    if (this.#forward) this.#caller?.offAbort(this.#forward);
+    this.#caller.offAbort(this.#forward);
     this.#end();
   }
 

@@ -9,8 +9,8 @@ import {
   type ToolCall,
   WaggleError,
 } from '#kernel';
-import { checkContent, isBusy, LazyAgentCall } from '#sdk';
-import { type Answer, type Answers, isAborted } from './answers.js';
+import { cancellationOf, checkContent, isBusy, LazyAgentCall } from '#sdk';
+import type { Answer, Answers } from './answers.js';
 import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';
 import { BusyRetry } from './busy-retry.js';
@@ -93,12 +93,12 @@ export class Asking {
         clearTimeout(this.#late);
       }
       // Stopped, or refused by the sink.
-      if (isAborted(this.#call) || this.#isWriting) attempt.cancelled();
+      if (cancellationOf(this.#call).isAborted() || this.#isWriting) attempt.cancelled();
       else {
         attempt.failed(failure);
         this.#state.failed(agent, failure);
       }
-      if (this.spoken || isAborted(this.#call)) throw failure;
+      if (this.spoken || cancellationOf(this.#call).isAborted()) throw failure;
       retry ??= new BusyRetry(untilMs - performance.now());
       const waitMs = retry.waitMs(failure);
       if (waitMs === undefined) {

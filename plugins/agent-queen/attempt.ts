@@ -6,13 +6,12 @@ import {
   type StreamChunk,
   toClientError,
 } from '#kernel';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+import type { Mutable } from './mutable.js';
 
 /** Events of one attempt of an agent: `agent:asked`, and exactly one for its end. */
 export class Attempt {
-  /** Headers for the agent's model server, added by listeners. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Headers for the agent's model server, if listeners have added any. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
   readonly #bus: EventBus;
   readonly #streamId: string;
   readonly #agent: string;
@@ -29,7 +28,7 @@ export class Attempt {
     if (provider) asked.provider = provider;
     if (model) asked.model = model;
     bus.emit('agent:asked', asked);
-    this.headers = headers;
+    this.headers = Object.keys(headers).length > 0 ? headers : undefined;
   }
 
   /** Announces the end of its answer. */

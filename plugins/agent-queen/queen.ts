@@ -18,8 +18,8 @@ import {
   type TurnEnd,
   WaggleError,
 } from '#kernel';
-import { isUnreachable } from '#sdk';
-import { Answers, isAborted } from './answers.js';
+import { cancellationOf, isUnreachable } from '#sdk';
+import { Answers } from './answers.js';
 import { Asking, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
 import type { Config } from './config.js';
@@ -96,7 +96,8 @@ export class Queen implements Agent, Chat, QueenState {
       throw error;
     } finally {
       // Cancelled or cut off: only the text that the client has received counts.
-      if (isAborted(call)) end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
+      if (cancellationOf(call).isAborted())
+        end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
       const text = asking.isHeldBack ? '' : sink.text;
       if (end) await memory.keep({ text, toolCalls: text === '' ? [] : asking.calls, end });
     }
@@ -185,7 +186,7 @@ export class Queen implements Agent, Chat, QueenState {
     const asked = this.#askEach(asking, request, whom, call);
     if (this.#config.tellFaults) return asked;
     return asked.catch((failure: unknown) => {
-      if (isAborted(call)) throw failure;
+      if (cancellationOf(call).isAborted()) throw failure;
       const shown = withoutDetails(failure, request.id.slice(0, 6));
       if (shown !== failure) call.logger.warn({ err: failure }, 'failed; the client does not see the reason');
       throw shown;
@@ -209,7 +210,8 @@ export class Queen implements Agent, Chat, QueenState {
         refuse(agent, request);
         return await asking.put(agent, isDemonstration);
       } catch (error) {
-        if (asking.spoken || isAborted(call) || !(isForTheNext(error) || !agent)) throw error;
+        if (asking.spoken || cancellationOf(call).isAborted() || !(isForTheNext(error) || !agent))
+          throw error;
         // An agent that was unregistered meanwhile is a worse reason than the failure before it.
         if (agent || failure === undefined) failure = error;
       }

@@ -6,6 +6,7 @@ import type {
   ToolCall,
   TurnEnd,
 } from '#kernel';
+import type { Mutable } from './mutable.js';
 
 /** Outcome of a turn, as far as the client has received it. */
 export interface Said {
@@ -39,8 +40,6 @@ export function remembered(
   if (last && end) last.end = end;
   return said;
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function kept(message: ChatMessage): Mutable<ChatMessage> {
   const { role, content, toolCalls, toolCallId, toolName, name } = message;

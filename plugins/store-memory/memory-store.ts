@@ -63,8 +63,10 @@ export class MemoryStore implements ConversationStore {
     this.#updatedAt = Math.max(Date.now(), this.#updatedAt + 1);
     conversation.updatedAt = this.#updatedAt;
     conversation.title ||= titleOf(messages);
-    if (known) conversation.messages.push(...messages);
-    for (const message of messages) this.#count(conversation, charsOf(message));
+    for (const message of messages) {
+      if (known) known.messages.push(message);
+      this.#count(conversation, charsOf(message));
+    }
     this.#trim(conversation);
     if (conversation.messages.length === 0) this.#remove(conversation);
     this.#evict();

@@ -51,7 +51,8 @@ export interface ReplyEvents {
 export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   readonly #log: ReplyLog;
   readonly #writer: FrameWriter;
-  readonly #abort = new LazyAbortController();
+  /** Aborted by a cancel and by a failure: the reply leaves the line, and its agent stops. */
+  readonly abort = new LazyAbortController();
   readonly #acceptedAt = performance.now();
   /** The part of its request that is kept. */
   readonly ids: ReplyIds;
@@ -122,23 +123,6 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     this.#append(this.#writer.queued(ahead));
   }
 
-  /** Aborts on a cancel and on a failure: the reply leaves the line, and its agent stops. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  isAborted(): boolean {
-    return this.#abort.isAborted();
-  }
-
-  onAbort(listener: () => void): void {
-    this.#abort.onAbort(listener);
-  }
-
-  offAbort(listener: () => void): void {
-    this.#abort.offAbort(listener);
-  }
-
   /** For its agent. */
   get logger(): Logger {
     this.#logger ??= this.#events.loggerOf(this);
@@ -174,7 +158,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): void {
     // After a cancel the client has been promised that nothing follows.
     if (this.#cancelling || this.#log.ended) {
-      this.#abort.signal.throwIfAborted();
+      this.abort.signal.throwIfAborted();
       return;
     }
     const hadStarted = this.#writer.started;
@@ -246,7 +230,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     const isFirst = !this.#log.ended && !this.#cancelling;
     if (isFirst) this.#cancelling = { reason, at: performance.now() };
     if (!this.#log.ended) {
-      this.#abort.abort();
+      this.abort.abort();
       // An agent that ignores its signal is left to itself; its further output is dropped.
       if (this.#pumped) await settleWithin(this.#pumped, this.#config.cancelTimeoutMs);
     }
@@ -301,7 +285,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     // Without its cause, which may hold anything; that goes to the log only.
     if (!this.#log.ended) this.failure = new WaggleError(error.code, error.details);
     this.#end(this.#writer.error(error), { type: 'failed', error, timings: this.#timings });
-    this.#abort.abort(error);
+    this.abort.abort(error);
   }
 
   #endCancelled(): void {

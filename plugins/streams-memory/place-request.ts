@@ -12,11 +12,11 @@ export class PlaceRequest implements AdmitOptions {
   }
 
   get signal(): AbortSignal {
-    return this.#reply.signal;
+    return this.#reply.abort.signal;
   }
 
   isAborted(): boolean {
-    return this.#reply.isAborted();
+    return this.#reply.abort.isAborted();
   }
 
   readonly onQueued = (ahead: number): void => this.#reply.wait(ahead);

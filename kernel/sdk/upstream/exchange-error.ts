@@ -10,6 +10,16 @@ export class ExchangeError extends Error {
   }
 }
 
+/** The error of a request that was no longer wanted. */
+export function aborted(): ExchangeError {
+  return new ExchangeError('ABORTED', 'aborted');
+}
+
+/** The error where no connection was made within its time limit. */
+export function connectTimeout(): ExchangeError {
+  return new ExchangeError('ETIMEDOUT', 'no connection in time');
+}
+
 /** First byte of a TLS alert record. */
 const tlsAlert = 21;
 

@@ -1,7 +1,7 @@
 import type { Cancellation } from '../../contracts/agent.js';
 import { type AbortSource, cancellationOf, signalOf } from '../abort-source.js';
 import { DecodedBody, decoderFor } from './decoded.js';
-import { ExchangeError } from './exchange-error.js';
+import { aborted, ExchangeError } from './exchange-error.js';
 import { faultInBody, faultOf } from './fault.js';
 import type { Call, CallListener, HttpClient, Inquiry } from './http-client.js';
 import { ModelError } from './pieces.js';
@@ -123,10 +123,6 @@ export class Exchange {
     if (this.#cancellation.isAborted()) signalOf(this.#source).throwIfAborted();
     if (this.#isAborted) throw aborted();
   }
-}
-
-function aborted(): ExchangeError {
-  return new ExchangeError('ABORTED', 'aborted');
 }
 
 /** A request under way, and the promise of its response. */

@@ -1,10 +1,10 @@
 // The door `#sdk/upstream`: the parts that every client of a model server is built from.
-export * from '../abort-source.js';
 export * from '../agent-failure.js';
 export * from '../back-off.js';
 export * from './body-pieces.js';
 export * from './can-chat.js';
 export * from './client-host.js';
+export * from './endpoint-url.js';
 export * from './exchange.js';
 export { ExchangeError } from './exchange-error.js';
 export * from './extra-headers.js';

@@ -6,7 +6,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { timerMs } from '../../duration.js';
-import { ExchangeError, parseErrorCode } from './exchange-error.js';
+import { aborted, connectTimeout, ExchangeError, parseErrorCode } from './exchange-error.js';
 import type { Call, CallListener, HttpClient, Inquiry } from './http-client.js';
 import type { BodySink, UpstreamResponse } from './response.js';
 
@@ -65,7 +65,7 @@ class NodeCall implements Call {
   }
 
   abort(): void {
-    if (!this.isOver) this.#request.destroy(new ExchangeError('ABORTED', 'aborted'));
+    if (!this.isOver) this.#request.destroy(aborted());
   }
 
   #send(mayRetry: boolean): ClientRequest {
@@ -76,10 +76,7 @@ class NodeCall implements Call {
       agent: this.#agent,
       headers: { ...headers, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) },
     });
-    const connecting = setTimeout(
-      () => request.destroy(new ExchangeError('ETIMEDOUT', 'no connection in time')),
-      timerMs(this.#connectTimeoutMs),
-    );
+    const connecting = setTimeout(() => request.destroy(connectTimeout()), timerMs(this.#connectTimeoutMs));
     const connected = () => {
       clearTimeout(connecting);
       this.#listener.onConnected();

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { AgentCall } from '#kernel';
 import { LazyAbortController, LazyAgentCall } from '#sdk';
 import { silentLogger } from '../../../kernel/logger.js';
@@ -7,30 +7,26 @@ function source() {
   const abort = new LazyAbortController();
   const read: string[] = [];
   const from = {
-    get signal() {
-      read.push('signal');
-      return abort.signal;
-    },
+    abort,
     get logger() {
       read.push('logger');
       return silentLogger;
     },
-    isAborted: () => abort.isAborted(),
-    onAbort: (listener: () => void) => abort.onAbort(listener),
-    offAbort: (listener: () => void) => abort.offAbort(listener),
   };
-  return { abort, read, call: new LazyAgentCall(from, 40, { traceparent: '00-1' }) as AgentCall };
+  const signal = vi.spyOn(abort, 'signal', 'get');
+  return { abort, read, signal, call: new LazyAgentCall(from, 40, { traceparent: '00-1' }) as AgentCall };
 }
 
 describe('LazyAgentCall', () => {
   it('reads nothing until an agent does', () => {
-    const { read, call } = source();
+    const { read, signal, call } = source();
     expect(call.isAborted?.()).toBe(false);
     expect(call).toMatchObject({ timeoutMs: 40, headers: { traceparent: '00-1' } });
+    expect(signal).not.toHaveBeenCalled();
     expect(read).toEqual([]);
-    const { signal } = call;
-    expect(signal.aborted).toBe(false);
-    expect(read).toEqual(['signal']);
+    expect(call.signal.aborted).toBe(false);
+    expect(call.logger).toBe(silentLogger);
+    expect(read).toEqual(['logger']);
   });
 
   it('keeps its signal and its logger in a copy', () => {

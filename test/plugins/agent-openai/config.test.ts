@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { baseUrlOf, urlOf } from '../../../plugins/agent-openai/base-url.js';
+import { endpointUrl } from '#sdk/upstream';
+import { baseUrlOf } from '../../../plugins/agent-openai/base-url.js';
 import { config } from '../../../plugins/agent-openai/config.js';
 import { OpenAiAgent } from '../../../plugins/agent-openai/openai-agent.js';
 import { recordingLogger } from '../../support/kernel.js';
@@ -47,7 +48,7 @@ describe('a base URL', () => {
     ['http://[::1]:8000/v1#part', 'http://[::1]:8000/v1/chat/completions'],
   ])('%j is asked at %s', (setting, url) => {
     expect(config.safeParse({ baseUrl: setting }).error).toBeUndefined();
-    expect(urlOf(baseUrlOf(setting), 'chat/completions').href).toBe(url);
+    expect(endpointUrl(baseUrlOf(setting), 'chat/completions').href).toBe(url);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { timerMs } from '../../../duration.js';
-import { ExchangeError, parseErrorCode } from '../exchange-error.js';
+import { connectTimeout, ExchangeError, parseErrorCode } from '../exchange-error.js';
 import { ParseError } from './parse-error.js';
 import { ResponseParser } from './response-parser.js';
 import type { SocketCall } from './socket-call.js';
@@ -58,7 +58,7 @@ export class Connection {
         this.#error ??= error;
       });
     this.#connecting = setTimeout(() => {
-      this.#socket.destroy(new ExchangeError('ETIMEDOUT', 'no connection in time'));
+      this.#socket.destroy(connectTimeout());
     }, timerMs(connectTimeoutMs));
   }
 

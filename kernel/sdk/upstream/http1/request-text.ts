@@ -10,26 +10,26 @@ const ofConnection = new Set([
 
 type Headers = NonNullable<Inquiry['headers']>;
 
-/** Texts of requests. The head of a request is kept for the next one with the same URL and headers. */
+/** Texts of requests. The head of a request with frozen headers is kept for the next one with the same URL and headers. */
 export class RequestText {
-  #last: { readonly url: URL; readonly headers: Headers; readonly lines: string } | undefined;
+  #last: { readonly href: string; readonly headers: Headers; readonly lines: string } | undefined;
 
   /** The text of a request; undefined for one that is left to Node.js, which may refuse it. */
   of(url: URL, { method = 'GET', headers = none, body }: Inquiry): string | undefined {
     if (method !== 'GET' && (method !== 'POST' || body === undefined)) return undefined;
-    let last = this.#last;
-    if (last?.url !== url || last.headers !== headers) {
-      const lines = linesOf(url, headers);
-      if (lines === undefined) return undefined;
-      last = { url, headers, lines };
-      this.#last = last;
-    }
+    const { href } = url;
+    const last = this.#last;
+    const isSame = last?.href === href && last.headers === headers;
+    const lines = isSame ? last.lines : linesOf(url, headers);
+    if (lines === undefined) return undefined;
+    // Other headers may change until the next request, as a token does that has expired.
+    if (!isSame && Object.isFrozen(headers)) this.#last = { href, headers, lines };
     const length = body === undefined ? '' : `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-    return `${method}${last.lines}${length}\r\n${body ?? ''}`;
+    return `${method}${lines}${length}\r\n${body ?? ''}`;
   }
 }
 
-const none: Headers = {};
+const none: Headers = Object.freeze({});
 
 /** The first line behind the method, and all headers but the length of the body. */
 function linesOf(url: URL, headers: Headers): string | undefined {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { ExchangeError } from '../exchange-error.js';
+import { aborted } from '../exchange-error.js';
 import type { Call, CallListener } from '../http-client.js';
 import type { BodySink, UpstreamResponse } from '../response.js';
 import type { Connection } from './connection.js';
@@ -107,7 +107,7 @@ export class SocketCall implements Call, UpstreamResponse {
   abort(): void {
     if (this.isOver) return;
     this.#connection?.destroy();
-    this.onLost(new ExchangeError('ABORTED', 'aborted'));
+    this.onLost(aborted());
   }
 }
 

@@ -42,6 +42,31 @@ describe('the HTTP client over sockets', () => {
   };
   const connections = () => server.requests.map(({ connection }) => connection);
 
+  it('sends the URL and the headers of each request, also where their objects are the same and have changed', async () => {
+    await start();
+    const url = new URL(server.url);
+    const headers: Record<string, string> = { authorization: 'first' };
+    const frozen = Object.freeze({ authorization: 'frozen' });
+    await ask({ headers }, url);
+    headers.authorization = 'second';
+    await ask({ headers }, url);
+    await ask({ headers: frozen }, url);
+    url.search = '?key=2';
+    await ask({ headers: frozen }, url);
+    await ask({ headers: frozen, method: 'POST', body: '{}' }, url);
+    const told = server.requests.map(({ text }) => [
+      text.split(' HTTP/', 1)[0],
+      /authorization: (.*)\r/.exec(text)?.[1],
+    ]);
+    expect(told).toEqual([
+      ['GET /path?query', 'first'],
+      ['GET /path?query', 'second'],
+      ['GET /path?query', 'frozen'],
+      ['GET /path?key=2', 'frozen'],
+      ['POST /path?key=2', 'frozen'],
+    ]);
+  });
+
   it('sends what Node.js sends', async () => {
     await start();
     const inquiry = { method: 'POST', headers: { 'X-A': 'b', accept: 'c' }, body: 'naïve 🐝' };
