@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { baseUrlOf } from '../../../plugins/agent-ollama/base-url.js';
 import { type Config, config } from '../../../plugins/agent-ollama/config.js';
 import { OllamaAgent } from '../../../plugins/agent-ollama/ollama-agent.js';
@@ -96,5 +96,60 @@ describe('agent-ollama', () => {
     ['https://models.example/ollama', 'https://models.example/ollama'],
   ])('reads the host %s as %s', (host, url) => {
     expect(baseUrlOf(host).href).toBe(url);
+  });
+});
+
+describe('the headers of a chat', () => {
+  /** What the agent would send, without sending it. */
+  const headersOf = async (
+    baseUrl: string,
+    options: Partial<Config> = {},
+    ofCall?: Record<string, string>,
+  ) => {
+    const agent = new OllamaAgent(config.parse({ baseUrl, ...options }));
+    const send = vi.fn().mockRejectedValue(new Error('not sent'));
+    const { ask } = agent as unknown as { ask(...args: readonly unknown[]): Promise<unknown> };
+    await ask.call(agent, { send }, hello(), 'm', ofCall).catch(() => {});
+    agent.close();
+    const [[, inquiry]] = send.mock.calls as [[URL, { readonly headers: Record<string, string> }]];
+    return inquiry.headers;
+  };
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it.each([
+    ['https://ollama.com', 'Bearer the-key'],
+    ['ollama.com', 'Bearer the-key'],
+    ['http://ollama.com', undefined],
+    ['https://ollama.com.example', undefined],
+    ['https://example.com', undefined],
+  ])('has the key of the cloud for %s: %s', async (baseUrl, authorization) => {
+    vi.stubEnv('OLLAMA_API_KEY', 'the-key');
+    expect((await headersOf(baseUrl)).authorization).toBe(authorization);
+  });
+
+  it('names who asks, and gives precedence to the config over all others', async () => {
+    vi.stubEnv('OLLAMA_API_KEY', 'the-key');
+    const plain = await headersOf('http://127.0.0.1:1');
+    expect(plain).toEqual({
+      'content-type': 'application/json',
+      accept: 'application/json',
+      'user-agent': expect.stringMatching(/^waggle-server\/\d/),
+    });
+    // What is the same for every chat is written once.
+    expect(Object.isFrozen(plain)).toBe(true);
+    const headers = { 'User-Agent': 'mine', Authorization: 'Basic x' };
+    const told = await headersOf(
+      'https://ollama.com',
+      { headers },
+      { traceparent: '00-1', authorization: 'no' },
+    );
+    expect(told).toEqual({
+      ...plain,
+      traceparent: '00-1',
+      'user-agent': 'mine',
+      authorization: 'Basic x',
+    });
   });
 });
