@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { type Agent, type AgentCall, type ChatSink, WaggleError } from '#kernel';
 import { Bus } from '../../../kernel/kernel-bus.js';
@@ -83,6 +84,13 @@ describe('the Queen', () => {
     expect(agents).toEqual([{ type: 'agent', agent: 'a', fallback: false }]);
     expect(words).toBe('Hello there');
     expect(chunks.at(-1)).toEqual(done);
+  });
+
+  it('leaves no listener behind at the signal of its caller', async () => {
+    const { queen } = court([new ScriptedAgent('a')]);
+    const { signal } = new AbortController();
+    await collect(asking(queen, command, call(signal)));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('passes over a candidate that is not healthy, whether it says so or throws', async () => {

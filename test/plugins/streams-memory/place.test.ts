@@ -73,6 +73,23 @@ describe('replies that begin at the same moment', () => {
   });
 });
 
+describe('an answer that is complete', () => {
+  it('is not aborted afterwards', async () => {
+    const { streams, agent } = streamsOver([text('.'), done]);
+    const original = agent.generateResponseStream.bind(agent);
+    let signal: AbortSignal | undefined;
+    agent.generateResponseStream = (request, call) => {
+      signal = call.signal;
+      return original(request, call);
+    };
+    await streams.start(hi).whole();
+    await new Promise(setImmediate);
+    expect(signal?.aborted).toBe(false);
+    await streams.close();
+    expect(signal?.aborted).toBe(false);
+  });
+});
+
 describe('the place of a reply', () => {
   it.each<[end: string, script: readonly Step[], outcome: string]>([
     ['is complete', [text('.'), done], 'succeeded'],
