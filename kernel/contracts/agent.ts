@@ -126,17 +126,8 @@ export type StreamChunk =
       readonly model?: string;
     };
 
-/** The abort of an answer without an AbortSignal, which costs Node.js 20 as much as several tokens. */
-export interface Cancellation {
-  isAborted(): boolean;
-  /** Adds a listener for the abort; it is not called for one that has already happened. */
-  onAbort(listener: () => void): void;
-  /** Removes a listener. */
-  offAbort(listener: () => void): void;
-}
-
-/** The context of a request to an agent. A caller may tell of an abort without the signal as well; a copy of the call cannot. */
-export interface AgentCall extends Partial<Cancellation> {
+/** The context of a request to an agent. */
+export interface AgentCall {
   /** Aborts when the answer is no longer wanted. Ends every wait of an agent and its upstream socket. */
   readonly signal: AbortSignal;
   readonly logger: Logger;

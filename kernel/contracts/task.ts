@@ -127,8 +127,6 @@ export interface SubmitOptions {
 export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued'> {
   /** Aborted while it waits, it leaves the line; aborted later, it counts as cancelled once the place is released. */
   readonly signal?: AbortSignal | undefined;
-  /** The same as `signal.aborted`. With it, a signal that is created on demand is read only where there is a wait. */
-  isAborted?(): boolean;
   /** Called when the engine wants the place back (it stops, or the task is unregistered) and soon takes it. */
   readonly onStop?: (() => void) | undefined;
 }

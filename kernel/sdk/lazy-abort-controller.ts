@@ -1,4 +1,4 @@
-import type { Cancellation } from '../contracts/agent.js';
+import type { Cancellation } from './cancellation.js';
 
 const none: readonly (() => void)[] = [];
 

@@ -1,7 +1,6 @@
 import {
   type Agent,
   type AgentCall,
-  type Cancellation,
   type ClientErrorCode,
   type Logger,
   WaggleError,
@@ -9,6 +8,7 @@ import {
 } from '#kernel';
 import {
   type AgentCallSource,
+  type Cancellation,
   cancellationOf,
   type Deferred,
   deferred,

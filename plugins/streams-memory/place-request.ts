@@ -1,25 +1,17 @@
 import type { AdmitOptions, TaskPriority } from '#kernel';
+import { LazySignal } from '#sdk';
 import type { MemoryReply } from './memory-reply.js';
 
-/** The request of a reply for a place in the line. The signal of the reply is created where the engine reads it. */
-export class PlaceRequest implements AdmitOptions {
+/** The request of a reply for a place in the line. */
+export class PlaceRequest extends LazySignal<MemoryReply> implements AdmitOptions {
   readonly priority: TaskPriority | undefined;
-  readonly #reply: MemoryReply;
+  readonly onQueued: (ahead: number) => void;
+  readonly onStop: () => void;
 
   constructor(reply: MemoryReply, priority: TaskPriority | undefined) {
-    this.#reply = reply;
+    super(reply);
     this.priority = priority;
+    this.onQueued = (ahead) => reply.wait(ahead);
+    this.onStop = () => void reply.cancel('shutdown');
   }
-
-  get signal(): AbortSignal {
-    return this.#reply.abort.signal;
-  }
-
-  isAborted(): boolean {
-    return this.#reply.abort.isAborted();
-  }
-
-  readonly onQueued = (ahead: number): void => this.#reply.wait(ahead);
-
-  readonly onStop = (): void => void this.#reply.cancel('shutdown');
 }

@@ -149,16 +149,16 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       if (!this.#isFree(kind)) this.#checkRoom(kind);
       const admission = new Admission(kind, this.#priorityOf(definition, options), options);
       this.#enter(admission);
+      const { cancellation, place } = admission;
       const leave = () => void (admission.leave && this.#cancel(admission));
-      if (admission.aborted) leave();
+      if (cancellation.isAborted()) leave();
       else this.#enqueue(admission);
-      const signal = admission.leave && options.signal;
-      if (signal) {
-        const unlisten = () => signal.removeEventListener('abort', leave);
-        signal.addEventListener('abort', leave);
-        admission.place.promise.then(unlisten, unlisten);
+      if (admission.leave) {
+        const unlisten = () => cancellation.offAbort(leave);
+        cancellation.onAbort(leave);
+        place.promise.then(unlisten, unlisten);
       }
-      return admission.place.promise;
+      return place.promise;
     });
   }
 
@@ -354,7 +354,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       clearTimeout(grace);
       this.#held--;
       this.#pause(admission);
-      if (grace || admission.aborted) this.#end(admission, { state: 'cancelled' });
+      if (grace || admission.cancellation.isAborted()) this.#end(admission, { state: 'cancelled' });
       else if (failure === undefined) this.#end(admission, { state: 'succeeded', output: undefined });
       else this.#end(admission, { state: 'failed', error: errorOf(admission, failure) });
       this.#freed(kind);

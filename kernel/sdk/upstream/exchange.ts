@@ -1,5 +1,4 @@
-import type { Cancellation } from '../../contracts/agent.js';
-import { type AbortSource, cancellationOf, signalOf } from '../abort-source.js';
+import { type AbortSource, type Cancellation, cancellationOf, signalOf } from '../cancellation.js';
 import { DecodedBody, decoderFor } from './decoded.js';
 import { aborted, ExchangeError } from './exchange-error.js';
 import { faultInBody, faultOf } from './fault.js';
@@ -120,7 +119,7 @@ export class Exchange {
   }
 
   #throwIfAborted(): void {
-    if (this.#cancellation.isAborted()) signalOf(this.#source).throwIfAborted();
+    if (this.#cancellation.isAborted()) signalOf(this.#source)?.throwIfAborted();
     if (this.#isAborted) throw aborted();
   }
 }

@@ -6,7 +6,7 @@ import {
   type StreamChunk,
 } from '../../contracts/agent.js';
 import { messageOf, WaggleError } from '../../errors.js';
-import type { AbortSource } from '../abort-source.js';
+import type { AbortSource } from '../cancellation.js';
 import { checkContent } from '../content.js';
 import { settleWithin } from '../settle-within.js';
 import { Exchange, type ExchangeLimits } from './exchange.js';

@@ -1,5 +1,5 @@
 import { timerMs } from '../../duration.js';
-import { type AbortSource, signalOf } from '../abort-source.js';
+import { type AbortSource, signalOf } from '../cancellation.js';
 
 /** Aborts its signal with the caller's, or when a wait exceeds its limit. One timer serves a whole answer. */
 export class Watchdog {
@@ -29,8 +29,8 @@ export class Watchdog {
     if (this.#expired) this.#abort.abort();
     else if (!this.#isStopped) {
       this.#caller = signalOf(this.#source);
-      if (this.#caller.aborted) this.#forward();
-      else this.#caller.addEventListener('abort', this.#forward, { once: true });
+      if (this.#caller?.aborted) this.#forward();
+      else this.#caller?.addEventListener('abort', this.#forward, { once: true });
     }
     return this.#abort.signal;
   }

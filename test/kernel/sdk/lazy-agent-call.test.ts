@@ -1,42 +1,89 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { AgentCall } from '#kernel';
-import { LazyAbortController, LazyAgentCall } from '#sdk';
+import { cancellationOf, LazyAbortController, LazyAgentCall } from '#sdk';
 import { silentLogger } from '../../../kernel/logger.js';
 
-function source() {
+function lazyCall() {
   const abort = new LazyAbortController();
-  const read: string[] = [];
-  const from = {
+  const signal = vi.spyOn(abort, 'signal', 'get');
+  const logger = vi.fn(() => silentLogger);
+  const source = {
     abort,
     get logger() {
-      read.push('logger');
-      return silentLogger;
+      return logger();
     },
   };
-  const signal = vi.spyOn(abort, 'signal', 'get');
-  return { abort, read, signal, call: new LazyAgentCall(from, 40, { traceparent: '00-1' }) as AgentCall };
+  const call: AgentCall = new LazyAgentCall(source, 40, { traceparent: '00-1' });
+  return { abort, signal, logger, call };
 }
 
+/** The ways in which wrappers of agents pass a call on, with a signal of their own where there is one. */
+const derived: readonly [name: string, derive: (call: AgentCall, own?: AbortSignal) => AgentCall][] = [
+  ['itself', (call, own) => (own ? { ...call, signal: own } : call)],
+  ['a spread', (call, own) => ({ ...call, ...(own && { signal: own }) })],
+  ['Object.assign', (call, own) => Object.assign({}, call, own && { signal: own })],
+  ['its fields', ({ signal, logger }, own) => ({ signal: own ?? signal, logger })],
+  ['Object.create', (call, own) => Object.create(call, own ? { signal: { value: own } } : {}) as AgentCall],
+  [
+    'a Proxy',
+    (call, own) =>
+      new Proxy(call, {
+        get: (target, key, receiver) =>
+          own && key === 'signal' ? own : (Reflect.get(target, key, receiver) as unknown),
+      }),
+  ],
+];
+
 describe('LazyAgentCall', () => {
-  it('reads nothing until an agent does', () => {
-    const { read, signal, call } = source();
-    expect(call.isAborted?.()).toBe(false);
+  it('creates neither signal nor logger until an agent reads them', () => {
+    const { abort, signal, logger, call } = lazyCall();
     expect(call).toMatchObject({ timeoutMs: 40, headers: { traceparent: '00-1' } });
+    const cancellation = cancellationOf(call);
+    const heard = vi.fn();
+    cancellation.onAbort(heard);
+    expect(cancellation.isAborted()).toBe(false);
+    abort.abort();
+    expect(cancellation.isAborted()).toBe(true);
+    expect(heard).toHaveBeenCalledTimes(1);
     expect(signal).not.toHaveBeenCalled();
-    expect(read).toEqual([]);
-    expect(call.signal.aborted).toBe(false);
+    expect(logger).not.toHaveBeenCalled();
+    expect(call.signal.aborted).toBe(true);
     expect(call.logger).toBe(silentLogger);
-    expect(read).toEqual(['logger']);
   });
 
-  it('keeps its signal and its logger in a copy', () => {
-    const { abort, call } = source();
-    const copy: AgentCall = { ...call, timeoutMs: 1 };
-    expect(copy.logger).toBe(silentLogger);
+  it.each(derived)('passes signal and logger on by %s', (_, derive) => {
+    const { abort, call } = lazyCall();
+    const passed = derive(call);
+    const heard = vi.fn();
+    cancellationOf(passed).onAbort(heard);
+    expect(passed.logger).toBe(silentLogger);
+    expect(passed.signal.aborted).toBe(false);
     abort.abort();
-    expect(copy.signal.aborted).toBe(true);
-    // A copy has no answer of its own, which could be out of date.
-    expect(copy.isAborted).toBeUndefined();
-    expect(call.isAborted?.()).toBe(true);
+    expect(passed.signal.aborted).toBe(true);
+    expect(cancellationOf(passed).isAborted()).toBe(true);
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+
+  it.each(derived)('gives way to the signal of a wrapper that passes it on by %s', (_, derive) => {
+    const { abort, call } = lazyCall();
+    const own = new AbortController();
+    const passed = derive(call, own.signal);
+    const heard = vi.fn();
+    cancellationOf(passed).onAbort(heard);
+    abort.abort();
+    expect(heard).not.toHaveBeenCalled();
+    expect(cancellationOf(passed).isAborted()).toBe(false);
+    own.abort();
+    expect(heard).toHaveBeenCalledTimes(1);
+    expect(passed.signal.aborted).toBe(true);
+  });
+});
+
+describe('cancellationOf', () => {
+  it('never aborts what has no signal', () => {
+    const cancellation = cancellationOf({});
+    cancellation.onAbort(() => {});
+    cancellation.offAbort(() => {});
+    expect(cancellation.isAborted()).toBe(false);
   });
 });

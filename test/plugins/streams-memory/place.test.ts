@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Chat, type EventName, TaskEngine } from '#kernel';
+import { type AdmitOptions, Chat, type EventName, TaskEngine } from '#kernel';
 import { Bus } from '../../../kernel/kernel-bus.js';
 import { Registry } from '../../../kernel/registry.js';
 import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
@@ -17,7 +17,11 @@ import { plugin, rejection, silentLogger, startKernel } from '../../support/kern
 const task = 'chat:message';
 const hi = { userId: 'ann', content: 'Hi' };
 
-function streamsOver(script: readonly Step[], limits: Partial<Config> = {}) {
+function streamsOver(
+  script: readonly Step[],
+  limits: Partial<Config> = {},
+  wrap: (engine: TaskEngine) => TaskEngine = (engine) => engine,
+) {
   const agent = new ScriptedAgent('a', script);
   const agents = new Registry<ScriptedAgent>('agent');
   agents.add(agent, 'test');
@@ -28,7 +32,7 @@ function streamsOver(script: readonly Step[], limits: Partial<Config> = {}) {
     taskBus.on(`task:${name}` satisfies EventName, (event) => void events.push(`${name} ${event.name}`));
   const store = new MemoryStore(storeConfig.parse({}));
   const queen = new Queen(queenConfig.parse({ candidates: ['a'] }), agents, store, bus);
-  const streams = new MemoryStreams(queen, engine, config.parse(limits), bus, silentLogger);
+  const streams = new MemoryStreams(queen, wrap(engine), config.parse(limits), bus, silentLogger);
   tasks.add(streams.task, 'test');
   return { streams, agent, engine, events };
 }
@@ -69,6 +73,27 @@ describe('replies that begin at the same moment', () => {
     await running.whole();
     // All the others would have been asked first.
     expect(agent.requests.length).toBeLessThan(many);
+    await streams.close();
+  });
+});
+
+describe('an engine that passes the request for a place on', () => {
+  it.each<[name: string, derive: (options: AdmitOptions) => AdmitOptions]>([
+    ['as it is', (options) => options],
+    ['as a copy', (options) => ({ ...options, priority: 'high' })],
+    ['with a prototype', (options) => Object.create(options) as AdmitOptions],
+    ['by a proxy', (options) => new Proxy(options, {})],
+  ])('%s lets a reply leave the line by a cancel', async (_, derive) => {
+    const { streams, engine, agent } = streamsOver(['wait'], { maxRunning: 1 }, (inner) => ({
+      ...({ countsOf: (name) => inner.countsOf(name) } as TaskEngine),
+      admit: (name, options = {}) => inner.admit(name, derive(options)),
+    }));
+    streams.start(hi);
+    const waiting = streams.start(hi);
+    expect(engine.countsOf(task)).toMatchObject({ waiting: 1 });
+    await waiting.cancel('client');
+    expect(engine.countsOf(task)).toMatchObject({ waiting: 0, cancelled: 1 });
+    expect(agent.requests.length).toBeLessThanOrEqual(1);
     await streams.close();
   });
 });
