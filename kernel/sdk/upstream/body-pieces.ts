@@ -1,10 +1,5 @@
-import type { PieceSource, PieceSplitter, Pieces } from './pieces.js';
+import type { PieceListener, PieceSource, PieceSplitter, Pieces } from './pieces.js';
 import type { BodySink, ResponseBody } from './response.js';
-
-interface Waiting<Piece> {
-  resolve(pieces: Pieces<Piece> | undefined): void;
-  reject(error: Error): void;
-}
 
 /**
  * The pieces of a body, pulled: each call gives all that one read has brought. The body is not closed: its connection serves
@@ -14,7 +9,7 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
   readonly #body: ResponseBody;
   readonly #splitter: PieceSplitter<Piece>;
   #ready: Pieces<Piece>[] = [];
-  #waiting: Waiting<Piece> | undefined;
+  #waiting: PieceListener<Piece> | undefined;
   #isPaused = false;
   #ended = false;
   #error: Error | undefined;
@@ -25,19 +20,16 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
     body.read(this);
   }
 
-  /** Undefined at the end. @throws what has become of the connection */
-  next(): Promise<Pieces<Piece> | undefined> {
+  pull(listener: PieceListener<Piece>): void {
     if (this.#ready.length === 0 && this.#isPaused) {
       this.#isPaused = false;
       this.#body.resume();
     }
     const ready = this.#ready.shift();
-    if (ready) return Promise.resolve(ready);
-    if (this.#error) return Promise.reject(this.#error);
-    if (this.#ended) return Promise.resolve(undefined);
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-    });
+    if (ready) listener.onPieces(ready);
+    else if (this.#error) listener.onError(this.#error);
+    else if (this.#ended) listener.onEnd();
+    else this.#waiting = listener;
   }
 
   /** Nobody pulls any more. */
@@ -57,14 +49,13 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
     this.#ended = true;
     const pieces = this.#split();
     if (pieces.values.length > 0 || pieces.error) this.#give(pieces);
-    else this.#waiting?.resolve(undefined);
+    else this.#take()?.onEnd();
   }
 
   onError(error: Error): void {
     if (this.#error || this.#ended) return;
     this.#error = error;
-    this.#waiting?.reject(error);
-    this.#waiting = undefined;
+    this.#take()?.onError(error);
   }
 
   /** An exception of the splitter would end the process: nothing catches it between here and the socket. */
@@ -77,13 +68,18 @@ export class BodyPieces<Piece> implements PieceSource<Piece>, BodySink {
   }
 
   #give(pieces: Pieces<Piece>): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting) waiting.resolve(pieces);
-    else this.#ready.push(pieces);
-    if (waiting || this.#ended || this.#isPaused) return;
+    const waiting = this.#take();
+    if (waiting) return void waiting.onPieces(pieces);
+    this.#ready.push(pieces);
+    if (this.#ended || this.#isPaused) return;
     // Pulling is the back-pressure.
     this.#isPaused = true;
     this.#body.pause();
+  }
+
+  #take(): PieceListener<Piece> | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    return waiting;
   }
 }

@@ -21,6 +21,7 @@ export * from './response.js';
 export * from './said.js';
 export * from './track-record.js';
 export * from './upstream-agent.js';
+export type { UpstreamTimeouts } from './upstream-answer.js';
 export * from './upstream-way.js';
 export * from './utf8.js';
 export * from './watchdog.js';

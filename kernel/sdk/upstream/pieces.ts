@@ -10,10 +10,20 @@ export interface Pieces<Piece> {
 
 /** An answer, pulled one read at a time. `BodyPieces` is one. */
 export interface PieceSource<Piece> {
-  /** The pieces of one read, perhaps none, because any read feeds the watchdog. Undefined at the end. @throws a connection error */
-  next(): Promise<Pieces<Piece> | undefined>;
+  /** Calls the listener once: at once with what has already come. */
+  pull(listener: PieceListener<Piece>): void;
   /** Stops reading. */
   stop(): void;
+}
+
+/** Takes one read of an answer. */
+export interface PieceListener<Piece> {
+  /** The pieces of one read, perhaps none, because any read feeds the watchdog. */
+  onPieces(pieces: Pieces<Piece>): void;
+  /** The answer has ended. */
+  onEnd(): void;
+  /** The connection was lost. */
+  onError(error: Error): void;
 }
 
 /** Splits the bytes of one answer into pieces. */

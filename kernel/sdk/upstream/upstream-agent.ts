@@ -16,8 +16,9 @@ import type { HttpClient } from './http-client.js';
 import { SocketClient } from './http1/socket-client.js';
 import { late, ModelList } from './model-list.js';
 import { NodeClient } from './node-client.js';
-import { IncompleteError, ModelError, PieceError, type PieceReader, type PieceSource } from './pieces.js';
+import type { PieceReader, PieceSource } from './pieces.js';
 import { TrackRecord } from './track-record.js';
+import { type AnswerContext, UpstreamAnswer, type UpstreamTimeouts } from './upstream-answer.js';
 import type { UpstreamWay } from './upstream-way.js';
 import { Watchdog } from './watchdog.js';
 
@@ -32,15 +33,6 @@ export interface ModelServer extends Upstream {
   readonly model?: string;
   /** The HTTP client; `auto` when absent. */
   readonly upstream?: UpstreamWay;
-}
-
-/** Time limits of an agent for its model server. */
-export interface UpstreamTimeouts {
-  readonly connectTimeoutMs: number;
-  /** Until the first token, and between two reads before it. */
-  readonly firstTokenTimeoutMs: number;
-  /** Between two reads after it. */
-  readonly tokenTimeoutMs: number;
 }
 
 /**
@@ -58,6 +50,8 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   readonly #record: TrackRecord;
   readonly #limits: ExchangeLimits = { bodyLimitBytes, onConnected: () => this.#record.connected() };
 
+  readonly #answers: AnswerContext<Piece>;
+
   constructor(server: ModelServer, timeouts: UpstreamTimeouts) {
     super();
     this.name = server.agent;
@@ -68,6 +62,17 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     const { connectTimeoutMs } = timeouts;
     const node = new NodeClient(connectTimeoutMs);
     this.#client = server.upstream === 'node' ? node : new SocketClient(connectTimeoutMs, node);
+    this.#answers = {
+      agent: server.agent,
+      timeouts,
+      models: this.models,
+      record: this.#record,
+      check: (request) => checkContent(this, request),
+      exchange: (call) => this.exchange(call),
+      reader: () => this.reader(),
+      ask: (exchange, request, call, signalOf) => this.#ask(exchange, request, call, signalOf),
+      failureOf: (cause) => this.failureOf(cause),
+    };
   }
 
   /** Sends the request with `headers`; resolves when the answer has begun. @throws any error that `failureOf` converts */
@@ -117,73 +122,11 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   }
 
   /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED, CONTEXT_TOO_LONG */
-  async *generateResponseStream(
+  generateResponseStream(
     request: ChatRequest,
     call: AgentCall,
-  ): AsyncGenerator<readonly StreamChunk[]> {
-    const { firstTokenTimeoutMs, tokenTimeoutMs } = this.#timeouts;
-    checkContent(this, request);
-    const exchange = this.exchange(call);
-    const watchdog = new Watchdog(call, () => exchange.abort());
-    const reader = this.reader();
-    let source: PieceSource<Piece> | undefined;
-    let begun = false;
-    try {
-      this.#record.checkBackOff();
-      let timeoutMs = firstTokenTimeoutMs;
-      let phase = 'until the first token';
-      watchdog.watch(timeoutMs, phase);
-      const model = request.model ?? this.knownModel() ?? (await this.#preferred(watchdog.signal));
-      source = await this.ask(exchange, request, model, call.headers);
-      for (let read = await source.next(); read; read = await source.next()) {
-        const { values, error } = read;
-        const batch: StreamChunk[] = [];
-        let failure: unknown = error;
-        try {
-          for (const piece of values) if (!reader.over) reader.read(piece, batch);
-        } catch (cause) {
-          failure = cause;
-        }
-        if (batch.length > 0) {
-          if (!begun) this.#record.answerBegan();
-          begun = true;
-          // The chunks before a malformed piece are valid.
-          watchdog.pause();
-          yield batch;
-          timeoutMs = tokenTimeoutMs;
-          phase = 'between two tokens';
-        }
-        if (reader.over) return;
-        if (failure) throw failure;
-        // Any read feeds the watchdog: a long tool call may yield no chunk for a while.
-        watchdog.watch(timeoutMs, phase);
-      }
-      const rest: StreamChunk[] = [];
-      reader.end?.(rest);
-      if (!reader.over)
-        throw new WaggleError('AGENT_DISCONNECTED', { agent: this.name, why: 'its answer has no end' });
-      yield rest;
-    } catch (error) {
-      call.signal.throwIfAborted();
-      const rest = lateEnd(reader, error);
-      if (rest) return void (yield rest);
-      const { expired } = watchdog;
-      const failure = expired
-        ? new WaggleError('AGENT_TIMEOUT', { agent: this.name, ...expired }, { cause: error })
-        : this.failureOf(error);
-      if (WaggleError.is(failure, 'AGENT_FAILED') && failure.details?.model)
-        this.models.forget(failure.details.model);
-      this.#record.answerFailed(failure);
-      if (expired) throw failure;
-      call.logger.debug({ err: failure }, 'the model server failed');
-      throw failure;
-    } finally {
-      watchdog.stop();
-      source?.stop();
-      if (begun) this.#record.answerEnded();
-      const closing = exchange.close(reader.over);
-      if (closing) await closing;
-    }
+  ): AsyncIterableIterator<readonly StreamChunk[]> {
+    return new UpstreamAnswer(this.#answers, request, call);
   }
 
   /** Healthy when the server answers and has a model. A missing, refused or late list does not matter while answers succeed. */
@@ -224,23 +167,20 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     return { healthy: false, detail };
   }
 
+  #ask(
+    exchange: Exchange,
+    request: ChatRequest,
+    call: AgentCall,
+    signalOf: () => AbortSignal,
+  ): Promise<PieceSource<Piece>> {
+    const model = request.model ?? this.knownModel();
+    if (model !== undefined) return this.ask(exchange, request, model, call.headers);
+    return this.#preferred(signalOf()).then((found) => this.ask(exchange, request, found, call.headers));
+  }
+
   async #preferred(signal: AbortSignal): Promise<string> {
     const model = await this.preferredModel(signal);
     if (model !== undefined) return model;
     throw new WaggleError('AGENT_UNAVAILABLE', { agent: this.name, why: this.server.noModel });
   }
-}
-
-/** The end of an answer whose reason came before the connection was lost or fell silent: it is complete. */
-function lateEnd(reader: PieceReader<never>, error: unknown): readonly StreamChunk[] | undefined {
-  const isReported =
-    error instanceof ModelError || error instanceof PieceError || error instanceof IncompleteError;
-  if (isReported || error instanceof WaggleError) return undefined;
-  const rest: StreamChunk[] = [];
-  try {
-    reader.end?.(rest);
-  } catch {
-    return undefined; // The loss is reported instead.
-  }
-  return reader.over ? rest : undefined;
 }
