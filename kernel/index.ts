@@ -1,8 +1,8 @@
-// The door `#kernel`: everything that a plugin is written with. The machine itself is in `kernel.js` and `waggle-server`.
+// The door `#kernel`: everything that a plugin is written with. `export *`, because declaration merging only follows star exports.
 import 'reflect-metadata';
 
-// `export *`, not named re-exports: declaration merging into this module only follows star exports.
 export * from './bus.js';
+export * from './contracts/access.js';
 export * from './contracts/agent.js';
 export * from './contracts/chat.js';
 export * from './contracts/chat-fields.js';

@@ -106,6 +106,11 @@ export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
   readonly model?: string;
   readonly options?: ChatOptions;
+  /** The user who asks. In an open server as the client says. */
+  readonly userId?: string;
+  readonly conversationId?: string;
+  /** Any data of the client. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** The reason for the end of an answer. */
@@ -135,6 +140,10 @@ export interface AgentCall {
   readonly headers?: Readonly<Record<string, string>>;
   /** Limit of the whole answer. */
   readonly timeoutMs?: number;
+  /** The user who asks, also where the request does not say. */
+  readonly userId?: string;
+  /** The WebSocket of the request, as in the `connection:*` events. */
+  readonly connection?: string;
 }
 
 /** The health of an agent. */
@@ -233,6 +242,7 @@ export abstract class BaseAgent implements Agent {
 interface AgentEvent {
   readonly streamId: string;
   readonly agent: string;
+  readonly userId?: string | undefined;
 }
 
 declare module '../bus.js' {

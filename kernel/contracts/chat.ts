@@ -1,5 +1,6 @@
 import { z } from '#zod';
 import { createToken } from '../services.js';
+import type { Principal } from './access.js';
 import type { AgentCall, AgentHealth, ChatMessage, ChatOptions, StreamChunk } from './agent.js';
 
 /** A message of a user, to be answered. */
@@ -11,6 +12,12 @@ export interface ChatCommand {
   readonly stateless?: boolean | undefined;
   /** The user. Conversations of one user are never read for another. */
   readonly userId: string;
+  /** The credentials of the request, whose limits count; absent in an open server. */
+  readonly principal?: Principal | undefined;
+  /** The WebSocket of the request. */
+  readonly connection?: string | undefined;
+  /** Any data of the client; it counts with the request. */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /** A new conversation when absent. */
   readonly conversationId?: string | undefined;
   /** The agent's name; the first healthy candidate when absent. */

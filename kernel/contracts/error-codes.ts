@@ -50,6 +50,8 @@ export const operatorErrors = {
     `cannot read or write conversations in "${d.path}": ${d.why}`,
   BACKUP_FAILED: (d: { path: string; file: string; why: string }) =>
     `cannot copy "${d.path}" to "${d.file}": ${d.why}`,
+  ACCESS_REQUIRED: (d: { host: string }) =>
+    `nothing decides who may call ${d.host}: load access-keys, access-jwt or access-proxy; or name access-open, for a server that anyone may use`,
   LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
     `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
 } as const;
@@ -71,6 +73,7 @@ export const clientErrors = {
     (d: { host: string }) =>
       `this server is not called "${d.host}"; if it is, list that name in "allowedHosts" of the transport's config; a proxy in front has to pass "Host" on as it came`,
   ],
+  UNAUTHORIZED: [401, (d: { why: string }) => `credentials needed: ${d.why}`],
   FORBIDDEN: [403, (d: { why: string }) => `refused: ${d.why}`],
   NOT_FOUND: [404, (d: { path: string }) => `no route for ${d.path}`],
   METHOD_NOT_ALLOWED: [
@@ -149,6 +152,16 @@ export const clientErrors = {
     409,
     (_: Record<never, never>) =>
       'this key already stands for another request; give each request a key of its own',
+  ],
+  RATE_LIMITED: [
+    429,
+    (d: { limit: number; what: string; retryAfterMs: number }) =>
+      `the limit is ${d.limit} ${d.what}; try again later`,
+  ],
+  BUDGET_EXCEEDED: [
+    429,
+    (d: { limit: number; wanted: number; left: number; retryAfterMs: number }) =>
+      `this may take ${d.wanted} tokens, and ${d.left} of ${d.limit} a day are left; lower "maxTokens" or try again later`,
   ],
   QUEUE_FULL: [
     503,

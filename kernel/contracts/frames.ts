@@ -149,6 +149,22 @@ export const serverFrame = z.discriminatedUnion('type', [
   z
     .object({ type: z.literal('task_result'), taskId, requestId, output: z.unknown() })
     .describe('The task succeeded'),
+  z
+    .object({
+      type: z.literal('auth_ok'),
+      userId: z.string(),
+      scopes: z.array(z.string()),
+      expiresAt: z.number().describe('Milliseconds since 1970').exactOptional(),
+    })
+    .describe('The credentials of an `auth` frame were accepted'),
+  z
+    .object({
+      type: z.literal('auth_expiring'),
+      expiresAt: z.number().describe('Milliseconds since 1970'),
+    })
+    .describe(
+      'The credentials end soon: without newer ones in an `auth` frame the connection is closed with 4401',
+    ),
   z.object({ type: z.literal('pong') }).describe('Response to `ping`'),
 ]);
 

@@ -1,6 +1,7 @@
 import type { z } from '#zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
+import type { Principal } from './access.js';
 import type { ToolCall, ToolCallPiece } from './agent.js';
 import type { ChatCommand } from './chat.js';
 import type { TraceContext } from './chat-fields.js';
@@ -64,8 +65,6 @@ export interface StartCommand extends ChatCommand, TraceContext {
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
   /** The order in which replies leave the line. */
   readonly priority?: TaskPriority | undefined;
-  /** Any data of the client; it counts with the request. */
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
@@ -86,6 +85,7 @@ export interface ReplyReader<Entry = LogEntry> extends AsyncIterableIterator<rea
 export interface Reply {
   readonly streamId: string;
   readonly conversationId: string;
+  readonly userId: string;
   /** True once the terminal frame is in the log. */
   readonly ended: boolean;
   /** The UTF-16 code units of all `content` so far. */
@@ -124,8 +124,11 @@ export interface StreamStats {
 export interface ChatStreams {
   /** @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH when the id of another request comes again */
   start(command: StartCommand): Reply;
-  /** The reply with this id, running or ended; undefined when it never existed or its log is gone. */
-  find(streamId: string): Reply | undefined;
+  /**
+   * The reply with this id, running or ended; undefined when it never existed, its log is gone, or it belongs to another user
+   * than `principal`. Without one, in an open server, the id alone gives access.
+   */
+  find(streamId: string, principal?: Principal): Reply | undefined;
   /** All replies that can be read. An id gives access: show it only to its owner. */
   list(): readonly Reply[];
   readonly stats: StreamStats;
@@ -141,16 +144,18 @@ declare module '../bus.js' {
     /** A reply was accepted: it runs, or waits in the line. */
     'chat:accepted': {
       readonly streamId: string;
+      readonly userId: string;
       readonly conversationId: string;
       readonly traceparent?: string | undefined;
       readonly tracestate?: string | undefined;
       readonly baggage?: string | undefined;
     };
     /** A reply began, from this agent. */
-    'chat:started': { readonly streamId: string; readonly agent: string };
+    'chat:started': { readonly streamId: string; readonly userId: string; readonly agent: string };
     /** A reply is complete; `tokens` counts its pieces of content. */
     'chat:finished': {
       readonly streamId: string;
+      readonly userId: string;
       readonly agent: string;
       readonly usage?: Usage;
       readonly tokens: number;
@@ -158,12 +163,14 @@ declare module '../bus.js' {
     };
     'chat:failed': {
       readonly streamId: string;
+      readonly userId: string;
       readonly code: string;
       readonly error: unknown;
       readonly timings: Timings;
     };
     'chat:cancelled': {
       readonly streamId: string;
+      readonly userId: string;
       readonly reason: CancelReason;
       readonly timings: Timings;
     };

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
+import type { Principal } from './access.js';
 
 /** In ascending order: the last is served first. */
 export const taskPriorities = ['low', 'normal', 'high', 'urgent'] as const;
@@ -36,6 +37,10 @@ export interface TaskCall {
   readonly taskId: string;
   /** 1 for the first try, one more with each retry. */
   readonly attempt: number;
+  /** The user who has submitted it; undefined where a plugin or a stranger has. */
+  readonly userId?: string | undefined;
+  /** The WebSocket that its frame came from. */
+  readonly connection?: string | undefined;
   /** Aborts on a cancel and at the time limit. */
   readonly signal: AbortSignal;
   /** The same, for a loop that never yields to the event loop. */
@@ -115,8 +120,10 @@ export interface SubmitOptions {
   /** Time limit of each try; it can only shorten that of the definition or the engine. */
   readonly timeoutMs?: number | undefined;
   readonly delayMs?: number | undefined;
-  /** The user of the key. Without one `idempotencyKey` has no effect: strangers share no runs. */
+  /** The user. Without one `idempotencyKey` has no effect: strangers share no runs. */
   readonly owner?: string | undefined;
+  /** The WebSocket that the request came from. */
+  readonly connection?: string | undefined;
   /** The same key of the same owner for the same task and input (as JSON) returns the same run while that is kept and has not failed. */
   readonly idempotencyKey?: string | undefined;
   /** Called while it waits, with the number of runs ahead. */
@@ -124,7 +131,7 @@ export interface SubmitOptions {
 }
 
 /** A request for a place on the main lane. */
-export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued'> {
+export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued' | 'owner'> {
   /** Aborted while it waits, it leaves the line; aborted later, it counts as cancelled once the place is released. */
   readonly signal?: AbortSignal | undefined;
   /** Called when the engine wants the place back (it stops, or the task is unregistered) and soon takes it. */
@@ -210,8 +217,11 @@ export interface TaskEngine {
    * @throws at once TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN; the promise rejects with TASK_CANCELLED
    */
   admit(name: string, options?: AdmitOptions): Promise<Release>;
-  /** The run with this id; undefined when it never existed or is no longer kept. */
-  find(taskId: string): TaskRun | undefined;
+  /**
+   * The run with this id; undefined when it never existed, is no longer kept, or belongs to another user than `principal`.
+   * Without one, in an open server, the id alone gives access.
+   */
+  find(taskId: string, principal?: Principal): TaskRun | undefined;
   /** Counts of one task since it was registered. */
   countsOf(name: string): TaskCounts | undefined;
   readonly stats: TaskStats;
@@ -227,6 +237,7 @@ export const TaskEngine = createToken<TaskEngine>('tasks');
 interface TaskEvent {
   readonly taskId: string;
   readonly name: string;
+  readonly userId?: string | undefined;
 }
 
 declare module '../bus.js' {
@@ -255,7 +266,7 @@ declare module '../bus.js' {
       readonly runMs: number;
     };
     /** A run was not accepted: unknown, invalid, full, or shutting down. */
-    'task:rejected': { readonly name: string; readonly code: string };
+    'task:rejected': { readonly name: string; readonly code: string; readonly userId?: string | undefined };
     /** A thread ended and is replaced. */
     'worker:lost': { readonly reason: string };
   }

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
+import type { Principal } from './access.js';
 import type { ReadableListener } from './readable.js';
 
 /** One HTTP request, copied out of the native layer before anything asynchronous happens. */
@@ -20,6 +21,8 @@ export interface HttpRequest {
   readonly basePath: string;
   /** The client's address, according to trusted proxies; an IPv4 address never has its IPv6 form. */
   readonly remoteAddress: string;
+  /** The user that the credentials prove; undefined in an open server and on public routes. */
+  readonly principal?: Principal | undefined;
   /** Aborts when the client is gone or the deadline has passed. */
   readonly signal: AbortSignal;
   header(name: string): string | undefined;
@@ -93,6 +96,9 @@ export interface EndpointDocs {
   readonly errors?: readonly ClientErrorCode[];
 }
 
+/** Callers of a route: anyone, users, or users with the scope `admin`. In an open server all three mean anyone. */
+export type RouteAccess = 'public' | 'user' | 'admin';
+
 /** One method of one path. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -101,6 +107,8 @@ export interface Route {
    * the path, including slashes, encoded or not.
    */
   readonly path: string;
+  /** `user` when absent. */
+  readonly access?: RouteAccess;
   /** Limit for the handler to begin its response; that of the transport when absent. */
   readonly timeoutMs?: number;
   readonly docs?: RouteDocs;
@@ -128,6 +136,8 @@ export interface Socket {
   readonly id: string;
   readonly params: Readonly<Record<string, string>>;
   readonly remoteAddress: string;
+  /** The user that the credentials prove; undefined in an open server and at public endpoints. */
+  readonly principal?: Principal | undefined;
   readonly closed: boolean;
   /** Bytes that were sent and have not left the process. */
   readonly bufferedBytes: number;
@@ -138,6 +148,11 @@ export interface Socket {
   send(frames: string | readonly string[]): boolean;
   /** Resolves with true once there is room, or with false once the connection has closed. */
   drained(): Promise<boolean>;
+  /**
+   * Replaces the credentials by newer ones of the same user; undefined in an open server. Bad ones close the connection with
+   * 4401, those of another user with 4403. @throws UNAUTHORIZED, FORBIDDEN
+   */
+  authenticate?(token: string): Promise<Principal | undefined>;
   close(code: number, reason: string): void;
 }
 
@@ -157,13 +172,28 @@ export interface SocketHandler {
 export interface WebSocketEndpoint {
   /** As a route's path: `/ws/{client_id}`. */
   readonly path: string;
+  /** `user` when absent. A client without credentials sends them as its first frame: `{"type":"auth","token":"…"}`. */
+  readonly access?: RouteAccess;
   readonly docs?: EndpointDocs;
   /** The sub-protocol to select if a client offers it; any other offer is ignored. */
   readonly protocol?: string;
   /** Throws a client error to refuse an upgrade, which is sent over HTTP. Synchronous: a promise refuses as well. */
   accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void;
+  /** Called once the user is known. */
   open(socket: Socket): SocketHandler;
 }
+
+/** A request or an upgrade on its way to its handler. The body is not read. */
+export interface GuardedRequest {
+  readonly request: Omit<HttpRequest, 'json'>;
+  readonly access: RouteAccess;
+  /** As routes and endpoints spell it. */
+  readonly path: string;
+  readonly kind: 'request' | 'upgrade';
+}
+
+/** A condition for all requests and upgrades besides `access`. Throws, or rejects with, a client error to refuse one. */
+export type Guard = (guarded: GuardedRequest) => void | Promise<void>;
 
 /** HTTP and WebSockets on one port. Routes, endpoints and error formats end with the plugin that added them. */
 export interface Transport {
@@ -173,6 +203,10 @@ export interface Transport {
   websocket(endpoint: WebSocketEndpoint): Undo;
   /** Formats errors below a path, including those of the transport itself. */
   errors(format: ErrorFormat): Undo;
+  /** Adds a condition, which is asked once the user is known. */
+  guard(guard: Guard): Undo;
+  /** Trusts the forwarding headers of further proxies, given as addresses or networks: `10.0.0.0/8`. */
+  trustProxies(networks: readonly string[]): Undo;
   /** Registered at this moment. */
   readonly routes: readonly Route[];
   readonly endpoints: readonly WebSocketEndpoint[];
@@ -190,4 +224,6 @@ export const Transport = createToken<Transport>('transport', {
   route: ({ method, path }) => ({ kind: 'route', name: `${method} ${path}`, label: `${method} ${path}` }),
   websocket: ({ path }) => ({ kind: 'route', name: `WS ${path}`, label: `WS ${path}` }),
   errors: ({ path }) => ({ kind: 'errors', name: path, label: `errors of ${path}` }),
+  guard: () => ({ kind: 'guard', name: 'guard' }),
+  trustProxies: (networks) => ({ kind: 'proxies', name: networks.join(', ') }),
 });

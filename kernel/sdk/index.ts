@@ -3,6 +3,7 @@ export * from '../duration.js';
 export * from '../every.js';
 export { jsonSchemaOf } from '../json-schema.js';
 export { nearest } from '../nearest.js';
+export * from './acting-user.js';
 export * from './agent-failure.js';
 export * from './back-off.js';
 export * from './cancellation.js';

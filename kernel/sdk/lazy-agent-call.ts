@@ -9,16 +9,25 @@ export interface AgentCallSource extends SignalSource {
 
 const lazyLogger = lazyProperty(({ logger }: AgentCallSource) => logger);
 
+/** The rest of an `AgentCall`. */
+type Context = {
+  readonly [Key in 'headers' | 'timeoutMs' | 'userId' | 'connection']?: AgentCall[Key] | undefined;
+};
+
 /** An `AgentCall` whose signal and logger are created when an agent reads them: both are expensive, and most agents read neither. */
 export class LazyAgentCall extends LazySignal<AgentCallSource> implements AgentCall {
   declare readonly logger: Logger;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  readonly userId?: string;
+  readonly connection?: string;
 
-  constructor(source: AgentCallSource, timeoutMs?: number, headers?: AgentCall['headers']) {
+  constructor(source: AgentCallSource, { headers, timeoutMs, userId, connection }: Context = {}) {
     super(source);
     if (headers) this.headers = headers;
     if (timeoutMs !== undefined) this.timeoutMs = timeoutMs;
+    if (userId !== undefined) this.userId = userId;
+    if (connection !== undefined) this.connection = connection;
     Object.defineProperty(this, 'logger', lazyLogger);
   }
 }

@@ -116,7 +116,8 @@ export class Asking {
     this.#isWriting = false;
     const { name } = agent;
     checkContent(agent, this.#request);
-    const call = new LazyAgentCall(answer, this.#call.timeoutMs, attempt.headers);
+    const { timeoutMs, userId, connection } = this.#call;
+    const call = new LazyAgentCall(answer, { headers: attempt.headers, timeoutMs, userId, connection });
     for await (const pulled of agent.generateResponseStream(this.#request, call)) {
       let chunks: Batch = checkedChunks(pulled, name, this.calls);
       if (answer.isOver) return;

@@ -14,17 +14,25 @@ export class Attempt {
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly #bus: EventBus;
   readonly #streamId: string;
+  readonly #userId: string | undefined;
   readonly #agent: string;
   readonly #startedAt = performance.now();
   #over = false;
 
-  constructor(bus: EventBus, { id: streamId, model }: ChatRequest, agent: Agent, fallback: boolean) {
+  constructor(bus: EventBus, { id: streamId, userId, model }: ChatRequest, agent: Agent, fallback: boolean) {
     this.#bus = bus;
     this.#streamId = streamId;
+    this.#userId = userId;
     this.#agent = agent.name;
     const { provider } = agent;
     const headers = {};
-    const asked: Mutable<KernelEvents['agent:asked']> = { streamId, agent: agent.name, fallback, headers };
+    const asked: Mutable<KernelEvents['agent:asked']> = {
+      streamId,
+      userId,
+      agent: agent.name,
+      fallback,
+      headers,
+    };
     if (provider) asked.provider = provider;
     if (model) asked.model = model;
     bus.emit('agent:asked', asked);
@@ -50,8 +58,9 @@ export class Attempt {
     if (this.#ends()) this.#bus.emit('agent:cancelled', this.#about);
   }
 
-  get #about(): { readonly streamId: string; readonly agent: string; readonly runMs: number } {
-    return { streamId: this.#streamId, agent: this.#agent, runMs: performance.now() - this.#startedAt };
+  get #about(): KernelEvents['agent:cancelled'] {
+    const runMs = performance.now() - this.#startedAt;
+    return { streamId: this.#streamId, userId: this.#userId, agent: this.#agent, runMs };
   }
 
   #ends(): boolean {

@@ -74,13 +74,18 @@ export class Queen implements Agent, Chat, QueenState {
     call: AgentCall,
     sink: ChatSink,
   ): Promise<void> {
-    const { id, userId, conversationId, agent, model, options, stateless, demo } = command;
+    const { id, userId, conversationId, agent, model, options, metadata, stateless, demo } = command;
     const key = { userId, conversationId };
     const turn = turnOf(command);
     const { contextMessages } = this.#config;
     const history = stateless ? [] : await this.#store.read(key, contextMessages);
     const messages = stateless ? turn : inContext(history, turn, contextMessages);
-    const request = { id, messages, ...(model && { model }), ...(options && { options }) };
+    const request = {
+      ...{ id, userId, conversationId, messages },
+      ...(model && { model }),
+      ...(options && { options }),
+      ...(metadata && { metadata }),
+    };
     const whom = { agent, demo };
     if (stateless) return this.#ask(this.#asking(request, call, sink), request, whom, call);
     const memory = new TurnMemory(this.#store, key, turn, call);

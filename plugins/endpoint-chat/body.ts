@@ -1,12 +1,16 @@
-import { chatFields, clientChosenId, type StartCommand } from '#kernel';
-import { expectValid } from '#sdk';
+import { chatFields, clientChosenId, type HttpRequest, type StartCommand } from '#kernel';
+import { expectValid, requiredUser } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */
 export const chatBody = z.strictObject({
   ...chatFields,
-  user_id: clientChosenId,
+  user_id: clientChosenId
+    .optional()
+    .describe(
+      'Required in an open server; else that of the credentials, or another one with the scope `act-as`',
+    ),
   conversation_id: clientChosenId.optional(),
   request_id: clientChosenId
     .optional()
@@ -17,13 +21,15 @@ export const chatBody = z.strictObject({
   priority: z.enum(['low', 'normal', 'high']).optional(),
 });
 
-/** @throws INVALID_REQUEST with the path of each wrong field */
-export async function readCommand(body: unknown): Promise<StartCommand> {
-  const command = await expectValid(chatBody, body);
+/** @throws INVALID_REQUEST with the path of each wrong field, FORBIDDEN */
+export async function readCommand(request: HttpRequest): Promise<StartCommand> {
+  const { principal } = request;
+  const command = await expectValid(chatBody, await request.json());
   const { user_id, conversation_id, request_id, on_disconnect, ...rest } = command;
   return {
     ...rest,
-    userId: user_id,
+    userId: requiredUser(principal, user_id, 'user_id'),
+    principal,
     conversationId: conversation_id,
     requestId: request_id,
     onDisconnect: on_disconnect,

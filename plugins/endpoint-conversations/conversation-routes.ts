@@ -1,4 +1,5 @@
 import {
+  type Access,
   type ChatMessage,
   type ConversationKey,
   type ConversationStore,
@@ -6,7 +7,7 @@ import {
   type HttpResponse,
   WaggleError,
 } from '#kernel';
-import { expectValid } from '#sdk';
+import { expectValid, requiredUser } from '#sdk';
 import type { z } from '#zod';
 import { type conversationList, type deletion, listQuery, type messageList, userQuery } from './docs.js';
 import { allLinesOf, linesOf } from './json-lines.js';
@@ -18,7 +19,7 @@ const privately = { 'cache-control': 'no-store' };
 /** `GET /conversations`. @throws INVALID_REQUEST */
 export const listConversations: Handler = async (store, request, response) => {
   const { user_id, limit, before } = await expectValid(listQuery, Object.fromEntries(request.query));
-  const list = await store.list(user_id, {
+  const list = await store.list(requiredUser(request.principal, user_id, 'user_id'), {
     limit: Number(limit),
     before: before === undefined ? undefined : Number(before),
   });
@@ -39,11 +40,19 @@ export const listMessages: Handler = async (store, request, response) => {
 };
 
 /** `DELETE /conversations/{conversation_id}`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
-export const deleteConversation: Handler = async (store, request, response) => {
+export async function deleteConversation(
+  store: ConversationStore,
+  request: HttpRequest,
+  response: HttpResponse,
+  access?: Access,
+): Promise<void> {
   const key = await keyOf(request);
   if (!(await store.delete(key))) throw new WaggleError('CONVERSATION_UNKNOWN', key);
+  const { id: requestId, remoteAddress } = request;
+  const what = `conversation ${key.conversationId}`;
+  access?.audit({ action: 'deleted', what, userId: key.userId, remoteAddress, requestId });
   response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
-};
+}
 
 /** `GET /conversations/{conversation_id}/export`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
 export const exportConversation: Handler = async (store, request, response) => {
@@ -58,7 +67,8 @@ export const exportConversation: Handler = async (store, request, response) => {
 /** `GET /conversations/export`. @throws INVALID_REQUEST */
 export const exportAll: Handler = async (store, request, response) => {
   const { user_id } = await expectValid(userQuery, Object.fromEntries(request.query));
-  await response.stream(200, downloadAs('conversations.jsonl'), allLinesOf(store, user_id));
+  const userId = requiredUser(request.principal, user_id, 'user_id');
+  await response.stream(200, downloadAs('conversations.jsonl'), allLinesOf(store, userId));
 };
 
 function downloadAs(name: string) {
@@ -80,6 +90,7 @@ async function conversationOf(
 }
 
 async function keyOf(request: HttpRequest): Promise<ConversationKey> {
-  const { user_id: userId } = await expectValid(userQuery, Object.fromEntries(request.query));
+  const { user_id } = await expectValid(userQuery, Object.fromEntries(request.query));
+  const userId = requiredUser(request.principal, user_id, 'user_id');
   return { userId, conversationId: request.params.conversation_id as string };
 }

@@ -1,4 +1,4 @@
-import { ConversationStore, definePlugin, Overview, type Route, Transport } from '#kernel';
+import { Access, ConversationStore, definePlugin, Overview, type Route, Transport } from '#kernel';
 import {
   deleteConversation,
   exportAll,
@@ -12,8 +12,8 @@ export default definePlugin({
   name: 'endpoint-conversations',
   apiVersion: 1,
   requires: { transport: Transport, store: ConversationStore },
-  optional: { overview: Overview },
-  setup(_ctx, { transport, store, overview }) {
+  optional: { access: Access, overview: Overview },
+  setup(_ctx, { transport, store, access, overview }) {
     const routes: readonly Route[] = [
       {
         method: 'GET',
@@ -43,7 +43,7 @@ export default definePlugin({
         method: 'DELETE',
         path: '/conversations/{conversation_id}',
         docs: deleteDocs,
-        handler: (request, reply) => deleteConversation(store, request, reply),
+        handler: (request, reply) => deleteConversation(store, request, reply, access),
       },
     ];
     for (const route of routes) transport.route(route);

@@ -1,4 +1,4 @@
-import { definePlugin, Overview, type Route, Transport, WaggleError } from '#kernel';
+import { Access, definePlugin, Overview, type Route, Transport, WaggleError } from '#kernel';
 import { assetHeaders, version } from '#sdk';
 import { readAssets } from './assets.js';
 import { asyncApi } from './asyncapi.js';
@@ -10,13 +10,14 @@ export default definePlugin({
   name: 'endpoint-docs',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { overview: Overview },
-  async setup(_ctx, { transport, overview }) {
+  optional: { access: Access, overview: Overview },
+  async setup(_ctx, { transport, access, overview }) {
     const assets = await readAssets();
     const routes: readonly Route[] = [
       {
         method: 'GET',
         path: '/docs',
+        access: 'public',
         docs: pageDocs,
         handler: ({ basePath }, reply) =>
           reply.send(200, page(basePath, `/docs/${assets.folder}`, version), headers),
@@ -24,6 +25,7 @@ export default definePlugin({
       {
         method: 'GET',
         path: '/docs/{folder}/{file}',
+        access: 'public',
         docs: assetDocs,
         handler: ({ path, params }, reply) => {
           const asset = assets.find(params.folder as string, params.file as string);
@@ -34,13 +36,18 @@ export default definePlugin({
       {
         method: 'GET',
         path: '/openapi.json',
+        access: 'public',
         docs: openApiDocs,
         handler: ({ basePath }, reply) =>
-          reply.json(200, openApi(transport.routes, transport.endpoints, version, basePath)),
+          reply.json(
+            200,
+            openApi(transport.routes, transport.endpoints, version, basePath, access?.isRequired),
+          ),
       },
       {
         method: 'GET',
         path: '/asyncapi.json',
+        access: 'public',
         docs: asyncApiDocs,
         handler: (request, reply) => reply.json(200, asyncApi(transport.endpoints, version, request)),
       },

@@ -19,30 +19,41 @@ const inBodies: readonly ClientErrorCode[] = [
   'UNSUPPORTED_MEDIA_TYPE',
 ];
 
-/** An OpenAPI 3.1 document of the registered routes. `basePath` is the path under which the server is reached. */
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer' },
+  key: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+};
+
+/**
+ * An OpenAPI 3.1 document of the registered routes. `basePath` is the path under which the server is reached; `isClosed`,
+ * whether it asks for credentials.
+ */
 export function openApi(
   routes: readonly Route[],
   endpoints: readonly WebSocketEndpoint[],
   version: string,
   basePath = '',
+  isClosed = false,
 ): object {
   const paths = new Map<string, Record<string, object>>();
   const add = (method: string, path: string, operation: object) =>
     paths.set(plain(path), { ...paths.get(plain(path)), [method.toLowerCase()]: operation });
   // Routes last: they answer requests without a WebSocket handshake.
-  for (const endpoint of endpoints) add('GET', endpoint.path, upgradeOf(endpoint));
-  for (const route of byMethod(routes)) add(route.method, route.path, operationOf(route));
+  for (const endpoint of endpoints) add('GET', endpoint.path, upgradeOf(endpoint, isClosed));
+  for (const route of byMethod(routes)) add(route.method, route.path, operationOf(route, isClosed));
   return {
     openapi: '3.1.0',
     info: { title: 'Waggle', version, description },
     servers: [{ url: basePath || '/' }],
+    ...(isClosed && { components: { securitySchemes } }),
     paths: Object.fromEntries([...paths].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
 
-function operationOf(route: Route): object {
+function operationOf(route: Route, isClosed: boolean): object {
   const { path, docs } = route;
   return {
+    ...securityOf(route, isClosed),
     summary: docs?.summary ?? 'Not described',
     parameters: [
       ...pathParameters(path, docs?.params),
@@ -53,22 +64,29 @@ function operationOf(route: Route): object {
       requestBody: { required: true, content: { [json]: { schema: embedded(docs.body) } } },
     }),
     responses: {
-      ...responsesOf(docs?.responses ?? docs?.answers ?? {}, errorsOf(route), docs?.error),
+      ...responsesOf(
+        docs?.responses ?? docs?.answers ?? {},
+        [...errorsOf(route), ...refusalsOf(route, isClosed)],
+        docs?.error,
+      ),
       // A route without docs may respond with anything.
       ...(!docs && { default: { description: 'Not described' } }),
     },
   };
 }
 
-function upgradeOf({ path, docs }: WebSocketEndpoint): object {
+function upgradeOf(endpoint: WebSocketEndpoint, isClosed: boolean): object {
+  const { path, docs } = endpoint;
   const errors: readonly ClientErrorCode[] = [
     ...(docs?.errors ?? []),
     ...lostIn(path),
     'INVALID_REQUEST',
     'FORBIDDEN',
     'UPGRADE_REQUIRED',
+    ...refusalsOf(endpoint, isClosed),
   ];
   return {
+    ...securityOf(endpoint, isClosed),
     summary: docs?.summary ?? 'A WebSocket',
     parameters: pathParameters(path, docs?.params),
     responses: {
@@ -76,6 +94,19 @@ function upgradeOf({ path, docs }: WebSocketEndpoint): object {
       ...responsesOf({}, errors),
     },
   };
+}
+
+type Guarded = Pick<Route, 'access'>;
+
+function securityOf({ access }: Guarded, isClosed: boolean): object {
+  if (!isClosed) return {};
+  return {
+    security: access === 'public' ? [] : Object.keys(securitySchemes).map((name) => ({ [name]: [] })),
+  };
+}
+
+function refusalsOf({ access }: Guarded, isClosed: boolean): readonly ClientErrorCode[] {
+  return isClosed && access !== 'public' ? ['UNAUTHORIZED', 'FORBIDDEN', 'RATE_LIMITED'] : [];
 }
 
 /** Errors of the handler and of the checks before it. */

@@ -13,6 +13,7 @@ export default definePlugin({
     transport.route({
       method: 'GET',
       path: '/health',
+      access: 'public',
       docs: healthDocs,
       handler: (_request, reply) =>
         reply.json(200, { status: 'ok', version, uptimeMs: Math.round(performance.now() - startedAt) }),
@@ -20,6 +21,7 @@ export default definePlugin({
     transport.route({
       method: 'GET',
       path: '/ready',
+      access: 'public',
       docs: readyDocs,
       handler: async (_request, reply) => {
         const report = readiness(ctx.inspect(), await chat?.statuses(), store?.trouble);

@@ -30,6 +30,7 @@ export default definePlugin({
     transport.route({
       method: 'GET',
       path: '/metrics',
+      access: 'admin',
       docs: metricsDocs,
       handler: async (_request, reply) =>
         reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),

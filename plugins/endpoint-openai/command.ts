@@ -3,10 +3,11 @@ import {
   type ChatOptions,
   clientChosenId,
   type HttpRequest,
+  type Principal,
   type StartCommand,
   WaggleError,
 } from '#kernel';
-import { expectValid } from '#sdk';
+import { actingUser, expectValid, randomId } from '#sdk';
 import { type ChatBody, type CommonBody, chatBody, runHeaders, type TextBody, textBody } from './body.js';
 import { checkDepths } from './depths.js';
 import { messagesOf } from './messages.js';
@@ -31,8 +32,6 @@ type AgentOf = (model: string) => Agent | undefined;
 const chatFields = new Set(Object.keys(chatBody.shape));
 const textFields = new Set(Object.keys(textBody.shape));
 
-const anonymous = 'openai';
-
 /** @throws INVALID_REQUEST with the path of each wrong field */
 export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<CompletionRequest> {
   const input = await request.json(Number.POSITIVE_INFINITY);
@@ -44,7 +43,7 @@ export async function readChat(request: HttpRequest, agentOf: AgentOf): Promise<
   const { leftOut, ...tools } = toolsOf(body);
   const options = { ...optionsOf(body), ...chatOptionsOf(body), ...tools, more: moreOf(body, chatFields) };
   const asked = { endpoint: 'POST /v1/chat/completions', messages: messagesOf(body.messages), options };
-  return requestOf(body, headers, asked, leftOut);
+  return requestOf(body, headers, asked, leftOut, request.principal);
 }
 
 /** @throws INVALID_REQUEST with the path of each wrong field */
@@ -56,7 +55,7 @@ export async function readText(request: HttpRequest): Promise<CompletionRequest>
   const content = typeof prompt === 'string' ? prompt : (prompt[0] as string);
   const options = { ...optionsOf(body), more: moreOf(body, textFields) };
   const asked = { endpoint: 'POST /v1/completions', messages: [{ role: 'user' as const, content }], options };
-  return requestOf(body, await readHeaders(request), asked, []);
+  return requestOf(body, await readHeaders(request), asked, [], request.principal);
 }
 
 type RunHeaders = Awaited<ReturnType<typeof readHeaders>>;
@@ -66,20 +65,29 @@ function requestOf(
   headers: RunHeaders,
   asked: Pick<Required<StartCommand>, 'endpoint' | 'messages'> & { readonly options: ChatOptions },
   leftOut: readonly string[],
+  principal: Principal | undefined,
 ): CompletionRequest {
   const { 'X-Conversation-Id': conversationId, 'Idempotency-Key': key } = headers;
-  const user = userOf(body.user);
+  const user = actingUser(principal, userOf(body.user));
+  // A stranger shares nothing with other strangers.
+  const isStranger = user === undefined;
+  const isStored = conversationId !== undefined && !isStranger;
   return {
     model: body.model,
     streamed: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
-    leftOut: [...leftOut, ...roundedIn(body)],
+    leftOut: [
+      ...leftOut,
+      ...roundedIn(body),
+      ...(conversationId !== undefined && isStranger ? ['"X-Conversation-Id" without a "user"'] : []),
+    ],
     command: {
       ...asked,
       content: '',
-      userId: user ?? anonymous,
-      conversationId,
-      stateless: conversationId === undefined,
+      userId: user ?? `stranger-${randomId()}`,
+      principal,
+      conversationId: isStored ? conversationId : undefined,
+      stateless: !isStored,
       // Without a user, the key of another client could be the same.
       requestId: user && key,
       // A client that sends a key intends to come back for the answer.

@@ -23,6 +23,9 @@ const wordings: Partial<Record<ClientErrorCode, readonly [number, string]>> = {
   INVALID_REQUEST: [400, 'invalid_value'],
   TOO_DEEP: [400, 'invalid_value'],
   CONTEXT_TOO_LONG: [400, 'context_length_exceeded'],
+  UNAUTHORIZED: [401, 'invalid_api_key'],
+  RATE_LIMITED: [429, 'rate_limit_exceeded'],
+  BUDGET_EXCEEDED: [429, 'insufficient_quota'],
   NOT_FOUND: [404, 'unknown_route'],
   AGENT_UNKNOWN: [404, 'model_not_found'],
   TOO_LARGE: [413, 'request_too_large'],
@@ -113,6 +116,7 @@ function located(issue: string): { readonly param: string | null; readonly text:
 
 function typeOf(status: number): string {
   if (status >= 500) return 'server_error';
+  if (status === 401) return 'authentication_error';
   if (status === 429) return 'rate_limit_error';
   if (status === 403) return 'permission_error';
   return status === 404 ? 'not_found_error' : 'invalid_request_error';

@@ -14,6 +14,7 @@ export default definePlugin({
     transport.route({
       method: 'GET',
       path: '/',
+      access: 'public',
       docs: overviewDocs,
       handler: ({ basePath }, reply) =>
         reply.json(200, { message: 'Chat Backend API', version, endpoints: endpoints.below(basePath) }),

@@ -7,7 +7,7 @@ import {
   type TaskRun,
   WaggleError,
 } from '#kernel';
-import { expectValid, jsonSchemaOf, tenths } from '#sdk';
+import { actingUser, expectValid, jsonSchemaOf, tenths } from '#sdk';
 import type { z } from '#zod';
 import { type cancelAnswer, type runReport, submission, type taskList, waitQuery } from './docs.js';
 
@@ -47,12 +47,12 @@ export async function submitTask(
   const { wait } = await expectValid(waitQuery, { wait: request.query.get('wait') ?? undefined });
   if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
   const body = await expectValid(submission, await request.json());
-  const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id: owner, request_id } = body;
+  const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id, request_id } = body;
   const run = engine.submit(name, input, {
     priority,
     timeoutMs,
     delayMs,
-    owner,
+    owner: actingUser(request.principal, user_id),
     idempotencyKey: request_id,
   });
   await endOf(run, Math.min(Number(wait), maxWaitMs), request.signal);
@@ -77,9 +77,9 @@ export async function cancelRun(
   response.json(200, { cancelled, state: run.state } satisfies z.infer<typeof cancelAnswer>);
 }
 
-function find(engine: TaskEngine, { params }: HttpRequest): TaskRun {
+function find(engine: TaskEngine, { params, principal }: HttpRequest): TaskRun {
   const id = params.task as string;
-  const run = engine.find(id);
+  const run = engine.find(id, principal);
   if (!run) throw new WaggleError('TASK_UNKNOWN', { task: id.slice(0, 128) });
   return run;
 }

@@ -35,6 +35,9 @@ export const clientFrames = {
   }),
   cancel_task: z.object({ taskId: z.string().min(1).max(128) }),
   ping: z.object({}),
+  auth: z
+    .object({ token: z.string().min(1).max(16_384) })
+    .describe('Credentials: the first frame of a connection without any, later newer ones of the same user'),
 };
 
 type ClientFrames = typeof clientFrames;
@@ -69,6 +72,9 @@ export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>)
   return Object.assign(checked<object>(clientFrames[type], json), { type }) as ClientFrame;
 }
 
+/** The sender of a frame. */
+export type Asker = Pick<StartCommand, 'userId' | 'principal' | 'connection'>;
+
 /** Errors repeat a `requestId` up to this length. */
 const echoLimitChars = 1024;
 
@@ -77,13 +83,13 @@ export function requestIdOf(text: string): string | undefined {
   return outerText(text, 'requestId', echoLimitChars);
 }
 
-/** The command of a chat frame from `userId`. */
-export function commandOf(frame: ChatFrame, userId: string): StartCommand {
+/** The command of a chat frame from a user. */
+export function commandOf(frame: ChatFrame, asker: Asker): StartCommand {
   const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
   const endpoint = 'WS';
   return {
     content,
-    userId,
+    ...asker,
     conversationId,
     agent,
     model,

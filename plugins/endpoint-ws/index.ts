@@ -1,4 +1,4 @@
-import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { ChatStreams, definePlugin, Limits, Overview, TaskEngine, Transport } from '#kernel';
 import { config } from './config.js';
 import { Sessions } from './sessions.js';
 
@@ -7,10 +7,10 @@ export default definePlugin({
   apiVersion: 1,
   config,
   requires: { transport: Transport, streams: ChatStreams },
-  optional: { overview: Overview, engine: TaskEngine },
-  setup(ctx, { transport, streams, overview, engine }) {
+  optional: { overview: Overview, engine: TaskEngine, limits: Limits },
+  setup(ctx, { transport, streams, overview, engine, limits }) {
     const { tasks, config, bus, logger } = ctx;
-    const sessions = new Sessions({ streams, engine, tasks, config, bus, logger });
+    const sessions = new Sessions({ streams, engine, limits, tasks, config, bus, logger });
     tasks.watch(sessions);
     transport.websocket(sessions);
     ctx.onDrain((deadline, timeoutMs) => sessions.drain(deadline, timeoutMs));

@@ -8,7 +8,7 @@ import {
   WaggleError,
 } from '#kernel';
 import { errorFrame, isJsonObject } from '#sdk';
-import type { MessageFrame, TaskFrame } from './frames.js';
+import type { Asker, MessageFrame, TaskFrame } from './frames.js';
 import type { SessionHost } from './session.js';
 
 const portionChars = 32 * 1024;
@@ -23,13 +23,13 @@ interface Wording {
 export class SessionTasks {
   /** Dropped on close, so that a long-running task does not retain the connection. */
   #socket: Socket | undefined;
-  readonly #clientId: string;
+  readonly #asker: Asker;
   readonly #host: SessionHost;
   readonly #watched = new Map<string, AsyncIterableIterator<readonly TaskUpdate[]>>();
 
-  constructor(socket: Socket, clientId: string, host: SessionHost) {
+  constructor(socket: Socket, asker: Asker, host: SessionHost) {
     this.#socket = socket;
-    this.#clientId = clientId;
+    this.#asker = asker;
     this.#host = host;
   }
 
@@ -68,7 +68,7 @@ export class SessionTasks {
 
   /** @throws TASK_UNKNOWN when the run does not exist or has ended */
   async cancel(taskId: string): Promise<void> {
-    const run = this.#host.engine?.find(taskId);
+    const run = this.#host.engine?.find(taskId, this.#asker.principal);
     if (!run || run.ended || !(await run.cancel())) throw new WaggleError('TASK_UNKNOWN', { task: taskId });
     // A watched run reports it itself.
     if (!this.#watched.has(taskId) && run.error) this.#send(errorFrame(run.error, { taskId }));
@@ -93,7 +93,8 @@ export class SessionTasks {
     };
     run = engine.submit(name, input, {
       ...options,
-      owner: this.#clientId,
+      owner: this.#asker.userId,
+      connection: this.#asker.connection,
       idempotencyKey: requestId,
       onQueued,
     });

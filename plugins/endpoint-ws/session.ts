@@ -2,6 +2,7 @@ import {
   type ChatStreams,
   closeCode,
   type EventBus,
+  type Limits,
   type Logger,
   type ReadonlyRegistry,
   type Reply,
@@ -17,15 +18,18 @@ import {
 import { errorFrame, IdMap } from '#sdk';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
-import { type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
+import { type Asker, type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
 import { RateLimit } from './rate-limit.js';
 import { SessionTasks } from './session-tasks.js';
+
+const work: ReadonlySet<ClientFrame['type']> = new Set(['stream_request', 'message', 'task', 'registered']);
 
 /** Services and callbacks that sessions share. */
 export interface SessionHost {
   readonly streams: ChatStreams;
   /** Absent without a plugin that runs tasks. */
   readonly engine: TaskEngine | undefined;
+  readonly limits: Limits | undefined;
   readonly tasks: ReadonlyRegistry<TaskDefinition>;
   readonly config: Config;
   readonly bus: Pick<EventBus, 'emit'>;
@@ -38,6 +42,8 @@ export interface SessionHost {
 /** One connection of a client, with the replies it reads. */
 export class Session implements SocketHandler {
   readonly clientId: string;
+  /** The client among those of its user: ids are chosen by clients. */
+  readonly key: string;
   readonly #socket: Socket;
   readonly #host: SessionHost;
   readonly #rate: RateLimit;
@@ -51,6 +57,7 @@ export class Session implements SocketHandler {
   constructor(socket: Socket, clientId: string, host: SessionHost) {
     this.#socket = socket;
     this.clientId = clientId;
+    this.key = socket.principal ? JSON.stringify([socket.principal.id, clientId]) : clientId;
     this.#host = host;
     this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
   }
@@ -73,7 +80,7 @@ export class Session implements SocketHandler {
       const type = frame.type === 'registered' ? frame.name : frame.type;
       const { id: connection } = this.#socket;
       this.#host.bus.emit('message:received', { connection, clientId: this.clientId, type });
-      return this.#handle(frame)?.catch((cause: unknown) => this.#refuse(cause, requestIdOf(text)));
+      return this.#counted(frame)?.catch((cause: unknown) => this.#refuse(cause, requestIdOf(text)));
     } catch (cause) {
       this.#refuse(cause, requestIdOf(text));
     }
@@ -96,10 +103,22 @@ export class Session implements SocketHandler {
     this.#send({ type: 'server_draining', deadlineMs });
   }
 
+  /** Frames that ask for work count against the limits of their user. */
+  #counted(frame: ClientFrame): void | Promise<void> {
+    const { principal } = this.#socket;
+    if (!principal || !work.has(frame.type)) return this.#handle(frame);
+    if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now())
+      throw new WaggleError('UNAUTHORIZED', { why: 'they have expired; send newer ones in an "auth" frame' });
+    const counted = principal.limits && this.#host.limits?.request(principal);
+    return counted ? counted.then(() => this.#handle(frame)) : this.#handle(frame);
+  }
+
   #handle(frame: ClientFrame): void | Promise<void> {
     switch (frame.type) {
       case 'ping':
         return this.#send({ type: 'pong' });
+      case 'auth':
+        return this.#authenticate(frame.token);
       case 'cancel':
         return this.#cancel(frame.streamId);
       case 'resume':
@@ -119,16 +138,27 @@ export class Session implements SocketHandler {
     }
   }
 
+  async #authenticate(token: string): Promise<void> {
+    const principal = await this.#socket.authenticate?.(token);
+    const { id: userId, scopes, expiresAt } = principal ?? { id: this.clientId, scopes: [] };
+    this.#send({
+      type: 'auth_ok',
+      userId,
+      scopes: [...scopes],
+      ...(expiresAt !== undefined && { expiresAt }),
+    });
+  }
+
   #answer(frame: ChatFrame): void {
     this.#checkLimit();
-    const reply = this.#host.streams.start(commandOf(frame, this.clientId));
+    const reply = this.#host.streams.start(commandOf(frame, this.#asker));
     // A repeated request on the same connection: it is already being answered.
     if (this.#readers.get(reply.streamId)) return;
     this.#deliver(reply, reply.read(), frame.positions, frame.requestId);
   }
 
   #resume(streamId: string, position: number, positions: boolean): void {
-    const reply = this.#host.streams.find(streamId);
+    const reply = this.#host.streams.find(streamId, this.#socket.principal);
     if (!reply) {
       this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
       return;
@@ -142,7 +172,7 @@ export class Session implements SocketHandler {
   }
 
   async #cancel(streamId: string): Promise<void> {
-    const reply = this.#host.streams.find(streamId);
+    const reply = this.#host.streams.find(streamId, this.#socket.principal);
     const receipt = await reply?.cancel('client');
     if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
     // A reader of the stream gets this frame from the log.
@@ -158,7 +188,7 @@ export class Session implements SocketHandler {
     try {
       // Without a requestId the client cannot come back for it.
       const onDisconnect = frame.onDisconnect ?? (requestId ? 'continue' : 'cancel');
-      const reply = this.#host.streams.start(commandOf({ ...frame, onDisconnect }, this.clientId));
+      const reply = this.#host.streams.start(commandOf({ ...frame, onDisconnect }, this.#asker));
       const answer = await reply.whole(abort.signal);
       const { conversationId } = reply;
       this.#send({ type: 'message', ...answer, conversationId, ...(requestId && { requestId }) });
@@ -202,8 +232,14 @@ export class Session implements SocketHandler {
   }
 
   get #tasks(): SessionTasks {
-    this.#tasksIfAny ??= new SessionTasks(this.#socket, this.clientId, this.#host);
+    this.#tasksIfAny ??= new SessionTasks(this.#socket, this.#asker, this.#host);
     return this.#tasksIfAny;
+  }
+
+  /** The user of the credentials; in an open server the client, as it calls itself. */
+  get #asker(): Asker {
+    const { principal, id: connection } = this.#socket;
+    return { userId: principal?.id ?? this.clientId, principal, connection };
   }
 
   get #who(): { readonly connection: string; readonly clientId: string } {

@@ -15,7 +15,7 @@ const farewellMs = 1000;
 
 export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered'>;
 
-/** All connections by client id. A client has one: the newest. */
+/** All connections by user and client id. A client has one: the newest. */
 export class Sessions implements WebSocketEndpoint {
   readonly path = '/ws/{client_id}';
   readonly protocol = 'waggle.v1';
@@ -60,9 +60,9 @@ export class Sessions implements WebSocketEndpoint {
   open(socket: Socket): Session {
     const clientId = socket.params.client_id as string;
     const session = new Session(socket, clientId, this.#host);
-    const older = this.#current.get(clientId);
+    const older = this.#current.get(session.key);
     if (older) this.#replace(older);
-    this.#current.set(clientId, session);
+    this.#current.set(session.key, session);
     this.#open.add(session);
     if (this.#drainEndsAt !== undefined) this.#announceDrain(session, this.#drainEndsAt);
     return session;
@@ -71,8 +71,8 @@ export class Sessions implements WebSocketEndpoint {
   #closed(session: Session): void {
     this.#open.delete(session);
     // A late close of an old connection must not remove its successor.
-    if (this.#current.get(session.clientId) === session) this.#current.delete(session.clientId);
-    if (this.#leaving.get(session.clientId)?.session === session) this.#stopLeaving(session.clientId);
+    if (this.#current.get(session.key) === session) this.#current.delete(session.key);
+    if (this.#leaving.get(session.key)?.session === session) this.#stopLeaving(session.key);
     this.#delivered();
   }
 
@@ -116,25 +116,25 @@ export class Sessions implements WebSocketEndpoint {
 
   /** Closes the older connection of a client, after a delay when takeovers repeat. */
   #replace(session: Session): void {
-    const { clientId } = session;
+    const { key } = session;
     const leave = (each: Session) => each.close(closeCode.takenOver, 'taken over by a newer connection');
-    const before = this.#leaving.get(clientId);
-    this.#stopLeaving(clientId);
+    const before = this.#leaving.get(key);
+    this.#stopLeaving(key);
     if (before) leave(before.session);
-    const delayMs = this.#takeovers.next(clientId, performance.now());
+    const delayMs = this.#takeovers.next(key, performance.now());
     if (delayMs === 0) leave(session);
     else {
       const timer = setTimeout(() => {
-        this.#leaving.delete(clientId);
+        this.#leaving.delete(key);
         leave(session);
       }, delayMs);
-      this.#leaving.set(clientId, { session, timer });
+      this.#leaving.set(key, { session, timer });
     }
   }
 
-  #stopLeaving(clientId: string): void {
-    clearTimeout(this.#leaving.get(clientId)?.timer);
-    this.#leaving.delete(clientId);
+  #stopLeaving(key: string): void {
+    clearTimeout(this.#leaving.get(key)?.timer);
+    this.#leaving.delete(key);
   }
 
   #announceDrain(session: Session, endsAt: number): void {

@@ -20,6 +20,7 @@ export default definePlugin({
     transport?.route({
       method: 'GET',
       path: '/stats',
+      access: 'admin',
       docs: statsDocs,
       handler: (_request, reply) => reply.json(200, sampler.stats),
     });

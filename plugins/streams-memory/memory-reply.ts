@@ -97,6 +97,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     return this.ids.conversationId;
   }
 
+  get userId(): string {
+    return this.ids.userId;
+  }
+
   get ended(): boolean {
     return this.#log.ended;
   }
@@ -258,7 +262,9 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   // A function of its own, so that its locals do not keep the request alive afterwards.
   #ask(chat: Chat): Promise<void> {
     const { replyTimeoutMs: timeoutMs } = this.#config;
-    return chat.reply(this.#request as ReplyRequest, new LazyAgentCall(this, timeoutMs), this);
+    const request = this.#request as ReplyRequest;
+    const { userId, connection } = request;
+    return chat.reply(request, new LazyAgentCall(this, { timeoutMs, userId, connection }), this);
   }
 
   /** Readers that resume or join need nothing of the request. */

@@ -3,6 +3,7 @@ import {
   type ChatStreams,
   type EventBus,
   type Logger,
+  type Principal,
   type Release,
   type Reply,
   type StartCommand,
@@ -19,6 +20,7 @@ import {
   IdMap,
   KeyedRuns,
   LinkedList,
+  mayActFor,
   type RequestKey,
   randomId,
   requestKey,
@@ -111,12 +113,14 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#keyed.keep(key, reply);
     reply.unended = this.#unended.push(reply);
     void reply.run(place, this.#chat);
-    this.#bus.emit('chat:accepted', { streamId, conversationId, ...traceContextOf(command) });
+    const { userId } = command;
+    this.#bus.emit('chat:accepted', { streamId, userId, conversationId, ...traceContextOf(command) });
     return reply;
   }
 
-  find(streamId: string): Reply | undefined {
-    return this.#replies.get(streamId);
+  find(streamId: string, principal?: Principal): Reply | undefined {
+    const reply = this.#replies.get(streamId);
+    return reply && mayActFor(principal, reply.userId) ? reply : undefined;
   }
 
   list(): readonly Reply[] {
@@ -148,7 +152,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   started(reply: MemoryReply, agent: string): void {
-    this.#bus.emit('chat:started', { streamId: reply.streamId, agent });
+    this.#bus.emit('chat:started', { streamId: reply.streamId, userId: reply.userId, agent });
   }
 
   grew(chars: number, tokens: number): boolean {
@@ -210,7 +214,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   #report(reply: MemoryReply, ending: Ending): void {
-    const { streamId } = reply;
+    const { streamId, userId } = reply;
     const { timings } = ending;
     const logger = this.#logger;
     if (ending.type === 'finished') {
@@ -218,14 +222,14 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
       const used = ending.usage && { usage: ending.usage };
       if (logger.isLevelEnabled('info'))
         logger.info({ ...bindingsOf(reply), agent, ...timings, ...used }, 'reply finished');
-      this.#bus.emit('chat:finished', { streamId, agent, tokens, timings, ...used });
+      this.#bus.emit('chat:finished', { streamId, userId, agent, tokens, timings, ...used });
     } else if (ending.type === 'failed') {
       const { error } = ending;
       logger.warn({ ...bindingsOf(reply), err: error, reason: error.code }, 'reply failed');
-      this.#bus.emit('chat:failed', { streamId, code: error.code, error, timings });
+      this.#bus.emit('chat:failed', { streamId, userId, code: error.code, error, timings });
     } else {
       logger.info({ ...bindingsOf(reply), reason: ending.reason }, 'reply cancelled');
-      this.#bus.emit('chat:cancelled', { streamId, reason: ending.reason, timings });
+      this.#bus.emit('chat:cancelled', { streamId, userId, reason: ending.reason, timings });
     }
   }
 }

@@ -5,6 +5,7 @@ import {
   type EventBus,
   type Logger,
   messageOf,
+  type Principal,
   type Release,
   type SubmitOptions,
   type TaskDefinition,
@@ -29,6 +30,7 @@ import {
   IdMap,
   KeyedRuns,
   LinkedList,
+  mayActFor,
   type RequestKey,
   requestKey,
   settleWithin,
@@ -125,8 +127,9 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return kind && { ...kind.counts };
   }
 
-  find(taskId: string): TaskRun | undefined {
-    return this.#runs.get(taskId);
+  find(taskId: string, principal?: Principal): TaskRun | undefined {
+    const run = this.#runs.get(taskId);
+    return run && mayActFor(principal, run.options.owner) ? run : undefined;
   }
 
   submit<N extends string>(

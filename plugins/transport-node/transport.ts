@@ -79,6 +79,7 @@ export class NodeTransport extends BaseTransport {
     this.#webSockets.on('headers', (headers, req) =>
       headers.push(`x-request-id: ${req.headers['x-request-id']}`),
     );
+    this.checkAccess();
     this.#tcp.measure();
     try {
       await once(this.#server.listen({ host, port, exclusive: true, backlog: 512 }), 'listening');

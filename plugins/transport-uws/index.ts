@@ -1,4 +1,4 @@
-import { definePlugin, Transport } from '#kernel';
+import { Access, definePlugin, Limits, Transport } from '#kernel';
 import { transportConfig } from '#sdk/http';
 import { UwsTransport } from './transport.js';
 
@@ -7,10 +7,13 @@ export default definePlugin({
   name: 'transport-uws',
   apiVersion: 1,
   config: transportConfig,
-  provides: [Transport],
-  setup(ctx) {
+  provides: [Transport, Access],
+  optional: { limits: Limits },
+  setup(ctx, { limits }) {
     const transport = new UwsTransport(ctx.config, ctx.logger, ctx.bus);
     ctx.provide(Transport, transport);
+    ctx.provide(Access, transport.access);
+    transport.access.limits = limits;
     ctx.onReady(async () => {
       await ctx.effect('listen', async () => {
         await transport.listen();

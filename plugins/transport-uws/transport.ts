@@ -59,6 +59,7 @@ export class UwsTransport extends BaseTransport {
         },
       })
       .any('/*', (res, req) => this.#accept(res, req, undefined));
+    this.checkAccess();
     this.#tcp.measure();
     const socket = await listen(this.#app, host, port);
     this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };

@@ -27,6 +27,7 @@ export default definePlugin({
       transport.route({
         method: 'GET',
         path,
+        access: 'public',
         docs,
         handler: async (request, reply) => {
           const { html, etag } = await assets.page(file, request.basePath);
@@ -39,6 +40,7 @@ export default definePlugin({
     transport.route({
       method: 'GET',
       path: '/ui/{version}/{folder}/{file}',
+      access: 'public',
       docs: assetDocs,
       handler: async (request, reply) => {
         const { version = '', folder = '', file = '' } = request.params;
@@ -64,6 +66,7 @@ export default definePlugin({
     transport.route({
       method: 'GET',
       path: '/ui/state',
+      access: 'admin',
       docs: stateDocs,
       handler: (_request, reply) =>
         reply.json(200, inspection(inspected), {

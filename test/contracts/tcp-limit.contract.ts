@@ -52,7 +52,9 @@ export function tcpLimitContract(name: string, plugin: Plugin): void {
       const { port, log } = await run({ maxHttpConnections: 4 });
       for (let open = 0; open < 4; open++) expect(await served(port)).toBe('200');
       for (let more = 0; more < 3; more++) expect(await served(port)).toBe('503');
-      expect(log.filter(({ level }) => level === 'warn')).toMatchObject([{ refused: 1, open: 4, limit: 4 }]);
+      expect(log.filter(({ limit }) => limit !== undefined)).toMatchObject([
+        { level: 'warn', refused: 1, open: 4, limit: 4 },
+      ]);
       await clients.shift()?.close();
       await untilServed(port);
     });

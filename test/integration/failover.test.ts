@@ -113,7 +113,13 @@ const ways: Readonly<Record<string, (content: string, more?: object) => Promise<
     return { said: '', code: code.toLowerCase(), message };
   },
   '/v1': async (content, more) => {
-    const asked = { model: 'queen', stream: true, messages: [{ role: 'user', content }], ...more };
+    const asked = {
+      model: 'queen',
+      stream: true,
+      user: 'ann',
+      messages: [{ role: 'user', content }],
+      ...more,
+    };
     const answer = await post('/v1/chat/completions', asked, { 'x-conversation-id': 'c' });
     const body = await answer.text();
     if (answer.status !== 200) {
@@ -188,9 +194,7 @@ describe.each(dialects)('over %s, where a model server', (way) => {
         message: expect.stringMatching(/first|'m'/),
       });
       // The question stays, with its end.
-      const kept = await hive?.kernel
-        .get(ConversationStore)
-        .read({ userId: way === '/v1' ? 'openai' : 'ann', conversationId: 'c' });
+      const kept = await hive?.kernel.get(ConversationStore).read({ userId: 'ann', conversationId: 'c' });
       expect(kept).toEqual([
         { role: 'user', content: 'Hi', end: expect.stringMatching(/^(failed|refused)$/) },
       ]);

@@ -41,7 +41,8 @@ export default { name: 'mine', apiVersion: 1, config: z.strictObject({}).optiona
     ['::', 'localhost'],
     ['::1', '[::1]'],
   ])('says where the page is, on %s', async (host, shown) => {
-    const server = await startServer({ args, env: { HOST: host } });
+    const config = { plugins: { 'access-open': {} } };
+    const server = await startServer({ args, env: { HOST: host }, config });
     const { url } = await server.untilLog(({ msg }) => msg === 'the chat page');
     expect(url).toBe(`http://${shown}:${server.port}/ui`);
     expect(await server.stop()).toBe(0);

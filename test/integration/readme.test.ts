@@ -87,7 +87,13 @@ describe('the pages', () => {
 
   it('shows a plugin in TypeScript, one that asks another agent, one with a config and one with a route', async () => {
     const files = Object.fromEntries(
-      ['agent-parrot.ts', 'agent-louder.js', 'endpoint-greeting.js', 'hello-route.js'].map((file) => {
+      [
+        'agent-parrot.ts',
+        'agent-louder.js',
+        'endpoint-greeting.js',
+        'hello-route.js',
+        'token-counter.js',
+      ].map((file) => {
         const name = `extensions/${file}`;
         // It is installed here, and not where the test puts the file.
         return [name, example(name).replace("from 'zod'", `from '${require.resolve('zod')}'`)];
@@ -101,6 +107,8 @@ describe('the pages', () => {
     );
     expect(await (await fetch(`${server.url}/greeting`)).json()).toEqual({ greeting: 'Hello' });
     expect(await (await fetch(`${server.url}/hello/bee`)).json()).toEqual({ hello: 'bee' });
+    const counted = await (await fetch(`${server.url}/tokens?user_id=test`)).json();
+    expect(counted).toEqual({ tokens: expect.any(Number) });
     await client.close();
     await server.stop();
   });

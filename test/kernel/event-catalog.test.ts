@@ -20,7 +20,8 @@ function declaredIn(text: string): readonly (readonly [string, readonly string[]
     [...(block as string).matchAll(/'([a-z]+:[a-z]+)':(.*?)(?=\n *(?:\/\*\*|'[a-z]+:)|$(?![\s\S]))/gs)].map(
       ([, name, payload]) => {
         const [, base] = /^\s*(\w+)/.exec(payload as string) ?? [];
-        const [, inherited = ''] = new RegExp(`^interface ${base} \\{\\n(.*?)^\\}`, 'ms').exec(text) ?? [];
+        const [, inherited = ''] =
+          new RegExp(`^(?:export )?interface ${base} \\{\\n(.*?)^\\}`, 'ms').exec(text) ?? [];
         return [name as string, fieldsOf(inherited + payload)] as const;
       },
     ),

@@ -45,6 +45,7 @@ export interface LogLine {
 export async function runTransport(
   plugin: Plugin,
   config: Partial<TransportConfig> = {},
+  plugins: readonly Plugin[] = [],
 ): Promise<RunningTransport> {
   const log: LogLine[] = [];
   const logger = createLogger('debug', { write: (line: string) => void log.push(JSON.parse(line)) });
@@ -67,6 +68,7 @@ export async function runTransport(
     kernel.bus.on(name, (event) => void told.push({ name, event } as ConnectionEvent));
   for (const name of ['connection:opened', 'connection:closed', 'connection:refused'] as const) listen(name);
   kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, ...config } }).use(fixture);
+  for (const each of plugins) kernel.use(each);
   await kernel.start();
   const transport = kernel.get(Transport);
   return {

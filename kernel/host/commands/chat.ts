@@ -24,6 +24,8 @@ export async function chat(url: string, settings: ChatSettings): Promise<void> {
   try {
     const client = await connect(addressOf(url, settings), {
       WebSocket,
+      // Not an option: other users of the machine could read it.
+      token: process.env.WAGGLE_TOKEN || undefined,
       onState: (state, error) => conversation?.connectionIs(state, error),
     });
     conversation = new Conversation(client, settings);

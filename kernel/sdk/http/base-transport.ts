@@ -1,5 +1,5 @@
 import type { EventBus } from '../../bus.js';
-import type { ErrorFormat, Route, Transport, WebSocketEndpoint } from '../../contracts/transport.js';
+import type { ErrorFormat, Guard, Route, Transport, WebSocketEndpoint } from '../../contracts/transport.js';
 import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
@@ -8,11 +8,13 @@ import { settleWithin } from '../settle-within.js';
 import { AllowedHosts } from './allowed-hosts.js';
 import type { TransportConfig } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
-import { corsHeaders, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
+import { Gate } from './gate.js';
+import { corsHeaders, isLoopback, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
 import type { BaseReply, ReplyHost } from './reply.js';
 import { checkFraming, Request, type RequestHead } from './request.js';
 import { type Match, RouteTable } from './route-table.js';
 import { SlowReaders } from './slow-readers.js';
+import { Tally } from './tally.js';
 import { basePathOf, belowBase, readingsOf } from './target.js';
 import { type Forwarded, TrustedProxies } from './trusted-proxies.js';
 
@@ -32,6 +34,8 @@ export abstract class BaseTransport implements Transport {
   readonly #proxies: TrustedProxies;
   /** For requests without a trusted proxy. */
   readonly #direct: Forwarded & { readonly basePath: string };
+  /** Decides who may come in. */
+  readonly access: Gate;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #formats = new Set<ErrorFormat>();
@@ -49,7 +53,19 @@ export abstract class BaseTransport implements Transport {
     const slow = new SlowReaders(stallTimeoutMs, (err) =>
       logger.error({ err }, 'looking for slow readers failed'),
     );
-    this.#connecting = { config, logger, bus, slow, connections: new Set() };
+    this.access = new Gate(bus, logger, (isRevoked) => {
+      for (const reply of [...this.#replying.replies])
+        if (reply.request.principal && isRevoked(reply.request.principal)) reply.cut();
+    });
+    this.#connecting = {
+      gate: this.access,
+      addresses: new Tally(),
+      config,
+      logger,
+      bus,
+      slow,
+      connections: new Set(),
+    };
     this.#replying = { logger, stallTimeoutMs, leaving: false, replies: new Set() };
   }
 
@@ -92,6 +108,25 @@ export abstract class BaseTransport implements Transport {
   errors(format: ErrorFormat): Undo {
     this.#formats.add(format);
     return () => void this.#formats.delete(format);
+  }
+
+  guard(guard: Guard): Undo {
+    return this.access.guard(guard);
+  }
+
+  trustProxies(networks: readonly string[]): Undo {
+    return this.#proxies.add(networks);
+  }
+
+  /** Warns of an open server, or refuses it. @throws ACCESS_REQUIRED */
+  protected checkAccess(): void {
+    const { host, requireAccess } = this.config;
+    if (this.access.isDecided) return;
+    if (requireAccess && !isLoopback(host)) throw new WaggleError('ACCESS_REQUIRED', { host });
+    this.logger.warn(
+      { host },
+      'this server is open: users are taken at their word; an access plugin, such as access-keys, asks for credentials',
+    );
   }
 
   /** From now on responses carry `Connection: close`. */
@@ -164,7 +199,7 @@ export abstract class BaseTransport implements Transport {
     if (upgrades) reply.closeAfter();
     if (endpoints && upgrades) {
       if (verdict === 'refused') throw refused();
-      this.#upgrade(request, reply, endpoints);
+      this.#upgrade(request, reply, endpoints, verdict === 'cross');
       return;
     }
     if (!routes && !endpoints) {
@@ -194,9 +229,26 @@ export abstract class BaseTransport implements Transport {
 
     request.params = routes.params;
     reply.expire(route.timeoutMs ?? this.config.requestTimeoutMs);
-    const result = route.handler(request, reply);
-    if (result instanceof Promise)
-      result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
+    const { access = 'user', path: named } = route;
+    const entered = this.access.enter({ request, access, path: named, isCrossOrigin: verdict !== 'same' });
+    if (entered)
+      entered.then(
+        () => this.#handle(route, request, reply),
+        (error: unknown) => this.#failed(error, request, reply, named),
+      );
+    else this.#handle(route, request, reply);
+  }
+
+  #handle(route: Route, request: Request, reply: BaseReply): void {
+    // It may have been answered while it waited for its admission.
+    if (reply.sent) return;
+    try {
+      const result = route.handler(request, reply);
+      if (result instanceof Promise)
+        result.catch((error: unknown) => this.#failed(error, request, reply, route.path));
+    } catch (error) {
+      this.#failed(error, request, reply, route.path);
+    }
   }
 
   /** Tries the path as sent first, because most paths are those of a route. */
@@ -221,7 +273,12 @@ export abstract class BaseTransport implements Transport {
     reply.send(204, '', verdict === 'cross' ? preflightHeaders(allow, asked) : {});
   }
 
-  #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
+  #upgrade(
+    request: Request,
+    reply: BaseReply,
+    { values, params }: Match<WebSocketEndpoint>,
+    isCrossOrigin: boolean,
+  ): void {
     const endpoint = values.get('GET') as WebSocketEndpoint;
     if (request.hasBody)
       throw new WaggleError('INVALID_REQUEST', { issues: ['an upgrade to WebSocket has no body'] });
@@ -239,6 +296,8 @@ export abstract class BaseTransport implements Transport {
     const protocol = offered.some((each) => each.trim() === endpoint.protocol)
       ? endpoint.protocol
       : undefined;
+    const { access = 'user', path } = endpoint;
+    const entry = this.access.enterSocket({ request, access, path, isCrossOrigin });
     const accepted: unknown = endpoint.accept?.(request);
     // TypeScript accepts an async function here; a connection must not be open before it is accepted.
     if (accepted instanceof Promise) {
@@ -246,7 +305,7 @@ export abstract class BaseTransport implements Transport {
       throw new TypeError(`accept() of ${endpoint.path} returned a promise; it must decide at once`);
     }
     // At once, because uWebSockets closes some of the connections that are upgraded outside the call that brought them.
-    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress, protocol });
+    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress, protocol, entry });
   }
 
   #checkLength(request: Request): void {
@@ -258,11 +317,12 @@ export abstract class BaseTransport implements Transport {
 
   #failed(err: unknown, request: Request, reply: BaseReply, route = request.path): void {
     const { id: requestId, method } = request;
+    const userId = request.principal?.id;
     // Most handlers of a client that has disconnected end with an error.
     if (request.aborted)
-      this.logger.debug({ err, requestId, method, route }, 'a request ended after its client');
+      this.logger.debug({ err, requestId, userId, method, route }, 'a request ended after its client');
     else if (reply.sent || toClientError(err).code === 'INTERNAL')
-      this.logger.error({ err, requestId, method, route }, 'handling a request failed');
+      this.logger.error({ err, requestId, userId, method, route }, 'handling a request failed');
     reply.fail(err);
   }
 

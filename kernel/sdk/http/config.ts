@@ -15,6 +15,8 @@ export const transportConfig = z.strictObject({
   port: z.int().min(0).max(65535).default(9797),
   /** Concurrent WebSockets; the next one is closed with 1013. */
   maxConnections: z.int().min(1).default(1000),
+  /** The same limit per address, or per /64 of IPv6; connections through trusted proxies count for their client. That of `maxConnections` when absent. */
+  maxConnectionsPerAddress: z.int().min(1).optional(),
   /** Concurrent TCP connections other than WebSockets, including idle ones; the next one is answered 503. Fewer where file descriptors are scarce. */
   maxHttpConnections: z.int().min(1).default(10_000),
   /** The same limit per address, or per /64 of IPv6; connections of trusted proxies are not counted. */
@@ -33,6 +35,10 @@ export const transportConfig = z.strictObject({
   requestTimeoutMs: milliseconds.default(30_000),
   /** How long a stop waits for closing handshakes and for running responses. */
   closeTimeoutMs: milliseconds.default(1000),
+  /** How long a WebSocket without credentials may take to send its `auth` frame, and one whose credentials have expired newer ones. */
+  authTimeoutMs: milliseconds.default(5000),
+  /** Refuses to start on an address other than loopback while no access plugin is loaded. */
+  requireAccess: z.boolean().default(false),
   /** Silence after which a WebSocket counts as dead; it is pinged earlier, often enough for proxies. The range is that of uWebSockets. */
   idleTimeoutS: seconds.min(8).max(960).default(40),
   /** Host names under which this server may be called, besides `localhost`, its addresses and the name of this machine; `*` for any. */

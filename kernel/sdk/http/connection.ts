@@ -1,10 +1,15 @@
 import type { EventBus } from '../../bus.js';
+import type { Principal } from '../../contracts/access.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../../contracts/transport.js';
 import { toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { randomId } from '../random-id.js';
+import { networkOf } from './address.js';
 import { frameHardLimitBytes, type TransportConfig } from './config.js';
+import type { Gate, SocketEntry } from './gate.js';
 import type { SlowReaders } from './slow-readers.js';
+import { SocketAccess } from './socket-access.js';
+import type { Tally } from './tally.js';
 
 // uWebSockets collects what is sent in one buffer of 16 KB; beyond it every frame costs a system call of its own.
 const batchLength = 15 * 1024;
@@ -16,7 +21,10 @@ export interface ConnectionHost {
   readonly logger: Logger;
   readonly bus: EventBus;
   readonly slow: SlowReaders;
+  readonly gate: Gate;
   readonly connections: Set<Connection>;
+  /** Connections by network, where their number is limited. */
+  readonly addresses: Tally;
 }
 
 /** Who a connection belongs to. */
@@ -27,6 +35,8 @@ export interface Opening {
   readonly remoteAddress: string;
   /** The sub-protocol that was chosen. */
   readonly protocol?: string | undefined;
+  /** Undefined where everyone may come in. */
+  readonly entry?: SocketEntry | undefined;
 }
 
 interface Waiting {
@@ -42,17 +52,21 @@ export abstract class Connection implements Socket {
   readonly remoteAddress: string;
   readonly endpoint: WebSocketEndpoint;
   readonly #host: ConnectionHost;
+  #entry: SocketEntry | undefined;
   #handler: SocketHandler | undefined;
+  /** Where the user has to be known. */
+  #access: SocketAccess | undefined;
   #closeCode: number | undefined;
   #drained: Waiting | undefined;
   /** What waits of a frame that is over the backlog limit by itself: it does not count against that. */
   #largeBytes = 0;
 
-  constructor({ host, endpoint, params, remoteAddress }: Opening) {
+  constructor({ host, endpoint, params, remoteAddress, entry }: Opening) {
     this.params = params;
     this.remoteAddress = remoteAddress;
     this.endpoint = endpoint;
     this.#host = host;
+    this.#entry = entry;
   }
 
   abstract readonly bufferedBytes: number;
@@ -93,26 +107,57 @@ export abstract class Connection implements Socket {
     this.#tooSlow('stall');
   }
 
+  get principal(): Principal | undefined {
+    return this.#access?.principal;
+  }
+
   /** The native layer says: it speaks WebSocket now. */
   open(): void {
-    const { connections, config, logger, bus } = this.#host;
+    const { connections, bus, gate, config } = this.#host;
     const { id, remoteAddress, endpoint } = this;
-    if (connections.size >= config.maxConnections) {
+    const entry = this.#entry;
+    this.#entry = undefined;
+    if (this.#isOneTooMany) {
       this.#closeCode = 1013;
       bus.emit('connection:refused', { remoteAddress, code: 1013 });
       this.end(1013, 'too many connections');
       return;
     }
     connections.add(this);
-    bus.emit('connection:opened', { connection: id, path: endpoint.path, remoteAddress });
+    if (config.maxConnectionsPerAddress !== undefined) this.#host.addresses.add(networkOf(remoteAddress));
+    const userId = entry?.principal?.id;
+    bus.emit('connection:opened', {
+      connection: id,
+      path: endpoint.path,
+      remoteAddress,
+      ...(userId && { userId }),
+    });
+    if (!entry) return void this.admitted([]);
+    this.#access = new SocketAccess(this, gate, endpoint.access === 'admin', config.authTimeoutMs);
+    this.#access.begin(entry);
+  }
+
+  /** The user is known, or does not matter; frames that came meanwhile are handled first. */
+  admitted(held: readonly string[]): void {
+    const { bus, config, gate } = this.#host;
+    const { id, principal } = this;
+    const { connectionsAtOnce: limit } = principal?.limits ?? {};
+    if (principal && limit !== undefined && gate.openOf(principal.id) > limit)
+      return void this.close(1013, 'too many connections of this user');
+    if (principal) bus.emit('connection:identified', { connection: id, userId: principal.id });
     try {
-      this.#handler = endpoint.open(this);
+      this.#handler = this.endpoint.open(this);
       // It may have closed the connection, when there was no handler to tell yet.
       if (this.#closeCode !== undefined) this.#tellClosed(this.#closeCode);
     } catch (err) {
-      logger.error({ err, connection: id }, 'a WebSocket endpoint could not open a connection');
+      this.#host.logger.error({ err, connection: id }, 'a WebSocket endpoint could not open a connection');
       this.close(1011, 'internal error');
     }
+    for (const text of held) this.#handle(text, Buffer.byteLength(text) > config.frameLimitBytes);
+  }
+
+  async authenticate(token: string): Promise<Principal | undefined> {
+    return this.#access?.principal && this.#access.refresh(token);
   }
 
   /** The native layer says: a frame has come. Its memory is ours only until this returns. */
@@ -123,16 +168,10 @@ export abstract class Connection implements Socket {
     if (isBinary) this.close(1003, 'text frames only');
     else if (isTooLarge && (!this.#handler?.tooLarge || byteLength > frameHardLimitBytes(config)))
       this.close(1009, 'frame too large');
-    if (this.closed || !this.#handler) return;
-    try {
-      const text = data.toString();
-      const result = isTooLarge
-        ? this.#handler.tooLarge?.(text, config.frameLimitBytes)
-        : this.#handler.message(text);
-      if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error));
-    } catch (error) {
-      this.#failed(error);
-    }
+    if (this.closed) return;
+    const text = data.toString();
+    if (this.#access && !this.#access.isAdmitted) this.#access.receive(text);
+    else this.#handle(text, isTooLarge);
   }
 
   /** The native layer says: bytes have left. */
@@ -146,10 +185,14 @@ export abstract class Connection implements Socket {
   ended(code: number): void {
     if (this.closed) return;
     this.#closeCode = code;
-    this.#host.connections.delete(this);
+    const { connections, addresses, config } = this.#host;
+    connections.delete(this);
+    if (config.maxConnectionsPerAddress !== undefined) addresses.remove(networkOf(this.remoteAddress));
     this.#host.slow.delete(this);
     this.#release(false);
-    this.#host.bus.emit('connection:closed', { connection: this.id, code });
+    const userId = this.principal?.id;
+    this.#access?.stop();
+    this.#host.bus.emit('connection:closed', { connection: this.id, code, ...(userId && { userId }) });
     this.#tellClosed(code);
   }
 
@@ -202,6 +245,26 @@ export abstract class Connection implements Socket {
     const { bufferedBytes } = this;
     this.#largeBytes = Math.min(this.#largeBytes, bufferedBytes);
     return bufferedBytes - this.#largeBytes > this.#host.config.backlogLimitBytes;
+  }
+
+  #handle(text: string, isTooLarge: boolean): void {
+    if (this.closed || !this.#handler) return;
+    try {
+      const result = isTooLarge
+        ? this.#handler.tooLarge?.(text, this.#host.config.frameLimitBytes)
+        : this.#handler.message(text);
+      if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  get #isOneTooMany(): boolean {
+    const { connections, config } = this.#host;
+    const { maxConnections, maxConnectionsPerAddress: perAddress } = config;
+    if (connections.size >= maxConnections) return true;
+    if (perAddress === undefined) return false;
+    return this.#host.addresses.of(networkOf(this.remoteAddress)) >= perAddress;
   }
 
   #failed(error: unknown): void {
@@ -258,14 +321,17 @@ function waiting(): Waiting {
 
 declare module '../../bus.js' {
   interface KernelEvents {
-    /** A WebSocket is open. `path` is that of its endpoint: `/ws/{client_id}`. */
+    /** A WebSocket is open. `path` is that of its endpoint: `/ws/{client_id}`; `userId` is absent until it is known. */
     'connection:opened': {
       readonly connection: string;
       readonly path: string;
       readonly remoteAddress: string;
+      readonly userId?: string;
     };
+    /** Its user is known. */
+    'connection:identified': { readonly connection: string; readonly userId: string };
     /** It has closed; `code` is 1006 where the peer said nothing. */
-    'connection:closed': { readonly connection: string; readonly code: number };
+    'connection:closed': { readonly connection: string; readonly code: number; readonly userId?: string };
     /** One too many: it was closed before it counted as open. */
     'connection:refused': { readonly remoteAddress: string; readonly code: number };
   }

@@ -53,6 +53,9 @@ export function whyNoOrigin(text: string): string | undefined {
   return text === meant ? undefined : `never matches: ${shape}; write ${meant}`;
 }
 
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+/** Whether a host is this machine alone: `localhost`, `127.0.0.1`, `[::1]`. */
+export function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' || hostname === '[::1]' || hostname === '::1' || /^127(\.\d+){3}$/.test(hostname)
+  );
 }

@@ -99,7 +99,11 @@ export abstract class BaseReply implements HttpResponse {
   /** Responds with 504 unless a response has begun in time. */
   expire(timeoutMs: number): void {
     this.#deadline = setTimeout(() => {
-      this.#host.logger.warn({ requestId: this.request.id, timeoutMs }, 'a request was not answered in time');
+      const { id: requestId, principal } = this.request;
+      this.#host.logger.warn(
+        { requestId, userId: principal?.id, timeoutMs },
+        'a request was not answered in time',
+      );
       this.fail(new WaggleError('DEADLINE_EXCEEDED', { timeoutMs }));
     }, timeoutMs);
   }
@@ -267,8 +271,10 @@ function plainError(error: WaggleError<ClientErrorCode>, { id: requestId }: Requ
   return { status: statusOf(error), body: { error: { code, message, requestId } }, headers };
 }
 
-/** The supported codings, where the body had another one. */
+/** The supported codings, where the body had another one; the scheme of the credentials, where they are missing or bad. */
 function readable(error: WaggleError<ClientErrorCode>): Headers {
+  // RFC 6750, section 3: without credentials there is no error code.
+  if (error.code === 'UNAUTHORIZED') return { 'www-authenticate': 'Bearer realm="waggle"' };
   const codings = WaggleError.is(error, 'UNSUPPORTED_MEDIA_TYPE') ? error.details.codings : undefined;
   return codings ? { 'accept-encoding': codings } : {};
 }

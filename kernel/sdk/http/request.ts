@@ -1,3 +1,4 @@
+import type { Principal } from '../../contracts/access.js';
 import type { HttpRequest } from '../../contracts/transport.js';
 import { WaggleError } from '../../errors.js';
 import { randomId } from '../random-id.js';
@@ -25,6 +26,10 @@ export class Request implements HttpRequest {
   readonly path: string;
   readonly remoteAddress: string;
   readonly basePath: string;
+  /** The address of the connection itself. */
+  readonly peerAddress: string;
+  /** Set by the gate. */
+  principal: Principal | undefined;
   /** Host that the client has called, with its port. */
   readonly host: string | undefined;
   readonly body: Body;
@@ -44,7 +49,8 @@ export class Request implements HttpRequest {
     this.path = path;
     this.host = forwarded.host ?? host;
     this.basePath = forwarded.basePath ?? '';
-    this.remoteAddress = forwarded.remoteAddress ?? plainAddress(head.remoteAddress);
+    this.peerAddress = plainAddress(head.remoteAddress);
+    this.remoteAddress = forwarded.remoteAddress ?? this.peerAddress;
     this.#protocol = forwarded.protocol ?? 'http';
     this.body = new Body(bodyLimitBytes);
     this.#head = head;

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import type { Undo } from '../../scope.js';
 import { plainAddress } from './address.js';
 import type { RequestHead } from './request.js';
 import { basePathOf } from './target.js';
@@ -21,15 +22,22 @@ const protocols: Readonly<Record<string, 'http' | 'https'>> = {
 
 /** Trusted proxies. Forwarding headers of all others are ignored. */
 export class TrustedProxies {
-  readonly #networks = new BlockList();
-  readonly #isEmpty: boolean;
+  readonly #lists = new Set<readonly string[]>();
+  #networks = new BlockList();
+  #isEmpty = true;
 
   constructor(networks: readonly string[]) {
-    this.#isEmpty = networks.length === 0;
-    for (const network of networks) {
-      const [address, family, bits] = parseNetwork(network) as [string, Family, number];
-      this.#networks.addSubnet(address, bits, family);
-    }
+    this.add(networks);
+  }
+
+  /** Trusts further ones until the undo. */
+  add(networks: readonly string[]): Undo {
+    const list = [...networks];
+    this.#lists.add(list);
+    this.#rebuild();
+    return () => {
+      if (this.#lists.delete(list)) this.#rebuild();
+    };
   }
 
   has(address: string): boolean {
@@ -54,6 +62,16 @@ export class TrustedProxies {
       protocol: protocols[proto?.toLowerCase() ?? ''],
       basePath: isPrefix ? prefix.join('') : undefined,
     };
+  }
+
+  #rebuild(): void {
+    this.#networks = new BlockList();
+    const networks = [...this.#lists].flat();
+    this.#isEmpty = networks.length === 0;
+    for (const network of networks) {
+      const [address, family, bits] = parseNetwork(network) as [string, Family, number];
+      this.#networks.addSubnet(address, bits, family);
+    }
   }
 
   /** The last address that is not a trusted proxy, and the number of proxies behind it. */

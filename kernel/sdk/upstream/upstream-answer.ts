@@ -97,7 +97,7 @@ export class UpstreamAnswer<Piece> implements AsyncIterableIterator<Batch>, Piec
     return pulled;
   }
 
-  /** Ends the answer: nobody wants the rest. */
+  /** Ends the answer before its end. */
   async return(): Promise<Result> {
     const closing = this.#close();
     if (closing) await closing;

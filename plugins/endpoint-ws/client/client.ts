@@ -109,13 +109,13 @@ export class WaggleClient {
  * @throws CONNECTION_LOST when the first attempt fails; after that the client reconnects by itself
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<WaggleClient> {
-  const { reconnect = {}, answerTimeoutMs = 10_000, heartbeatMs = 15_000, onState } = options;
+  const { reconnect = {}, answerTimeoutMs = 10_000, heartbeatMs = 15_000, onState, token } = options;
   const { WebSocket = (globalThis as { WebSocket?: WebSocketClass }).WebSocket } = options;
   if (!WebSocket)
     throw new TypeError('there is no global WebSocket: pass one as connect(url, { WebSocket })');
   const { baseMs, maxMs } = reconnect || {};
   expectDurations({ answerTimeoutMs, heartbeatMs, 'reconnect.baseMs': baseMs, 'reconnect.maxMs': maxMs });
-  const settings = { url, WebSocket, reconnect, answerTimeoutMs, heartbeatMs, onState };
+  const settings = { url, WebSocket, reconnect, answerTimeoutMs, heartbeatMs, onState, token };
   return new Promise((resolve, reject) => {
     const settled = { opened: () => resolve(client), closed: reject };
     const client: WaggleClient = new WaggleClient(settings, settled);

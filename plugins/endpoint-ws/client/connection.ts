@@ -19,6 +19,7 @@ export interface ConnectionSettings {
   readonly answerTimeoutMs: number;
   readonly heartbeatMs: number;
   readonly onState: ConnectOptions['onState'];
+  readonly token: ConnectOptions['token'];
 }
 
 /** Events of a connection. */
@@ -99,6 +100,24 @@ export class Connection {
   }
 
   #opened(): void {
+    // The time limit of the connection covers the credentials as well.
+    if (this.#settings.token === undefined) this.#ready();
+    else void this.#authenticate();
+  }
+
+  /** Sends the credentials; the server answers with `auth_ok`, or closes. */
+  async #authenticate(): Promise<void> {
+    const socket = this.#socket;
+    const { token } = this.#settings;
+    try {
+      const text = typeof token === 'function' ? await token() : token;
+      if (socket === this.#socket) socket?.send(JSON.stringify({ type: 'auth', token: text }));
+    } catch (error) {
+      if (socket === this.#socket) this.#lost(1006, `no token: ${String(error)}`);
+    }
+  }
+
+  #ready(): void {
     clearTimeout(this.#timer);
     this.#heard = true;
     this.#beat();
@@ -119,7 +138,10 @@ export class Connection {
     this.#heard = true;
     const frame = readFrame(data);
     if (!frame) return;
-    if (frame.type === 'server_draining') this.#enter('draining');
+    if (frame.type === 'auth_ok' && this.#state !== 'open' && this.#state !== 'draining') this.#ready();
+    else if (frame.type === 'auth_expiring') {
+      if (typeof this.#settings.token === 'function') void this.#authenticate();
+    } else if (frame.type === 'server_draining') this.#enter('draining');
     // Errors are no progress: a server that accepts, refuses and closes is not retried for ever.
     else if (frame.type !== 'error') this.#failures = 0;
     this.#events.received(frame);

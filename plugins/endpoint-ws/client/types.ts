@@ -30,6 +30,8 @@ export type ClientState = 'connecting' | 'open' | 'draining' | 'reconnecting' | 
 
 /** Options of `connect`. */
 export interface ConnectOptions {
+  /** A key or a token, for a server that asks for credentials; a function is called for each connection, and before a token expires. */
+  readonly token?: string | (() => string | Promise<string>) | undefined;
   /** Default: the global class. Node.js 20 has none: pass the class of the package `ws`. */
   readonly WebSocket?: WebSocketClass | undefined;
   /** `false`: a lost connection closes the client. */

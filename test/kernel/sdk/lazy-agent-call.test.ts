@@ -13,7 +13,7 @@ function lazyCall() {
       return logger();
     },
   };
-  const call: AgentCall = new LazyAgentCall(source, 40, { traceparent: '00-1' });
+  const call: AgentCall = new LazyAgentCall(source, { timeoutMs: 40, headers: { traceparent: '00-1' } });
   return { abort, signal, logger, call };
 }
 

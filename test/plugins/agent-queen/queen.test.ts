@@ -566,7 +566,7 @@ describe('the Queen', () => {
     for (const name of ['answered', 'cancelled'] as const)
       bus.on(`agent:${name}`, (event) => void ends.push({ name, ...event }));
     await collect(asking(queen, command, call()));
-    const about = { streamId: 'r1', agent: 'a', runMs: expect.any(Number) };
+    const about = { streamId: 'r1', userId: command.userId, agent: 'a', runMs: expect.any(Number) };
     const { type: _, ...cost } = end;
     expect(ends).toEqual([{ name: 'answered', ...about, ...cost }]);
 

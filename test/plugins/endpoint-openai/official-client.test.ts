@@ -374,6 +374,7 @@ describe('what the official client asks for reaches the model', () => {
             { role: 'system', content: 'Be kind' },
             { role: 'user', content },
           ],
+          ...(conversation && { user: 'ann' }),
         },
         conversation ? { headers: { 'x-conversation-id': conversation } } : {},
       );

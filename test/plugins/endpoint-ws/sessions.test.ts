@@ -28,11 +28,11 @@ function socket(clientId: string): Socket & { readonly closedWith: number[] } {
   };
 }
 
-const noTasks = { engine: undefined, tasks: new Registry<TaskDefinition>('task') };
+const noTasks = { engine: undefined, limits: undefined, tasks: new Registry<TaskDefinition>('task') };
 const sessionsOver = (
   streams: ChatStreams,
   logger = silentLogger,
-  work: Pick<SessionSettings, 'engine' | 'tasks'> = noTasks,
+  work: Pick<SessionSettings, 'engine' | 'tasks' | 'limits'> = noTasks,
 ) =>
   new Sessions({
     streams,
@@ -52,7 +52,7 @@ it('a run that waits longer than its connection does not hold that', async () =>
   const { engine, tasks } = createEngine({ mainConcurrency: 1 });
   const hold = deferred();
   tasks.add({ name: 'long', lane: 'main', exposed: true, run: () => hold.promise }, 'test');
-  const sessions = sessionsOver({} as ChatStreams, silentLogger, { engine, tasks });
+  const sessions = sessionsOver({} as ChatStreams, silentLogger, { ...noTasks, engine, tasks });
   const left = (() => {
     const connection = socket('me');
     const session = sessions.open(connection);

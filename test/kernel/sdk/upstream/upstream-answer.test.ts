@@ -149,7 +149,7 @@ describe('an answer of a model server', () => {
 
   it('passes over any number of reads without a chunk', async () => {
     const { source, answer } = start();
-    for (let count = 0; count < 50_000; count++) source.pieces('');
+    for (let count = 0; count < 5000; count++) source.pieces('');
     source.pieces('a');
     expect(await answer.next()).toEqual({ done: false, value: [text('a')] });
   });

@@ -1,0 +1,42 @@
+import type { Credentials } from '../../contracts/access.js';
+import type { Request } from './request.js';
+
+/** The credentials of a request. */
+export class RequestCredentials implements Credentials {
+  readonly #request: Request;
+  readonly isCrossOrigin: boolean;
+
+  constructor(request: Request, isCrossOrigin: boolean) {
+    this.#request = request;
+    this.isCrossOrigin = isCrossOrigin;
+  }
+
+  get token(): string | undefined {
+    const [, bearer] = /^bearer +(\S+) *$/i.exec(this.header('authorization') ?? '') ?? [];
+    return bearer ?? (this.header('x-api-key')?.trim() || undefined);
+  }
+
+  get peerAddress(): string {
+    return this.#request.peerAddress;
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.header(name);
+  }
+}
+
+/** The credentials of an `auth` frame. */
+export class FrameCredentials implements Credentials {
+  readonly token: string;
+  readonly peerAddress: string;
+  readonly isCrossOrigin = false;
+
+  constructor(token: string, peerAddress: string) {
+    this.token = token;
+    this.peerAddress = peerAddress;
+  }
+
+  header(): undefined {
+    return undefined;
+  }
+}
