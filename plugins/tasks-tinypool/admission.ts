@@ -11,7 +11,7 @@ export class Admission extends Turn {
   readonly place = deferred<Release>();
 
   constructor(kind: RegisteredTask, priority: TaskPriority, options: AdmitOptions) {
-    super(kind, priority, options.onQueued);
+    super(kind, priority, options);
     this.options = options;
     this.cancellation = cancellationOf(options);
   }

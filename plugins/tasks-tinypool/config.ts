@@ -9,7 +9,7 @@ export const config = z.strictObject({
   mainConcurrency: z.int().min(1).default(4000),
   /** Runs that may wait, delayed ones included. */
   queueLimit: z.int().min(0).default(1000),
-  /** Every n-th turn goes to the run that has waited longest, whatever its priority. */
+  /** Every n-th turn goes to the priority whose next run has waited longest. */
   ageEvery: z.int().min(2).default(16),
   /** The highest priority that can be requested; a task's own definition may have more. */
   maxPriority: z.enum(taskPriorities).default('high'),

@@ -43,7 +43,7 @@ import { PriorityQueue } from './priority-queue.js';
 import { QueuePositionNotifier } from './queue-position-notifier.js';
 import { Counts, RegisteredTask } from './registered-task.js';
 import { Run } from './run.js';
-import type { Outcome, StopReason, Turn } from './turn.js';
+import { bindingsOf, type Outcome, type StopReason, type Turn } from './turn.js';
 
 const lanes = ['main', 'worker'] as const;
 /** The name of a lane. */
@@ -129,7 +129,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
 
   find(taskId: string, principal?: Principal): TaskRun | undefined {
     const run = this.#runs.get(taskId);
-    return run && mayActFor(principal, run.options.owner) ? run : undefined;
+    return run && mayActFor(principal, run.userId) ? run : undefined;
   }
 
   submit<N extends string>(
@@ -139,13 +139,14 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   ): TaskRun<TaskOutput<N>> {
     const key = requestKey(options.owner, options.idempotencyKey, { name, input: input ?? {} });
     const run =
-      this.#keyed.find(key) ?? this.#accept(name, key, (kind) => this.#submit(kind, input, options, key));
+      this.#keyed.find(key) ??
+      this.#accept(name, options.owner, key, (kind) => this.#submit(kind, input, options, key));
     // The output is checked against its schema before the run succeeds.
     return run as unknown as TaskRun<TaskOutput<N>>;
   }
 
   admit(name: string, options: AdmitOptions = {}): Promise<Release> {
-    return this.#accept(name, undefined, (kind) => {
+    return this.#accept(name, options.owner, undefined, (kind) => {
       const { definition } = kind;
       if (definition.lane !== 'main')
         throw new WaggleError('INVALID_REQUEST', { issues: [`"${name}" is not a task of the main lane`] });
@@ -215,7 +216,12 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   /** Counts a request, and its refusal. @throws IDEMPOTENCY_MISMATCH, SHUTTING_DOWN, TASK_UNKNOWN, errors of `make` */
-  #accept<T>(name: string, key: RequestKey | undefined, make: (kind: RegisteredTask) => T): T {
+  #accept<T>(
+    name: string,
+    userId: string | undefined,
+    key: RequestKey | undefined,
+    make: (kind: RegisteredTask) => T,
+  ): T {
     const kind = this.#kinds.get(name);
     this.#counts.submitted++;
     if (kind) kind.counts.submitted++;
@@ -227,7 +233,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     } catch (error) {
       this.#counts.rejected++;
       if (kind) kind.counts.rejected++;
-      this.#bus.emit('task:rejected', { name, code: toClientError(error).code });
+      this.#bus.emit('task:rejected', { name, code: toClientError(error).code, userId });
       throw error;
     }
   }
@@ -262,7 +268,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #enter(turn: Turn): void {
     turn.unended = this.#unended.push(turn);
     this.#count(turn, 'waiting', 1);
-    this.#bus.emit('task:queued', { taskId: turn.id, name: turn.name, priority: turn.priority });
+    const { id: taskId, name, userId, priority } = turn;
+    this.#bus.emit('task:queued', { taskId, name, userId, priority });
   }
 
   #free(lane: LaneName): number {
@@ -309,6 +316,11 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #enqueue(run: Turn): void {
     const { lane } = run.kind.definition;
     run.state = 'queued';
+    if (this.#isFree(run.kind)) {
+      this.#queues[lane].pass();
+      this.#start(run);
+      return;
+    }
     this.#place(run, run.kind.busy ? run.kind.parked : this.#queues[lane]);
     this.pump(lane);
     if (!run.leave) return;
@@ -317,8 +329,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   #place(run: Turn, queue: PriorityQueue<Turn>): void {
-    const place = queue.put(run, run.priority);
-    run.leave = () => void queue.remove(place);
+    const entry = queue.put(run, run.priority, run.userId);
+    run.leave = () => void queue.remove(entry);
   }
 
   #delay(run: Run, delayMs = 0): void {
@@ -342,8 +354,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     this.#count(run, 'waiting', -1);
     this.#count(run, 'running', 1);
     run.starts();
-    const { id: taskId, name, attempts: attempt, queuedMs } = run;
-    this.#bus.emit('task:started', { taskId, name, attempt, queuedMs });
+    const { id: taskId, name, userId, attempts: attempt, queuedMs } = run;
+    this.#bus.emit('task:started', { taskId, name, userId, attempt, queuedMs });
     if (run instanceof Admission) this.#grant(run);
     else void this.#try(run as Run);
   }
@@ -409,7 +421,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
 
   /** After a try: the end, or another try. */
   #next(run: Run, outcome: Outcome): void {
-    const { kind, id: taskId, name, attempts: attempt } = run;
+    const { kind, id: taskId, name, userId, attempts: attempt } = run;
     const { retries } = kind.definition;
     if (
       outcome.state === 'failed' &&
@@ -420,8 +432,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     ) {
       const delayMs = backOffMs(retries as TaskRetries, attempt);
       const { error } = outcome;
-      this.#logger.info({ err: error, task: name, attempt, delayMs }, 'a task is tried again');
-      this.#bus.emit('task:retrying', { taskId, name, attempt, delayMs, code: error.code });
+      this.#logger.info({ err: error, ...bindingsOf(run), attempt, delayMs }, 'a task is tried again');
+      this.#bus.emit('task:retrying', { taskId, name, userId, attempt, delayMs, code: error.code });
       this.#count(run, 'waiting', 1);
       this.#delay(run, delayMs);
     } else this.#end(run, outcome);
@@ -433,8 +445,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const next = kind.parked.take();
     if (next) {
       const queue = this.#queues[kind.definition.lane];
-      const place = queue.putBack(next, next.priority);
-      next.leave = () => void queue.remove(place);
+      const entry = queue.putBack(next, next.priority);
+      next.leave = () => void queue.remove(entry);
     }
     this.pump(kind.definition.lane);
   }
@@ -478,19 +490,19 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   #report(run: Turn, outcome: Outcome): void {
-    const { id: taskId, name, queuedMs, runMs, attempts } = run;
-    if (outcome.state === 'succeeded') this.#bus.emit('task:succeeded', { taskId, name, queuedMs, runMs });
-    else if (outcome.state === 'cancelled')
-      this.#bus.emit('task:cancelled', { taskId, name, attempts, queuedMs, runMs });
+    const { id: taskId, name, userId, queuedMs, runMs, attempts } = run;
+    const about = { taskId, name, userId, queuedMs, runMs };
+    if (outcome.state === 'succeeded') this.#bus.emit('task:succeeded', about);
+    else if (outcome.state === 'cancelled') this.#bus.emit('task:cancelled', { ...about, attempts });
     else {
       const { error } = outcome;
       const { code } = error;
-      this.#bus.emit('task:failed', { taskId, name, code, error, attempts, queuedMs, runMs });
+      this.#bus.emit('task:failed', { ...about, code, error, attempts });
       if (attempts > 1 || crashCodes.has(code))
         this.#bury({ taskId, name, attempts, code, reason: reasonOf(error), at: Date.now() });
       // Other codes are logged where they are thrown.
       const level = code.startsWith('TASK_') ? 'warn' : 'debug';
-      this.#logger[level]({ err: error, task: name, taskId: taskId.slice(0, 6), attempts }, 'a task failed');
+      this.#logger[level]({ err: error, ...bindingsOf(run), attempts }, 'a task failed');
     }
   }
 

@@ -3,6 +3,7 @@ import { deferred } from '#sdk';
 import type { Attempt, Lane } from './lane.js';
 import { moduleUrl } from './module-url.js';
 import type { Run } from './run.js';
+import { bindingsOf } from './turn.js';
 
 interface Settings {
   readonly concurrency: number;
@@ -32,7 +33,7 @@ export class MainLane implements Lane {
 
   start(run: Run, input: unknown): Attempt {
     const abort = new AbortController();
-    const logger = this.#logger.child({ task: run.name, taskId: run.id.slice(0, 6) });
+    const logger = this.#logger.child(bindingsOf(run));
     // First, because the run may submit another one.
     this.#running++;
     const work = invoke(run.kind.definition, input, new MainCall(run, abort.signal, logger));
@@ -68,12 +69,16 @@ async function invoke(definition: TaskDefinition, input: unknown, call: TaskCall
 class MainCall implements TaskCall {
   readonly #run: Run;
   readonly attempt: number;
+  readonly userId: string | undefined;
+  readonly connection: string | undefined;
   readonly signal: AbortSignal;
   readonly logger: Logger;
 
   constructor(run: Run, signal: AbortSignal, logger: Logger) {
     this.#run = run;
     this.attempt = run.attempts;
+    this.userId = run.userId;
+    this.connection = run.options.connection;
     this.signal = signal;
     this.logger = logger;
   }

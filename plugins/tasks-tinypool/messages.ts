@@ -17,6 +17,8 @@ export interface Job {
   readonly taskId: string;
   readonly name: string;
   readonly attempt: number;
+  readonly userId: string | undefined;
+  readonly connection: string | undefined;
   readonly input: unknown;
 }
 

@@ -1,20 +1,15 @@
 import { type TaskPriority, taskPriorities } from '#kernel';
-import { LinkedList, type Place } from '#sdk';
-
-/** An item with a count of arrivals. */
-interface Waiting<T> {
-  readonly item: T;
-  readonly order: number;
-}
+import { type Entry, OwnerTurns } from './owner-turns.js';
 
 const descending = [...taskPriorities].reverse();
 
 /**
- * First in, first out within one priority, the highest priority first. Every `ageEvery`-th turn goes to the oldest entry,
- * so that nothing starves. Every operation takes constant time.
+ * The highest priority first; within one priority the owners take turns, and each one's items are first in, first out. Every
+ * `ageEvery`-th turn goes to the priority whose next item is the oldest, so that nothing starves. Every operation takes
+ * constant time.
  */
 export class PriorityQueue<T> implements Iterable<T> {
-  readonly #lists: Readonly<Record<TaskPriority, LinkedList<Waiting<T>>>>;
+  readonly #levels: Readonly<Record<TaskPriority, OwnerTurns<T>>>;
   readonly #ageEvery: number;
   #size = 0;
   #turns = 0;
@@ -22,11 +17,11 @@ export class PriorityQueue<T> implements Iterable<T> {
 
   constructor(ageEvery: number) {
     this.#ageEvery = ageEvery;
-    this.#lists = {
-      low: new LinkedList(),
-      normal: new LinkedList(),
-      high: new LinkedList(),
-      urgent: new LinkedList(),
+    this.#levels = {
+      low: new OwnerTurns(),
+      normal: new OwnerTurns(),
+      high: new OwnerTurns(),
+      urgent: new OwnerTurns(),
     };
   }
 
@@ -34,49 +29,74 @@ export class PriorityQueue<T> implements Iterable<T> {
     return this.#size;
   }
 
-  put(item: T, priority: TaskPriority): Place<Waiting<T>> {
+  put(item: T, priority: TaskPriority, owner: string | undefined): Entry<T> {
     this.#size++;
-    return this.#lists[priority].push({ item, order: this.#order++ });
+    return this.#levels[priority].put(item, owner, this.#order++);
   }
 
   /** Adds before all others of its priority. */
-  putBack(item: T, priority: TaskPriority): Place<Waiting<T>> {
+  putBack(item: T, priority: TaskPriority): Entry<T> {
     this.#size++;
-    const list = this.#lists[priority];
-    return list.unshift({ item, order: list.first ? list.first.item.order : this.#order++ });
+    return this.#levels[priority].putBack(item, this.#order++);
   }
 
   take(): T | undefined {
-    const place = ++this.#turns % this.#ageEvery === 0 ? this.#oldest() : this.#highest();
-    if (place) this.remove(place);
-    return place?.item.item;
+    const next = this.#isForTheOldest(++this.#turns) ? this.#oldest() : this.#highest();
+    if (!next) return undefined;
+    this.#size--;
+    next.turns.take(next);
+    return next.item;
+  }
+
+  /** Counts the turn of an item that does not have to wait. */
+  pass(): void {
+    this.#turns++;
   }
 
   /** False when it has left already. */
-  remove(place: Place<Waiting<T>>): boolean {
-    const removed = place.list?.remove(place) ?? false;
+  remove(entry: Entry<T>): boolean {
+    const removed = entry.turns.remove(entry);
     if (removed) this.#size--;
     return removed;
   }
 
-  /** By priority, then by age. */
+  /** In the order in which they are taken if nothing else comes. The current item may be removed meanwhile. */
   *[Symbol.iterator](): Iterator<T> {
-    for (const priority of descending) for (const { item } of this.#lists[priority]) yield item;
+    const ahead: { readonly rest: Iterator<Entry<T>>; next: Entry<T> }[] = [];
+    for (const priority of descending) {
+      if (!this.#levels[priority].next) continue;
+      const rest = this.#levels[priority][Symbol.iterator]();
+      ahead.push({ rest, next: rest.next().value });
+    }
+    for (let turn = this.#turns + 1; ahead[0]; turn++) {
+      let level = ahead[0];
+      if (ahead.length > 1 && this.#isForTheOldest(turn))
+        for (const each of ahead) if (each.next.order < level.next.order) level = each;
+      const { item } = level.next;
+      const { done, value } = level.rest.next();
+      if (done) ahead.splice(ahead.indexOf(level), 1);
+      else level.next = value;
+      yield item;
+    }
   }
 
-  #highest(): Place<Waiting<T>> | undefined {
+  #isForTheOldest(turn: number): boolean {
+    return turn % this.#ageEvery === 0;
+  }
+
+  #highest(): Entry<T> | undefined {
     for (const priority of descending) {
-      const { first } = this.#lists[priority];
-      if (first) return first;
+      const { next } = this.#levels[priority];
+      if (next) return next;
     }
     return undefined;
   }
 
-  #oldest(): Place<Waiting<T>> | undefined {
-    let oldest: Place<Waiting<T>> | undefined;
+  #oldest(): Entry<T> | undefined {
+    let oldest: Entry<T> | undefined;
     for (const priority of descending) {
-      const { first } = this.#lists[priority];
-      if (first && (!oldest || first.item.order < oldest.item.order)) oldest = first;
+      const { next } = this.#levels[priority];
+      if (next && (!oldest || next.order < oldest.order)) oldest = next;
     }
     return oldest;
   }

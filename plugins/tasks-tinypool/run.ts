@@ -22,7 +22,7 @@ export interface RunEvents {
 export class Run extends Turn implements TaskRun {
   readonly timeoutMs: number;
   keyId: string | undefined;
-  /** After the end only the key is kept. */
+  /** Empty after the end. */
   options: SubmitOptions;
   readonly #updates: UpdateLog;
   readonly #events: RunEvents;
@@ -46,7 +46,7 @@ export class Run extends Turn implements TaskRun {
     maxPartials: number,
     events: RunEvents,
   ) {
-    super(kind, priority, options.onQueued);
+    super(kind, priority, options);
     this.options = options;
     this.timeoutMs = timeoutMs;
     this.#events = events;
@@ -105,8 +105,7 @@ export class Run extends Turn implements TaskRun {
     super.ends(outcome);
     this.input = undefined;
     this.#hold(-this.#inputChars);
-    const { owner, idempotencyKey } = this.options;
-    this.options = { owner, idempotencyKey };
+    this.options = {};
     if (outcome.state === 'succeeded') this.output = outcome.output;
     else
       this.error =

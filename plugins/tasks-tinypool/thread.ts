@@ -3,6 +3,7 @@ import type { Tinypool } from 'tinypool';
 import { type Logger, WaggleError } from '#kernel';
 import type { FromThread, Job, PlainError } from './messages.js';
 import type { Run } from './run.js';
+import { bindingsOf } from './turn.js';
 
 /** Time for the reason of a thread's end to arrive after the end itself. */
 const reasonWaitMs = 500;
@@ -84,8 +85,9 @@ export class Thread {
   /** Runs one job. Called only while it is idle. */
   perform(run: Run, url: string, input: unknown): Promise<unknown> {
     const seq = ++this.#seq;
-    const { id: taskId, name, attempts: attempt } = run;
-    const job: Job = { type: 'run', seq, url, taskId, name, attempt, input };
+    const { id: taskId, name, attempts: attempt, userId, options } = run;
+    const { connection } = options;
+    const job: Job = { type: 'run', seq, url, taskId, name, attempt, userId, connection, input };
     return new Promise((resolve, reject) => {
       this.#job = { seq, url, run, resolve, reject };
       this.#loaded.add(url);
@@ -150,7 +152,7 @@ export class Thread {
         return;
       case 'log': {
         const { level, fields, message: text } = message;
-        this.#logger[level]({ ...fields, task: job.run.name, taskId: job.run.id.slice(0, 6) }, text);
+        this.#logger[level]({ ...fields, ...bindingsOf(job.run) }, text);
         return;
       }
       case 'done':

@@ -1,4 +1,4 @@
-import type { ClientErrorCode, TaskPriority, TaskState, WaggleError } from '#kernel';
+import type { ClientErrorCode, SubmitOptions, TaskPriority, TaskState, WaggleError } from '#kernel';
 import { type Deferred, deferred, type Place, randomId } from '#sdk';
 import type { RegisteredTask } from './registered-task.js';
 
@@ -16,6 +16,8 @@ export abstract class Turn {
   readonly id = randomId();
   readonly kind: RegisteredTask;
   readonly priority: TaskPriority;
+  /** The user; undefined where a plugin or a stranger asks. */
+  readonly userId: string | undefined;
   state: TaskState = 'queued';
   attempts = 0;
   onQueued: ((ahead: number) => void) | undefined;
@@ -33,9 +35,14 @@ export abstract class Turn {
   #queuedMs = 0;
   #runMs = 0;
 
-  constructor(kind: RegisteredTask, priority: TaskPriority, onQueued: Turn['onQueued']) {
+  constructor(
+    kind: RegisteredTask,
+    priority: TaskPriority,
+    { owner, onQueued }: Pick<SubmitOptions, 'owner' | 'onQueued'>,
+  ) {
     this.kind = kind;
     this.priority = priority;
+    this.userId = owner;
     this.onQueued = onQueued;
   }
 
@@ -87,4 +94,10 @@ export abstract class Turn {
     this.state = state;
     this.#over?.resolve();
   }
+}
+
+/** Fields of every log line about a turn. */
+export function bindingsOf({ name, id, userId }: Turn) {
+  // The full id would give access to the run.
+  return { task: name, taskId: id.slice(0, 6), userId };
 }

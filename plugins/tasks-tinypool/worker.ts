@@ -110,6 +110,14 @@ class Work implements TaskCall {
     return this.job.attempt;
   }
 
+  get userId(): string | undefined {
+    return this.job.userId;
+  }
+
+  get connection(): string | undefined {
+    return this.job.connection;
+  }
+
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController();

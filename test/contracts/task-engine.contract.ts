@@ -7,6 +7,7 @@ import {
   type EventName,
   type Release,
   type SubmitOptions,
+  type TaskCall,
   type TaskDefinition,
   type TaskEngine,
   type TaskPriority,
@@ -146,6 +147,84 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         expect(lines).toContainEqual(
           expect.objectContaining({ msg: 'from a task', size: 3, task: 'logs', taskId: run.id.slice(0, 6) }),
         );
+        await engine.close();
+      });
+
+      it.each(['main', 'worker'] as const)(
+        'knows its user and its connection on the %s lane, and so do the lines of its log',
+        async (lane) => {
+          const { engine, register, module, lines } = start();
+          if (lane === 'worker') module('who');
+          else
+            register({
+              name: 'who',
+              run: (_: unknown, { userId, connection, logger }: TaskCall) => {
+                logger.info({}, 'asked');
+                return { userId, connection };
+              },
+            } as never);
+          const asked = { owner: 'ann', connection: 'c1' };
+          expect(await engine.submit('who', null, asked).result).toEqual({ userId: 'ann', connection: 'c1' });
+          expect(lines.filter(({ msg }) => msg === 'asked')).toMatchObject([{ task: 'who', userId: 'ann' }]);
+          expect(await engine.submit('who', null).result).toEqual({});
+          await engine.close();
+        },
+      );
+
+      it('is found by its user, by others only with the scope "act-as", and without a principal by all', async () => {
+        const { engine, register } = start();
+        register({ name: 'note' });
+        const theirs = engine.submit('note', 1, { owner: 'ann' });
+        const ownerless = engine.submit('note', 1);
+        const find = ({ id }: TaskRun, user: string | undefined, scopes: readonly string[] = []) =>
+          engine.find(id, user === undefined ? undefined : { id: user, scopes });
+        for (const state of ['running', 'ended']) {
+          expect(find(theirs, 'ann'), state).toBe(theirs);
+          expect(find(theirs, 'bob'), state).toBeUndefined();
+          expect(find(theirs, 'bob', ['admin']), state).toBeUndefined();
+          expect(find(theirs, 'bob', ['act-as']), state).toBe(theirs);
+          expect(find(theirs, undefined), state).toBe(theirs);
+          expect(find(ownerless, 'bob'), state).toBeUndefined();
+          await settled([theirs, ownerless]);
+        }
+        await engine.close();
+      });
+    });
+
+    describe('the events of a run', () => {
+      it('all carry its user, those of an admission as well', async () => {
+        const { engine, bus, gate, module, register } = start({ mainConcurrency: 1, queueLimit: 2 });
+        const { release } = gate('gate');
+        register({ name: 'place' });
+        module('fails', { retries: { max: 1, baseMs: 1 } });
+        const told: string[] = [];
+        for (const event of events)
+          bus.on(event, ({ name, userId }) => void told.push(`${event.slice(5)} ${name} ${userId}`));
+        const failed = rejection(engine.submit('fails', { how: 'throw' }, { owner: 'ann' }).result);
+        await failed;
+        expect(told).toEqual(
+          ['queued', 'started', 'retrying', 'started', 'failed'].map((e) => `${e} fails ann`),
+        );
+        told.length = 0;
+        const first = engine.submit('gate', 1, { owner: 'ann' });
+        const second = engine.admit('place', { owner: 'bob' });
+        const third = engine.submit('gate', 1, { owner: 'cid' });
+        expect(() => engine.submit('gate', 1, { owner: 'dan' })).toThrow();
+        void third.cancel();
+        release();
+        await first.result;
+        (await second)();
+        expect(told.sort()).toEqual([
+          'cancelled gate cid',
+          'queued gate ann',
+          'queued gate cid',
+          'queued place bob',
+          'rejected gate dan',
+          'started gate ann',
+          'started place bob',
+          'succeeded gate ann',
+          'succeeded place bob',
+        ]);
         await engine.close();
       });
     });
@@ -619,6 +698,40 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
           await run?.result;
         }
         expect(started).toEqual(['first', 'high', 'normal', 'low']);
+        await engine.close();
+      });
+
+      it.each([2, 16])('lets owners take turns, also where every %sth turn is for age', async (ageEvery) => {
+        const { engine, gate, register } = start({ mainConcurrency: 1, ageEvery });
+        const { release } = gate('gate');
+        register({ name: 'place' });
+        const order: string[] = [];
+        register({ name: 'note', run: async (who: string) => void order.push(who) } as never);
+        engine.submit('gate', null);
+        const many = Array.from({ length: 450 }, (_, n) => [
+          engine.submit('note', `ann ${n}`, { owner: 'ann' }).result,
+          engine.admit('place', { owner: 'ann' }).then((leave) => {
+            order.push('a place of ann');
+            leave();
+          }),
+        ]);
+        const positions: number[] = [];
+        const onQueued = (ahead: number) => void positions.push(ahead);
+        const others = ['bob', undefined, undefined].map((owner) =>
+          engine.submit('note', `${owner}`, { owner, onQueued }),
+        );
+        await new Promise(setImmediate);
+        // Those without an owner share the turns of one.
+        expect(positions).toEqual([1, 2, 4]);
+        release();
+        await Promise.all([...many.flat(), ...others.map(({ result }) => result)]);
+        expect(order.indexOf('bob')).toBeLessThanOrEqual(2);
+        expect(order.indexOf('undefined')).toBeLessThanOrEqual(3);
+        expect(order.lastIndexOf('undefined')).toBeLessThanOrEqual(5);
+        expect(order).toHaveLength(903);
+        expect(order.filter((who) => who.startsWith('ann'))).toEqual(
+          Array.from({ length: 450 }, (_, n) => `ann ${n}`),
+        );
         await engine.close();
       });
 
