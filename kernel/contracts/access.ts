@@ -106,6 +106,8 @@ export interface Reservation {
 
 /** Counts usage against the limits of users and keys. A promise where the counts are elsewhere. */
 export interface Limits {
+  /** The limits that hold for a user: those of its credentials, or of the config. */
+  of(principal: Principal): UsageLimits | undefined;
   /** Counts a request. @throws RATE_LIMITED */
   request(principal: Principal): void | Promise<void>;
   /** Counts a reply until its settlement with 0. @throws RATE_LIMITED */

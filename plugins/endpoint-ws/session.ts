@@ -109,7 +109,7 @@ export class Session implements SocketHandler {
     if (!principal || !work.has(frame.type)) return this.#handle(frame);
     if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now())
       throw new WaggleError('UNAUTHORIZED', { why: 'they have expired; send newer ones in an "auth" frame' });
-    const counted = principal.limits && this.#host.limits?.request(principal);
+    const counted = this.#host.limits?.request(principal);
     return counted ? counted.then(() => this.#handle(frame)) : this.#handle(frame);
   }
 

@@ -197,7 +197,7 @@ export class Gate implements Access {
         remoteAddress: request.remoteAddress,
         requestId: request.id,
       });
-    const counted = principal.limits && this.limits?.request(principal);
+    const counted = this.limits?.request(principal);
     return counted ? counted.then(() => this.#ruled(entrance, 'request')) : this.#ruled(entrance, 'request');
   }
 

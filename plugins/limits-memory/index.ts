@@ -1,0 +1,15 @@
+import { definePlugin, Limits } from '#kernel';
+import { config } from './config.js';
+import { MemoryLimits } from './memory-limits.js';
+
+export default definePlugin({
+  name: 'limits-memory',
+  apiVersion: 1,
+  config,
+  provides: [Limits],
+  setup(ctx) {
+    const limits = new MemoryLimits(ctx.config);
+    ctx.effect('counts of usage', () => () => limits.close());
+    ctx.provide(Limits, limits);
+  },
+});
