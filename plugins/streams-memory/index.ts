@@ -1,4 +1,4 @@
-import { Chat, ChatStreams, definePlugin, TaskEngine } from '#kernel';
+import { Chat, ChatStreams, definePlugin, Limits, TaskEngine } from '#kernel';
 import { config } from './config.js';
 import { MemoryStreams } from './memory-streams.js';
 
@@ -7,11 +7,12 @@ export default definePlugin({
   apiVersion: 1,
   config,
   requires: { chat: Chat, tasks: TaskEngine },
+  optional: { limits: Limits },
   provides: [ChatStreams],
-  setup(ctx, { chat, tasks }) {
+  setup(ctx, { chat, tasks, limits }) {
     if (typeof tasks.admit !== 'function')
       throw new Error('the plugin that provides "tasks" is too old: its engine has no "admit"');
-    const streams = new MemoryStreams(chat, tasks, ctx.config, ctx.bus, ctx.logger);
+    const streams = new MemoryStreams(chat, tasks, ctx.config, ctx.bus, ctx.logger, limits);
     ctx.registerTask(streams.task);
     ctx.effect('running replies', () => () => streams.close());
     ctx.provide(ChatStreams, streams);

@@ -11,6 +11,7 @@ import {
   type Release,
   type Reply,
   type ReplyReader,
+  type Reservation,
   type StreamChunk,
   type StreamFrame,
   type TerminalFrame,
@@ -60,6 +61,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   keyId: string | undefined;
   /** Its place among all that have not ended. */
   unended: Place<MemoryReply> | undefined;
+  /** Its share of the replies that its user may have at once. */
+  share: Reservation | undefined;
   /** Until its agent has stopped. */
   #request: ReplyRequest | undefined;
   #requestChars: number;

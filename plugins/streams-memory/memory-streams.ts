@@ -2,6 +2,7 @@ import {
   type Chat,
   type ChatStreams,
   type EventBus,
+  type Limits,
   type Logger,
   type Principal,
   type Release,
@@ -47,6 +48,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #config: Config;
   readonly #bus: EventBus;
   readonly #logger: Logger;
+  /** Absent without a plugin that counts usage. */
+  readonly #limits: Limits | undefined;
   readonly #replies = new IdMap<MemoryReply>();
   readonly #keyed = new KeyedRuns<MemoryReply>();
   readonly #unended = new LinkedList<MemoryReply>();
@@ -59,12 +62,13 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   #draining = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(chat: Chat, tasks: TaskEngine, config: Config, bus: EventBus, logger: Logger) {
+  constructor(chat: Chat, tasks: TaskEngine, config: Config, bus: EventBus, logger: Logger, limits?: Limits) {
     this.#chat = chat;
     this.#tasks = tasks;
     this.#config = config;
     this.#bus = bus;
     this.#logger = logger;
+    this.#limits = limits;
     this.#kept = new ExpiringSet(config, (reply) => this.#forget(reply));
     this.task = {
       name: chatTask,
@@ -90,22 +94,25 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return { running, waiting, kept, readers, chars: this.#chars, tokens: this.#tokens };
   }
 
-  /** @throws QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
+  /** @throws RATE_LIMITED, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   start(command: StartCommand): Reply {
     const key = keyOf(command);
     const known = this.#keyed.find(key);
     if (known) return known;
     this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { conversationId = randomId(), priority } = command;
+    const { conversationId = randomId(), priority, principal } = command;
+    const share = principal && this.#limits?.reply(principal);
     const streamId = randomId();
     const requestChars = charsIn(...Object.values(command));
     const request = { ...command, id: streamId, streamId, conversationId };
     const reply = new MemoryReply(request, requestChars, this.#config, this);
+    reply.share = share;
     let place: Promise<Release>;
     try {
       place = this.#admit(reply, requestChars, priority);
     } catch (error) {
+      share?.settle(0);
       this.shrank(requestChars);
       throw error;
     }
@@ -175,6 +182,8 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   ended(reply: MemoryReply, ending: Ending): void {
     if (reply.unended) this.#unended.remove(reply.unended);
     reply.unended = undefined;
+    reply.share?.settle(0);
+    reply.share = undefined;
     this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
