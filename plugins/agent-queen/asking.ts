@@ -15,6 +15,7 @@ import { Attempt } from './attempt.js';
 import { type Batch, checkedChunks, endsAnswer, hasContent } from './batch.js';
 import { BusyRetry } from './busy-retry.js';
 import { noticeOf } from './demonstration.js';
+import type { Expense } from './expense.js';
 
 /** Time for a busy model server to refuse; only after it an answer counts as begun. */
 const startAfterMs = 100;
@@ -37,13 +38,22 @@ export interface QueenState {
   failed(agent: Agent, failure: unknown): void;
 }
 
+/** Work that belongs to the end of an answer. */
+export interface AskingEnds {
+  /** Settled with the last chunk; by the caller where there is none. */
+  readonly expense?: Expense | undefined;
+  /** Called before the last chunks are written. */
+  readonly beforeEnd?: (last: Batch) => Promise<void>;
+}
+
 /** One request, sent to one agent after another until one has a first token. */
 export class Asking {
   readonly #state: QueenState;
   readonly #request: ChatRequest;
   readonly #call: AgentCall;
   readonly #sink: Sink;
-  readonly #beforeEnd: ((last: Batch) => Promise<void>) | undefined;
+  readonly #expense: Expense | undefined;
+  readonly #beforeEnd: AskingEnds['beforeEnd'];
   /** The agent of the last `agent` event to the client. */
   #announced: Agent | undefined;
   #asked = 0;
@@ -63,12 +73,13 @@ export class Asking {
     request: ChatRequest,
     call: AgentCall,
     sink: Sink,
-    beforeEnd: ((last: Batch) => Promise<void>) | undefined,
+    { expense, beforeEnd }: AskingEnds,
   ) {
     this.#state = state;
     this.#request = request;
     this.#call = call;
     this.#sink = sink;
+    this.#expense = expense;
     this.#beforeEnd = beforeEnd;
   }
 
@@ -96,6 +107,7 @@ export class Asking {
       if (cancellationOf(this.#call).isAborted() || this.#isWriting) attempt.cancelled();
       else {
         attempt.failed(failure);
+        if (!this.spoken) this.#expense?.fails();
         this.#state.failed(agent, failure);
       }
       if (this.spoken || cancellationOf(this.#call).isAborted()) throw failure;
@@ -116,12 +128,14 @@ export class Asking {
     this.#isWriting = false;
     const { name } = agent;
     checkContent(agent, this.#request);
+    this.#expense?.begins();
     const { timeoutMs, userId, connection } = this.#call;
     const call = new LazyAgentCall(answer, { headers: attempt.headers, timeoutMs, userId, connection });
     for await (const pulled of agent.generateResponseStream(this.#request, call)) {
       let chunks: Batch = checkedChunks(pulled, name, this.calls);
       if (answer.isOver) return;
       if (chunks.length === 0) continue;
+      this.#expense?.counts(chunks);
       const isLast = endsAnswer(chunks);
       if (!this.spoken) {
         if (!hasContent(chunks)) {
@@ -140,6 +154,7 @@ export class Asking {
       if (isLast) {
         answer.complete();
         attempt.answered(chunks);
+        this.#expense?.settle();
         if (this.#beforeEnd) await this.#beforeEnd(chunks);
       }
       this.#isWriting = true;

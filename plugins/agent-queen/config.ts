@@ -8,6 +8,8 @@ export const config = z.strictObject({
   candidates: z.array(z.string().min(1)).min(1).default(['ollama', 'eliza']),
   /** Number of latest messages of a conversation that an agent reads. */
   contextMessages: z.int().min(1).max(1000).default(100),
+  /** Longest answer, in tokens, of users with a daily limit whose request sets none; it is reserved before the answer. */
+  maxTokens: z.int().min(1).default(4096),
   /** How long a healthy candidate counts as healthy. */
   healthTtlMs: millisecondsOrNone.default(5000),
   /** How long a health check may take. */

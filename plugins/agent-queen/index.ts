@@ -1,18 +1,22 @@
-import { Chat, ConversationStore, definePlugin } from '#kernel';
+import { Chat, ConversationStore, definePlugin, Limits } from '#kernel';
 import { config } from './config.js';
-import { Agents, Queen, QueenBus, QueenConfig } from './queen.js';
+import { Agents, Queen, QueenBudget, QueenBus, QueenConfig } from './queen.js';
 import { reportAgents, warnOfUnknown } from './startup-report.js';
+import { TokenBudget } from './token-budget.js';
 
 export default definePlugin({
   name: 'agent-queen',
   apiVersion: 1,
   config,
   requires: { store: ConversationStore },
+  optional: { limits: Limits },
   provides: [Chat],
-  setup(ctx) {
+  setup(ctx, { limits }) {
     ctx.container.register(QueenConfig, { useValue: ctx.config });
     ctx.container.register(Agents, { useValue: ctx.agents });
     ctx.container.register(QueenBus, { useValue: ctx.bus });
+    const budget = limits && new TokenBudget(limits, ctx.config);
+    ctx.container.register(QueenBudget, { useFactory: () => budget });
     ctx.container.registerSingleton(Queen);
     const queen = ctx.container.resolve(Queen);
     ctx.agents.watch(queen.answers);

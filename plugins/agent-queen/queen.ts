@@ -20,19 +20,23 @@ import {
 } from '#kernel';
 import { cancellationOf, isUnreachable } from '#sdk';
 import { Answers } from './answers.js';
-import { Asking, type QueenState, type Sink } from './asking.js';
+import { Asking, type AskingEnds, type QueenState, type Sink } from './asking.js';
 import { type Batch, textIn } from './batch.js';
 import type { Config } from './config.js';
 import { inContext } from './context.js';
 import { Demonstration } from './demonstration.js';
+import type { Expense } from './expense.js';
 import { isFault, isForTheNext, isRefusal, needsOf, withoutDetails } from './failures.js';
 import { HealthBoard } from './health-board.js';
+import type { TokenBudget } from './token-budget.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
 
 export const QueenConfig = createToken<Config>('queen.config');
 export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
 export const QueenBus = createToken<EventBus>('queen.bus');
+/** Absent without a plugin that counts usage. */
+export const QueenBudget = createToken<TokenBudget | undefined>('queen.budget');
 
 /**
  * Owns the conversations, chooses the agent, and asks the next candidate when one fails before its first token. Created
@@ -44,6 +48,7 @@ export class Queen implements Agent, Chat, QueenState {
   readonly description = 'Remembers the conversation and lets the first healthy agent answer';
   readonly #config: Config;
   readonly #store: ConversationStore;
+  readonly #budget: TokenBudget | undefined;
   readonly #health: HealthBoard;
   readonly #demonstration = new Demonstration();
   readonly agents: ReadonlyRegistry<Agent>;
@@ -58,41 +63,53 @@ export class Queen implements Agent, Chat, QueenState {
     @inject(Agents) agents: ReadonlyRegistry<Agent>,
     @inject(ConversationStore) store: ConversationStore,
     @inject(QueenBus) bus: EventBus,
+    @inject(QueenBudget) budget?: TokenBudget,
   ) {
     this.#config = config;
     this.agents = agents;
     this.#store = store;
+    this.#budget = budget;
     this.bus = bus;
     this.busyTimeoutMs = config.busyTimeoutMs;
     this.#health = new HealthBoard(config.healthTtlMs, config.healthTimeoutMs);
     this.answers = new Answers(config.unregisterGraceMs, (agent) => this.#health.forget(agent));
   }
 
-  /** @throws AGENT_UNKNOWN, or the failure of the last candidate */
+  /** @throws AGENT_UNKNOWN, BUDGET_EXCEEDED, or the failure of the last candidate */
   async reply(
     command: ChatCommand & { readonly id: string; readonly conversationId: string },
     call: AgentCall,
     sink: ChatSink,
   ): Promise<void> {
-    const { id, userId, conversationId, agent, model, options, metadata, stateless, demo } = command;
+    const { id, userId, conversationId, agent, model, options, metadata, stateless, demo, principal } =
+      command;
     const key = { userId, conversationId };
     const turn = turnOf(command);
     const { contextMessages } = this.#config;
     const history = stateless ? [] : await this.#store.read(key, contextMessages);
     const messages = stateless ? turn : inContext(history, turn, contextMessages);
-    const request = {
+    let request: ChatRequest = {
       ...{ id, userId, conversationId, messages },
       ...(model && { model }),
       ...(options && { options }),
       ...(metadata && { metadata }),
     };
+    let expense: Expense | undefined;
+    if (principal && this.#budget?.isFor(principal)) {
+      const budgeted = await this.#budget.reserve(principal, request);
+      if (budgeted) ({ request, expense } = budgeted);
+    }
     const whom = { agent, demo };
-    if (stateless) return this.#ask(this.#asking(request, call, sink), request, whom, call);
+    if (stateless) {
+      const asked = this.#ask(this.#asking(request, call, sink, { expense }), request, whom, call);
+      return expense ? asked.finally(() => expense?.settle()) : asked;
+    }
     const memory = new TurnMemory(this.#store, key, turn, call);
     // Stored before the client can send the next message.
-    const asking = this.#asking(request, call, sink, (last) =>
-      memory.keep({ text: sink.text + textIn(last), toolCalls: asking.calls }),
-    );
+    const asking = this.#asking(request, call, sink, {
+      expense,
+      beforeEnd: (last) => memory.keep({ text: sink.text + textIn(last), toolCalls: asking.calls }),
+    });
     let end: TurnEnd | undefined;
     try {
       await this.#ask(asking, request, whom, call);
@@ -100,6 +117,7 @@ export class Queen implements Agent, Chat, QueenState {
       if (!WaggleError.is(error, 'AGENT_UNKNOWN')) end = isRefusal(error) ? 'refused' : 'failed';
       throw error;
     } finally {
+      expense?.settle();
       // Cancelled or cut off: only the text that the client has received counts.
       if (cancellationOf(call).isAborted())
         end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
@@ -173,17 +191,12 @@ export class Queen implements Agent, Chat, QueenState {
     return { healthy: false, detail: 'no candidate is healthy' };
   }
 
-  #asking(
-    request: ChatRequest,
-    call: AgentCall,
-    sink: Sink,
-    beforeEnd?: (last: Batch) => Promise<void>,
-  ): Asking {
+  #asking(request: ChatRequest, call: AgentCall, sink: Sink, ends: AskingEnds = {}): Asking {
     const { systemPrompt } = this.#config;
     const prompted = systemPrompt
       ? { ...request, messages: [{ role: 'system' as const, content: systemPrompt }, ...request.messages] }
       : request;
-    return new Asking(this, prompted, call, sink, beforeEnd);
+    return new Asking(this, prompted, call, sink, ends);
   }
 
   /** @throws the failure as the client may see it */
