@@ -52,6 +52,9 @@ export const operatorErrors = {
     `cannot copy "${d.path}" to "${d.file}": ${d.why}`,
   ACCESS_REQUIRED: (d: { host: string }) =>
     `nothing decides who may call ${d.host}: load access-keys, access-jwt or access-proxy; or name access-open, for a server that anyone may use`,
+  KEYS_UNUSABLE: (d: { path: string; why: string }) => `cannot use the keys in "${d.path}": ${d.why}`,
+  TLS_UNUSABLE: (d: { certFile: string; keyFile: string; why: string }) =>
+    `cannot use the certificate "${d.certFile}" with the key "${d.keyFile}": ${d.why}`,
   LISTEN_FAILED: (d: { host: string; port: number; why: string }) =>
     `cannot listen on ${d.host}:${d.port}: ${d.why} ${d.host}:${d.port}`,
 } as const;

@@ -42,6 +42,13 @@ program
   .argument('<name>', 'name of the plugin and of its folder')
   .action(async (kind, name) => (await import('./commands/new.js')).newPlugin(kind, name));
 program
+  .command('key')
+  .description('make a key for access-keys, and show it once')
+  .addArgument(new Argument('<action>', 'what to do').choices(['new']))
+  .argument('<user>', 'the user who will have it')
+  .option('--file <file>', 'file of keys that its entry is added to')
+  .action(async (_action, user, options) => (await import('./commands/key.js')).newKey(user, options));
+program
   .command('chat')
   .description('talk to a running server')
   .argument('[url]', 'address of the server', 'ws://localhost:9797')

@@ -7,3 +7,4 @@ export * from './query.js';
 export * from './reply.js';
 export * from './request.js';
 export * from './tcp-limit.js';
+export { TrustedProxies, whyNoNetwork } from './trusted-proxies.js';
