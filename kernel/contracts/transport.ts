@@ -211,7 +211,7 @@ export interface Transport {
   readonly routes: readonly Route[];
   readonly endpoints: readonly WebSocketEndpoint[];
   /** The address that it listens on; undefined while it does not. */
-  readonly address: { readonly host: string; readonly port: number } | undefined;
+  readonly address: { readonly host: string; readonly port: number; readonly tls?: boolean } | undefined;
   /** The path of this server from outside: `/waggle`, or `''`. */
   readonly basePath: string;
   readonly connections: { readonly open: number; readonly limit: number };

@@ -9,11 +9,14 @@ const orphanCheckMs = 250;
  * signal stops the server; a second one, or one before there is a server, ends the process.
  */
 export class StopSignals {
+  #reload: () => void = () => {};
   #stop: (signal: string) => void = () => process.exit(exitCodes.clean);
   #asked = false;
 
   constructor() {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#ask(signal));
+    // On a terminal it says that the terminal is gone, and ends the process.
+    if (!process.stdout.isTTY) process.on('SIGHUP', () => this.#reload());
     // Ctrl-C also ends the shell of npm: that is no second signal.
     if (process.env.npm_lifecycle_event) onOrphaned(() => this.#asked || this.#ask('the end of npm'));
   }
@@ -21,6 +24,11 @@ export class StopSignals {
   /** Replaces the immediate exit of the first signal. */
   onStop(stop: (signal: string) => void): void {
     this.#stop = stop;
+  }
+
+  /** Replaces what SIGHUP does, which is nothing. */
+  onReload(reload: () => void): void {
+    this.#reload = reload;
   }
 
   #ask(signal: string): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 
 /** Whether an upgrade is to WebSocket, the only supported protocol. */
 export function isWebSocket({ method, headers }: IncomingMessage): boolean {
@@ -23,7 +24,7 @@ export function serveWithoutUpgrade(
     else if (name.length === 'connection'.length) lines.push(`${name}: ${withoutUpgrade(value)}`);
   }
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
-  server.emit('connection', socket);
+  server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket);
   socket.resume();
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
@@ -9,10 +10,12 @@ import {
   addHeader,
   BaseTransport,
   busyAnswer,
+  type Certificate,
   frameHardLimitBytes,
   type Opening,
   plainAddress,
   type RequestHead,
+  ServerCertificate,
   TcpLimit,
 } from '#sdk/http';
 import { NodeConnection } from './connection.js';
@@ -20,14 +23,20 @@ import { linger } from './linger.js';
 import { isWebSocket, serveWithoutUpgrade } from './plain-request.js';
 import { NodeReply } from './reply.js';
 
+const settings = {
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 2000,
+  // Checked here, with our own response.
+  requireHostHeader: false,
+  // Of TLS.
+  handshakeTimeout: 10_000,
+};
+
 export class NodeTransport extends BaseTransport {
-  readonly #server: Server = createServer({
-    headersTimeout: 10_000,
-    requestTimeout: 60_000,
-    connectionsCheckingInterval: 2000,
-    // Checked here, with our own response.
-    requireHostHeader: false,
-  });
+  readonly #certificate = this.config.tls && new ServerCertificate(this.config.tls, this.logger);
+  /** With TLS, of `node:https`. */
+  readonly #server: Server = this.config.tls ? createTlsServer(settings) : createServer(settings);
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -44,11 +53,11 @@ export class NodeTransport extends BaseTransport {
   /** Protocol of the current upgrade. */
   #protocol: string | undefined;
   readonly #connections = new Set<NodeConnection>();
-  /** Connections other than WebSockets. */
-  readonly #sockets = new Set<Duplex>();
+  /** Connections other than WebSockets, by their peers: over TLS, those of requests are objects of their own. */
+  readonly #sockets = new Map<string, Socket>();
   readonly #tcp = new TcpLimit(this.config, this.logger, {
     webSockets: () => this.#connections.size,
-    addresses: () => [...this.#sockets].map((socket) => plainAddress((socket as Socket).remoteAddress ?? '')),
+    addresses: () => [...this.#sockets.values()].map((socket) => plainAddress(socket.remoteAddress ?? '')),
   });
   /** Connections that end with a response under way. */
   readonly #leaving = new WeakSet<Duplex>();
@@ -58,10 +67,11 @@ export class NodeTransport extends BaseTransport {
 
   get address(): Transport['address'] {
     const address = this.#server.address() as AddressInfo | null;
-    return address ? { host: this.config.host, port: address.port } : undefined;
+    const tls = this.config.tls && { tls: true };
+    return address ? { host: this.config.host, port: address.port, ...tls } : undefined;
   }
 
-  /** @throws LISTEN_FAILED */
+  /** @throws LISTEN_FAILED, TLS_UNUSABLE, ACCESS_REQUIRED */
   async listen(): Promise<void> {
     const { host, port } = this.config;
     for (const event of ['request', 'checkExpectation'] as const)
@@ -70,6 +80,7 @@ export class NodeTransport extends BaseTransport {
         this.#accept(req, res, undefined);
       });
     this.#server.on('connection', (socket) => this.#admit(socket));
+    this.#server.on(this.config.tls ? 'secureConnection' : 'connection', (socket) => this.#endQueued(socket));
     this.#server.on('upgrade', (req, socket, head) => {
       // The connection still belongs to the previous request until that has its response.
       if (this.#unanswered.get(socket)?.size) socket.destroy();
@@ -81,6 +92,7 @@ export class NodeTransport extends BaseTransport {
     );
     this.checkAccess();
     this.#tcp.measure();
+    if (this.#certificate) this.#use(this.#certificate.read());
     try {
       await once(this.#server.listen({ host, port, exclusive: true, backlog: 512 }), 'listening');
     } catch (cause) {
@@ -96,33 +108,53 @@ export class NodeTransport extends BaseTransport {
     );
   }
 
+  /** Reads the certificate again. */
+  async reload(): Promise<void> {
+    await this.#certificate?.reload((next) => this.#use(next));
+  }
+
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     await this.closeAll();
     void this.#stopProbing?.();
     for (const connection of this.#connections) connection.destroy();
     this.#server.closeAllConnections();
+    // Those whose handshake is under way are not among them.
+    for (const socket of this.#sockets.values()) socket.destroy();
     await closed;
   }
 
+  #use({ cert, key }: Certificate): void {
+    (this.#server as TlsServer).setSecureContext({ cert, key });
+  }
+
   #admit(socket: Socket): void {
+    const peer = peerOf(socket);
     // It may have been passed back by `serveWithoutUpgrade`.
-    if (this.#sockets.has(socket)) return;
+    if (this.#sockets.has(peer)) return;
     if (!this.#tcp.enter(() => plainAddress(socket.remoteAddress ?? ''))) {
+      // Over TLS nothing can be said before the handshake.
+      if (this.config.tls) {
+        socket.destroy();
+        return;
+      }
       socket.end(busyAnswer);
       socket.destroySoon();
       return;
     }
-    this.#sockets.add(socket);
+    this.#sockets.set(peer, socket);
+    socket.once('close', () => this.#release(peer));
+  }
+
+  /** Node.js only notifies the current response of a connection that closes, not those queued behind it. */
+  #endQueued(socket: Socket): void {
     socket.once('close', () => {
-      this.#release(socket);
-      // Node.js only notifies the current response, not those queued behind it.
       for (const res of this.#unanswered.get(socket) ?? []) if (!res.socket) res.emit('close');
     });
   }
 
-  #release(socket: Duplex): void {
-    if (this.#sockets.delete(socket)) this.#tcp.leave();
+  #release(peer: string): void {
+    if (this.#sockets.delete(peer)) this.#tcp.leave();
   }
 
   #trackUntilAnswered(socket: Duplex, res: ServerResponse): void {
@@ -145,7 +177,7 @@ export class NodeTransport extends BaseTransport {
       this.#protocol = opening.protocol;
       this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
         const connection = new NodeConnection(ws, socket, opening);
-        this.#release(socket);
+        this.#release(peerOf(socket as Socket));
         this.#connections.add(connection);
         ws.on('close', () => this.#connections.delete(connection));
         connection.open();
@@ -173,6 +205,10 @@ export class NodeTransport extends BaseTransport {
       res.destroy();
     }
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function headOf(req: IncomingMessage): RequestHead {

@@ -21,6 +21,7 @@ export default definePlugin({
       });
       ctx.logger.info({ ...transport.address }, 'listening');
     });
+    ctx.bus.on('server:reload', () => transport.reload());
     ctx.onDrain(() => transport.drain());
   },
 });

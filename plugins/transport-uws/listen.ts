@@ -1,13 +1,15 @@
 import uWS from 'uWebSockets.js';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { WaggleError } from '#kernel';
 import { settleWithin } from '#sdk';
 
 const listenTimeoutMs = 5000;
 
 // Missing in the typings.
-const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as { readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number };
+const { LIBUS_LISTEN_DEFAULT, LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as Readonly<
+  Record<string, number>
+>;
 type ListenAt = (
   host: string,
   port: number,
@@ -21,23 +23,63 @@ export async function listen(
   host: string,
   port: number,
 ): Promise<uWS.us_listen_socket> {
-  const listening = new Promise<uWS.us_listen_socket | false>((resolve) => {
-    (app.listen as unknown as ListenAt).call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
-  });
-  const socket = (await settleWithin(listening, listenTimeoutMs)) && (await listening);
+  const socket = await listenAt(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT as number);
   if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
   return socket;
 }
 
+/**
+ * Listens on a port that no other process has, in such a way that `listenBeside` is possible. Of 0 it takes a free one.
+ * @throws LISTEN_FAILED
+ */
+export async function listenShared(
+  app: uWS.TemplatedApp,
+  host: string,
+  port: number,
+): Promise<uWS.us_listen_socket> {
+  const tried = await tryPort(host, port);
+  if (typeof tried === 'string') throw new WaggleError('LISTEN_FAILED', { host, port, why: tried });
+  return listenBeside(app, host, tried);
+}
+
+/** Listens on a port of this process. @throws LISTEN_FAILED */
+export async function listenBeside(
+  app: uWS.TemplatedApp,
+  host: string,
+  port: number,
+): Promise<uWS.us_listen_socket> {
+  const socket = await listenAt(app, host, port, LIBUS_LISTEN_DEFAULT as number);
+  if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
+  return socket;
+}
+
+async function listenAt(
+  app: uWS.TemplatedApp,
+  host: string,
+  port: number,
+  options: number,
+): Promise<uWS.us_listen_socket | false> {
+  const listening = new Promise<uWS.us_listen_socket | false>((resolve) => {
+    (app.listen as unknown as ListenAt).call(app, host, port, options, resolve);
+  });
+  return (await settleWithin(listening, listenTimeoutMs)) && (await listening);
+}
+
 /** The reason, from an attempt with `node:net`, because uWebSockets gives none. */
 async function whyNot(host: string, port: number): Promise<string> {
+  const tried = await tryPort(host, port);
+  return typeof tried === 'string' ? tried : 'the operating system refused';
+}
+
+/** The port, where this process alone may listen on it; or why not. */
+async function tryPort(host: string, port: number): Promise<number | string> {
   const probe = createServer().listen({ host, port, exclusive: true });
   try {
     await once(probe, 'listening', { signal: AbortSignal.timeout(listenTimeoutMs) });
-    return 'the operating system refused';
+    return (probe.address() as AddressInfo).port;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? String(error);
   } finally {
-    probe.close();
+    await new Promise((resolve) => probe.close(resolve));
   }
 }

@@ -1,24 +1,28 @@
 import uWS from 'uWebSockets.js';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Transport } from '#kernel';
+import { messageOf, type Transport, WaggleError } from '#kernel';
 import {
   addHeader,
   BaseTransport,
+  type Certificate,
   frameHardLimitBytes,
   plainAddress,
   type RequestHead,
+  ServerCertificate,
   TcpLimit,
 } from '#sdk/http';
 import type { UserData } from './connection.js';
 import { GluedRequests } from './glued-requests.js';
-import { listen } from './listen.js';
+import { listen, listenBeside, listenShared } from './listen.js';
 import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
 import { SpareDescriptor } from './spare-descriptor.js';
 
 /** A transport on uWebSockets.js. The only place that passes functions to it, because an error in them could end the process. */
 export class UwsTransport extends BaseTransport {
-  readonly #app = uWS.App();
+  readonly #certificate = this.config.tls && new ServerCertificate(this.config.tls, this.logger);
+  /** The last one listens. The others, each with an earlier certificate, keep their connections. */
+  readonly #apps: uWS.TemplatedApp[] = [];
   readonly #glued = new GluedRequests();
   readonly #tcp = new TcpLimit(this.config, this.logger, {
     webSockets: () => this.#sockets,
@@ -33,10 +37,47 @@ export class UwsTransport extends BaseTransport {
     return this.#listening?.address;
   }
 
-  /** @throws LISTEN_FAILED */
+  /** @throws LISTEN_FAILED, TLS_UNUSABLE, ACCESS_REQUIRED */
   async listen(): Promise<void> {
-    const { host, port, idleTimeoutS } = this.config;
-    this.#app
+    const { host, port } = this.config;
+    this.checkAccess();
+    this.#tcp.measure();
+    const certificate = this.#certificate?.read();
+    const app = this.#appWith(certificate);
+    this.#apps.push(app);
+    const socket = await (certificate ? listenShared : listen)(app, host, port);
+    const tls = certificate && { tls: true };
+    this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket), ...tls } };
+    this.#spare.hold();
+  }
+
+  /** Reads the certificate again. */
+  async reload(): Promise<void> {
+    await this.#certificate?.reload((next) => this.#replace(next));
+  }
+
+  /** uWebSockets has no way to change a certificate: another app takes the port over. */
+  async #replace(certificate: Certificate): Promise<void> {
+    const app = this.#appWith(certificate);
+    // Connections that have arrived are accepted first.
+    await nextTurn();
+    const before = this.#listening;
+    if (!before) return;
+    const { host, port } = before.address as { readonly host: string; readonly port: number };
+    const socket = await listenBeside(app, host, port);
+    // A stop may have come meanwhile.
+    if (this.#listening !== before) {
+      uWS.us_listen_socket_close(socket);
+      return;
+    }
+    uWS.us_listen_socket_close(before.socket);
+    this.#apps.push(app);
+    this.#listening = { ...before, socket };
+  }
+
+  #appWith(certificate: Certificate | undefined): uWS.TemplatedApp {
+    const { idleTimeoutS } = this.config;
+    return newApp(certificate)
       .filter((res, count) => this.#count(res, count as number))
       .ws<UserData>('/*', {
         idleTimeout: idleTimeoutS,
@@ -59,11 +100,6 @@ export class UwsTransport extends BaseTransport {
         },
       })
       .any('/*', (res, req) => this.#accept(res, req, undefined));
-    this.checkAccess();
-    this.#tcp.measure();
-    const socket = await listen(this.#app, host, port);
-    this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket) } };
-    this.#spare.hold();
   }
 
   async close(): Promise<void> {
@@ -74,7 +110,7 @@ export class UwsTransport extends BaseTransport {
     await this.closeAll();
     // Responses of this turn are sent at its end.
     await nextTurn();
-    this.#app.close();
+    for (const app of this.#apps) app.close();
   }
 
   /** Counts a new (1) or closed (-1) connection, except for those that became WebSockets. */
@@ -87,7 +123,12 @@ export class UwsTransport extends BaseTransport {
     }
     if (!this.#spare.mustRefuse() && this.#tcp.enter(() => addressOf(res))) return;
     this.#isRefusing = true;
-    res.cork(() => res.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('', true));
+    // Over TLS nothing can be said before the handshake.
+    if (this.#certificate) res.close();
+    else
+      res.cork(() =>
+        res.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('', true),
+      );
     this.#isRefusing = false;
   }
 
@@ -126,6 +167,17 @@ export class UwsTransport extends BaseTransport {
       if (reply) reply.cut();
       else res.close();
     }
+  }
+}
+
+/** @throws TLS_UNUSABLE for files that Node.js accepts and the native layer does not */
+function newApp(certificate: Certificate | undefined): uWS.TemplatedApp {
+  if (!certificate) return uWS.App();
+  const { certFile, keyFile } = certificate.files;
+  try {
+    return uWS.SSLApp({ cert_file_name: certFile, key_file_name: keyFile });
+  } catch (cause) {
+    throw new WaggleError('TLS_UNUSABLE', { certFile, keyFile, why: messageOf(cause) }, { cause });
   }
 }
 

@@ -42,8 +42,8 @@ export function sendTagged(
 
 /** Address of the chat page for a browser on this machine. */
 export function pageUrl({ address, basePath }: Pick<Transport, 'address' | 'basePath'>): string {
-  const { host = 'localhost', port = 80 } = address ?? {};
+  const { host = 'localhost', port = 80, tls = false } = address ?? {};
   const isAny = host === '0.0.0.0' || host === '::';
   const name = isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return `http://${name}:${port}${basePath}/ui`;
+  return `${tls ? 'https' : 'http'}://${name}:${port}${basePath}/ui`;
 }

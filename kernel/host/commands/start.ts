@@ -23,11 +23,16 @@ export async function start(
   const { kernel, config, logger, allowExit } = await prepareWhole({
     ...options,
     onPhase: resources.onPhase,
-    onKernel: (kernel, logger) =>
+    onKernel: (kernel, logger) => {
       signals?.onStop((signal) => {
         logger.info({ signal }, 'stopping; a second signal ends the process at once');
         stop(kernel, logger, exitCodes.clean);
-      }),
+      });
+      signals?.onReload(() => {
+        logger.info('SIGHUP: certificates are read again');
+        kernel.bus.emit('server:reload', {});
+      });
+    },
   });
   exitOnCrash(kernel, logger, () => stop(kernel, logger, exitCodes.failed));
   try {

@@ -48,7 +48,10 @@ export abstract class BaseTransport implements Transport {
     this.config = config;
     this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
     this.#proxies = new TrustedProxies(config.trustedProxies);
-    this.#direct = { basePath: basePathOf(config.basePath) as string };
+    this.#direct = {
+      basePath: basePathOf(config.basePath) as string,
+      protocol: config.tls ? 'https' : 'http',
+    };
     this.logger = logger;
     const slow = new SlowReaders(stallTimeoutMs, (err) =>
       logger.error({ err }, 'looking for slow readers failed'),
@@ -163,9 +166,11 @@ export abstract class BaseTransport implements Transport {
 
   /** A request whose headers have arrived, as trusted proxies describe it. */
   protected requestOf(head: RequestHead): Request {
-    const { basePath } = this.#direct;
+    const { basePath, protocol } = this.#direct;
     const told = this.#proxies.read(head);
-    const forwarded = told ? { ...told, basePath: told.basePath ?? basePath } : this.#direct;
+    const forwarded = told
+      ? { ...told, basePath: told.basePath ?? basePath, protocol: told.protocol ?? protocol }
+      : this.#direct;
     return new Request(head, this.config.bodyLimitBytes, forwarded);
   }
 

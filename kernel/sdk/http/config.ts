@@ -13,6 +13,8 @@ export const transportConfig = z.strictObject({
   host: z.string().min(1).default('0.0.0.0'),
   /** 0 takes any free one. */
   port: z.int().min(0).max(65535).default(9797),
+  /** Serves https and wss: `{ certFile, keyFile }`, files in PEM, relative to the working directory. They are read again on SIGHUP. */
+  tls: z.strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) }).optional(),
   /** Concurrent WebSockets; the next one is closed with 1013. */
   maxConnections: z.int().min(1).default(1000),
   /** The same limit per address, or per /64 of IPv6; connections through trusted proxies count for their client. That of `maxConnections` when absent. */

@@ -1,6 +1,7 @@
 // The door `#sdk/http`: the parts that every transport is built from.
 export * from './address.js';
 export * from './base-transport.js';
+export * from './certificate.js';
 export * from './config.js';
 export * from './connection.js';
 export * from './query.js';
