@@ -3,6 +3,8 @@ import { TrustedProxies } from '#sdk/http';
 import type { Config } from './config.js';
 
 const userLimitChars = 128;
+/** The values of Caddy and Apache for a user that they do not know. */
+const unfilled = /^\{.*\}$|^\(null\)$/;
 
 /** Users named by a proxy that has authenticated them. */
 export class ProxyUsers {
@@ -26,7 +28,7 @@ export class ProxyUsers {
       this.#onForged(credentials.peerAddress);
       return undefined;
     }
-    if (id === '') throw refused('names no user');
+    if (id === '' || unfilled.test(id)) throw refused('names no user');
     // A repeated header is joined with commas: one of them may be the client's own.
     if (id.includes(',')) throw refused('names more than one user');
     if (id.length > userLimitChars) throw refused(`names a user of more than ${userLimitChars} characters`);

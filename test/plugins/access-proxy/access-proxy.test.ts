@@ -43,6 +43,8 @@ describe.each(names)('access-proxy on transport-%s', (transport) => {
 
   it.each([
     ['nothing', '', 'no user'],
+    ['a placeholder of Caddy', '{http.reverse_proxy.header.X-Auth-Request-User}', 'no user'],
+    ['what Apache sends for nothing', '(null)', 'no user'],
     ['two users', 'ann, bob', 'more than one'],
     ['too long a name', 'x'.repeat(129), '128'],
   ])('refuses a proxy that names %s', async (_, user, why) => {
