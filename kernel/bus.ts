@@ -2,8 +2,6 @@ import type { Undo } from './scope.js';
 
 /** All events by name. Add yours: `declare module 'waggle-server' { interface KernelEvents { … } }`. */
 export interface KernelEvents {
-  /** Asks for files, such as certificates, to be read again. */
-  'server:reload': Readonly<Record<never, never>>;
   /** Announces each state of the kernel. */
   'kernel:state': { readonly from: string; readonly to: string };
   /** Announces each state of a plugin; `error`: the reason of a failure. */

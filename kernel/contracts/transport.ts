@@ -227,3 +227,10 @@ export const Transport = createToken<Transport>('transport', {
   guard: () => ({ kind: 'guard', name: 'guard' }),
   trustProxies: (networks) => ({ kind: 'proxies', name: networks.join(', ') }),
 });
+
+declare module '../bus.js' {
+  interface KernelEvents {
+    /** Asks for files, such as certificates, to be read again. */
+    'server:reload': Readonly<Record<never, never>>;
+  }
+}
