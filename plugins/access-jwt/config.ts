@@ -1,3 +1,4 @@
+import { parseUrl } from '#sdk';
 import { z } from '#zod';
 import { publicKeyIn } from './verification-key.js';
 
@@ -6,7 +7,10 @@ const ways = ['jwksUrl', 'secret', 'publicKey'] as const;
 export const config = z
   .strictObject({
     /** The URL of the issuer's set of public keys. One of `jwksUrl`, `secret` and `publicKey` is needed. */
-    jwksUrl: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
+    jwksUrl: z
+      .string()
+      .refine((url) => /^https?:$/.test(parseUrl(url)?.protocol ?? ''), 'expected an http or https URL')
+      .optional(),
     /** A secret that is shared with the issuer, for HS256, HS384 and HS512. */
     secret: z
       .string()

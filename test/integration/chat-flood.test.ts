@@ -16,17 +16,29 @@ const priorities = ['low', 'normal', 'high'] as const;
 const leaks = leakCheck();
 afterEach(() => leaks.settled());
 
-/** The order of the rule: the best priority first, and every 16th time whoever came first. */
-function expectedOrder(
-  queued: readonly { readonly taskId: string; readonly priority: TaskPriority }[],
-): string[] {
-  const left = [...queued];
+interface Queued {
+  readonly taskId: string;
+  readonly priority: TaskPriority;
+  readonly userId?: string | undefined;
+}
+
+/** The order of the rule: the best priority first, its users in turn, and every 16th time the priority whose next is the oldest. */
+function expectedOrder(queued: readonly Queued[]): string[] {
+  const levels = [...taskPriorities].reverse().map((priority) => {
+    const users = new Map<string | undefined, Queued[]>();
+    for (const each of queued.filter((one) => one.priority === priority))
+      users.set(each.userId, [...(users.get(each.userId) ?? []), each]);
+    return [...users.values()];
+  });
   const order: string[] = [];
-  for (let turn = 1; left.length > 0; turn++) {
-    const best = Math.max(...left.map(({ priority }) => taskPriorities.indexOf(priority)));
-    const at =
-      turn % ageEvery === 0 ? 0 : left.findIndex(({ priority }) => priority === taskPriorities[best]);
-    order.push(...left.splice(at, 1).map(({ taskId }) => taskId));
+  for (let turn = 1; order.length < queued.length; turn++) {
+    const waiting = levels.filter((users) => users.length > 0);
+    const age = (users: readonly (readonly Queued[])[]) => queued.indexOf(users[0]?.[0] as Queued);
+    if (turn % ageEvery === 0) waiting.sort((a, b) => age(a) - age(b));
+    const level = waiting[0] as Queued[][];
+    const user = level.shift() as Queued[];
+    order.push((user.shift() as Queued).taskId);
+    if (user.length > 0) level.push(user);
   }
   return order;
 }
@@ -44,10 +56,10 @@ it.each(['uws', 'node'] as const)(
         'agent-queen': { candidates: ['busy'] },
       },
     });
-    const queued: { readonly taskId: string; readonly priority: TaskPriority }[] = [];
+    const queued: Queued[] = [];
     const started: string[] = [];
     const { bus } = hive.kernel;
-    bus.on('task:queued', ({ taskId, priority }) => void queued.push({ taskId, priority }));
+    bus.on('task:queued', ({ taskId, priority, userId }) => void queued.push({ taskId, priority, userId }));
     bus.on('task:started', ({ taskId }) => void started.push(taskId));
 
     const clients = await Promise.all(

@@ -48,7 +48,7 @@ export function rsaPair(kid: string) {
 export const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
 
 /** The server of an issuer, which counts its requests. */
-export async function startIssuer(keys: readonly object[]) {
+export async function startIssuer(keys: readonly unknown[]) {
   const issuer = { keys, status: 200, requests: 0, url: '', body: undefined as string | undefined };
   const server = createServer((_, response) => {
     issuer.requests++;
