@@ -179,7 +179,8 @@ describe.each(names)('access-jwt on transport-%s', (transport) => {
         await server.askWith(each);
         times.push(performance.now() - begun);
       }
-      return times.sort((a, b) => a - b)[7] as number;
+      // The best of them: others use the machine as well.
+      return Math.min(...times);
     };
     await timeOf(() => 'wk_unknown');
     const plain = await timeOf(() => 'wk_unknown');
