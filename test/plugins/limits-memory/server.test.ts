@@ -51,6 +51,7 @@ interface Got {
 
 const content = 'What is it?';
 const maxTokens = 100;
+const paths = ['/chat', '/chat/stream', '/v1/chat/completions'];
 
 async function overHttp({ url }: Hive, path = '/chat'): Promise<Got> {
   const body =
@@ -128,7 +129,7 @@ describe.each(['uws', 'node'] as const)('a budget of tokens over %s', (transport
     const got = await Promise.all(
       Array.from({ length: many }, (_, n) => {
         const isHttp = way === 'HTTP' || (way === 'both' && n % 2 === 0);
-        if (isHttp) return overHttp(hive, n % 4 === 0 ? '/v1/chat/completions' : '/chat');
+        if (isHttp) return overHttp(hive, paths[n % 3]);
         return overSocket(sockets[n % 10] as WsClient, `r${n}`);
       }),
     );

@@ -21,11 +21,12 @@ function streamsOver(
   script: readonly Step[],
   limits: Partial<Config> = {},
   wrap: (engine: TaskEngine) => TaskEngine = (engine) => engine,
+  lane: { readonly mainConcurrency?: number } = {},
 ) {
   const agent = new ScriptedAgent('a', script);
   const agents = new Registry<ScriptedAgent>('agent');
   agents.add(agent, 'test');
-  const { engine, tasks, bus: taskBus } = createEngine({ workers: 0, cancelGraceMs: 60_000 });
+  const { engine, tasks, bus: taskBus } = createEngine({ workers: 0, cancelGraceMs: 60_000, ...lane });
   const bus = new Bus(() => {});
   const events: string[] = [];
   for (const name of ['queued', 'started', 'succeeded', 'failed', 'cancelled', 'rejected'] as const)
@@ -188,6 +189,25 @@ describe('the place of a reply', () => {
     await streams.close();
   });
 });
+
+it.each([
+  ['the limit of replies', { maxRunning: 1 }, {}],
+  ['the limit of the lane', {}, { mainConcurrency: 1 }],
+  ['both', { maxRunning: 1 }, { mainConcurrency: 1 }],
+])(
+  'users take turns at %s: 900 replies of one delay the first of another by two at most',
+  async (_, limits, lane) => {
+    const { streams, agent } = streamsOver([text('.'), done], limits, undefined, lane);
+    const many = Array.from({ length: 901 }, () => streams.start(hi));
+    const other = streams.start({ ...hi, userId: 'bob' });
+    const late = streams.start({ ...hi, userId: 'cid' });
+    for (const reply of [...many, other, late]) await reply.whole();
+    const users = agent.requests.map(({ userId }) => userId);
+    expect(users.slice(0, 5).sort()).toEqual(['ann', 'ann', 'ann', 'bob', 'cid']);
+    expect(users).toHaveLength(903);
+    await streams.close();
+  },
+);
 
 it('the task of replies is not one to submit', async () => {
   const { engine } = streamsOver([]);
