@@ -46,7 +46,10 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(endpointOpenai, { config: { ...config['endpoint-openai'] } });
   kernel.use(endpointTasks, { config: { ...config['endpoint-tasks'] } });
   kernel.use(endpointWs, { config: { ...config['endpoint-ws'] } });
-  for (const plugin of options.plugins ?? []) kernel.use(plugin);
+  for (const plugin of options.plugins ?? []) {
+    const theirs = config[plugin.name];
+    kernel.use(plugin, theirs ? { config: theirs } : {});
+  }
   await kernel.start();
 
   const wires = kernel.get(Transport);

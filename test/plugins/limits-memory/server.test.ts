@@ -91,7 +91,7 @@ afterEach(async () => {
   await hive?.stop();
 });
 
-async function start(limits: UsageLimits, options: Parameters<typeof startHive>[0] = {}) {
+async function start(limits: UsageLimits | undefined, options: Parameters<typeof startHive>[0] = {}) {
   const agent = new Spender();
   const spender = definePlugin({ name: 'spender', apiVersion: 1, setup: (ctx) => void ctx.addAgent(agent) });
   const ann: Principal = { id: 'ann', scopes: [], limits };
@@ -216,6 +216,21 @@ describe('replies at once', () => {
     expect(await left()).toMatchObject({ repliesAtOnce: { left: 5 } });
     release();
   });
+});
+
+it('limits of the config hold for users without limits of their own', async () => {
+  const { hive, connect, left } = await start(undefined, {
+    config: { 'limits-memory': { limits: { requestsPerMinute: 3, repliesAtOnce: 1, tokensPerDay: 300 } } },
+  });
+  const client = await connect('c1');
+  expect((await overHttp(hive)).code).toBe('ok');
+  expect((await overSocket(client, 'r1')).code).toBe('ok');
+  const { requestsPerMinute, repliesAtOnce, tokensPerDay } = await left();
+  expect(requestsPerMinute).toMatchObject({ limit: 3, left: 1 });
+  expect(repliesAtOnce).toEqual({ limit: 1, left: 1 });
+  expect(tokensPerDay?.left).toBeLessThan(300);
+  await overHttp(hive);
+  expect((await overSocket(client, 'r2')).code).toBe('RATE_LIMITED');
 });
 
 describe('requests a minute', () => {
