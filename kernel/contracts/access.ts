@@ -23,6 +23,8 @@ export interface Principal {
   readonly keyId?: string | undefined;
   /** Milliseconds since 1970. */
   readonly expiresAt?: number | undefined;
+  /** The principal that this one was made from, as a session from a key: revoked with it. */
+  readonly parent?: Principal | undefined;
 }
 
 /** The part of a request, or of an `auth` frame, that can prove who asks. */
@@ -41,6 +43,8 @@ export interface Credentials {
 export interface Authenticator {
   /** For the log: `access-keys`. */
   readonly name: string;
+  /** Knows users of other authenticators by another proof, such as a cookie: alone it does not close an open server. */
+  readonly isAdditional?: boolean;
   /**
    * The user, or undefined for credentials of another kind, which are left to the next authenticator. At once where it can:
    * a WebSocket is judged after its upgrade where it returns a promise. @throws UNAUTHORIZED for bad credentials of its kind

@@ -81,6 +81,19 @@ export interface ReplyReader<Entry = LogEntry> extends AsyncIterableIterator<rea
   merge(): void;
 }
 
+/** The state of a reply that has not ended, for operators. */
+export interface ReplyProgress {
+  /** `waiting`: in the line. `starting`: its agent was asked. `streaming`: content has come. */
+  readonly phase: 'waiting' | 'starting' | 'streaming';
+  /** The agent that answers; the requested one until that is known. */
+  readonly agent: string;
+  /** As requested. */
+  readonly model?: string;
+  readonly readers: number;
+  /** Since the newest piece of content. */
+  readonly quietMs?: number;
+}
+
 /** One reply: an append-only log with any number of readers. */
 export interface Reply {
   readonly streamId: string;
@@ -92,6 +105,8 @@ export interface Reply {
   readonly position: number;
   /** True once a reader has had all of it, the terminal frame included. */
   readonly wasRead: boolean;
+  /** Undefined after the end. */
+  readonly progress?: ReplyProgress | undefined;
   /** The error of a reply that has failed. */
   readonly failure: WaggleError<ClientErrorCode> | undefined;
   /**

@@ -119,7 +119,7 @@ export interface Route {
 /** The response to an error. */
 export interface ErrorAnswer {
   readonly status: number;
-  /** Sent as JSON. */
+  /** Sent as JSON; a text as it is, with the content type in `headers`. */
   readonly body: unknown;
   readonly headers?: Headers;
 }
@@ -128,7 +128,8 @@ export interface ErrorAnswer {
 export interface ErrorFormat {
   /** `/v1`: all paths below it, also those without a route. */
   readonly path: string;
-  format(error: WaggleError<ClientErrorCode>, request: HttpRequest): ErrorAnswer;
+  /** Undefined for the usual format. */
+  format(error: WaggleError<ClientErrorCode>, request: HttpRequest): ErrorAnswer | undefined;
 }
 
 /** One WebSocket connection. */

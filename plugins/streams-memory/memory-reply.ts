@@ -10,6 +10,7 @@ import {
   type PieceEntry,
   type Release,
   type Reply,
+  type ReplyProgress,
   type ReplyReader,
   type Reservation,
   type StreamChunk,
@@ -118,6 +119,15 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
 
   get readers(): number {
     return this.#log.readers;
+  }
+
+  get progress(): ReplyProgress | undefined {
+    if (this.ended) return undefined;
+    const { agent, tokens } = this.#writer;
+    const model = this.#request?.model;
+    const asked = { agent, ...(model !== undefined && { model }), readers: this.readers };
+    if (tokens === 0) return { ...asked, phase: this.#queuedMs === undefined ? 'waiting' : 'starting' };
+    return { ...asked, phase: 'streaming', quietMs: this.#log.quietMs };
   }
 
   /** Characters of its answer so far. */

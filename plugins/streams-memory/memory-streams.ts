@@ -208,12 +208,15 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   #wake(): void {
     const logs = this.#stale;
     this.#stale = [];
-    for (const log of logs)
+    const now = performance.now();
+    for (const log of logs) {
+      log.grewAtMs = now;
       try {
         log.wake();
       } catch (err) {
         this.#logger.error({ err }, 'a reader of a reply failed');
       }
+    }
   }
 
   #forget(reply: MemoryReply): void {

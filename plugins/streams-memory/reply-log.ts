@@ -40,6 +40,8 @@ export interface LogEvents {
 export class ReplyLog {
   /** True once a reader has had all of it, the terminal frame included. */
   wasRead = false;
+  /** The newest time that it had grown; undefined before the first. */
+  grewAtMs: number | undefined;
   readonly #entries: Entry[] = [];
   #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
@@ -81,6 +83,12 @@ export class ReplyLog {
 
   get readers(): number {
     return this.#readers.length;
+  }
+
+  /** The time since it has grown. */
+  get quietMs(): number {
+    const now = performance.now();
+    return Math.round(now - (this.grewAtMs ?? now));
   }
 
   /** Adds a piece of content; `announce` tells of it. After the terminal frame it adds nothing. */

@@ -14,6 +14,31 @@ export const chatDocs: RouteDocs = {
   responses: { 200: { description: 'An HTML page', content: { 'text/html': text } }, 304: known },
 };
 
+/** The body of `POST /ui/session`. A browser keeps no cookie for a longer token. */
+export const sessionBody = z.strictObject({
+  token: z.string().trim().min(1).max(2900).describe('A key or token, as in `Authorization: Bearer`'),
+});
+
+export const signedIn = z.object({
+  user_id: text,
+  expires_at: count.describe('End of the session, in milliseconds since 1970'),
+});
+
+/** `POST /ui/session` */
+export const signInDocs: RouteDocs = {
+  summary: 'Signs a browser in: the response sets a session cookie',
+  body: sessionBody,
+  responses: { 200: { description: 'Signed in', content: { 'application/json': signedIn } } },
+  errors: ['UNAUTHORIZED', 'FORBIDDEN'],
+};
+
+/** `DELETE /ui/session` */
+export const signOutDocs: RouteDocs = {
+  summary: 'Signs a browser out: its cookie and all copies of it are no longer accepted',
+  responses: { 204: { description: 'Signed out', content: {} } },
+  errors: ['FORBIDDEN'],
+};
+
 /** `GET /ui/inspector` */
 export const inspectorDocs: RouteDocs = {
   summary: 'The inspector page, with the state of the server',
@@ -59,8 +84,14 @@ export type PluginView = Readonly<z.infer<typeof plugin>>;
 
 const reply = z.object({
   number: count.describe('Sequence number since the start, from 1; it gives no access to the reply'),
+  id: text.describe('The beginning of its id, as in the log'),
+  user: text.describe('Left out in an open server, where it would give access').exactOptional(),
   agent: text,
+  model: text.describe('As requested').exactOptional(),
   state: z.enum(['running', 'finished', 'failed', 'cancelled']),
+  phase: z.enum(['waiting', 'starting', 'streaming']).describe('Of a running reply').exactOptional(),
+  quietMs: count.describe('Since its newest piece of content').exactOptional(),
+  readers: count.exactOptional(),
   durationMs: count,
   outputTokens: count.exactOptional(),
   code: text.describe('Error code of a failed reply').exactOptional(),
@@ -123,6 +154,22 @@ const state = z.object({
     .exactOptional(),
   samples: z.array(sample).describe('One per second, oldest first; taken only while this route is polled'),
 }) satisfies z.ZodType<ReturnType<typeof inspection>>;
+
+/** The path of `DELETE /ui/replies/{number}`. */
+export const cancelParams = z.object({ number: z.string().regex(/^\d{1,15}$/, 'expected a number') });
+
+export const cancelReceipt = z.object({
+  cancelled: z.literal(true),
+  upstreamClosedMs: count.describe('Until the connection to the model was closed'),
+});
+
+/** `DELETE /ui/replies/{number}` */
+export const cancelDocs: RouteDocs = {
+  summary: 'Cancels a running reply, by its number in the inspector',
+  params: cancelParams,
+  responses: { 200: { description: 'Cancelled', content: { 'application/json': cancelReceipt } } },
+  errors: ['STREAM_UNKNOWN', 'INVALID_REQUEST'],
+};
 
 /** `GET /ui/state` */
 export const stateDocs: RouteDocs = {

@@ -1,58 +1,40 @@
-import {
-  ChatStreams,
-  definePlugin,
-  Overview,
-  type RouteDocs,
-  TaskEngine,
-  Transport,
-  WaggleError,
-} from '#kernel';
+import { Access, ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
 import { Assets } from './assets.js';
 import { config } from './config.js';
-import { assetDocs, chatDocs, inspectorDocs, stateDocs } from './docs.js';
-import { inspection } from './inspection.js';
-import { assetHeaders, pageHeaders, pageUrl, sendTagged } from './page-headers.js';
+import { cancelRoute, stateRoute } from './inspector-routes.js';
+import { pageUrl } from './page-headers.js';
+import { chatRoutes, inspectorPage } from './page-routes.js';
+import { refusalPage } from './refusal-page.js';
 import { ReplyHistory } from './reply-history.js';
 import { Sampler } from './sampler.js';
+import { sessionRoutes } from './session-routes.js';
+import { SessionSeal } from './session-seal.js';
+import { Sessions } from './sessions.js';
 
 export default definePlugin({
   name: 'ui-web',
   apiVersion: 1,
   config,
   requires: { transport: Transport },
-  optional: { streams: ChatStreams, engine: TaskEngine, overview: Overview },
-  setup(ctx, { transport, streams, engine, overview }) {
+  optional: { access: Access, streams: ChatStreams, engine: TaskEngine, overview: Overview },
+  setup(ctx, { transport, access, streams, engine, overview }) {
+    const { inspector, sessionSecret } = ctx.config;
     const assets = new Assets();
-    const addPage = (path: string, file: string, docs: RouteDocs) =>
-      transport.route({
-        method: 'GET',
-        path,
-        access: 'public',
-        docs,
-        handler: async (request, reply) => {
-          const { html, etag } = await assets.page(file, request.basePath);
-          sendTagged(request, reply, html, { ...pageHeaders, etag });
-        },
-      });
-
-    addPage('/ui', 'chat.html', chatDocs);
-    addPage('/ui/', 'chat.html', chatDocs);
-    transport.route({
-      method: 'GET',
-      path: '/ui/{version}/{folder}/{file}',
-      access: 'public',
-      docs: assetDocs,
-      handler: async (request, reply) => {
-        const { version = '', folder = '', file = '' } = request.params;
-        const asset = await assets.find(version, folder, file);
-        if (!asset) throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
-        const { body, type, etag } = asset;
-        sendTagged(request, reply, body, { ...assetHeaders, 'content-type': type, etag });
-      },
-    });
+    for (const route of chatRoutes(assets)) transport.route(route);
     overview?.add('ui', '/ui');
     ctx.onReady(() => ctx.logger.info({ url: pageUrl(transport) }, 'the chat page'));
-    if (!ctx.config.inspector) return;
+
+    if (access) {
+      const sessions = new Sessions(access, new SessionSeal(sessionSecret));
+      ctx.effect('sessions that were signed out', () => sessions.open());
+      access.add(sessions);
+      for (const route of sessionRoutes(sessions, access)) transport.route(route);
+      ctx.onReady(() => {
+        if (access.isRequired && sessionSecret === '')
+          ctx.logger.info('sessions of the page end with a restart: there is no sessionSecret');
+      });
+    }
+    if (!inspector) return;
 
     const sampler = new Sampler({ streams, tasks: engine }, (err) =>
       ctx.logger.error({ err }, 'cannot take a sample'),
@@ -61,19 +43,11 @@ export default definePlugin({
     const startedAtMs = performance.now();
     const { tasks, inspect } = ctx;
     const history = new ReplyHistory(ctx.bus);
-    const inspected = { inspect, transport, streams, engine, tasks, history, sampler, startedAtMs };
-    addPage('/ui/inspector', 'inspector.html', inspectorDocs);
-    transport.route({
-      method: 'GET',
-      path: '/ui/state',
-      access: 'admin',
-      docs: stateDocs,
-      handler: (_request, reply) =>
-        reply.json(200, inspection(inspected), {
-          'cache-control': 'no-store',
-          'x-content-type-options': 'nosniff',
-        }),
-    });
+    const inspected = { inspect, transport, access, streams, engine, tasks, history, sampler, startedAtMs };
+    transport.route(inspectorPage(assets));
+    transport.errors(refusalPage);
+    transport.route(stateRoute(inspected));
+    if (streams) transport.route(cancelRoute(inspected, streams, access));
     overview?.add('inspector', '/ui/inspector');
   },
 });

@@ -1,4 +1,5 @@
 import type {
+  Access,
   ChatStreams,
   KernelReport,
   ReadonlyRegistry,
@@ -12,10 +13,12 @@ import { viewOf } from './registrations.js';
 import type { ReplyHistory } from './reply-history.js';
 import type { Sampler } from './sampler.js';
 
-interface Inspected {
+/** The sources of the inspector's data. */
+export interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
-  readonly streams: Pick<ChatStreams, 'stats'> | undefined;
+  readonly access: Pick<Access, 'isRequired'> | undefined;
+  readonly streams: Pick<ChatStreams, 'stats' | 'find'> | undefined;
   readonly engine: Pick<TaskEngine, 'stats' | 'countsOf'> | undefined;
   readonly tasks: ReadonlyRegistry<TaskDefinition>;
   readonly history: ReplyHistory;
@@ -25,7 +28,7 @@ interface Inspected {
 
 /** The response of `GET /ui/state`: no secrets, and no text by plugin authors other than names. */
 export function inspection(inspected: Inspected) {
-  const { transport, streams, engine, tasks, history, sampler, startedAtMs } = inspected;
+  const { transport, access, streams, engine, tasks, history, sampler, startedAtMs } = inspected;
   const { state, plugins } = inspected.inspect();
   const { rssBytes, heapBytes } = memoryNow();
   return {
@@ -38,7 +41,7 @@ export function inspection(inspected: Inspected) {
     },
     plugins: plugins.map(viewOf),
     connections: { ...transport.connections, paths: pathsOf(transport), ...history.connections },
-    ...(streams && { streams: streamsOf(streams.stats, history) }),
+    ...(streams && { streams: streamsOf(streams, history, access?.isRequired ?? false) }),
     ...(engine && {
       queue: queueOf(engine.stats),
       workers: engine.stats.workers,
@@ -53,8 +56,11 @@ function pathsOf(transport: Inspected['transport']) {
   return Object.fromEntries(transport.endpoints.map((each) => [each.path, transport.openAt(each)]));
 }
 
-function streamsOf({ running, waiting, kept, readers, tokens }: ChatStreams['stats'], history: ReplyHistory) {
-  return { running, waiting, kept, readers, tokens, ended: history.ended, replies: history.replies };
+/** In an open server the name of a user gives access to the conversations of the user, and is left out. */
+function streamsOf(streams: Pick<ChatStreams, 'stats' | 'find'>, history: ReplyHistory, showsUsers: boolean) {
+  const { running, waiting, kept, readers, tokens } = streams.stats;
+  const replies = history.replies((streamId) => streams.find(streamId)?.progress, showsUsers);
+  return { running, waiting, kept, readers, tokens, ended: history.ended, replies };
 }
 
 function queueOf({ submitted: _, workers: __, ...queue }: TaskEngine['stats']) {

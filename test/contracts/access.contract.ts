@@ -4,6 +4,7 @@ import WebSocket from 'ws';
 import {
   Access,
   type AuditEntry,
+  type Authenticator,
   definePlugin,
   Limits,
   type Plugin,
@@ -239,6 +240,58 @@ export function accessContract(name: string, plugin: Plugin): void {
       client.send('hi');
       expect(await client.take(1)).toEqual(['anyone: hi']);
       expect(await sockets[0]?.authenticate?.('any')).toBeUndefined();
+    });
+
+    it('stays open beside an authenticator that is additional, and closed with one that is not', async () => {
+      const { port, access } = await start(undefined);
+      const additional: Authenticator = {
+        name: 'badges',
+        isAdditional: true,
+        authenticate: (credentials) =>
+          credentials.header('x-badge') === 'ann' ? { id: 'ann', scopes: [] } : undefined,
+      };
+      access.add(additional);
+      expect(access.isRequired).toBe(false);
+      const userOf = async (headers = {}) => (await call(port, { path: '/user', headers })).json.user;
+      expect(await userOf({ 'x-badge': 'ann' })).toBeNull();
+      access.add(new TestUsers());
+      expect([await userOf(), await userOf({ 'x-badge': 'ann' }), await userOf(as('bob'))]).toEqual([
+        undefined,
+        'ann',
+        'bob',
+      ]);
+    });
+
+    it('revokes a principal with the one that it was made from', async () => {
+      const users = new TestUsers();
+      const running = await start(users);
+      const { access } = running;
+      const undo = access.add({
+        name: 'badges',
+        isAdditional: true,
+        authenticate: (credentials) => {
+          const token = credentials.header('x-badge');
+          if (token === undefined) return undefined;
+          const { peerAddress, isCrossOrigin } = credentials;
+          const plain = { token, peerAddress, isCrossOrigin, header: () => undefined };
+          const parent = access.authenticate(plain) as Principal;
+          return { ...parent, parent };
+        },
+      });
+      const [first, second, third] = [
+        await connect(running, '/echo/1', { 'x-badge': 'token-of-ann' }),
+        await connect(running, '/echo/2', { 'x-badge': 'token-of-bob' }),
+        await connect(running, '/echo/3', as('bob')),
+      ];
+      const revoked = users.remove('token-of-ann');
+      access.revoke((principal) => principal === revoked);
+      expect(await closedBy(first)).toBe(4401);
+      second.send('hi');
+      expect(await second.take(1)).toEqual(['bob: hi']);
+      await undo();
+      expect(await closedBy(second)).toBe(4401);
+      third.send('hi');
+      expect(await third.take(1)).toEqual(['bob: hi']);
     });
 
     it('refuses an expired principal, whatever its authenticator says', async () => {

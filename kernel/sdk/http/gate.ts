@@ -84,7 +84,7 @@ export class Gate implements Access {
   add(authenticator: Authenticator): Undo {
     this.#authenticators.push(authenticator);
     // For good: a server must not open because a plugin stops.
-    this.#isRequired = true;
+    if (!authenticator.isAdditional) this.#isRequired = true;
     return () => {
       const at = this.#authenticators.indexOf(authenticator);
       if (at < 0) return;
@@ -113,9 +113,11 @@ export class Gate implements Access {
   }
 
   revoke(isRevoked: (principal: Principal) => boolean): void {
+    const isOut = (each: Principal) =>
+      isRevoked(each) || (each.parent !== undefined && isRevoked(each.parent));
     for (const socket of [...this.#sockets])
-      if (socket.principal && isRevoked(socket.principal)) socket.end('the credentials were revoked');
-    this.#cut(isRevoked);
+      if (socket.principal && isOut(socket.principal)) socket.end('the credentials were revoked');
+    this.#cut(isOut);
   }
 
   audit(entry: AuditEntry): void {

@@ -119,7 +119,7 @@ export abstract class BaseReply implements HttpResponse {
     const { status, body, headers } =
       this.format?.format(shown, this.request) ?? plainError(shown, this.request);
     const all = { 'content-type': 'application/json; charset=utf-8', ...headers, ...readable(shown) };
-    this.#answer(status, JSON.stringify(body), all);
+    this.#answer(status, typeof body === 'string' ? body : JSON.stringify(body), all);
     // Last, because a listener may try to respond.
     this.request.abort(shown);
   }

@@ -66,7 +66,7 @@ describe('the reply history', () => {
       announced.emit('chat:started', { streamId: `s${index}`, userId: 'u', agent: 'a' });
     for (let index = 0; index < 95; index++)
       announced.emit('chat:finished', { streamId: `s${index}`, userId: 'u', agent: 'a', tokens: 1, timings });
-    const numbers = history.replies.map(({ number, state }) => `${number} ${state}`);
+    const numbers = history.replies(() => undefined, false).map(({ number, state }) => `${number} ${state}`);
     expect(numbers.slice(0, 6)).toEqual([
       ...['100 running', '99 running', '98 running', '97 running', '96 running', '95 finished'],
     ]);
