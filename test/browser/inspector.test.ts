@@ -25,7 +25,7 @@ describe('the inspector', () => {
     const before = await drawn();
 
     await send(chat, 'Talk');
-    await untilText(page.locator('#streams tbody'), '#1running');
+    await untilText(page.locator('#streams tbody'), /^\w{6}streamingscripted/);
     await untilText(page.locator('#tiles'), '50 in total');
     await untilText(page.locator('#connections'), '/ws/{client_id}1 open');
     await untilText(page.locator('#tasks tbody'), 'chat:message');
@@ -33,7 +33,7 @@ describe('the inspector', () => {
     expect(await drawn()).not.toBe(before);
     stage.agent.release();
     await answered(chat);
-    await untilText(page.locator('#streams tbody'), '#1finishedscripted');
+    await untilText(page.locator('#streams tbody'), /^\w{6}finishedscripted/);
     await untilText(page.locator('#connections'), '1 complete, 0 stopped, 0 failed');
   });
 

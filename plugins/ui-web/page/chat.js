@@ -1,3 +1,4 @@
+import { Account } from './account.js';
 import { AgentChoice } from './agent-choice.js';
 import { Announcer } from './announcer.js';
 import { AnswerView, questionView } from './answer-view.js';
@@ -8,21 +9,38 @@ import { Drawer } from './drawer.js';
 import { byId } from './elements.js';
 import { Line } from './line.js';
 import { Notice } from './notice.js';
+import { inPlainWords } from './plain-words.js';
 import { randomId } from './random-id.js';
 import { Run } from './run.js';
 import { Scroller } from './scroller.js';
-import { agents, endpoints, ServerConversations } from './server.js';
+import { agents, endpoints, me, ServerConversations, signOut, unauthorized } from './server.js';
 import { startShortcuts } from './shortcuts.js';
 import { SideList } from './side-list.js';
-import { recall, remember } from './storage.js';
+import { SignIn } from './sign-in.js';
+import { forgetAll, forgetTab, keepInTab, recall, remember } from './storage.js';
 import { startThemeButton } from './theme-button.js';
 import { showWelcome } from './welcome.js';
 
 /** @typedef {import('./conversations.js').Message} Message */
 
-// A secret: it gives access to the conversations, so it is random and sent to this server only.
-const userId = recall('user') ?? randomId();
-remember('user', userId);
+startThemeButton(byId('theme', HTMLButtonElement));
+const notice = new Notice(byId('notice', HTMLElement), byId('connection', HTMLElement));
+const signIn = new SignIn(byId('sign-in', HTMLDialogElement));
+const account = new Account(byId('account', HTMLElement), { signOut: () => void leave() });
+/** Tells other tabs of the sign-out. */
+const tabs = new BroadcastChannel('waggle');
+const offered = await endpoints().catch(() => ({}));
+/** Null in an open server. */
+const user = await whoAsks();
+if (user) {
+  keepInTab();
+  if (recall('owner') !== user.id) forgetTab();
+  remember('owner', user.id);
+}
+// In an open server a secret: it gives access to the conversations, so it is random and sent to this server only.
+const clientId = recall('user') ?? randomId();
+remember('user', clientId);
+const userId = user ? undefined : clientId;
 
 const conversations = new Conversations();
 /** Running answers, by conversation. @type {Map<string, { run: Run, messages: Message[] }>} */
@@ -36,12 +54,13 @@ let messages = [];
 /** @type {AnswerView[]} */
 let views = [];
 let wasLost = false;
+let isSignedOut = false;
+let isRenewing = false;
 
 const announcer = new Announcer(byId('spoken', HTMLElement));
 const announce = (/** @type {string} */ text) => announcer.say(text);
 const scroller = new Scroller(byId('log', HTMLElement), byId('to-end', HTMLButtonElement));
 const choice = new AgentChoice(byId('agent', HTMLSelectElement));
-const notice = new Notice(byId('notice', HTMLElement), byId('connection', HTMLElement));
 const composer = new Composer(
   {
     form: byId('composer', HTMLFormElement),
@@ -63,18 +82,85 @@ const list = new SideList(
   byId('delete', HTMLDialogElement),
   { remove },
 );
-const line = new Line(userId, (state) => {
-  notice.show(state);
-  if (state === 'open' && wasLost) announce('Reconnected.');
-  wasLost = state === 'reconnecting';
-  // Input could not be sent.
-  byId('composer', HTMLElement).inert = isOver();
-  if (state === 'open') void lookAtAgents();
+const line = new Line(clientId, userId, {
+  entered: (state) => {
+    notice.show(state);
+    if (state === 'open' && wasLost) announce('Reconnected.');
+    wasLost = state === 'reconnecting';
+    if (state === 'signed-out') void askAgain();
+    // Input could not be sent.
+    byId('composer', HTMLElement).inert = isOver();
+    if (state === 'open') void lookAtAgents();
+  },
+  expiring: () => void renew('Your sign-in ends within half a minute.', true),
 });
 
 /** True if this tab is disconnected and will not reconnect by itself. */
 function isOver() {
-  return line?.state === 'elsewhere' || line?.state === 'refused';
+  return isSignedOut || line?.state === 'elsewhere' || line?.state === 'refused';
+}
+
+/** The user of this page, signed in if the server asks for it. */
+async function whoAsks() {
+  // Without that endpoint the request would show as an error in the browser's console.
+  if (!('me' in offered)) return null;
+  for (;;)
+    try {
+      return await me();
+    } catch (error) {
+      const { code, retryAfterMs = 5000, ...rest } = /** @type {any} */ (error);
+      if (code === 'UNAUTHORIZED') await signIn.ask('This server asks who you are.');
+      else {
+        notice.say(inPlainWords({ ...rest, code, retryAfterMs }));
+        await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
+        notice.say('');
+      }
+    }
+}
+
+/** The credentials have ended. What the page shows stays, covered, for the same user. */
+async function askAgain() {
+  if (isSignedOut) return;
+  isSignedOut = true;
+  byId('composer', HTMLElement).inert = true;
+  await renew('Your sign-in has ended.', false);
+}
+
+/** Goes on with newer credentials. @param {string} why @param {boolean} mayWait */
+async function renew(why, mayWait) {
+  const asked = signIn.ask(why, mayWait);
+  if (isRenewing) return;
+  isRenewing = true;
+  const id = await asked;
+  isRenewing = false;
+  if (id === undefined) return;
+  if (id !== user?.id) return startOver();
+  isSignedOut = false;
+  byId('composer', HTMLElement).inert = false;
+  line.renew();
+  resumeAll();
+  composer.focus();
+  serverSeen = lookAtServer();
+  void lookAtUser();
+}
+
+/** Signs out, here and in the other tabs. */
+async function leave() {
+  try {
+    await signOut();
+  } catch {
+    return notice.say('The server could not be reached. You are still signed in.');
+  }
+  tabs.postMessage('signed out');
+  startOver();
+}
+
+/** Loads the page for another user. */
+function startOver() {
+  isSignedOut = true;
+  forgetAll();
+  history.replaceState(null, '', location.href.replace(/#.*/, ''));
+  location.reload();
 }
 
 /** @param {string} text */
@@ -104,6 +190,14 @@ function start(id, all, isNews) {
   void run.over.then(async () => {
     runs.delete(id);
     if (answer.error?.code === 'STREAM_GONE') await recover(id, all);
+    if (run.needsUser) void askAgain();
+    // The connection was renewed.
+    else if (answer.pending && !isOver()) {
+      start(id, all, false);
+      if (id === current) show();
+      return;
+    }
+    void lookAtUser();
     showFrame();
     if (id === current && !answer.pending)
       announce(answer.error ? 'The answer failed.' : 'End of the answer.');
@@ -179,15 +273,16 @@ function open() {
   messages = id === undefined ? [] : (runs.get(id)?.messages ?? conversations.messages(id));
   show();
   scroller.toEnd();
-  if (id !== undefined && messages.length === 0) void fetchMessages(id);
+  if (id !== undefined && (user || messages.length === 0)) void fetchMessages(id);
 }
 
-/** @param {string} id */
+/** Shows the messages of the server, which other devices may have continued. @param {string} id */
 async function fetchMessages(id) {
   await serverSeen;
   const isKnown = conversations.find(id)?.known;
   const found = isKnown ? await server?.messages(id).catch(() => undefined) : undefined;
-  if (current !== id || messages.length > 0) return;
+  if (current !== id || messages.at(-1)?.pending) return;
+  if (messages.length > 0 && !(found && isNewer(found))) return;
   if (!found?.length) {
     history.replaceState(null, '', location.href.replace(/#.*/, ''));
     return open();
@@ -196,6 +291,13 @@ async function fetchMessages(id) {
   conversations.keep(id, messages, false);
   show();
   scroller.toEnd();
+}
+
+/** Whether the server has more than this page, or other messages. @param {Message[]} found */
+function isNewer(found) {
+  const isSame = (/** @type {Message} */ { role, content }, /** @type {number} */ index) =>
+    role === messages[index]?.role && content === messages[index]?.content;
+  return found.length > messages.length || (found.length === messages.length && !found.every(isSame));
 }
 
 function show() {
@@ -234,16 +336,34 @@ async function lookAtAgents() {
 }
 
 async function lookAtServer() {
-  const offered = await endpoints().catch(() => ({}));
-  byId('inspector', HTMLElement).hidden = !('inspector' in offered);
+  const isOperator = !user || user.scopes.includes('admin');
+  byId('inspector', HTMLElement).hidden = !('inspector' in offered && isOperator);
   // Without that endpoint the request would show as an error in the browser's console.
   if (!('conversations' in offered)) return;
   server = new ServerConversations(userId);
-  conversations.merge(await server.list().catch(() => []));
+  const listed = await server.list().catch(() => undefined);
+  if (listed && user) conversations.follow(listed);
+  else if (listed) conversations.merge(listed);
   showFrame();
 }
 
-startThemeButton(byId('theme', HTMLButtonElement));
+/** Shows what is left of the limits. */
+async function lookAtUser() {
+  if (!user || isSignedOut) return;
+  const now = await me().catch(() => undefined);
+  if (now) account.show(now);
+}
+
+/** Resumes answers that were running when the page was left or signed out. */
+function resumeAll() {
+  for (const { id, pending } of conversations.entries) {
+    if (!pending || runs.has(id)) continue;
+    const left = id === current ? messages : conversations.messages(id);
+    if (left.at(-1)?.pending) start(id, left, false);
+  }
+  show();
+}
+
 const keys = byId('keys-dialog', HTMLDialogElement);
 const showHelp = () => keys.showModal();
 keys.querySelector('button')?.addEventListener('click', () => keys.close());
@@ -280,12 +400,21 @@ addEventListener('pagehide', () => {
   for (const [id, run] of runs) if (conversations.find(id)) conversations.keep(id, run.messages, false);
 });
 
-// Resume answers that were running when the page was left.
-for (const { id, pending } of conversations.entries) {
-  const left = pending ? conversations.messages(id) : [];
-  if (left.at(-1)?.pending) start(id, left, false);
-}
-const serverSeen = lookAtServer();
+addEventListener(unauthorized, () => void askAgain());
+tabs.addEventListener('message', () => {
+  if (user) startOver();
+});
+// Other devices may have gone on meanwhile.
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden || !user || isOver()) return;
+  serverSeen = lookAtServer();
+  if (current !== undefined) void fetchMessages(current);
+  void lookAtUser();
+});
+
+account.show(user);
+resumeAll();
+let serverSeen = lookAtServer();
 open();
 // On touch devices the focus would open the on-screen keyboard.
 if (matchMedia('(hover: hover)').matches) composer.focus();

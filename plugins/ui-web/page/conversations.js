@@ -78,6 +78,16 @@ export class Conversations {
     }
   }
 
+  /** The same where the server decides: other devices may have deleted some. @param {Parameters<Conversations['merge']>[0]} listed */
+  follow(listed) {
+    const ids = new Set(listed.map(({ id }) => id));
+    const gone = this.#entries.filter(
+      ({ id, known, pending }) => known !== undefined && !pending && !ids.has(id),
+    );
+    for (const { id } of gone) this.remove(id);
+    this.merge(listed);
+  }
+
   /** @param {string} id */
   remove(id) {
     this.#entries = this.#entries.filter((entry) => entry.id !== id);

@@ -1,7 +1,8 @@
 import { Chart } from './chart.js';
 import { byId, element } from './elements.js';
 import { bytes, duration, milliseconds } from './figures.js';
-import { agents, ask } from './server.js';
+import { inPlainWords } from './plain-words.js';
+import { agents, ask, unauthorized } from './server.js';
 import { Table } from './table.js';
 import { startThemeButton } from './theme-button.js';
 
@@ -29,19 +30,34 @@ const charts = [
 byId('charts', HTMLElement).append(...charts.map((chart) => chart.element));
 
 const count = (/** @type {number | undefined} */ value) => (value ?? 0).toLocaleString('en');
-const state = (/** @type {string} */ text) => element('span', { className: `badge ${text}` }, text);
+/** @param {string} name @param {string} [text] */
+const state = (name, text = name) => element('span', { className: `badge ${name}` }, text);
 const figure = { figure: true };
 
 const streams = new Table(
   'Streams',
   [
-    { name: 'Stream', cell: ({ number }) => `#${number}` },
-    { name: 'State', cell: (reply) => state(reply.state) },
-    { name: 'Agent', cell: ({ agent, code }) => [agent, code].filter(Boolean).join(', ') || '–' },
+    { name: 'Reply', cell: ({ id, user }) => named(id, user) },
+    { name: 'State', cell: (reply) => state(reply.state, reply.phase) },
+    {
+      name: 'Agent',
+      cell: ({ agent, model, code }) => [agent, model, code].filter(Boolean).join(', ') || '–',
+    },
+    {
+      name: 'Last token',
+      cell: ({ quietMs }) => (quietMs === undefined ? '–' : `${milliseconds(quietMs)} ago`),
+      ...figure,
+    },
+    { name: 'Readers', cell: ({ readers }) => (readers === undefined ? '–' : count(readers)), ...figure },
     { name: 'Took', cell: ({ durationMs }) => milliseconds(durationMs), ...figure },
     {
       name: 'Tokens',
       cell: ({ outputTokens }) => (outputTokens === undefined ? '–' : count(outputTokens)),
+      ...figure,
+    },
+    {
+      name: 'Action',
+      cell: ({ id, number, state }) => (state === 'running' ? cancelButton(id, number) : ''),
       ...figure,
     },
   ],
@@ -76,6 +92,52 @@ const plugins = new Table(
 byId('streams', HTMLElement).append(streams.element);
 byId('tasks', HTMLElement).append(element('p', { className: 'summary faint' }), tasks.element);
 byId('plugins', HTMLElement).append(plugins.element);
+
+/** @param {string} id @param {string | undefined} user */
+function named(id, user) {
+  const by = user === undefined ? [] : [' ', element('span', { className: 'user', dir: 'auto' }, user)];
+  return element('span', {}, element('code', {}, id), ...by);
+}
+
+/** @param {string} id @param {number} number */
+function cancelButton(id, number) {
+  const button = element(
+    'button',
+    { type: 'button', className: 'quiet', 'aria-label': `Cancel ${id}` },
+    'Cancel',
+  );
+  button.addEventListener('click', () => askToCancel(id, number));
+  return button;
+}
+
+/** @param {string} id @param {number} number */
+function askToCancel(id, number) {
+  const dialog = byId('cancel', HTMLDialogElement);
+  const what = dialog.querySelector('.what');
+  if (what) what.textContent = `The answer ${id} ends for everyone who reads it. What has come of it stays.`;
+  const [yes, no] = dialog.querySelectorAll('button');
+  if (yes)
+    yes.onclick = () => {
+      dialog.close();
+      void cancel(number);
+    };
+  if (no) no.onclick = () => dialog.close();
+  dialog.showModal();
+  no?.focus();
+}
+
+/** @param {number} number */
+async function cancel(number) {
+  const problem = byId('problem', HTMLElement);
+  problem.textContent = '';
+  try {
+    await ask(`ui/replies/${number}`, { method: 'DELETE' });
+  } catch (error) {
+    const { code, message, retryAfterMs } = /** @type {any} */ (error);
+    problem.textContent =
+      code === 'STREAM_UNKNOWN' ? 'It had ended already.' : inPlainWords({ code, message, retryAfterMs });
+  }
+}
 
 /** @param {Record<string, readonly string[]> & { others: number }} registered */
 function registrations({ others, ...kinds }) {
@@ -213,6 +275,8 @@ function whileSeen(ms, act) {
 }
 
 startThemeButton(byId('theme', HTMLButtonElement));
+// The server then answers with a page that leads to the sign-in.
+addEventListener(unauthorized, () => location.reload());
 whileSeen(everyMs, async () => {
   try {
     show(await ask('ui/state'));

@@ -2,13 +2,21 @@ import { connect } from 'waggle-server/client';
 import { root } from './server.js';
 
 /**
- * `elsewhere`: another tab has taken over. `refused`: another attempt would fail as well.
- * @typedef {'connecting' | 'open' | 'draining' | 'reconnecting' | 'elsewhere' | 'refused'} LineState
+ * `elsewhere`: another tab has taken over. `signed-out`: the server asks for credentials. `refused`: another attempt would
+ * fail as well.
+ * @typedef {'connecting' | 'open' | 'draining' | 'reconnecting' | 'elsewhere' | 'signed-out' | 'refused'} LineState
  * @typedef {import('waggle-server/client').WaggleClient} Client
+ *
+ * @typedef {object} LineEvents
+ * @property {(state: LineState) => void} entered
+ * @property {() => void} expiring called shortly before the end of the credentials
  */
 
 const baseMs = 250;
 const maxMs = 5000;
+
+/** States by close code. @type {Readonly<Record<number, LineState>>} */
+const ends = { 4401: 'signed-out', 4403: 'signed-out', 4409: 'elsewhere' };
 
 /** The connection of this page, retried until the server is available. */
 export class Line {
@@ -16,44 +24,78 @@ export class Line {
   state = 'connecting';
   /** Resolves with the client after the first connection. @type {Promise<Client>} */
   client;
+  /** For requests; undefined for the user of the credentials. */
   userId;
   #url;
-  #onState;
+  #events;
+  /** The client that is connected. @type {Client | undefined} */
+  #current;
+  /** Counts the clients: events of an older one are not heard. */
+  #turn = 0;
 
-  /** @param {string} userId @param {(state: LineState) => void} onState */
-  constructor(userId, onState) {
-    const url = new URL(`ws/${userId}`, root);
+  /** @param {string} clientId @param {string | undefined} userId @param {LineEvents} events */
+  constructor(clientId, userId, events) {
+    const url = new URL(`ws/${clientId}`, root);
     url.protocol = root.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#url = url.href;
     this.userId = userId;
-    this.#onState = onState;
+    this.#events = events;
+    this.client = this.#connect();
+  }
+
+  /** Connects with newer credentials. Running answers fail with `CLOSED`, and can be resumed. */
+  renew() {
+    this.#turn++;
+    void this.#current?.close();
+    this.#current = undefined;
+    this.#enter('connecting');
     this.client = this.#connect();
   }
 
   /** @returns {Promise<Client>} */
   async #connect() {
-    for (let failures = 0; ; failures++) {
+    const turn = this.#turn;
+    for (let failures = 0; turn === this.#turn; failures++) {
       try {
-        return await connect(this.#url, {
+        const client = await connect(this.#url, {
+          WebSocket: this.#socketClass(),
           reconnect: { attempts: Number.POSITIVE_INFINITY, baseMs, maxMs },
           onState: (state, error) => {
+            if (turn !== this.#turn) return;
             // Before the first connection, `closed` is one failed attempt of many.
             if (state !== 'closed') this.#enter(state);
-            else if (this.state !== 'connecting')
-              this.#enter(error?.closeCode === 4409 ? 'elsewhere' : 'refused');
+            else if (this.state !== 'connecting') this.#enter(ends[error?.closeCode ?? 0] ?? 'refused');
           },
         });
+        if (turn === this.#turn) this.#current = client;
+        else void client.close();
       } catch {
-        if (failures > 0) this.#onState('reconnecting');
+        if (turn === this.#turn && failures > 0) this.#events.entered('reconnecting');
         await pause(Math.random() * Math.min(maxMs, baseMs * 2 ** failures));
       }
+      if (this.#current) return this.#current;
     }
+    return this.client;
+  }
+
+  /** The client passes no frame on that belongs to no answer. */
+  #socketClass() {
+    const { expiring } = this.#events;
+    return class extends WebSocket {
+      /** @param {string} url */
+      constructor(url) {
+        super(url);
+        this.addEventListener('message', ({ data }) => {
+          if (String(data).startsWith('{"type":"auth_expiring"')) expiring();
+        });
+      }
+    };
   }
 
   /** @param {LineState} state */
   #enter(state) {
     this.state = state;
-    this.#onState(state);
+    this.#events.entered(state);
   }
 }
 

@@ -19,6 +19,7 @@ const states = {
     long: 'Waggle is open in another tab.',
     action: 'Use it here',
   },
+  'signed-out': { short: 'Signed out' },
   refused: { short: 'Disconnected', long: 'The server closed the connection.', action: 'Reconnect' },
 };
 

@@ -7,6 +7,10 @@ const words = {
   AGENT_PROTOCOL: 'The model sent something that cannot be read.',
   AGENT_FAILED: 'The model reported an error.',
   CONTEXT_TOO_LONG: 'This conversation is too long for the model. Start a new one, or send less text.',
+  RATE_LIMITED: 'You have asked too much in a short time.',
+  BUDGET_EXCEEDED: 'There are not enough tokens left for this today.',
+  UNAUTHORIZED: 'Your sign-in has ended.',
+  FORBIDDEN: 'You may not do this.',
   QUEUE_FULL: 'The server is busy at the moment.',
   SHUTTING_DOWN: 'The server is restarting.',
   STREAM_GONE: 'The rest of this answer is no longer available.',
@@ -28,8 +32,16 @@ export function inPlainWords({ code = '', message = '', retryAfterMs }) {
   if (why) return `The model reported an error: ${why}`;
   const what = words[code] ?? (message ? `It did not work: ${message}.` : 'It did not work.');
   if (!retryAfterMs) return what;
-  const seconds = Math.ceil(retryAfterMs / 1000);
-  return `${what} Try again in ${seconds === 1 ? 'a second' : `${seconds} seconds`}.`;
+  return `${what} Try again in ${inWords(retryAfterMs)}.`;
+}
+
+/** A time to wait, never shorter than it is. @param {number} ms */
+export function inWords(ms) {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds === 1) return 'a second';
+  if (seconds <= 90) return `${seconds} seconds`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes <= 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`;
 }
 
 /** @param {string} bytes */

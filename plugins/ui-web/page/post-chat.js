@@ -1,13 +1,17 @@
-import { root } from './server.js';
+import { failureOf, root } from './server.js';
 
 /**
  * Starts an answer over HTTP, which allows longer questions than a frame. It can be resumed by its stream id, and has a
  * reader until `leave` is called.
- * @param {{ content: string, userId: string, conversationId: string, requestId: string, agent?: string, model?: string }} asked
+ * @param {{ content: string, userId: string | undefined, conversationId: string, requestId: string, agent?: string, model?: string }} asked
  * @returns {Promise<{ streamId: string, leave: () => void }>}
  */
 export async function postChat({ userId, conversationId, requestId, ...asked }) {
-  const ids = { user_id: userId, conversation_id: conversationId, request_id: requestId };
+  const ids = {
+    ...(userId !== undefined && { user_id: userId }),
+    conversation_id: conversationId,
+    request_id: requestId,
+  };
   const abort = new AbortController();
   const response = await fetch(new URL('chat/stream', root), {
     method: 'POST',
@@ -17,6 +21,5 @@ export async function postChat({ userId, conversationId, requestId, ...asked }) 
   });
   const streamId = response.headers.get('x-stream-id');
   if (response.ok && streamId) return { streamId, leave: () => abort.abort() };
-  const { error } = await response.json();
-  throw error;
+  throw failureOf(response, await response.json());
 }

@@ -23,6 +23,8 @@ export class Run {
   /** @type {Message} */
   message;
   ended = false;
+  /** True if the server has asked for credentials first. */
+  needsUser = false;
   /** Number of requests ahead while it waits. */
   ahead = 0;
   /** @type {Set<Watcher>} */
@@ -164,6 +166,8 @@ export class Run {
     const { message } = this;
     // Only this connection is gone: the tab that has the conversation resumes the answer.
     if (code === 'CONNECTION_LOST' || code === 'CLOSED') return;
+    this.needsUser = code === 'UNAUTHORIZED';
+    if (this.needsUser) return;
     delete message.pending;
     if (this.stopping) message.stopped = true;
     else

@@ -10,13 +10,61 @@ export const root = new URL('../../../', import.meta.url);
  * @property {readonly string[]} [models]
  */
 
+/** Dispatched on the window when the server asks for credentials. */
+export const unauthorized = 'waggle:unauthorized';
+
 /** Requests JSON. @param {string} path from the root on, @param {RequestInit} [options] @returns {Promise<any>} */
 export async function ask(path, options = {}) {
   const answer = await fetch(new URL(path, root), { ...options, signal: AbortSignal.timeout(15_000) });
   const body = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
-  if (!answer.ok)
-    throw Object.assign(new Error(body?.error?.message ?? `status ${answer.status}`), body?.error);
-  return body;
+  if (answer.ok) return body;
+  if (answer.status === 401 && path !== sessionPath) dispatchEvent(new Event(unauthorized));
+  throw Object.assign(new Error(body?.error?.message ?? `status ${answer.status}`), failureOf(answer, body));
+}
+
+/**
+ * The error of a response, with the time after which to try again.
+ * @param {Response} answer @param {any} body @returns {{ code?: string, message?: string, retryAfterMs?: number }}
+ */
+export function failureOf({ status, headers }, body) {
+  const seconds = Number(headers.get('retry-after'));
+  const { code, message } = body?.error ?? {};
+  return {
+    ...{ code: code ?? `HTTP_${status}`, message: message ?? `status ${status}` },
+    ...(seconds > 0 && { retryAfterMs: seconds * 1000 }),
+  };
+}
+
+const sessionPath = 'ui/session';
+
+/**
+ * The user of this page.
+ * @typedef {object} User
+ * @property {string} id
+ * @property {readonly string[]} scopes
+ * @property {Readonly<Record<string, { limit: number, left: number, resetMs?: number }>>} limits what is left of them
+ */
+
+/** The user; null in an open server, which takes users at their word. @returns {Promise<User | null>} */
+export async function me() {
+  const { user_id: id, scopes = [], limits = {} } = await ask('me');
+  return typeof id === 'string' ? { id, scopes, limits } : null;
+}
+
+/** Sets the session cookie of this browser. @param {string} token @returns {Promise<string>} the user */
+export async function signIn(token) {
+  const headers = { 'content-type': 'application/json' };
+  const { user_id: id } = await ask(sessionPath, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ token }),
+  });
+  return id;
+}
+
+/** Ends the session of this browser. */
+export async function signOut() {
+  await ask(sessionPath, { method: 'DELETE' });
 }
 
 /** Endpoints of this server by name. @returns {Promise<Readonly<Record<string, string>>>} */
@@ -33,13 +81,13 @@ export async function agents() {
 export class ServerConversations {
   #user;
 
-  /** @param {string} userId */
+  /** @param {string | undefined} userId that of the credentials when undefined */
   constructor(userId) {
-    this.#user = `user_id=${encodeURIComponent(userId)}`;
+    this.#user = userId === undefined ? '' : `user_id=${encodeURIComponent(userId)}`;
   }
 
   async list() {
-    const { conversations } = await ask(`conversations?${this.#user}&limit=100`);
+    const { conversations } = await ask(`conversations?limit=100&${this.#user}`);
     return conversations.map((/** @type {any} */ each) => ({
       id: String(each.conversation_id),
       title: String(each.title ?? ''),

@@ -1,9 +1,22 @@
 const prefix = 'waggle:';
 
+let isTabOnly = false;
+let isOver = false;
+
+/** The storage of a name. The theme is that of the browser, whoever uses it. @param {string} name */
+function placeOf(name) {
+  return isTabOnly && name !== 'theme' ? sessionStorage : localStorage;
+}
+
+/** From now on values are stored for this tab alone: nothing of a signed-in user stays in the browser. */
+export function keepInTab() {
+  isTabOnly = true;
+}
+
 /** A stored value, or undefined. @param {string} name @returns {any} */
 export function recall(name) {
   try {
-    const text = localStorage.getItem(prefix + name);
+    const text = placeOf(name).getItem(prefix + name);
     if (text === null) return undefined;
     return name === 'theme' ? text : JSON.parse(text);
   } catch {
@@ -13,8 +26,9 @@ export function recall(name) {
 
 /** Stores a value. False when the storage is full. @param {string} name @param {unknown} value */
 export function remember(name, value) {
+  if (isOver) return true;
   try {
-    localStorage.setItem(prefix + name, name === 'theme' ? String(value) : JSON.stringify(value));
+    placeOf(name).setItem(prefix + name, name === 'theme' ? String(value) : JSON.stringify(value));
     return true;
   } catch {
     return false;
@@ -24,7 +38,7 @@ export function remember(name, value) {
 /** @param {string} name */
 export function forget(name) {
   try {
-    localStorage.removeItem(prefix + name);
+    placeOf(name).removeItem(prefix + name);
   } catch {
     // Without storage there is nothing to remove.
   }
@@ -33,10 +47,23 @@ export function forget(name) {
 /** Stored names with this beginning. @param {string} start @returns {string[]} */
 export function namesOf(start) {
   try {
-    return Object.keys(localStorage)
+    return Object.keys(placeOf(start))
       .filter((key) => key.startsWith(prefix + start))
       .map((key) => key.slice(prefix.length));
   } catch {
     return [];
   }
+}
+
+/** Removes everything of this tab but the theme. */
+export function forgetTab() {
+  for (const name of namesOf('')) if (name !== 'theme') forget(name);
+}
+
+/** Removes everything but the theme, of this tab and of the browser. Nothing more is stored. */
+export function forgetAll() {
+  forgetTab();
+  isTabOnly = false;
+  forgetTab();
+  isOver = true;
 }

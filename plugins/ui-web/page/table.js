@@ -9,7 +9,7 @@ import { element } from './elements.js';
  */
 
 /**
- * A table that replaces only changed rows, so that readers are not disturbed.
+ * A table that replaces only changed cells, so that readers and the focus are not disturbed.
  * @template Row
  */
 export class Table {
@@ -46,7 +46,7 @@ export class Table {
         const key = this.#keyOf(row);
         const text = JSON.stringify(row);
         const known = before.get(key);
-        return [key, known?.text === text ? known : { text, row: this.#row(row) }];
+        return [key, known?.text === text ? known : { text, row: changed(known?.row, this.#row(row)) }];
       }),
     );
     const wanted = [...this.#rows.values()].map(({ row }) => row);
@@ -68,4 +68,14 @@ export class Table {
     });
     return element('tr', {}, ...cells);
   }
+}
+
+/** The former row with those cells that differ, or the newer one. @param {HTMLTableRowElement | undefined} before @param {HTMLTableRowElement} after */
+function changed(before, after) {
+  if (!before) return after;
+  for (const [index, cell] of [...after.children].entries()) {
+    const former = before.children[index];
+    if (former && !former.isEqualNode(cell)) former.replaceWith(cell);
+  }
+  return before;
 }
