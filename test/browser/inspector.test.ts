@@ -25,7 +25,7 @@ describe('the inspector', () => {
     const before = await drawn();
 
     await send(chat, 'Talk');
-    await untilText(page.locator('#streams tbody'), /^\w{6}streamingscripted/);
+    await untilText(page.locator('#streams tbody'), /^[\w-]{6}streamingscripted/);
     await untilText(page.locator('#tiles'), '50 in total');
     await untilText(page.locator('#connections'), '/ws/{client_id}1 open');
     await untilText(page.locator('#tasks tbody'), 'chat:message');
@@ -33,7 +33,7 @@ describe('the inspector', () => {
     expect(await drawn()).not.toBe(before);
     stage.agent.release();
     await answered(chat);
-    await untilText(page.locator('#streams tbody'), /^\w{6}finishedscripted/);
+    await untilText(page.locator('#streams tbody'), /^[\w-]{6}finishedscripted/);
     await untilText(page.locator('#connections'), '1 complete, 0 stopped, 0 failed');
   });
 
@@ -53,6 +53,24 @@ describe('the inspector', () => {
     await untilText(page.locator('#agents'), 'it sleeps');
     await stage.hive.kernel.unload('agent-scripted');
     await row('agent-scripted').waitFor({ state: 'detached' });
+  });
+
+  it('cancels a running answer, once that was confirmed', async () => {
+    stage.script(text('Endless '), 'wait', done);
+    const visitor = await stage.visitor();
+    const chat = await visitor.visit();
+    await send(chat, 'Go on');
+    await untilText(chat.locator('.answer .markdown'), 'Endless');
+    const page = await visitor.visit('/ui/inspector');
+    const cancel = page.getByRole('button', { name: /^Cancel [\w-]{6}$/ });
+    await cancel.click();
+    await page.getByRole('button', { name: 'Let it go on' }).click();
+    await untilText(page.locator('#streams tbody'), /^[\w-]{6}streamingscripted/);
+    await cancel.click();
+    await page.getByRole('button', { name: 'Cancel it' }).click();
+    await untilText(page.locator('#streams tbody'), /^[\w-]{6}cancelledscripted/);
+    await untilText(chat.locator('.failure'), 'The server stopped this answer.');
+    expect(await cancel.count()).toBe(0);
   });
 
   it('rests while nobody sees it', async () => {

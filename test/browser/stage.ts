@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
-import { definePlugin } from '#kernel';
+import { definePlugin, type Plugin } from '#kernel';
 import endpointConversations from '../../plugins/endpoint-conversations/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import uiWeb from '../../plugins/ui-web/index.js';
@@ -12,6 +12,13 @@ import { type Hive, startHive } from '../support/hive.js';
 
 const boundMs = 20_000;
 
+export interface StageOptions {
+  /** Plugins beside those of every stage, made for each test. */
+  readonly plugins?: () => readonly Plugin[];
+  /** Lines of the browser's console that are no fault. */
+  readonly tolerates?: RegExp;
+}
+
 /** One server with an agent that follows a script and a fake Ollama, and a browser, for each test of a file. */
 export class Stage {
   agent!: ScriptedAgent;
@@ -20,7 +27,7 @@ export class Stage {
   #browser!: Browser;
   #visitors: Visitor[] = [];
 
-  constructor() {
+  constructor({ plugins = () => [], tolerates = /^$/ }: StageOptions = {}) {
     beforeAll(async () => {
       this.#browser = await startBrowser();
     });
@@ -36,7 +43,7 @@ export class Stage {
       this.hive = await startHive({
         fake: this.fake,
         config: { 'agent-queen': { candidates: ['scripted'] } },
-        plugins: [agent, endpointOverview, endpointConversations, uiWeb],
+        plugins: [...plugins(), agent, endpointOverview, endpointConversations, uiWeb],
       });
     });
     afterEach(async () => {
@@ -44,7 +51,8 @@ export class Stage {
       for (const visitor of visitors) await visitor.close();
       await this.hive.close();
       await this.fake.close();
-      expect(visitors.flatMap(({ problems }) => problems)).toEqual([]);
+      const problems = visitors.flatMap((visitor) => visitor.problems);
+      expect(problems.filter((each) => !tolerates.test(each))).toEqual([]);
     });
   }
 

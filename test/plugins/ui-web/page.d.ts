@@ -33,6 +33,7 @@ declare module '*/page/conversations.js' {
         readonly known: number;
       }[],
     ): void;
+    follow(listed: Parameters<Conversations['merge']>[0]): void;
     remove(id: string): void;
   }
   export function titleOf(text: string): string;
@@ -45,6 +46,7 @@ declare module '*/page/figures.js' {
 }
 
 declare module '*/page/plain-words.js' {
+  export function inWords(ms: number): string;
   export function inPlainWords(error: {
     readonly code?: string;
     readonly message?: string;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conversations, titleOf } from '../../../plugins/ui-web/page/conversations.js';
 import { bytes, duration, milliseconds } from '../../../plugins/ui-web/page/figures.js';
-import { inPlainWords } from '../../../plugins/ui-web/page/plain-words.js';
+import { inPlainWords, inWords } from '../../../plugins/ui-web/page/plain-words.js';
 
 describe('the page', () => {
   it('names a conversation by the first line of its first question', () => {
@@ -38,6 +38,21 @@ describe('the page', () => {
       'This is too long: at most 1,024 KB can be sent at once.',
     );
     expect(inPlainWords({ code: 'TOO_LARGE' })).toBe('This is too long.');
+  });
+
+  it.each([
+    [1, 'a second'],
+    [1001, '2 seconds'],
+    [90_000, '90 seconds'],
+    [90_001, '2 minutes'],
+    [5_400_000, '90 minutes'],
+    [5_400_001, '2 hours'],
+    [86_400_000, '24 hours'],
+  ])('never says that %i ms are shorter than they are: %s', (ms, words) => {
+    expect(inWords(ms)).toBe(words);
+    expect(inPlainWords({ code: 'BUDGET_EXCEEDED', retryAfterMs: ms })).toBe(
+      `There are not enough tokens left for this today. Try again in ${words}.`,
+    );
   });
 
   it('writes figures for people', () => {
@@ -104,6 +119,18 @@ describe('what a browser remembers', () => {
     expect(conversations.entries).toMatchObject([{ id: 'a', title: 'Hello' }]);
     conversations.remove('a');
     expect(conversations.entries).toEqual([]);
+  });
+
+  it('follows the server where that decides: what other devices have deleted is gone, and what it never knew stays', () => {
+    storage(100_000);
+    const conversations = new Conversations();
+    conversations.keep('own', say('Mine'));
+    const listed = (id: string) => ({ id, title: id, updatedAt: 1, known: 2 });
+    conversations.follow([listed('a'), listed('b')]);
+    conversations.keep('a', say('Hello'));
+    conversations.follow([listed('b')]);
+    expect(conversations.entries.map(({ id }) => id).sort()).toEqual(['b', 'own']);
+    expect(conversations.messages('a')).toEqual([]);
   });
 
   it('takes up what the server knows, and keeps its own', () => {
