@@ -21,8 +21,9 @@ const limitsPlugin = definePlugin({
   provides: [Limits],
   setup: (ctx) =>
     void ctx.provide(Limits, {
-      request: () => {
-        if (left === 0)
+      of: (principal) => principal.limits,
+      request: (principal) => {
+        if (principal.limits && left === 0)
           throw new WaggleError('RATE_LIMITED', { limit: 60, what: 'requests', retryAfterMs: 150_000 });
       },
       reply: () => undefined,
@@ -49,7 +50,7 @@ let audit: AuditEntry[];
 beforeEach(() => {
   left = 5;
   audit = [];
-  stage.hive.kernel.bus.on('audit', (entry) => void audit.push(entry));
+  stage.hive.kernel.bus.on('access:audited', (entry) => void audit.push(entry));
 });
 
 const form = (page: Page) => page.getByRole('dialog', { name: 'Sign in' });
@@ -296,7 +297,10 @@ describe('the inspector', () => {
     await untilText(page.locator('#streams tbody'), /^[\w-]{6} anncancelled/);
     await untilText(chat.locator('.failure'), 'The server stopped this answer.');
     expect(audit).toContainEqual(
-      expect.objectContaining({ what: expect.stringMatching(/^cancel reply [\w-]{6} of ann$/), userId: 'root' }),
+      expect.objectContaining({
+        what: expect.stringMatching(/^cancel reply [\w-]{6} of ann$/),
+        userId: 'root',
+      }),
     );
     // Signed out in another tab, it leads to the sign-in.
     const tab = await visitor.visit();

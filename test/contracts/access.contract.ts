@@ -14,7 +14,7 @@ import {
   WaggleError,
 } from '#kernel';
 import type { TransportConfig } from '#sdk/http';
-import { as, TestUsers } from '../support/access.js';
+import { accessPlugin, as, TestUsers } from '../support/access.js';
 import {
   Client,
   call,
@@ -260,6 +260,14 @@ export function accessContract(name: string, plugin: Plugin): void {
         'ann',
         'bob',
       ]);
+    });
+
+    it('takes no credentials away where the server stops: clients come back', async () => {
+      const running = await runTransport(plugin, {}, [accessPlugin()]);
+      running.websocket({ path: '/echo', open: (socket) => ({ message: (text) => void socket.send(text) }) });
+      const client = await connect(running, '/echo', as('ann'));
+      await running.kernel.stop();
+      expect(await closedBy(client)).toBe(1001);
     });
 
     it('revokes a principal with the one that it was made from', async () => {

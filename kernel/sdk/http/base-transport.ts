@@ -135,6 +135,7 @@ export abstract class BaseTransport implements Transport {
   /** From now on responses carry `Connection: close`. */
   drain(): void {
     this.#replying.leaving = true;
+    this.access.leave();
   }
 
   /** The WebSockets that are open. */

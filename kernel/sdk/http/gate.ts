@@ -59,6 +59,7 @@ export class Gate implements Access {
   readonly #cut: (isRevoked: (principal: Principal) => boolean) => void;
   #isRequired = false;
   #isDeclaredOpen = false;
+  #isLeaving = false;
   #stopSweep: Undo | undefined;
 
   constructor(
@@ -89,8 +90,14 @@ export class Gate implements Access {
       const at = this.#authenticators.indexOf(authenticator);
       if (at < 0) return;
       this.#authenticators.splice(at, 1);
-      this.revoke((principal) => this.#acceptedBy.get(principal) === authenticator);
+      // A server that stops takes nobody's credentials away: its clients come back.
+      if (!this.#isLeaving) this.revoke((principal) => this.#acceptedBy.get(principal) === authenticator);
     };
+  }
+
+  /** The server stops. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   declareOpen(): Undo {

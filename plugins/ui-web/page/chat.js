@@ -23,6 +23,9 @@ import { showWelcome } from './welcome.js';
 
 /** @typedef {import('./conversations.js').Message} Message */
 
+/** A server that refuses again within this time has to be told who one is. */
+const renewMs = 10_000;
+
 startThemeButton(byId('theme', HTMLButtonElement));
 const notice = new Notice(byId('notice', HTMLElement), byId('connection', HTMLElement));
 const signIn = new SignIn(byId('sign-in', HTMLDialogElement));
@@ -56,6 +59,7 @@ let views = [];
 let wasLost = false;
 let isSignedOut = false;
 let isRenewing = false;
+let renewedAt = Number.NEGATIVE_INFINITY;
 
 const announcer = new Announcer(byId('spoken', HTMLElement));
 const announce = (/** @type {string} */ text) => announcer.say(text);
@@ -123,18 +127,26 @@ async function askAgain() {
   if (isSignedOut) return;
   isSignedOut = true;
   byId('composer', HTMLElement).inert = true;
-  await renew('Your sign-in has ended.', false);
+  // Another tab may have signed in.
+  const now = user && (await me().catch(() => null));
+  if (now && performance.now() - renewedAt > renewMs) goOn(now.id);
+  else await renew('Your sign-in has ended.', false);
 }
 
-/** Goes on with newer credentials. @param {string} why @param {boolean} mayWait */
+/** Asks for newer credentials. @param {string} why @param {boolean} mayWait */
 async function renew(why, mayWait) {
   const asked = signIn.ask(why, mayWait);
   if (isRenewing) return;
   isRenewing = true;
   const id = await asked;
   isRenewing = false;
-  if (id === undefined) return;
+  if (id !== undefined) goOn(id);
+}
+
+/** Goes on with newer credentials. @param {string} id of their user */
+function goOn(id) {
   if (id !== user?.id) return startOver();
+  renewedAt = performance.now();
   isSignedOut = false;
   byId('composer', HTMLElement).inert = false;
   line.renew();

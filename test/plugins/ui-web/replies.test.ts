@@ -21,7 +21,7 @@ async function start(...plugins: readonly Plugin[]) {
   await hive.kernel.load(uiWeb, { config: {} });
   const port = Number(new URL(hive.url).port);
   const audit: AuditEntry[] = [];
-  hive.kernel.bus.on('audit', (entry) => void audit.push(entry));
+  hive.kernel.bus.on('access:audited', (entry) => void audit.push(entry));
   return {
     audit,
     state: async (headers: Record<string, string> = {}) => {

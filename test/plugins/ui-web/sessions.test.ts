@@ -48,7 +48,7 @@ async function run(
   await hive.kernel.load(uiWeb, { config });
   const port = Number(new URL(hive.url).port);
   const audit: AuditEntry[] = [];
-  hive.kernel.bus.on('audit', (entry) => void audit.push(entry));
+  hive.kernel.bus.on('access:audited', (entry) => void audit.push(entry));
   const json = { 'content-type': 'application/json' };
   return {
     hive,
