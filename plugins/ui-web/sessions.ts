@@ -11,7 +11,7 @@ import { isForeign, sessionValues } from './session-cookie.js';
 import type { Session, SessionSeal } from './session-seal.js';
 
 /** The longest time that a session lasts. */
-export const sessionMs = 12 * 60 * 60 * 1000;
+const sessionMs = 12 * 60 * 60 * 1000;
 /** Beyond them the oldest sign-out is forgotten. */
 const maxSignedOut = 10_000;
 

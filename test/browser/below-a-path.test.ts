@@ -3,9 +3,11 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import endpointConversations from '../../plugins/endpoint-conversations/index.js';
 import endpointDocs from '../../plugins/endpoint-docs/index.js';
+import endpointMe from '../../plugins/endpoint-me/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import uiWeb from '../../plugins/ui-web/index.js';
 import { startRecipe } from '../proxies/recipe.js';
+import { accessPlugin } from '../support/access.js';
 import { startBrowser, untilText, Visitor } from '../support/browser.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { programPath } from '../support/program-path.js';
@@ -87,5 +89,40 @@ describe.runIf(programPath('nginx')).each(ways)('below a path that %s', (_, tran
     await health.getByRole('button', { name: 'Try it out' }).click();
     await health.getByRole('button', { name: 'Execute' }).click();
     await untilText(health.locator('.live-responses-table'), '"ok"');
+  });
+});
+
+describe.runIf(programPath('nginx')).each(ways)('a sign-in below a path that %s', (_, transport, change) => {
+  it('sets a cookie for that path alone, and is kept over a reload', async () => {
+    const browser = await startBrowser();
+    const hive = await startHive({
+      plugins: [accessPlugin(), endpointMe, endpointOverview, endpointConversations, uiWeb],
+      config: { transport: { ...transport, trustedProxies: ['127.0.0.1'] } },
+    });
+    const port = Number(new URL(hive.url).port);
+    const front = await startRecipe('nginx', { port, below: '/waggle', change });
+    const visitor = await Visitor.come(browser, front.url, { ignoreHTTPSErrors: true });
+    try {
+      const page = await visitor.visit('/ui');
+      await page.getByLabel('Key or token').fill('token-of-ann');
+      await page.keyboard.press('Enter');
+      await connected(page);
+      await page.reload();
+      await connected(page);
+      await untilText(page.locator('#account .user'), 'ann');
+      expect(await page.context().cookies()).toMatchObject([
+        {
+          path: '/waggle/',
+          httpOnly: true,
+          sameSite: 'Strict',
+          secure: front.url.startsWith('https:'),
+        },
+      ]);
+    } finally {
+      await visitor.close();
+      await browser.close();
+      await front.proxy.close();
+      await hive.close();
+    }
   });
 });

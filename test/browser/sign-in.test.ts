@@ -257,6 +257,8 @@ describe('limits', () => {
       page.locator('.failure'),
       'You have asked too much in a short time. Try again in 3 minutes.',
     );
+    await page.reload();
+    await untilText(page.locator('#notice'), 'You have asked too much in a short time.');
     await expect.poll(() => visitor.problems.filter((each) => each.includes('429'))).not.toEqual([]);
     visitor.problems.splice(0);
   });
