@@ -168,7 +168,7 @@ export const cancelDocs: RouteDocs = {
   summary: 'Cancels a running reply, by its number in the inspector',
   params: cancelParams,
   responses: { 200: { description: 'Cancelled', content: { 'application/json': cancelReceipt } } },
-  errors: ['STREAM_UNKNOWN', 'INVALID_REQUEST'],
+  errors: ['STREAM_UNKNOWN', 'INVALID_REQUEST', 'DEADLINE_EXCEEDED'],
 };
 
 /** `GET /ui/state` */

@@ -94,7 +94,10 @@ describe.each(['uws', 'node'] as const)('every route and upgrade, over transport
       const name = `${method} ${path}`;
       const isAdmin = written.get(name) === 'admin';
       expect((await ask(method, path, { 'x-api-key': 'ann' })).status === 403, name).toBe(isAdmin);
-      if (isAdmin) expect((await ask(method, path, { 'x-api-key': 'root' })).status, name).toBe(200);
+      if (!isAdmin) continue;
+      const { status } = await ask(method, path, { 'x-api-key': 'root' });
+      // What a path of the test names does not exist.
+      expect(path.includes('{') ? [400, 404] : [200], name).toContain(status);
     }
   });
 

@@ -15,6 +15,7 @@ import endpointDocs from '../../plugins/endpoint-docs/index.js';
 import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import uiWeb from '../../plugins/ui-web/index.js';
+import { accessPlugin } from '../support/access.js';
 import { ApiDocument, strictValidator } from '../support/api-document.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { type Hive, type HiveOptions, startHive } from '../support/hive.js';
@@ -131,6 +132,8 @@ let hurried: Hive;
 let lonely: Hive;
 /** Its store refuses everything. */
 let forgetful: Hive;
+/** It asks for credentials. */
+let closed: Hive;
 let document: ApiDocument;
 let folder: string;
 let uiVersion: string;
@@ -161,6 +164,7 @@ beforeAll(async () => {
     },
   });
   forgetful = await start({ store: fullStore });
+  closed = await start({ plugins: [accessPlugin()] });
   document = new ApiDocument(await (await fetch(`${usual.url}/openapi.json`)).json());
   const page = await (await fetch(`${usual.url}/docs`)).text();
   folder = /"\/docs\/(\w+)\//.exec(page)?.[1] as string;
@@ -168,7 +172,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   over.resolve();
-  await Promise.all([usual, hurried, lonely, forgetful].map((hive) => hive.close()));
+  await Promise.all([usual, hurried, lonely, forgetful, closed].map((hive) => hive.close()));
   await fake.close();
 });
 
@@ -206,6 +210,13 @@ const handshake = {
 /** A reply that has not ended when this resolves. */
 const running = (hive: Hive, model: string) =>
   hive.streams.start({ content: 'Hallo', userId: 'u', agent: 'ollama', model });
+
+async function cancelledByNumber(hive: Hive, agent: string): Promise<string> {
+  const model = agent === 'ollama' ? 'stall?k=1' : undefined;
+  hive.streams.start({ content: 'Hallo', userId: 'u', agent, model });
+  const { streams } = await (await fetch(`${hive.url}/ui/state`)).json();
+  return ask(hive, remove(`/ui/replies/${streams.replies[0].number}`));
+}
 
 /** A reply that has failed before it began. */
 async function failed(hive: Hive, agent?: string): Promise<string> {
@@ -391,6 +402,22 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ],
   ['GET /ui/{version}/{folder}/{file} 404', () => ask(usual, get(`/ui/${uiVersion}/page/chat.html`))],
   tooLargeFor('GET', '/ui/{version}/{folder}/{file}'),
+
+  ['POST /ui/session 200', () => ask(closed, post('/ui/session', { token: 'token-of-ann' }))],
+  ['POST /ui/session 400', () => ask(closed, post('/ui/session', {}))],
+  ['POST /ui/session 401', () => ask(closed, post('/ui/session', { token: 'wrong' }))],
+  ['POST /ui/session 403', () => ask(closed, post('/ui/session', { token: 'token-of-ann' }, evil))],
+  ['POST /ui/session 415', () => ask(closed, post('/ui/session', '{}', { 'content-type': 'text/plain' }))],
+  tooLargeFor('POST', '/ui/session'),
+  ['DELETE /ui/session 204', () => ask(closed, remove('/ui/session'))],
+  ['DELETE /ui/session 403', () => ask(closed, remove('/ui/session', evil))],
+  tooLargeFor('DELETE', '/ui/session'),
+  ['DELETE /ui/replies/{number} 200', () => cancelledByNumber(usual, 'ollama')],
+  ['DELETE /ui/replies/{number} 400', () => ask(usual, remove('/ui/replies/x'))],
+  ['DELETE /ui/replies/{number} 403', () => ask(usual, remove('/ui/replies/1', evil))],
+  ['DELETE /ui/replies/{number} 404', () => ask(usual, remove('/ui/replies/0'))],
+  tooLargeFor('DELETE', '/ui/replies/{number}'),
+  ['DELETE /ui/replies/{number} 504', () => cancelledByNumber(hurried, 'mute')],
 
   ['POST /chat 200', () => ask(usual, post('/chat', question()))],
   ...badChat('/chat'),
