@@ -96,7 +96,11 @@ function upgradeOf(endpoint: WebSocketEndpoint, isClosed: boolean): object {
   };
 }
 
-type Guarded = Pick<Route, 'access'>;
+/** A route or an endpoint. */
+interface Guarded {
+  readonly access?: Route['access'];
+  readonly docs?: { readonly errors?: readonly ClientErrorCode[] };
+}
 
 function securityOf({ access }: Guarded, isClosed: boolean): object {
   if (!isClosed) return {};
@@ -105,8 +109,14 @@ function securityOf({ access }: Guarded, isClosed: boolean): object {
   };
 }
 
-function refusalsOf({ access }: Guarded, isClosed: boolean): readonly ClientErrorCode[] {
-  return isClosed && access !== 'public' ? ['UNAUTHORIZED', 'FORBIDDEN', 'RATE_LIMITED'] : [];
+/** Errors of the gate; a route that asks an agent also has the budget of its user. */
+function refusalsOf(
+  { access, docs }: Pick<Route, 'access' | 'docs'>,
+  isClosed: boolean,
+): readonly ClientErrorCode[] {
+  if (!isClosed || access === 'public') return [];
+  const isReply = docs?.errors?.includes('AGENT_UNAVAILABLE') ?? false;
+  return ['UNAUTHORIZED', 'FORBIDDEN', 'RATE_LIMITED', ...(isReply ? (['BUDGET_EXCEEDED'] as const) : [])];
 }
 
 /** Errors of the handler and of the checks before it. */

@@ -115,6 +115,17 @@ describe.each(['uws', 'node'] as const)('every route and upgrade, over transport
     }
   });
 
+  it('is described with the credentials that it needs', async () => {
+    const document = await (await fetch(`${server.url}/openapi.json`)).json();
+    expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'key']);
+    for (const { method, path } of registered.routes) {
+      const operation = document.paths[path.replace('*}', '}')][method.toLowerCase()];
+      const isPublic = written.get(`${method} ${path}`) === 'public';
+      expect(operation.security, path).toEqual(isPublic ? [] : [{ bearer: [] }, { key: [] }]);
+      expect(Boolean(operation.responses[401]), path).toBe(!isPublic);
+    }
+  });
+
   it('speaks of missing credentials below /v1 as OpenAI does', async () => {
     const answer = await fetch(`${server.url}/v1/models`);
     expect(answer.status).toBe(401);

@@ -167,7 +167,7 @@ export class SocketAccess {
 }
 
 /** The response to an `auth` frame. */
-export function welcome(principal: Principal): object {
+function welcome(principal: Principal): object {
   const { id: userId, scopes, expiresAt } = principal;
   return { type: 'auth_ok', userId, scopes, ...(expiresAt !== undefined && { expiresAt }) };
 }
