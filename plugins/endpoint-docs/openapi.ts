@@ -110,10 +110,7 @@ function securityOf({ access }: Guarded, isClosed: boolean): object {
 }
 
 /** Errors of the gate; a route that asks an agent also has the budget of its user. */
-function refusalsOf(
-  { access, docs }: Pick<Route, 'access' | 'docs'>,
-  isClosed: boolean,
-): readonly ClientErrorCode[] {
+function refusalsOf({ access, docs }: Guarded, isClosed: boolean): readonly ClientErrorCode[] {
   if (!isClosed || access === 'public') return [];
   const isReply = docs?.errors?.includes('AGENT_UNAVAILABLE') ?? false;
   return ['UNAUTHORIZED', 'FORBIDDEN', 'RATE_LIMITED', ...(isReply ? (['BUDGET_EXCEEDED'] as const) : [])];
