@@ -21,7 +21,7 @@ export default definePlugin({
       });
       ctx.logger.info({ ...transport.address }, 'listening');
     });
-    ctx.bus.on('server:reload', () => transport.reload());
+    if (ctx.config.tls) ctx.bus.on('server:reload', () => transport.reload());
     ctx.onDrain(() => transport.drain());
   },
 });
