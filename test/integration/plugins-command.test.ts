@@ -21,7 +21,7 @@ describe('waggle plugins', () => {
     expect(run.stderr + (await run.exited)).toBe('0');
     const ms = expect.stringMatching(/^\d+\.\d ms$/);
     expect(cells(run.stdout)).toMatchObject({
-      'transport-uws': [version, 'active', ms, 'transport, access', 'on server:reload'],
+      'transport-uws': [version, 'active', ms, 'transport, access', '-'],
       'agent-eliza': [version, 'active', ms, '-', 'agent eliza'],
       'endpoint-ws': [version, 'active', ms, '-', expect.stringMatching(/WS \/ws\/\{client_id\}/)],
     });
