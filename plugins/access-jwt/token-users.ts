@@ -19,6 +19,7 @@ export class TokenUsers {
   readonly #findKey: FindKey;
   readonly #cache = new TokenCache();
   readonly #keyOf = new WeakMap<Principal, KeyObject>();
+  readonly #gone = new WeakSet<KeyObject>();
 
   constructor(config: Config, findKey: FindKey) {
     this.#config = config;
@@ -41,6 +42,7 @@ export class TokenUsers {
 
   /** Forgets tokens that these keys have signed. Returns whether a user is one of theirs. */
   drop(keys: ReadonlySet<KeyObject>): (user: Principal) => boolean {
+    for (const key of keys) this.#gone.add(key);
     const isGone = (user: Principal) => {
       const key = this.#keyOf.get(user);
       return key !== undefined && keys.has(key);
@@ -62,6 +64,8 @@ export class TokenUsers {
         clockTolerance: clockToleranceS,
         requiredClaims: ['exp'],
       });
+      // Its key may have gone meanwhile.
+      if (this.#gone.has(found.key)) throw refused('no key fits it');
       const user = this.#userOf(payload);
       this.#keyOf.set(user, found.key);
       this.#cache.keep(digest, user);
