@@ -39,6 +39,8 @@ export interface SocketEntry {
   /** Rejects with the refusal. */
   readonly judging?: Promise<Principal | undefined>;
   readonly needsUser: boolean;
+  /** The address of the connection itself. */
+  readonly peerAddress: string;
 }
 
 /** The one place that every request and every upgrade passes before its handler. */
@@ -145,20 +147,21 @@ export class Gate implements Access {
   /** Lets an upgrade in; undefined where no user is asked for. @throws UNAUTHORIZED, FORBIDDEN, and what a guard throws */
   enterSocket(entrance: Entrance): SocketEntry | undefined {
     const { request, access } = entrance;
+    const { peerAddress } = request;
     try {
       if (access === 'public' || !this.#isRequired) {
         const ruled = this.#ruled(entrance, 'upgrade');
-        return ruled ? { needsUser: false, judging: ruled.then(() => undefined) } : undefined;
+        return ruled ? { needsUser: false, peerAddress, judging: ruled.then(() => undefined) } : undefined;
       }
       const credentials = new RequestCredentials(request, entrance.isCrossOrigin);
       const found = this.#known(credentials);
       if (found instanceof Promise)
-        return { needsUser: true, judging: this.#judge(found, credentials, entrance) };
+        return { needsUser: true, peerAddress, judging: this.#judge(found, credentials, entrance) };
       if (found) this.#admit(found, entrance);
       else if (credentials.token !== undefined) unknown();
       const ruled = this.#ruled(entrance, 'upgrade');
-      if (!ruled) return { needsUser: true, principal: found };
-      return { needsUser: true, judging: ruled.then(() => found) };
+      if (!ruled) return { needsUser: true, peerAddress, principal: found };
+      return { needsUser: true, peerAddress, judging: ruled.then(() => found) };
     } catch (error) {
       this.#refuse(entrance, error);
     }

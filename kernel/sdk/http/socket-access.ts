@@ -29,6 +29,7 @@ export class SocketAccess {
   readonly #gate: Gate;
   readonly #needsAdmin: boolean;
   readonly #timeoutMs: number;
+  #peerAddress = '';
   #isJudging = false;
   #timer: NodeJS.Timeout | undefined;
   #held: string[] = [];
@@ -43,7 +44,8 @@ export class SocketAccess {
     this.#timeoutMs = timeoutMs;
   }
 
-  begin({ principal, judging, needsUser }: SocketEntry): void {
+  begin({ principal, judging, needsUser, peerAddress }: SocketEntry): void {
+    this.#peerAddress = peerAddress;
     if (principal) return void this.#admit(principal);
     this.#timer = setTimeout(() => this.end('no credentials in time'), this.#timeoutMs);
     if (!judging) return;
@@ -125,7 +127,7 @@ export class SocketAccess {
   async #identify(token: string): Promise<Principal> {
     const { remoteAddress } = this.#socket;
     try {
-      const principal = await this.#gate.authenticate(new FrameCredentials(token, remoteAddress));
+      const principal = await this.#gate.authenticate(new FrameCredentials(token, this.#peerAddress));
       if (this.#needsAdmin && !principal.scopes.includes('admin'))
         throw new WaggleError('FORBIDDEN', { why: 'this needs the scope "admin"' });
       return principal;
