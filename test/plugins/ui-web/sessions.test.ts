@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Access, type AuditEntry, type Plugin } from '#kernel';
 import endpointMe from '../../../plugins/endpoint-me/index.js';
 import uiWeb from '../../../plugins/ui-web/index.js';
+import { sessionValues } from '../../../plugins/ui-web/session-cookie.js';
 import { SessionSeal } from '../../../plugins/ui-web/session-seal.js';
 import { accessPlugin, as, TestUsers } from '../../support/access.js';
 import { type Hive, startHive } from '../../support/hive.js';
@@ -249,6 +250,25 @@ describe('a session cookie', () => {
     hives.splice(0);
     const second = await start({ config: { sessionSecret: after } });
     expect(await userOf(second, { cookie })).toBe(user);
+  });
+
+  it('is none once it is too old, and each one differs', () => {
+    const seal = new SessionSeal('x'.repeat(32));
+    const session = { id: 'a', token: 't', expiresAt: Date.now() + 60_000 };
+    expect(seal.open(seal.seal(session))).toEqual(session);
+    expect(seal.open(seal.seal({ ...session, expiresAt: Date.now() }))).toBeUndefined();
+    expect(seal.seal(session)).not.toBe(seal.seal(session));
+  });
+
+  it.each([
+    ['waggle_session=a', ['a']],
+    ['x=y; waggle_session_9797=a; waggle_session=b', ['a', 'b']],
+    ['x=y, waggle_session_9797=a', ['a']],
+    ['xwaggle_session=a; waggle_sessions=b; waggle_session_=c; waggle_session_x=d', []],
+    ['waggle_session="a"; waggle_session=a b; waggle_session=', []],
+    ['waggle_session=a; '.repeat(100), ['a', 'a', 'a', 'a']],
+  ])('is found in a header: %j', (header, values) => {
+    expect(sessionValues(header)).toEqual(values);
   });
 
   it('needs a secret that cannot be guessed', async () => {
