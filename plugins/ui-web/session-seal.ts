@@ -15,10 +15,14 @@ const cipher = 'aes-256-gcm';
 const [keyBytes, ivBytes, tagBytes] = [32, 12, 16];
 /** No browser keeps a longer cookie. */
 const maxChars = 4096;
+/** Sessions that are kept opened; a decryption takes longer than all other checks of a request. */
+const maxOpened = 1000;
 
 /** Encrypts and authenticates sessions: only a server with the same secret can read or make one. */
 export class SessionSeal {
   readonly #key: Buffer;
+  /** By cookie: only those that this secret has sealed. */
+  readonly #opened = new Map<string, Session>();
 
   /** Without a secret, a random one: no session outlives the process. */
   constructor(secret: string) {
@@ -35,6 +39,14 @@ export class SessionSeal {
 
   /** Undefined for anything that this secret has not sealed, and after the end of the session. */
   open(text: string): Session | undefined {
+    const session = this.#opened.get(text) ?? this.#decrypt(text);
+    if (!session) return undefined;
+    if (session.expiresAt > Date.now()) return session;
+    this.#opened.delete(text);
+    return undefined;
+  }
+
+  #decrypt(text: string): Session | undefined {
     if (text.length > maxChars) return undefined;
     const bytes = Buffer.from(text, 'base64url');
     const end = bytes.length - tagBytes;
@@ -45,7 +57,10 @@ export class SessionSeal {
       opening.setAuthTag(bytes.subarray(end));
       const opened = Buffer.concat([opening.update(bytes.subarray(ivBytes, end)), opening.final()]);
       const session: unknown = JSON.parse(opened.toString());
-      return isSession(session) && session.expiresAt > Date.now() ? session : undefined;
+      if (!isSession(session)) return undefined;
+      if (this.#opened.size >= maxOpened) this.#opened.clear();
+      this.#opened.set(text, session);
+      return session;
     } catch {
       return undefined;
     }

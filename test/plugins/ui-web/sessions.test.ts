@@ -252,12 +252,25 @@ describe('a session cookie', () => {
     expect(await userOf(second, { cookie })).toBe(user);
   });
 
-  it('is none once it is too old, and each one differs', () => {
+  it('is none once it is too old, and each one differs', async () => {
     const seal = new SessionSeal('x'.repeat(32));
     const session = { id: 'a', token: 't', expiresAt: Date.now() + 60_000 };
     expect(seal.open(seal.seal(session))).toEqual(session);
     expect(seal.open(seal.seal({ ...session, expiresAt: Date.now() }))).toBeUndefined();
+    const soon = seal.seal({ ...session, expiresAt: Date.now() + 50 });
+    expect(seal.open(soon)).toMatchObject({ id: 'a' });
+    await expect.poll(() => seal.open(soon)).toBeUndefined();
     expect(seal.seal(session)).not.toBe(seal.seal(session));
+  });
+
+  it('is opened rightly, however many there are', () => {
+    const seal = new SessionSeal('');
+    const values = Array.from({ length: 2500 }, (_, index) =>
+      seal.seal({ id: String(index), token: 't', expiresAt: 1e15 }),
+    );
+    for (const time of [1, 2])
+      for (const [index, value] of values.entries())
+        expect(seal.open(value)?.id, `${time}`).toBe(String(index));
   });
 
   it.each([
