@@ -1,4 +1,4 @@
-import { chatFields, clientChosenId, type HttpRequest, type StartCommand } from '#kernel';
+import { chatFields, clientChosenId, type HttpRequest, type StartCommand, userField } from '#kernel';
 import { expectValid, requiredUser } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
@@ -6,11 +6,9 @@ import { z } from '#zod';
 /** The body of `POST /chat` and `POST /chat/stream`. */
 export const chatBody = z.strictObject({
   ...chatFields,
-  user_id: clientChosenId
-    .optional()
-    .describe(
-      'Required in an open server; else that of the credentials, or another one with the scope `act-as`',
-    ),
+  user_id: userField(
+    'Required in an open server; else that of the credentials, or another one with the scope `act-as`',
+  ),
   conversation_id: clientChosenId.optional(),
   request_id: clientChosenId
     .optional()

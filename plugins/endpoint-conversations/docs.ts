@@ -1,13 +1,11 @@
-import { clientChosenId, type RouteDocs } from '#kernel';
+import { type RouteDocs, userField } from '#kernel';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 const maxListed = 100;
-const userId = clientChosenId
-  .optional()
-  .describe(
-    'The owner: over a WebSocket, the `client_id`. Required in an open server; else that of the credentials',
-  );
+const userId = userField(
+  'The owner: over a WebSocket, the `client_id`. Required in an open server; else that of the credentials',
+);
 const role = z.enum(['system', 'user', 'assistant', 'tool']);
 const conversationId = z.string();
 const end = z

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, Route, WebSocketEndpoint } from '#kernel';
-import { embedded, type JsonSchema, namesIn } from './json-schema.js';
+import { embedded, inputOf, type JsonSchema, namesIn } from './json-schema.js';
 import { responsesOf } from './responses.js';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
@@ -57,11 +57,11 @@ function operationOf(route: Route, isClosed: boolean): object {
     summary: docs?.summary ?? 'Not described',
     parameters: [
       ...pathParameters(path, docs?.params),
-      ...parametersOf('query', docs?.query),
-      ...parametersOf('header', docs?.headers),
+      ...parametersOf('query', docs?.query, isClosed),
+      ...parametersOf('header', docs?.headers, isClosed),
     ],
     ...(docs?.body && {
-      requestBody: { required: true, content: { [json]: { schema: embedded(docs.body) } } },
+      requestBody: { required: true, content: { [json]: { schema: inputOf(docs.body, isClosed) } } },
     }),
     responses: {
       ...responsesOf(
@@ -137,8 +137,12 @@ function pathParameters(path: string, schema: StandardSchemaV1 | undefined): rea
   return namesIn(path).map((name) => parameter('path', name, known?.[name] ?? { type: 'string' }, true));
 }
 
-function parametersOf(place: string, schema: StandardSchemaV1 | undefined): readonly object[] {
-  const { properties = {}, required = [] } = schema ? embedded(schema) : {};
+function parametersOf(
+  place: string,
+  schema: StandardSchemaV1 | undefined,
+  isClosed: boolean,
+): readonly object[] {
+  const { properties = {}, required = [] } = schema ? inputOf(schema, isClosed) : {};
   return Object.entries(properties).map(([name, field]) =>
     parameter(place, name, field, required.includes(name)),
   );

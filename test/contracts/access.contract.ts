@@ -94,6 +94,8 @@ export function accessContract(name: string, plugin: Plugin): void {
       ['no scheme', { authorization: 'token-of-ann' }, 401],
       ['two tokens', { authorization: 'Bearer token-of-ann token-of-bob' }, 401],
       ['a token in a cookie', { cookie: 'token=token-of-ann' }, 401],
+      ['a bad token beside a good key', { authorization: 'Bearer nobody', 'x-api-key': 'token-of-ann' }, 401],
+      ['two tokens beside a good key', { authorization: 'Bearer a b', 'x-api-key': 'token-of-ann' }, 401],
       ['a token with a comma behind it', { authorization: 'Bearer token-of-ann,' }, 401],
       ['the token of a user', { authorization: 'Bearer token-of-ann' }, 200],
       ['a scheme in lower case', { authorization: 'bearer token-of-ann' }, 200],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tempFolder } from '../support/kernel.js';
@@ -8,7 +9,19 @@ import { runPython } from './python.js';
 const settings = fileURLToPath(new URL('../schemathesis.toml', import.meta.url));
 const boundMs = 240_000;
 
-describe('schemathesis', () => {
+const key = 'wk_schemathesis';
+const sha256 = createHash('sha256').update(key).digest('hex');
+const keys = { 'access-keys': { config: { keys: [{ user: 'ann', sha256, scopes: ['admin'] }] } } };
+
+describe.each([
+  ['an open server', {}, []],
+  [
+    'a server that asks for keys',
+    keys,
+    // That check adds bad credentials to these good ones, which then count; other tests leave them out.
+    ['--header', `X-API-Key: ${key}`, '--exclude-checks', 'ignored_auth'],
+  ],
+])('schemathesis, with %s', (_, access, credentials) => {
   let model: ScriptedServer;
   let server: RunningServer;
   beforeAll(async () => {
@@ -23,6 +36,7 @@ describe('schemathesis', () => {
       'agent-ollama': { enabled: false },
       'agent-eliza': { config: { wordDelayMs: 0 } },
       'agent-queen': { config: { candidates: ['openai'] } },
+      ...access,
     };
     server = await startServer({ transport: 'node', config: { plugins } });
   });
@@ -35,7 +49,17 @@ describe('schemathesis', () => {
     'finds no request that is answered otherwise than /openapi.json says',
     async () => {
       const args = ['--config-file', settings, 'run', `${server.url}/openapi.json`];
-      const bounds = ['--checks', 'all', '--max-examples', '10', '--seed', '1', '--request-timeout', '30'];
+      const bounds = [
+        '--checks',
+        'all',
+        '--max-examples',
+        '10',
+        '--seed',
+        '1',
+        '--request-timeout',
+        '30',
+        ...credentials,
+      ];
       const { code, stdout, stderr } = await runPython(['-m', 'schemathesis.cli', ...args, ...bounds], {
         cwd: tempFolder().path,
         timeoutMs: boundMs,

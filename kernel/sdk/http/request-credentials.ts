@@ -12,8 +12,9 @@ export class RequestCredentials implements Credentials {
   }
 
   get token(): string | undefined {
-    const [, bearer] = /^bearer +(\S+) *$/i.exec(this.header('authorization') ?? '') ?? [];
-    return bearer ?? (this.header('x-api-key')?.trim() || undefined);
+    // Whatever follows the scheme is a token, so that a malformed one is refused and not passed over.
+    const [, bearer = ''] = /^bearer +(.*)$/i.exec(this.header('authorization') ?? '') ?? [];
+    return bearer.trim() || this.header('x-api-key')?.trim() || undefined;
   }
 
   get peerAddress(): string {
