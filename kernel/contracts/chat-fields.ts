@@ -21,11 +21,6 @@ export const chatFields = {
 /** Ids that clients choose: requests, conversations, users. */
 export const clientChosenId = name;
 
-/** Schema of a field that names the user, which only an open server needs. Documents mark it as required there. */
-export function userField(description: string) {
-  return name.optional().meta({ description, neededInOpenServer: true });
-}
-
 /** The headers that put a request for an answer into a trace of its client. */
 export const traceHeaders = z.object({
   traceparent: z.string().describe('W3C Trace Context: the trace to continue').optional(),

@@ -36,4 +36,5 @@ export * from './raw-json.js';
 export * from './reply-body.js';
 export * from './settle-within.js';
 export * from './status-of.js';
+export * from './user-field.js';
 export * from './version.js';

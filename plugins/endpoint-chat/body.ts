@@ -1,5 +1,5 @@
-import { chatFields, clientChosenId, type HttpRequest, type StartCommand, userField } from '#kernel';
-import { expectValid, requiredUser } from '#sdk';
+import { chatFields, clientChosenId, type HttpRequest, type StartCommand } from '#kernel';
+import { expectValid, requiredUser, userField } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 

@@ -1,4 +1,5 @@
-import { type RouteDocs, userField } from '#kernel';
+import type { RouteDocs } from '#kernel';
+import { userField } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
