@@ -18,14 +18,8 @@ type ListenAt = (
 ) => void;
 
 /** Listens on a port exclusively. @throws LISTEN_FAILED */
-export async function listen(
-  app: uWS.TemplatedApp,
-  host: string,
-  port: number,
-): Promise<uWS.us_listen_socket> {
-  const socket = await listenAt(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT as number);
-  if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
-  return socket;
+export function listen(app: uWS.TemplatedApp, host: string, port: number): Promise<uWS.us_listen_socket> {
+  return listenAt(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT as number);
 }
 
 /**
@@ -43,14 +37,12 @@ export async function listenShared(
 }
 
 /** Listens on a port of this process. @throws LISTEN_FAILED */
-export async function listenBeside(
+export function listenBeside(
   app: uWS.TemplatedApp,
   host: string,
   port: number,
 ): Promise<uWS.us_listen_socket> {
-  const socket = await listenAt(app, host, port, LIBUS_LISTEN_DEFAULT as number);
-  if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
-  return socket;
+  return listenAt(app, host, port, LIBUS_LISTEN_DEFAULT as number);
 }
 
 async function listenAt(
@@ -58,11 +50,13 @@ async function listenAt(
   host: string,
   port: number,
   options: number,
-): Promise<uWS.us_listen_socket | false> {
+): Promise<uWS.us_listen_socket> {
   const listening = new Promise<uWS.us_listen_socket | false>((resolve) => {
     (app.listen as unknown as ListenAt).call(app, host, port, options, resolve);
   });
-  return (await settleWithin(listening, listenTimeoutMs)) && (await listening);
+  const socket = (await settleWithin(listening, listenTimeoutMs)) && (await listening);
+  if (!socket) throw new WaggleError('LISTEN_FAILED', { host, port, why: await whyNot(host, port) });
+  return socket;
 }
 
 /** The reason, from an attempt with `node:net`, because uWebSockets gives none. */
