@@ -1,6 +1,9 @@
 import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
 
+/** Length limit of a user's id: a longer one is refused, never cut. */
+export const userIdLimitChars = 128;
+
 /** Limits of one user; none where absent. */
 export interface UsageLimits {
   /** HTTP requests, and frames that ask for work. */
@@ -90,7 +93,6 @@ export const Access = createToken<Access>('access', {
 export interface UsageLeft {
   readonly requestsPerMinute?: Remaining;
   readonly repliesAtOnce?: Remaining;
-  readonly connectionsAtOnce?: Remaining;
   readonly tokensPerDay?: Remaining;
 }
 

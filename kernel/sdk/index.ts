@@ -5,6 +5,7 @@ export { jsonSchemaOf } from '../json-schema.js';
 export { nearest } from '../nearest.js';
 export * from './acting-user.js';
 export * from './agent-failure.js';
+export * from './auth-ok-frame.js';
 export * from './back-off.js';
 export * from './cancellation.js';
 export * from './chars.js';

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { errors, type JWTPayload, jwtVerify } from 'jose';
-import { type Principal, WaggleError } from '#kernel';
+import { type Principal, userIdLimitChars, WaggleError } from '#kernel';
 import { isJsonObject } from '#sdk';
 import type { Config } from './config.js';
 import type { KeyName } from './key-set.js';
@@ -8,7 +8,6 @@ import { digestOf, TokenCache } from './token-cache.js';
 import type { VerificationKey } from './verification-key.js';
 
 const tokenLimitChars = 8 * 1024;
-const userLimitChars = 128;
 
 /** Finds the key of a token; undefined for none. */
 export type FindKey = (name: KeyName) => VerificationKey | undefined | Promise<VerificationKey | undefined>;
@@ -79,11 +78,13 @@ export class TokenUsers {
     const { userClaim, scopesClaim, clockToleranceS } = this.#config;
     const id = claim(payload, userClaim);
     if (typeof id !== 'string' || id === '') throw refused(`its claim "${userClaim}" names no user`);
-    if (id.length > userLimitChars)
-      throw refused(`its claim "${userClaim}" has more than ${userLimitChars} characters`);
+    if (id.length > userIdLimitChars)
+      throw refused(`its claim "${userClaim}" has more than ${userIdLimitChars} characters`);
     const scopes = scopesIn(claim(payload, scopesClaim));
     if (!scopes) throw refused(`its claim "${scopesClaim}" is no list of scopes`);
-    return { id, scopes, expiresAt: ((payload.exp as number) + clockToleranceS) * 1000 };
+    const expiresAt = ((payload.exp as number) + clockToleranceS) * 1000;
+    if (!Number.isFinite(expiresAt)) throw refused('its claim "exp" is no time');
+    return { id, scopes, expiresAt };
   }
 }
 

@@ -1,9 +1,10 @@
+import { userIdLimitChars } from '#kernel';
 import { z } from '#zod';
 
 const limit = z.int().min(1).optional();
 
 const key = z.strictObject({
-  user: z.string().min(1).max(128),
+  user: z.string().min(1).max(userIdLimitChars),
   sha256: z
     .string()
     .regex(

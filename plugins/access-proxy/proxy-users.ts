@@ -1,8 +1,7 @@
-import { type Credentials, type Principal, WaggleError } from '#kernel';
+import { type Credentials, type Principal, userIdLimitChars, WaggleError } from '#kernel';
 import { TrustedProxies } from '#sdk/http';
 import type { Config } from './config.js';
 
-const userLimitChars = 128;
 /** The values of Caddy and Apache for a user that they do not know. */
 const unfilled = /^\{.*\}$|^\(null\)$/;
 
@@ -31,7 +30,8 @@ export class ProxyUsers {
     if (id === '' || unfilled.test(id)) throw refused('names no user');
     // A repeated header is joined with commas: one of them may be the client's own.
     if (id.includes(',')) throw refused('names more than one user');
-    if (id.length > userLimitChars) throw refused(`names a user of more than ${userLimitChars} characters`);
+    if (id.length > userIdLimitChars)
+      throw refused(`names a user of more than ${userIdLimitChars} characters`);
     return { id, scopes };
   }
 }

@@ -48,9 +48,11 @@ export async function deleteConversation(
 ): Promise<void> {
   const key = await keyOf(request);
   if (!(await store.delete(key))) throw new WaggleError('CONVERSATION_UNKNOWN', key);
-  const { id: requestId, remoteAddress } = request;
-  const what = `conversation ${key.conversationId}`;
-  access?.audit({ action: 'deleted', what, userId: key.userId, remoteAddress, requestId });
+  const { id: requestId, remoteAddress, principal } = request;
+  const { userId: owner, conversationId } = key;
+  const userId = principal?.id ?? owner;
+  const what = `conversation ${conversationId} of ${owner}`;
+  access?.audit({ action: 'deleted', what, userId, remoteAddress, requestId });
   response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
 }
 

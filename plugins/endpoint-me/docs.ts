@@ -14,7 +14,6 @@ export const me = z.object({
   limits: z.object({
     requestsPerMinute: limit.exactOptional(),
     repliesAtOnce: limit.exactOptional(),
-    connectionsAtOnce: limit.exactOptional(),
     tokensPerDay: limit.exactOptional(),
   }),
 });

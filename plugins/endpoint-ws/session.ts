@@ -15,7 +15,7 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
-import { errorFrame, IdMap } from '#sdk';
+import { authOkFrame, errorFrame, IdMap } from '#sdk';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type Asker, type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
@@ -140,13 +140,7 @@ export class Session implements SocketHandler {
 
   async #authenticate(token: string): Promise<void> {
     const principal = await this.#socket.authenticate?.(token);
-    const { id: userId, scopes, expiresAt } = principal ?? { id: this.clientId, scopes: [] };
-    this.#send({
-      type: 'auth_ok',
-      userId,
-      scopes: [...scopes],
-      ...(expiresAt !== undefined && { expiresAt }),
-    });
+    this.#send(authOkFrame(principal ?? { id: this.clientId, scopes: [] }));
   }
 
   #answer(frame: ChatFrame): void {

@@ -1,4 +1,4 @@
-import type { Credentials, HttpRequest } from '#kernel';
+import type { HttpRequest } from '#kernel';
 import { parseUrl } from '#sdk';
 
 const name = 'waggle_session';
@@ -30,21 +30,4 @@ export function sessionValues(header: string | undefined): readonly string[] {
     if (value !== undefined && values.push(value) === maxRead) break;
   }
   return values;
-}
-
-/** Whether a browser says that another site, or another port of this host, has made the request. */
-export function isForeign(header: Credentials['header']): boolean {
-  const site = header('sec-fetch-site');
-  return site !== undefined && site !== 'same-origin' && site !== 'none';
-}
-
-/** Whether the request comes from a page of this server, or from no page. */
-export function isSameOrigin(request: Pick<HttpRequest, 'header' | 'origin'>): boolean {
-  if (isForeign((each) => request.header(each))) return false;
-  const origin = request.header('origin');
-  if (origin === undefined) return true;
-  const from = parseUrl(origin);
-  // Without the scheme: a proxy may speak https for this server.
-  const here = from && parseUrl(`${from.protocol}//${request.origin.replace(/^https?:\/\//, '')}`);
-  return from !== undefined && from.host !== '' && from.host === here?.host;
 }

@@ -7,9 +7,10 @@ import {
   WaggleError,
 } from '#kernel';
 import { expectValid } from '#sdk';
+import { isCrossOrigin } from '#sdk/http';
 import type { z } from '#zod';
 import { sessionBody, type signedIn, signInDocs, signOutDocs } from './docs.js';
-import { isSameOrigin, sessionCookie } from './session-cookie.js';
+import { sessionCookie } from './session-cookie.js';
 import type { Sessions } from './sessions.js';
 
 const fresh = { 'cache-control': 'no-store' };
@@ -78,6 +79,7 @@ function checkType(request: HttpRequest): void {
 
 /** @throws FORBIDDEN */
 function checkOrigin(request: HttpRequest): void {
-  if (!isSameOrigin(request))
+  const host = request.origin.replace(/^https?:\/\//, '');
+  if (isCrossOrigin((name) => request.header(name), host))
     throw new WaggleError('FORBIDDEN', { why: 'only pages of this server sign in and out' });
 }

@@ -7,7 +7,7 @@ import {
   type Undo,
 } from '#kernel';
 import { ExpiringSet, randomId } from '#sdk';
-import { isForeign, sessionValues } from './session-cookie.js';
+import { sessionValues } from './session-cookie.js';
 import type { Session, SessionSeal } from './session-seal.js';
 
 /** The longest time that a session lasts. */
@@ -54,7 +54,7 @@ export class Sessions implements Authenticator {
     const { token, isCrossOrigin, peerAddress } = credentials;
     if (token !== undefined || isCrossOrigin) return undefined;
     const cookie = credentials.header('cookie');
-    if (cookie === undefined || isForeign((name) => credentials.header(name))) return undefined;
+    if (cookie === undefined) return undefined;
     const [session] = this.#sessionsIn(cookie);
     if (!session) return undefined;
     try {

@@ -206,6 +206,8 @@ export function accessContract(name: string, plugin: Plugin): void {
       ['an id that is too long', { id: 'x'.repeat(129), scopes: [] }],
       ['no scopes', { id: 'ann' }],
       ['a text for scopes', { id: 'ann', scopes: 'admin' }],
+      ['an end that is no number', { id: 'ann', scopes: [], expiresAt: Number.NaN }],
+      ['an end that never comes', { id: 'ann', scopes: [], expiresAt: Number.POSITIVE_INFINITY }],
       ['true', true],
     ])('lets nobody in where an authenticator gives %s for a user', async (_what, user) => {
       const { port, access, sockets } = await start(undefined);
@@ -304,6 +306,21 @@ export function accessContract(name: string, plugin: Plugin): void {
       expect(await third.take(1)).toEqual(['bob: hi']);
     });
 
+    it('names the user in the log of a request that fails', async () => {
+      const { port, log, route } = await start(new TestUsers());
+      route({
+        method: 'GET',
+        path: '/broken',
+        handler: () => {
+          throw new Error('a bug');
+        },
+      });
+      expect((await call(port, { path: '/broken', headers: as('ann') })).status).toBe(500);
+      expect(log).toContainEqual(
+        expect.objectContaining({ level: 'error', userId: 'ann', route: '/broken' }),
+      );
+    });
+
     it('refuses an expired principal, whatever its authenticator says', async () => {
       const { port } = await start(new TestUsers({ old: { id: 'ann', expiresAt: Date.now() - 1 } }));
       expect((await call(port, { path: '/user', headers: { 'x-api-key': 'old' } })).status).toBe(401);
@@ -360,6 +377,48 @@ export function accessContract(name: string, plugin: Plugin): void {
         expect(await open.take(1)).toEqual(['y']);
       });
 
+      it('judges a user who is told by the first frame as one who is told by the upgrade', async () => {
+        const running = await start(new TestUsers());
+        const met: unknown[] = [];
+        running.transport.guard(({ request, kind }) => {
+          met.push([request.principal?.id, kind]);
+          if (request.principal?.id === 'bob') throw new WaggleError('FORBIDDEN', { why: 'not today' });
+        });
+        const auth = (user: string) => JSON.stringify({ type: 'auth', token: `token-of-${user}` });
+        const bob = await connect(running, '/echo/a');
+        bob.send(auth('bob'));
+        expect(await closedBy(bob)).toBe(4403);
+        const ann = await connect(running, '/echo/a');
+        ann.send(auth('ann'));
+        ann.send('hi');
+        expect((await ann.take(2))[1]).toBe('ann: hi');
+        expect(met).toEqual([
+          ['bob', 'upgrade'],
+          ['ann', 'upgrade'],
+        ]);
+        expect(running.sockets).toHaveLength(1);
+        expect(running.audit).toMatchObject([
+          { action: 'refused', what: 'GET /echo/{name}', userId: 'bob', why: 'FORBIDDEN' },
+        ]);
+      });
+
+      it('is asked after the one before it, and its refusal is heard', async () => {
+        const running = await start(new TestUsers());
+        const met: string[] = [];
+        const refusing = (name: string) => async () => {
+          met.push(name);
+          await new Promise((done) => setImmediate(done));
+          throw new WaggleError('FORBIDDEN', { why: name });
+        };
+        running.transport.guard(refusing('first'));
+        running.transport.guard(refusing('second'));
+        const answer = await call(running.port, { path: '/user', headers: as('ann') });
+        expect(answer.json.error.message).toContain('first');
+        expect(await closedBy(await connect(running, '/echo/a', as('ann')))).toBe(4403);
+        expect(met).toEqual(['first', 'first']);
+        expect(running.audit).toHaveLength(2);
+      });
+
       it('of a plugin is undone with it', async () => {
         const strict = definePlugin({
           name: 'strict',
@@ -401,7 +460,10 @@ export function accessContract(name: string, plugin: Plugin): void {
         const client = await connect(running, '/echo/a', as('ann'));
         client.send('hi');
         expect(await client.take(1)).toEqual(['ann: hi']);
-        expect(running.told).toMatchObject([{ name: 'connection:opened', event: { userId: 'ann' } }]);
+        expect(running.told).toMatchObject([
+          { name: 'connection:opened', event: { userId: 'ann' } },
+          { name: 'connection:identified', event: { userId: 'ann' } },
+        ]);
         client.ws.close();
         await client.closed;
         await expect
@@ -418,6 +480,10 @@ export function accessContract(name: string, plugin: Plugin): void {
         const [welcome, ...echoes] = await client.take(3);
         expect(JSON.parse(welcome as string)).toEqual({ type: 'auth_ok', userId: 'ann', scopes: [] });
         expect(echoes).toEqual(['ann: 1', 'ann: 2']);
+        expect(running.told.map(({ name, event }) => [name, 'userId' in event])).toEqual([
+          ['connection:opened', false],
+          ['connection:identified', true],
+        ]);
       });
 
       it.each([
@@ -441,6 +507,58 @@ export function accessContract(name: string, plugin: Plugin): void {
         const running = await start(new TestUsers(), { authTimeoutMs: 50 });
         expect(await closedBy(await connect(running, '/echo/a'))).toBe(4401);
         expect(running.sockets).toEqual([]);
+      });
+
+      it.each<[name: string, config: Partial<TransportConfig>, path: string]>([
+        ['is not accepted by its endpoint', {}, '/picky'],
+        ['is one too many', { maxConnections: 1 }, '/echo/a'],
+        ['leaves at once', {}, '/echo/a'],
+      ])('that %s while bad credentials are judged does no harm', async (_name, config, path) => {
+        const users = new TestUsers();
+        users.isSlow = true;
+        const running = await start(users, config);
+        running.websocket({
+          path: '/picky',
+          accept: () => {
+            throw new WaggleError('INVALID_REQUEST', { issues: ['never'] });
+          },
+          open: () => ({ message() {} }),
+        });
+        if (config.maxConnections) await connect(running, '/open');
+        for (let count = 0; count < 5; count++) {
+          const ws = new WebSocket(`ws://127.0.0.1:${running.port}${path}`, {
+            headers: { 'x-api-key': 'bad' },
+          });
+          ws.on('error', () => {});
+          ws.on('open', () => ws.terminate());
+          await new Promise((resolve) => ws.on('close', resolve));
+        }
+        await expect.poll(() => running.audit.length).toBeGreaterThanOrEqual(5);
+        expect((await call(running.port, { path: '/user', headers: as('ann') })).status).toBe(200);
+      });
+
+      it('that leaves while good credentials are judged is not opened, and not counted', async () => {
+        const users = new TestUsers({ good: { id: 'ann', limits: { connectionsAtOnce: 1 } } });
+        users.isSlow = true;
+        const running = await start(users);
+        const judged: Promise<unknown>[] = [];
+        const authenticate = users.authenticate.bind(users);
+        users.authenticate = (credentials) => {
+          const answer = new Promise<Principal | undefined>((resolve) => {
+            running.kernel.bus.on('connection:closed', () => resolve(authenticate(credentials)));
+          });
+          judged.push(answer);
+          return answer;
+        };
+        const headers = { 'x-api-key': 'good' };
+        for (let count = 0; count < 3; count++) (await connect(running, '/echo/a', headers)).ws.terminate();
+        await expect.poll(() => running.transport.connections.open).toBe(0);
+        expect(await Promise.all(judged)).toHaveLength(3);
+        expect(running.sockets).toEqual([]);
+        users.authenticate = authenticate;
+        const client = await connect(running, '/echo/a', headers);
+        client.send('hi');
+        expect(await client.take(1)).toEqual(['ann: hi']);
       });
 
       it('is closed where it sends much before its user is known', async () => {

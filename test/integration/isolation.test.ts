@@ -1,16 +1,20 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Agent, definePlugin } from '#kernel';
+import { type Agent, type AgentCall, definePlugin, type KernelEvents } from '#kernel';
 import endpointConversations from '../../plugins/endpoint-conversations/index.js';
 import { accessPlugin, as } from '../support/access.js';
 import { done, text } from '../support/agents.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { type Frame, WsClient } from '../support/ws-client.js';
 
+const calls: AgentCall[] = [];
+
 /** Says how many messages it was given, and waits where it is asked to. */
 const counter: Agent = {
   name: 'counter',
-  async *generateResponseStream({ messages }, { signal }) {
+  async *generateResponseStream({ messages }, call) {
+    const { signal } = call;
+    calls.push(call);
     yield text(`${messages.length} messages`);
     if (messages.at(-1)?.content === 'wait')
       await new Promise((_resolve, reject) => {
@@ -293,6 +297,38 @@ describe('of two users', () => {
     for (const name of ['chat:accepted', 'chat:started', 'chat:finished', 'agent:asked', 'agent:answered'])
       expect(told).toContainEqual([name, 'ann']);
     expect(told).toContainEqual(['task:succeeded', 'bob']);
+  });
+});
+
+describe('what a user does', () => {
+  it('is known to the agent, with the connection that it came over', async () => {
+    const connections: string[] = [];
+    const off = hive.kernel.bus.on(
+      'connection:identified',
+      ({ connection }) => void connections.push(connection),
+    );
+    await ways.ws('ann', 'Hi', 'known', `request-${serial++}`);
+    await off();
+    expect(calls.at(-1)).toMatchObject({ userId: 'ann', connection: connections[0] });
+    await http('bob', 'POST', '/chat', { content: 'Hi' });
+    expect(calls.at(-1)?.userId).toBe('bob');
+    expect(calls.at(-1)?.connection).toBeUndefined();
+  });
+
+  it('is in the audit log where something is deleted, with the user in whose name', async () => {
+    const audit: KernelEvents['access:audited'][] = [];
+    const off = hive.kernel.bus.on('access:audited', (entry) => void audit.push(entry));
+    await ways.ws('ann', 'Hi', 'first', `request-${serial++}`);
+    await ways.ws('ann', 'Hi', 'second', `request-${serial++}`);
+    expect((await http('ann', 'DELETE', '/conversations/first')).status).toBe(200);
+    expect((await http('proxy', 'DELETE', '/conversations/second?user_id=ann')).status).toBe(200);
+    expect((await http('bob', 'DELETE', '/conversations/first')).status).toBe(404);
+    await off();
+    const from = { action: 'deleted', remoteAddress: '127.0.0.1', requestId: expect.any(String) };
+    expect(audit).toEqual([
+      { ...from, what: 'conversation first of ann', userId: 'ann' },
+      { ...from, what: 'conversation second of ann', userId: 'proxy' },
+    ]);
   });
 });
 

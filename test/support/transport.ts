@@ -66,7 +66,7 @@ export async function runTransport(
   const told: ConnectionEvent[] = [];
   const listen = <K extends ConnectionEventName>(name: K) =>
     kernel.bus.on(name, (event) => void told.push({ name, event } as ConnectionEvent));
-  for (const name of ['connection:opened', 'connection:closed', 'connection:refused'] as const) listen(name);
+  for (const name of ['opened', 'identified', 'closed', 'refused'] as const) listen(`connection:${name}`);
   kernel.use(plugin, { config: { host: '127.0.0.1', port: 0, ...config } }).use(fixture);
   for (const each of plugins) kernel.use(each);
   await kernel.start();

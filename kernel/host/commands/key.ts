@@ -1,15 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import { userIdLimitChars } from '../../contracts/access.js';
 import { messageOf } from '../../errors.js';
 import { exitCodes } from '../stop-signals.js';
 
-const userLimitChars = 128;
-
 /** `waggle key new`: prints a new key, this once, and its entry for access-keys. */
 export function newKey(user: string, { file }: { readonly file?: string }): void {
-  if (user === '' || user.length > userLimitChars) {
-    fail(exitCodes.badConfig, `the name of a user has 1 to ${userLimitChars} characters`);
+  if (user === '' || user.length > userIdLimitChars) {
+    fail(exitCodes.badConfig, `the name of a user has 1 to ${userIdLimitChars} characters`);
     return;
   }
   const key = `wk_${randomBytes(32).toString('base64url')}`;

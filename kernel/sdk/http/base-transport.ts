@@ -205,7 +205,7 @@ export abstract class BaseTransport implements Transport {
     if (upgrades) reply.closeAfter();
     if (endpoints && upgrades) {
       if (verdict === 'refused') throw refused();
-      this.#upgrade(request, reply, endpoints, verdict === 'cross');
+      this.#upgrade(request, reply, endpoints);
       return;
     }
     if (!routes && !endpoints) {
@@ -236,7 +236,7 @@ export abstract class BaseTransport implements Transport {
     request.params = routes.params;
     reply.expire(route.timeoutMs ?? this.config.requestTimeoutMs);
     const { access = 'user', path: named } = route;
-    const entered = this.access.enter({ request, access, path: named, isCrossOrigin: verdict !== 'same' });
+    const entered = this.access.enter({ request, access, path: named });
     if (entered)
       entered.then(
         () => this.#handle(route, request, reply),
@@ -279,12 +279,7 @@ export abstract class BaseTransport implements Transport {
     reply.send(204, '', verdict === 'cross' ? preflightHeaders(allow, asked) : {});
   }
 
-  #upgrade(
-    request: Request,
-    reply: BaseReply,
-    { values, params }: Match<WebSocketEndpoint>,
-    isCrossOrigin: boolean,
-  ): void {
+  #upgrade(request: Request, reply: BaseReply, { values, params }: Match<WebSocketEndpoint>): void {
     const endpoint = values.get('GET') as WebSocketEndpoint;
     if (request.hasBody)
       throw new WaggleError('INVALID_REQUEST', { issues: ['an upgrade to WebSocket has no body'] });
@@ -303,7 +298,7 @@ export abstract class BaseTransport implements Transport {
       ? endpoint.protocol
       : undefined;
     const { access = 'user', path } = endpoint;
-    const entry = this.access.enterSocket({ request, access, path, isCrossOrigin });
+    const entry = this.access.enterSocket({ request, access, path });
     const accepted: unknown = endpoint.accept?.(request);
     // TypeScript accepts an async function here; a connection must not be open before it is accepted.
     if (accepted instanceof Promise) {

@@ -133,16 +133,16 @@ export abstract class Connection implements Socket {
       ...(userId && { userId }),
     });
     if (!entry) return void this.admitted([]);
-    this.#access = new SocketAccess(this, gate, endpoint.access === 'admin', config.authTimeoutMs);
-    this.#access.begin(entry);
+    this.#access = new SocketAccess(this, gate, entry, config.authTimeoutMs);
+    this.#access.begin();
   }
 
-  /** The user is known, or does not matter; frames that came meanwhile are handled first. */
+  /** The user is known, or does not matter. `held` came meanwhile. */
   admitted(held: readonly string[]): void {
     const { bus, config, gate } = this.#host;
     const { id, principal } = this;
-    const { connectionsAtOnce: limit } = principal?.limits ?? {};
-    if (principal && limit !== undefined && gate.openOf(principal.id) > limit)
+    const limit = principal && gate.limitsOf(principal)?.connectionsAtOnce;
+    if (limit !== undefined && gate.sockets.countOf(principal?.id ?? '') > limit)
       return void this.close(1013, 'too many connections of this user');
     if (principal) bus.emit('connection:identified', { connection: id, userId: principal.id });
     try {

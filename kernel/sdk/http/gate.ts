@@ -6,63 +6,57 @@ import type {
   Credentials,
   Limits,
   Principal,
+  UsageLimits,
 } from '../../contracts/access.js';
 import type { Guard, GuardedRequest, RouteAccess } from '../../contracts/transport.js';
 import { toClientError, WaggleError } from '../../errors.js';
-import { every } from '../../every.js';
 import type { Logger } from '../../logger.js';
 import type { Undo } from '../../scope.js';
 import { AuditLog } from './audit-log.js';
+import { Authenticators } from './authenticators.js';
+import { Guards } from './guards.js';
+import { IdentifiedSockets } from './identified-sockets.js';
 import type { Request } from './request.js';
-import { RequestCredentials } from './request-credentials.js';
-import type { SocketAccess } from './socket-access.js';
-import { Tally } from './tally.js';
+import { FrameCredentials, RequestCredentials } from './request-credentials.js';
 
-/** As of all ids that clients choose: a longer one is refused, never cut. */
-const idLimitChars = 128;
+/** The part of a request that a connection keeps after its upgrade. */
+export type Visitor = Pick<Request, 'id' | 'method' | 'remoteAddress' | 'peerAddress' | 'principal'>;
 
-/** Interval of the checks for expired credentials of open WebSockets. */
-const sweepMs = 1000;
-
-/** A request for a route, or for an upgrade. */
-export interface Entrance {
-  readonly request: Request;
+/** The way of a request to a route or an endpoint. */
+export interface Visit {
+  readonly request: Visitor;
   readonly access: RouteAccess;
   /** As routes spell it. */
   readonly path: string;
-  readonly isCrossOrigin: boolean;
 }
 
-/** The user of an upgrade: known, still to be found out, or to be told by the first frame. */
+/** A request for a route, or for an upgrade. */
+export interface Entrance extends Visit {
+  readonly request: Request;
+}
+
+/** An upgrade that is let in: its user is known, still to be found out, or to be told by the first frame. */
 export interface SocketEntry {
+  readonly entrance: Entrance;
   readonly principal?: Principal | undefined;
   /** Rejects with the refusal. */
   readonly judging?: Promise<Principal | undefined>;
   readonly needsUser: boolean;
-  /** The address of the connection itself. */
-  readonly peerAddress: string;
 }
 
 /** The one place that every request and every upgrade passes before its handler. */
 export class Gate implements Access {
   /** Counts requests, where a plugin does. */
   limits: Limits | undefined;
+  readonly sockets: IdentifiedSockets;
   readonly #bus: EventBus;
-  readonly #logger: Logger;
   readonly #audit: AuditLog;
-  readonly #authenticators: Authenticator[] = [];
-  readonly #guards = new Set<Guard>();
-  /** The authenticator of each user. */
-  readonly #acceptedBy = new WeakMap<Principal, Authenticator>();
-  /** WebSockets of known users. */
-  readonly #sockets = new Set<SocketAccess>();
-  readonly #socketsOf = new Tally();
+  readonly #authenticators = new Authenticators();
+  readonly #guards = new Guards();
   /** Cuts the open responses of users. */
   readonly #cut: (isRevoked: (principal: Principal) => boolean) => void;
-  #isRequired = false;
   #isDeclaredOpen = false;
   #isLeaving = false;
-  #stopSweep: Undo | undefined;
 
   constructor(
     bus: EventBus,
@@ -70,31 +64,27 @@ export class Gate implements Access {
     cutResponses: (isRevoked: (principal: Principal) => boolean) => void,
   ) {
     this.#bus = bus;
-    this.#logger = logger;
     this.#audit = new AuditLog(logger);
+    this.sockets = new IdentifiedSockets((err) =>
+      logger.error({ err }, 'the check for expired credentials failed'),
+    );
     this.#cut = cutResponses;
   }
 
   get isRequired(): boolean {
-    return this.#isRequired;
+    return this.#authenticators.isRequired;
   }
 
   /** Whether a plugin has decided who may call. */
   get isDecided(): boolean {
-    return this.#isRequired || this.#isDeclaredOpen;
+    return this.isRequired || this.#isDeclaredOpen;
   }
 
   add(authenticator: Authenticator): Undo {
-    this.#authenticators.push(authenticator);
-    // For good: a server must not open because a plugin stops.
-    if (!authenticator.isAdditional) this.#isRequired = true;
-    return () => {
-      const at = this.#authenticators.indexOf(authenticator);
-      if (at < 0) return;
-      this.#authenticators.splice(at, 1);
+    return this.#authenticators.add(authenticator, (isTheirs) => {
       // A server that stops takes nobody's credentials away: its clients come back.
-      if (!this.#isLeaving) this.revoke((principal) => this.#acceptedBy.get(principal) === authenticator);
-    };
+      if (!this.#isLeaving) this.revoke(isTheirs);
+    });
   }
 
   /** The server stops. */
@@ -110,28 +100,28 @@ export class Gate implements Access {
   }
 
   guard(guard: Guard): Undo {
-    this.#guards.add(guard);
-    return () => void this.#guards.delete(guard);
+    return this.#guards.add(guard);
   }
 
   authenticate(credentials: Credentials): Principal | Promise<Principal> {
-    const found = this.#known(credentials);
-    const missing = () => (credentials.token === undefined ? none() : unknown());
-    if (found instanceof Promise) return found.then((principal) => principal ?? missing());
-    return found ?? missing();
+    return this.#authenticators.authenticate(credentials);
   }
 
   revoke(isRevoked: (principal: Principal) => boolean): void {
     const isOut = (each: Principal) =>
       isRevoked(each) || (each.parent !== undefined && isRevoked(each.parent));
-    for (const socket of [...this.#sockets])
-      if (socket.principal && isOut(socket.principal)) socket.end('the credentials were revoked');
+    this.sockets.revoke(isOut);
     this.#cut(isOut);
   }
 
   audit(entry: AuditEntry): void {
     this.#audit.write(entry);
     this.#bus.emit('access:audited', entry);
+  }
+
+  /** The limits of a user: those of the credentials, or of the config. */
+  limitsOf(principal: Principal): UsageLimits | undefined {
+    return this.limits ? this.limits.of(principal) : principal.limits;
   }
 
   /** Lets a request in, at once where it can. @throws UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, and what a guard throws */
@@ -146,160 +136,96 @@ export class Gate implements Access {
 
   /** Lets an upgrade in; undefined where no user is asked for. @throws UNAUTHORIZED, FORBIDDEN, and what a guard throws */
   enterSocket(entrance: Entrance): SocketEntry | undefined {
-    const { request, access } = entrance;
-    const { peerAddress } = request;
+    const needsUser = this.#asksForUser(entrance);
     try {
-      if (access === 'public' || !this.#isRequired) {
-        const ruled = this.#ruled(entrance, 'upgrade');
-        return ruled ? { needsUser: false, peerAddress, judging: ruled.then(() => undefined) } : undefined;
-      }
-      const credentials = new RequestCredentials(request, entrance.isCrossOrigin);
-      const found = this.#known(credentials);
-      if (found instanceof Promise)
-        return { needsUser: true, peerAddress, judging: this.#judge(found, credentials, entrance) };
-      if (found) this.#admit(found, entrance);
-      else if (credentials.token !== undefined) unknown();
-      const ruled = this.#ruled(entrance, 'upgrade');
-      if (!ruled) return { needsUser: true, peerAddress, principal: found };
-      return { needsUser: true, peerAddress, judging: ruled.then(() => found) };
+      const judged = this.#judge(entrance, needsUser);
+      if (!(judged instanceof Promise))
+        return needsUser ? { entrance, needsUser, principal: judged } : undefined;
+      const judging = judged.catch((error: unknown) => this.#refuse(entrance, error));
+      // The connection may end before it hears of it.
+      judging.catch(() => {});
+      return { entrance, needsUser, judging };
     } catch (error) {
       this.#refuse(entrance, error);
     }
   }
 
-  /** Follows the credentials of a WebSocket until `unwatch`. */
-  watch(socket: SocketAccess, { id }: Principal): void {
-    this.#sockets.add(socket);
-    this.#socketsOf.add(id);
-    this.#stopSweep ??= every(
-      sweepMs,
-      () => this.#sweep(),
-      (err) => this.#logger.error({ err }, 'the check for expired credentials failed'),
-    );
-  }
-
-  unwatch(socket: SocketAccess): void {
-    if (this.#sockets.delete(socket) && socket.principal) this.#socketsOf.remove(socket.principal.id);
-    if (this.#sockets.size > 0) return;
-    void this.#stopSweep?.();
-    this.#stopSweep = undefined;
-  }
-
-  /** The number of WebSockets of a user. */
-  openOf(userId: string): number {
-    return this.#socketsOf.of(userId);
-  }
-
-  #enter(entrance: Entrance): void | Promise<void> {
-    const { request, access } = entrance;
-    if (access === 'public' || !this.#isRequired) return this.#ruled(entrance, 'request');
-    const found = this.authenticate(new RequestCredentials(request, entrance.isCrossOrigin));
-    if (found instanceof Promise) return found.then((principal) => this.#enterAs(principal, entrance));
-    return this.#enterAs(found, entrance);
-  }
-
-  #enterAs(principal: Principal, entrance: Entrance): void | Promise<void> {
-    const { request, access, path } = entrance;
-    this.#admit(principal, entrance);
-    if (access === 'admin')
-      this.audit({
-        action: 'admin',
-        what: `${request.method} ${path}`,
-        userId: principal.id,
-        remoteAddress: request.remoteAddress,
-        requestId: request.id,
-      });
-    const counted = this.limits?.request(principal);
-    return counted ? counted.then(() => this.#ruled(entrance, 'request')) : this.#ruled(entrance, 'request');
-  }
-
-  #admit(principal: Principal, { request, access }: Entrance): void {
-    request.principal = principal;
-    if (access === 'admin' && !principal.scopes.includes('admin'))
-      throw new WaggleError('FORBIDDEN', { why: 'this needs the scope "admin"' });
-  }
-
-  /** Asks the guards. */
-  #ruled({ request, access, path }: Entrance, kind: GuardedRequest['kind']): void | Promise<void> {
-    let waiting: Promise<void> | undefined;
-    for (const guard of this.#guards) {
-      const verdict = guard({ request, access, path, kind });
-      if (verdict instanceof Promise) waiting = waiting ? waiting.then(() => verdict) : verdict;
-    }
-    return waiting;
-  }
-
-  async #judge(
-    asked: Promise<Principal | undefined>,
-    credentials: Credentials,
-    entrance: Entrance,
-  ): Promise<Principal | undefined> {
+  /** The user of an `auth` frame, the first one of its connection. @throws UNAUTHORIZED, FORBIDDEN, and what a guard throws */
+  async identify(token: string, entrance: Entrance): Promise<Principal> {
     try {
-      const found = await asked;
-      if (found) this.#admit(found, entrance);
-      else if (credentials.token !== undefined) unknown();
-      await this.#ruled(entrance, 'upgrade');
-      return found;
+      const principal = this.#admit(await this.#byFrame(token, entrance), entrance);
+      await this.#ask(entrance, 'upgrade');
+      return principal;
     } catch (error) {
       return this.#refuse(entrance, error);
     }
   }
 
-  /** The user by the first authenticator that knows the credentials. */
-  #known(credentials: Credentials, from = 0): Principal | undefined | Promise<Principal | undefined> {
-    for (let at = from; at < this.#authenticators.length; at++) {
-      const authenticator = this.#authenticators[at] as Authenticator;
-      const found = authenticator.authenticate(credentials);
-      if (found instanceof Promise)
-        return found.then((principal) =>
-          principal ? this.#accept(principal, authenticator) : this.#known(credentials, at + 1),
-        );
-      if (found) return this.#accept(found, authenticator);
+  /** The newer credentials of the same user, of a later frame. @throws UNAUTHORIZED, FORBIDDEN */
+  async renew(token: string, visit: Visit): Promise<Principal> {
+    try {
+      const principal = await this.#byFrame(token, visit);
+      if (principal.id !== visit.request.principal?.id)
+        throw new WaggleError('FORBIDDEN', { why: 'these are the credentials of another user' });
+      return this.#admit(principal, visit);
+    } catch (error) {
+      return this.#refuse(visit, error);
     }
-    return undefined;
   }
 
-  #accept(principal: Principal, authenticator: Authenticator): Principal {
-    if (!isPrincipal(principal))
-      throw new TypeError(
-        `the authenticator "${authenticator.name}" gave a user without an id of 1-128 characters, or without scopes`,
-      );
-    if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now())
-      throw new WaggleError('UNAUTHORIZED', { why: 'they have expired' });
-    if (!this.#acceptedBy.has(principal)) this.#acceptedBy.set(principal, authenticator);
+  async #byFrame(token: string, { request }: Visit): Promise<Principal> {
+    return this.authenticate(new FrameCredentials(token, request.peerAddress));
+  }
+
+  #asksForUser({ access }: Visit): boolean {
+    return access !== 'public' && this.isRequired;
+  }
+
+  #enter(entrance: Entrance): void | Promise<void> {
+    if (!this.#asksForUser(entrance)) return this.#ask(entrance, 'request');
+    const found = this.authenticate(new RequestCredentials(entrance.request));
+    if (found instanceof Promise) return found.then((principal) => this.#enterAs(principal, entrance));
+    return this.#enterAs(found, entrance);
+  }
+
+  #enterAs(principal: Principal, entrance: Entrance): void | Promise<void> {
+    this.#admit(principal, entrance);
+    if (entrance.access === 'admin') this.audit({ action: 'admin', ...aboutOf(entrance) });
+    const counted = this.limits?.request(principal);
+    return counted ? counted.then(() => this.#ask(entrance, 'request')) : this.#ask(entrance, 'request');
+  }
+
+  /** The user of an upgrade, once its guards agree; they are asked later where the first frame has to name the user. */
+  #judge(entrance: Entrance, needsUser: boolean): Principal | undefined | Promise<Principal | undefined> {
+    const agreed = (principal: Principal | undefined) => {
+      if (principal) this.#admit(principal, entrance);
+      else if (needsUser) return undefined;
+      const asked = this.#ask(entrance, 'upgrade');
+      return asked ? asked.then(() => principal) : principal;
+    };
+    if (!needsUser) return agreed(undefined);
+    const found = this.#authenticators.find(new RequestCredentials(entrance.request));
+    return found instanceof Promise ? found.then(agreed) : agreed(found);
+  }
+
+  #admit(principal: Principal, { request, access }: Visit): Principal {
+    request.principal = principal;
+    if (access === 'admin' && !principal.scopes.includes('admin'))
+      throw new WaggleError('FORBIDDEN', { why: 'this needs the scope "admin"' });
     return principal;
   }
 
-  #refuse({ request, path }: Entrance, error: unknown): never {
-    const { code } = toClientError(error);
-    this.audit({
-      action: 'refused',
-      what: `${request.method} ${path}`,
-      userId: request.principal?.id,
-      remoteAddress: request.remoteAddress,
-      requestId: request.id,
-      why: code,
-    });
+  #ask({ request, access, path }: Entrance, kind: GuardedRequest['kind']): void | Promise<void> {
+    return this.#guards.ask({ request, access, path, kind });
+  }
+
+  #refuse(visit: Visit, error: unknown): never {
+    this.audit({ action: 'refused', ...aboutOf(visit), why: toClientError(error).code });
     throw error;
   }
-
-  #sweep(): void {
-    const now = Date.now();
-    for (const socket of [...this.#sockets]) socket.check(now);
-  }
 }
 
-/** A mistake of an authenticator must not open the server. */
-function isPrincipal({ id, scopes }: { readonly id?: unknown; readonly scopes?: unknown }): boolean {
-  return typeof id === 'string' && id !== '' && id.length <= idLimitChars && Array.isArray(scopes);
-}
-
-function none(): never {
-  throw new WaggleError('UNAUTHORIZED', {
-    why: 'send "Authorization: Bearer …" or "X-API-Key: …"',
-  });
-}
-
-function unknown(): never {
-  throw new WaggleError('UNAUTHORIZED', { why: 'these are unknown' });
+function aboutOf({ request, path }: Visit): Omit<AuditEntry, 'action'> {
+  const { method, principal, remoteAddress, id: requestId } = request;
+  return { what: `${method} ${path}`, userId: principal?.id, remoteAddress, requestId };
 }

@@ -21,6 +21,18 @@ export function judgeOrigin(
   return listed ? 'cross' : 'refused';
 }
 
+/**
+ * Whether a page of another origin has sent a request to `host`: by its `Origin`, or by `Sec-Fetch-Site`
+ * (www.w3.org/TR/fetch-metadata), which browsers also send without one.
+ */
+export function isCrossOrigin(
+  header: (name: string) => string | undefined,
+  host: string | undefined,
+): boolean {
+  const site = header('sec-fetch-site') ?? 'none';
+  return (site !== 'same-origin' && site !== 'none') || judgeOrigin(header('origin'), host, []) !== 'same';
+}
+
 /** Headers that let a page of another host read the response, without credentials. */
 export function corsHeaders(origin: string): Headers {
   return {

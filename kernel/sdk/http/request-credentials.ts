@@ -1,20 +1,23 @@
 import type { Credentials } from '../../contracts/access.js';
+import { isCrossOrigin } from './origin.js';
 import type { Request } from './request.js';
 
 /** The credentials of a request. */
 export class RequestCredentials implements Credentials {
   readonly #request: Request;
-  readonly isCrossOrigin: boolean;
 
-  constructor(request: Request, isCrossOrigin: boolean) {
+  constructor(request: Request) {
     this.#request = request;
-    this.isCrossOrigin = isCrossOrigin;
   }
 
   get token(): string | undefined {
     // Whatever follows the scheme is a token, so that a malformed one is refused and not passed over.
     const [, bearer = ''] = /^bearer +(.*)$/i.exec(this.header('authorization') ?? '') ?? [];
     return bearer.trim() || this.header('x-api-key')?.trim() || undefined;
+  }
+
+  get isCrossOrigin(): boolean {
+    return isCrossOrigin((name) => this.header(name), this.#request.host);
   }
 
   get peerAddress(): string {

@@ -1,9 +1,9 @@
 import type { Principal } from '../../contracts/access.js';
 import { closeCode } from '../../contracts/close-codes.js';
-import { toClientError, WaggleError } from '../../errors.js';
+import { toClientError } from '../../errors.js';
+import { authOkFrame } from '../auth-ok-frame.js';
 import { isJsonObject, parseJson } from '../json.js';
-import type { Gate, SocketEntry } from './gate.js';
-import { FrameCredentials } from './request-credentials.js';
+import type { Gate, SocketEntry, Visit } from './gate.js';
 
 /** Frames that are held until the user is known. */
 const heldFrames = 32;
@@ -13,11 +13,10 @@ const warningMs = 30_000;
 
 /** The connection of a `SocketAccess`. */
 export interface AccessedSocket {
-  readonly remoteAddress: string;
   readonly closed: boolean;
   send(frame: string): boolean;
   close(code: number, reason: string): void;
-  /** The user is known; the frames came meanwhile. */
+  /** The user is known, or does not matter. `held` came meanwhile. */
   admitted(held: readonly string[]): void;
 }
 
@@ -27,9 +26,11 @@ export class SocketAccess {
   isAdmitted = false;
   readonly #socket: AccessedSocket;
   readonly #gate: Gate;
-  readonly #needsAdmin: boolean;
+  /** Until the user is known. */
+  #entry: SocketEntry | undefined;
+  /** Afterwards. */
+  #visit: Visit | undefined;
   readonly #timeoutMs: number;
-  #peerAddress = '';
   #isJudging = false;
   #timer: NodeJS.Timeout | undefined;
   #held: string[] = [];
@@ -37,15 +38,15 @@ export class SocketAccess {
   #isWarned = false;
 
   /** `timeoutMs`: for the first frame, and for newer credentials once the old ones have expired. */
-  constructor(socket: AccessedSocket, gate: Gate, needsAdmin: boolean, timeoutMs: number) {
+  constructor(socket: AccessedSocket, gate: Gate, entry: SocketEntry, timeoutMs: number) {
     this.#socket = socket;
     this.#gate = gate;
-    this.#needsAdmin = needsAdmin;
+    this.#entry = entry;
     this.#timeoutMs = timeoutMs;
   }
 
-  begin({ principal, judging, needsUser, peerAddress }: SocketEntry): void {
-    this.#peerAddress = peerAddress;
+  begin(): void {
+    const { principal, judging, needsUser } = this.#entry as SocketEntry;
     if (principal) return void this.#admit(principal);
     this.#timer = setTimeout(() => this.end('no credentials in time'), this.#timeoutMs);
     if (!judging) return;
@@ -59,24 +60,15 @@ export class SocketAccess {
     );
   }
 
-  /** Nothing has proven the user so far: the first frame has to. */
-  #awaitFrame(): void {
-    this.#isJudging = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const text of held) this.receive(text);
-  }
-
   /** Takes a frame of a user who is not known yet. */
   receive(text: string): void {
     if (this.#isJudging) return void this.#hold(text);
     const token = tokenIn(text);
     if (token === undefined) return void this.end('the first frame must be {"type":"auth","token":"…"}');
     this.#isJudging = true;
-    this.#identify(token).then(
+    this.#gate.identify(token, (this.#entry as SocketEntry).entrance).then(
       (principal) => {
-        if (this.#socket.closed) return;
-        this.#socket.send(JSON.stringify(welcome(principal)));
+        this.#socket.send(JSON.stringify(authOkFrame(principal)));
         this.#admit(principal);
       },
       (error: unknown) => this.#refuse(error),
@@ -85,22 +77,16 @@ export class SocketAccess {
 
   /** @throws UNAUTHORIZED, FORBIDDEN, after the connection was closed with 4401 or 4403 */
   async refresh(token: string): Promise<Principal> {
-    let principal: Principal;
     try {
-      principal = await this.#identify(token);
+      const principal = await this.#gate.renew(token, this.#visit as Visit);
+      this.principal = principal;
+      this.#isWarned = false;
+      this.check(Date.now());
+      return principal;
     } catch (error) {
       this.#refuse(error);
       throw error;
     }
-    if (principal.id !== this.principal?.id) {
-      const error = new WaggleError('FORBIDDEN', { why: 'these are the credentials of another user' });
-      this.#refuse(error);
-      throw error;
-    }
-    this.principal = principal;
-    this.#isWarned = false;
-    this.check(Date.now());
-    return principal;
   }
 
   /** Warns before the end of the credentials, and closes after it. */
@@ -121,25 +107,15 @@ export class SocketAccess {
   stop(): void {
     clearTimeout(this.#timer);
     this.#held = [];
-    this.#gate.unwatch(this);
+    this.#gate.sockets.remove(this);
   }
 
-  async #identify(token: string): Promise<Principal> {
-    const { remoteAddress } = this.#socket;
-    try {
-      const principal = await this.#gate.authenticate(new FrameCredentials(token, this.#peerAddress));
-      if (this.#needsAdmin && !principal.scopes.includes('admin'))
-        throw new WaggleError('FORBIDDEN', { why: 'this needs the scope "admin"' });
-      return principal;
-    } catch (error) {
-      this.#gate.audit({
-        action: 'refused',
-        what: 'auth frame',
-        remoteAddress,
-        why: toClientError(error).code,
-      });
-      throw error;
-    }
+  /** Nothing has proven the user so far: the first frame has to. */
+  #awaitFrame(): void {
+    this.#isJudging = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const text of held) this.receive(text);
   }
 
   #admit(principal: Principal | undefined): void {
@@ -147,7 +123,9 @@ export class SocketAccess {
     if (this.#socket.closed) return;
     this.principal = principal;
     this.isAdmitted = true;
-    if (principal) this.#gate.watch(this, principal);
+    if (principal) this.#gate.sockets.add(this, principal);
+    if (this.#entry) this.#visit = visitOf(this.#entry);
+    this.#entry = undefined;
     const held = this.#held;
     this.#held = [];
     this.#socket.admitted(held);
@@ -168,10 +146,10 @@ export class SocketAccess {
   }
 }
 
-/** The response to an `auth` frame. */
-function welcome(principal: Principal): object {
-  const { id: userId, scopes, expiresAt } = principal;
-  return { type: 'auth_ok', userId, scopes, ...(expiresAt !== undefined && { expiresAt }) };
+/** An open connection does not keep the headers of its upgrade. */
+function visitOf({ entrance: { request, access, path } }: SocketEntry): Visit {
+  const { id, method, remoteAddress, peerAddress, principal } = request;
+  return { request: { id, method, remoteAddress, peerAddress, principal }, access, path };
 }
 
 function tokenIn(text: string): string | undefined {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { definePlugin } from '#kernel';
+import { accessPlugin, as, TestUsers } from '../../support/access.js';
 import { type Hive, startHive } from '../../support/hive.js';
-import { as, principals } from '../../support/principals.js';
 
 const asked: (string | undefined)[] = [];
 const work = definePlugin({
@@ -36,12 +36,16 @@ describe.each(['uws', 'node'] as const)('runs of other users over %s', (transpor
   let hive: Hive;
   beforeAll(async () => {
     const users = {
-      ann: { id: 'ann', scopes: [] },
-      bob: { id: 'bob', scopes: [] },
-      admin: { id: 'root', scopes: ['admin'] },
-      proxy: { id: 'proxy', scopes: ['act-as'] },
+      'token-of-ann': { id: 'ann', scopes: [] },
+      'token-of-bob': { id: 'bob', scopes: [] },
+      'token-of-admin': { id: 'root', scopes: ['admin'] },
+      'token-of-proxy': { id: 'proxy', scopes: ['act-as'] },
     };
-    hive = await startHive({ transport, plugins: [work, principals(users)], drainTimeoutMs: 50 });
+    hive = await startHive({
+      transport,
+      plugins: [work, accessPlugin(new TestUsers(users))],
+      drainTimeoutMs: 50,
+    });
   });
   afterAll(() => hive.stop());
 

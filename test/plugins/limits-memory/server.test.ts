@@ -8,10 +8,10 @@ import {
   type UsageLimits,
 } from '#kernel';
 import limitsMemory from '../../../plugins/limits-memory/index.js';
+import { accessPlugin, as, TestUsers } from '../../support/access.js';
 import { eventually } from '../../support/eventually.js';
 import { type Hive, startHive } from '../../support/hive.js';
 import { deferred } from '../../support/kernel.js';
-import { as, principals } from '../../support/principals.js';
 import { type Frame, WsClient } from '../../support/ws-client.js';
 
 const dayS = 24 * 3600;
@@ -102,7 +102,7 @@ async function start(limits: UsageLimits | undefined, options: Parameters<typeof
       'endpoint-ws': { maxStreamsPerConnection: 100 },
       ...options.config,
     },
-    plugins: [limitsMemory, spender, principals({ ann })],
+    plugins: [limitsMemory, spender, accessPlugin(new TestUsers({ 'token-of-ann': ann }))],
   });
   const { ws, kernel } = hive;
   /** Usage as the log has it. */
@@ -220,9 +220,14 @@ describe('replies at once', () => {
 
 it('limits of the config hold for users without limits of their own', async () => {
   const { hive, connect, left } = await start(undefined, {
-    config: { 'limits-memory': { limits: { requestsPerMinute: 3, repliesAtOnce: 1, tokensPerDay: 300 } } },
+    config: {
+      'limits-memory': {
+        limits: { requestsPerMinute: 3, repliesAtOnce: 1, connectionsAtOnce: 1, tokensPerDay: 300 },
+      },
+    },
   });
   const client = await connect('c1');
+  expect((await (await connect('c2')).closed).code).toBe(1013);
   expect((await overHttp(hive)).code).toBe('ok');
   expect((await overSocket(client, 'r1')).code).toBe('ok');
   const { requestsPerMinute, repliesAtOnce, tokensPerDay } = await left();
