@@ -210,14 +210,21 @@ export function accessContract(name: string, plugin: Plugin): void {
       ['an end that never comes', { id: 'ann', scopes: [], expiresAt: Number.POSITIVE_INFINITY }],
       ['true', true],
     ])('lets nobody in where an authenticator gives %s for a user', async (_what, user) => {
-      const { port, access, sockets } = await start(undefined);
+      const { port, access, sockets, log } = await start(undefined);
       for (const answer of [user, Promise.resolve(user)]) {
-        await access.add({ name: 'broken', authenticate: () => answer as Principal });
+        await access.add({
+          name: 'broken',
+          authenticate: ({ token }) => (token === undefined ? undefined : (answer as Principal)),
+        });
         expect((await call(port, { path: '/user', headers: { 'x-api-key': 'x' } })).status).toBe(500);
       }
       const ws = new WebSocket(`ws://127.0.0.1:${port}/echo/a`, { headers: { 'x-api-key': 'x' } });
       ws.on('error', () => {});
       await new Promise((resolve) => ws.on('close', resolve));
+      const late = await Client.open(port, '/echo/a');
+      late.send('{"type":"auth","token":"x"}');
+      expect(await closedBy(late)).toBe(1011);
+      expect(log).toContainEqual(expect.objectContaining({ level: 'error', connection: expect.any(String) }));
       expect(sockets).toEqual([]);
     });
 

@@ -1,7 +1,8 @@
 import type { EventBus } from '../../bus.js';
 import type { Principal } from '../../contracts/access.js';
+import { closeCode } from '../../contracts/close-codes.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../../contracts/transport.js';
-import { toClientError } from '../../errors.js';
+import { type ClientErrorCode, toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { randomId } from '../random-id.js';
 import { networkOf } from './address.js';
@@ -14,6 +15,13 @@ import type { Tally } from './tally.js';
 // uWebSockets collects what is sent in one buffer of 16 KB; beyond it every frame costs a system call of its own.
 const batchLength = 15 * 1024;
 const frameOverhead = 10;
+
+/** Close codes of refusals; any other is one of the credentials. */
+const refusals: Partial<Record<ClientErrorCode, number>> = {
+  FORBIDDEN: closeCode.forbidden,
+  RATE_LIMITED: closeCode.tryAgainLater,
+  INTERNAL: closeCode.internalError,
+};
 
 /** What all connections of one transport share. */
 export interface ConnectionHost {
@@ -154,6 +162,15 @@ export abstract class Connection implements Socket {
       this.close(1011, 'internal error');
     }
     for (const text of held) this.#handle(text, Buffer.byteLength(text) > config.frameLimitBytes);
+  }
+
+  /** Closes it with the code of the refusal; a mistake of a plugin is logged. */
+  refused(error: unknown): void {
+    const { code } = toClientError(error);
+    if (code === 'INTERNAL')
+      this.#host.logger.error({ err: error, connection: this.id }, 'judging the user of a connection failed');
+    const reason = 'the credentials were refused';
+    this.close(refusals[code] ?? closeCode.unauthorized, reason);
   }
 
   async authenticate(token: string): Promise<Principal | undefined> {

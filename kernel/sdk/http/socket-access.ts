@@ -1,6 +1,5 @@
 import type { Principal } from '../../contracts/access.js';
 import { closeCode } from '../../contracts/close-codes.js';
-import { toClientError } from '../../errors.js';
 import { authOkFrame } from '../auth-ok-frame.js';
 import { isJsonObject, parseJson } from '../json.js';
 import type { Gate, SocketEntry, Visit } from './gate.js';
@@ -18,6 +17,8 @@ export interface AccessedSocket {
   close(code: number, reason: string): void;
   /** The user is known, or does not matter. `held` came meanwhile. */
   admitted(held: readonly string[]): void;
+  /** The user may not come in, or could not be judged. */
+  refused(error: unknown): void;
 }
 
 /** The user of one WebSocket, from its upgrade to its close. */
@@ -56,7 +57,7 @@ export class SocketAccess {
         if (found || !needsUser) this.#admit(found);
         else this.#awaitFrame();
       },
-      (error: unknown) => this.#refuse(error),
+      (error: unknown) => this.#socket.refused(error),
     );
   }
 
@@ -71,7 +72,7 @@ export class SocketAccess {
         this.#socket.send(JSON.stringify(authOkFrame(principal)));
         this.#admit(principal);
       },
-      (error: unknown) => this.#refuse(error),
+      (error: unknown) => this.#socket.refused(error),
     );
   }
 
@@ -84,7 +85,7 @@ export class SocketAccess {
       this.check(Date.now());
       return principal;
     } catch (error) {
-      this.#refuse(error);
+      this.#socket.refused(error);
       throw error;
     }
   }
@@ -130,12 +131,6 @@ export class SocketAccess {
     this.#held = [];
     this.#socket.admitted(held);
     this.check(Date.now());
-  }
-
-  #refuse(error: unknown): void {
-    const isForbidden = toClientError(error).code === 'FORBIDDEN';
-    const code = isForbidden ? closeCode.forbidden : closeCode.unauthorized;
-    this.#socket.close(code, 'the credentials were refused');
   }
 
   #hold(text: string): void {
