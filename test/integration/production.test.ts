@@ -48,6 +48,15 @@ export default { name: 'mine', apiVersion: 1, config: z.strictObject({}).optiona
     expect(await server.stop()).toBe(0);
   });
 
+  it.each(['0.0.0.0', '::'])(
+    'does not start on %s until an access plugin says who may call',
+    async (host) => {
+      const run = await runWaggle('start', { args, env: { HOST: host, PORT: '0' } });
+      expect(await run.exited).toBe(1);
+      expect(run.stdout + run.stderr).toMatch(/nothing decides who may call .*: load access-keys/);
+    },
+  );
+
   it('listens on this machine only, unless it is told otherwise', async () => {
     const server = await startServer({ args, env: { HOST: '' } });
     expect(await server.untilLog(({ msg }) => msg === 'listening')).toMatchObject({ host: '127.0.0.1' });
