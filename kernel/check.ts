@@ -9,8 +9,8 @@ export interface Origin {
   prefix(path: Path): string;
   /** The environment variable that a value was taken from. Such values are never printed. */
   variable(path: Path): string | undefined;
-  /** The value that the schema gets. */
-  convert?(value: unknown, root: Node): unknown;
+  /** The value that the schema gets; without a schema, the plugin itself. */
+  convert?(value: unknown, root?: Node): unknown;
   /** True where that variable is not set, which was reported already. */
   unset?(path: Path): boolean;
   /** Present where a client sent the value: its issues are worded briefly and without suggestions. */
@@ -120,7 +120,8 @@ function issuesAt(
     const text = `${origin.prefix(where)}${where.map((key) => cut(key, longestKey)).join('.')}`;
     return text.endsWith('.') ? text.slice(0, -1) : text;
   };
-  const say = (where: Path, what: string) => (at(where) ? `${at(where)}: ${what}` : what);
+  const say = (where: Path, what: string) =>
+    [origin.variable(where), at(where), what].filter(Boolean).join(': ');
 
   if (node?.properties && isMap(value) && node.additionalProperties === false) {
     const known = Object.keys(node.properties);
@@ -135,27 +136,20 @@ function issuesAt(
       });
   }
   // What fits the described type was refused by a rule of its own, whose message says more than the type does.
-  const variable = origin.variable(path);
-  const first = variable ? `${variable}: ` : '';
-  const word = (what: string) => [`${first}${say(path, what)}`];
-  if (!node || fits(node, value)) {
-    const plain = plainly(message);
-    return word(cut(plain, origin.limits?.messageChars ?? Number.POSITIVE_INFINITY));
-  }
-  return word(`expected ${expectation(node)}, got ${sight(value, path, origin)}`);
+  if (!node || fits(node, value))
+    return [say(path, cut(plainly(message), origin.limits?.messageChars ?? Number.POSITIVE_INFINITY))];
+  return [say(path, `expected ${expectation(node)}, got ${sight(value, path, origin)}`)];
 }
 
 /** A message of zod in our words, for rules of which nothing else is known. */
 function plainly(message: string): string {
   if (message === 'Invalid input') return 'expected another value';
-  return message.replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2');
+  return message
+    .replace(/^Invalid input: expected (.+), received (.+)$/, 'expected $1, got $2')
+    .replace(/^Too (?:big|small): expected array to have (.+)$/, 'expected list of $1');
 }
 
-const typeWords = new Map([
-  ['boolean', 'true or false'],
-  ['array', 'list'],
-  ['object', 'map'],
-]);
+const typeWords = new Map(Object.entries({ boolean: 'true or false', array: 'list', object: 'map' }));
 
 function expectation(node: Node): string {
   const ways = waysOf(node);

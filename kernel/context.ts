@@ -1,11 +1,12 @@
 import type { Agent } from './contracts/agent.js';
 import type { PluginContext, TaskClass } from './contracts/plugin-context.js';
 import type { KernelReport } from './contracts/report.js';
-import { type TaskDefinition, taskPriorities } from './contracts/task.js';
-import { wrongDurations } from './duration.js';
+import type { TaskDefinition } from './contracts/task.js';
+import { taskDefinition } from './contracts/task-schema.js';
 import { messageOf, WaggleError } from './errors.js';
 import { every } from './every.js';
 import type { PluginInstance } from './instance.js';
+import { jsonSchemaOf, type Node } from './json-schema.js';
 import type { Bus } from './kernel-bus.js';
 import type { Logger } from './logger.js';
 import type { Registry } from './registry.js';
@@ -17,7 +18,7 @@ export interface KernelServices {
   readonly services: ServiceTable;
   readonly agents: Registry<Agent>;
   readonly tasks: Registry<TaskDefinition>;
-  readonly logger: Logger;
+  loggerOf(plugin: string): Logger;
   inspect(): KernelReport;
 }
 
@@ -33,7 +34,7 @@ export function createContext(instance: PluginInstance, shared: KernelServices):
     });
 
   const container = services.createContainer();
-  const logger = shared.logger.child({ plugin: id });
+  const logger = shared.loggerOf(id);
   return {
     id,
     config,
@@ -64,7 +65,7 @@ export function createContext(instance: PluginInstance, shared: KernelServices):
         try {
           const why = whyInvalid(task);
           if (why) throw new Error(why);
-          return tasks.add(task, id);
+          return tasks.add(task, id, scope);
         } catch (cause) {
           if (WaggleError.is(cause, 'KERNEL_REGISTRY_CONFLICT')) throw cause;
           const details = { plugin: id, task: String(task?.name), why: messageOf(cause) };
@@ -72,37 +73,24 @@ export function createContext(instance: PluginInstance, shared: KernelServices):
         }
       });
     },
-    addAgent: (agent) => effect({ kind: 'agent', name: agent.name }, () => agents.add(agent, id)),
+    addAgent: (agent) => effect({ kind: 'agent', name: agent.name }, () => agents.add(agent, id, scope)),
     effect,
     every: (name, intervalMs, step) =>
       effect({ kind: 'timer', name, label: `${name} every ${intervalMs} ms` }, () =>
         every(intervalMs, step, (err) => logger.error({ err, timer: name }, 'a timer failed; it goes on')),
       ),
     onReady: (hook) => keep('onReady', hooks.ready, hook),
+    onConfig: (hook) => keep('onConfig', hooks.config, hook),
     onDrain: (hook) => keep('onDrain', hooks.drain, hook),
   };
 }
 
 /** Third parties write tasks in JavaScript, too. */
 function whyInvalid(task: TaskDefinition): string | undefined {
-  if (typeof task !== 'object' || task === null) return 'it is neither an object nor a class';
-  const { name, lane, priority, ...rest } = task;
-  if (typeof name !== 'string' || !/^[A-Za-z\d._:-]{1,128}$/.test(name))
-    return 'its name is not 1 to 128 characters of A-Z a-z 0-9 . _ : -';
-  const { module, run } = task as { readonly module?: unknown; readonly run?: unknown };
-  if (lane === 'worker' ? !(module instanceof URL) : lane !== 'main')
-    return 'it needs lane "worker" and a module as a URL, or lane "main" and a function run';
-  if (lane === 'main' && typeof run !== 'function') return '"run" is not a function';
-  if (priority !== undefined && !taskPriorities.includes(priority))
-    return `"priority" is none of ${taskPriorities.join(', ')}`;
-  const numbers = { concurrency: 1, maxQueued: 0 } as const;
-  for (const [key, least] of Object.entries(numbers) as [keyof typeof numbers, number][]) {
-    const { [key]: value } = rest;
-    if (value !== undefined && !(Number.isInteger(value) && value >= least))
-      return `"${key}" is not an integer from ${least} on`;
-  }
-  const { timeoutMs, retries } = rest;
-  const { baseMs, maxMs } = retries ?? {};
-  const [wrong] = [...wrongDurations({ timeoutMs }, 1), ...wrongDurations({ baseMs, maxMs })];
-  return wrong;
+  const { error } = taskDefinition.safeParse(task);
+  if (error) return error.issues[0]?.message;
+  const { tool, input } = task;
+  if (tool && (input && (jsonSchemaOf(input) as Node | undefined))?.type !== 'object')
+    return 'a tool needs an "input" whose JSON Schema is that of an object';
+  return undefined;
 }

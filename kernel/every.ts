@@ -1,4 +1,4 @@
-import type { Undo } from './scope.js';
+import type { Undo } from './contracts/effect.js';
 
 /** Runs a step at an interval, also after it has thrown: `failed` gets the first failure of a row. */
 export function every(intervalMs: number, step: () => void, failed: (error: unknown) => void): Undo {

@@ -1,32 +1,17 @@
 import { fileURLToPath } from 'node:url';
-import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { checkNow, type Origin } from './check.js';
+import type { UseOptions } from './contracts/kernel-options.js';
 import type { PluginReport, PluginState } from './contracts/report.js';
 import { messageOf, WaggleError } from './errors.js';
-import type { ConfigInput, Plugin } from './plugin.js';
+import type { Plugin } from './plugin.js';
 import { EffectScope } from './scope.js';
 import { tokenId } from './services.js';
-
-/** Options of one plugin. */
-export interface UseOptions<T extends Plugin> {
-  /** The plugin's name when absent. */
-  readonly id?: string;
-  readonly config?: ConfigInput<T>;
-  /** May fail without stopping the others; the kernel is `degraded` then. */
-  readonly optional?: boolean;
-  /** Where `config` was written, for the wording of its issues. */
-  readonly origin?: Origin;
-  /** URL of the module, which traces an error to the plugin. */
-  readonly module?: string;
-  /** For reports; that of the plugin when absent. */
-  readonly version?: string;
-}
 
 /** One run of a plugin, from its setup to its end; `renew` makes the next one. */
 export interface PluginInstance {
   readonly id: string;
   readonly plugin: Plugin;
-  readonly input: unknown;
+  input: unknown;
   readonly optional: boolean;
   readonly origin: Origin;
   readonly version: string | undefined;
@@ -38,14 +23,13 @@ export interface PluginInstance {
   readonly scope: EffectScope;
   readonly hooks: {
     readonly ready: Set<() => void | Promise<void>>;
+    readonly config: Set<() => void | Promise<void>>;
     readonly drain: Set<(deadline: AbortSignal, timeoutMs: number) => void | Promise<void>>;
   };
   config: unknown;
   state: PluginState;
-  /** `wait`: for a requirement. */
-  desiredState: 'run' | 'wait' | 'gone';
-  /** Its number among all starts of this kernel. */
-  startOrder: number;
+  /** Stopped, or never started, until its requirements are there. */
+  waits: boolean;
   setupMs: number;
   error?: unknown;
 }
@@ -67,7 +51,6 @@ export function createInstance<T extends Plugin>(plugin: T, options: UseOptions<
     usesOptionally: Object.values(plugin.optional ?? {}),
     provides: plugin.provides ?? [],
     config: undefined,
-    startOrder: 0,
     ...unstarted(id),
   };
 }
@@ -79,9 +62,10 @@ export function renew({ error: _, ...instance }: PluginInstance): PluginInstance
 
 /** Sets the checked config, or returns its issues; none where they were reported already. */
 export async function checkConfig(instance: PluginInstance): Promise<readonly string[] | undefined> {
-  instance.config = instance.input;
-  if (!instance.plugin.config) return undefined;
-  const checked = await checkNow(instance.plugin.config, instance.input ?? {}, instance.origin);
+  const { plugin, input, origin } = instance;
+  instance.config = origin.convert?.(input) ?? input;
+  if (!plugin.config) return undefined;
+  const checked = await checkNow(plugin.config, input ?? {}, origin);
   if (checked.issues) return checked.issues;
   instance.config = checked.value;
   return undefined;
@@ -105,12 +89,12 @@ export function reportOf(instance: PluginInstance): PluginReport {
 }
 
 function unstarted(id: string) {
-  const hooks: PluginInstance['hooks'] = { ready: new Set(), drain: new Set() };
+  const hooks: PluginInstance['hooks'] = { ready: new Set(), config: new Set(), drain: new Set() };
   return {
     scope: new EffectScope(id),
     hooks,
     state: 'pending',
-    desiredState: 'run',
+    waits: false,
     setupMs: 0,
   } as const;
 }
@@ -124,18 +108,23 @@ function codeOf(module: string | undefined): readonly string[] {
 
 function whyInvalid(plugin: unknown): string | undefined {
   if (typeof plugin !== 'object' || plugin === null) return 'the default export is not an object';
-  const { name, apiVersion, version, setup, config, requires, optional, provides } = plugin as Partial<
+  const { name, apiVersion, version, setup, config, requires, optional, provides, live } = plugin as Partial<
     Record<keyof Plugin, unknown>
   >;
-  if (typeof name !== 'string' || name === '') return '"name" is not a text';
-  if (typeof setup !== 'function') return '"setup" is not a function';
-  if (apiVersion !== 1) return `"apiVersion" is ${String(apiVersion)}; this kernel speaks version 1`;
-  if (typeof (version ?? '') !== 'string') return '"version" is not a text';
-  if (config !== undefined && !(config as Partial<StandardSchemaV1>)?.['~standard'])
-    return '"config" is not a schema, such as one of zod';
-  const tokens = [...Object.values(requires ?? {}), ...Object.values(optional ?? {})];
-  if (!Array.isArray(provides ?? [])) return '"provides" is not a list';
-  if ([...tokens, ...((provides as unknown[]) ?? [])].some((token) => typeof token !== 'symbol'))
-    return '"requires", "optional" and "provides" take tokens of createToken';
-  return undefined;
+  const used = [requires, optional, provides].flatMap((each) => Object.values(each ?? {}));
+  const areTokens = used.every((each) => typeof each === 'symbol');
+  const mistakes: readonly (readonly [boolean, string])[] = [
+    [typeof name !== 'string' || name === '', '"name" is not a text'],
+    [typeof setup !== 'function', '"setup" is not a function'],
+    [apiVersion !== 1, `"apiVersion" is ${String(apiVersion)}; this kernel speaks version 1`],
+    [typeof (version ?? '') !== 'string', '"version" is not a text'],
+    [config !== undefined && !Object(config)['~standard'], '"config" is not a schema, such as one of zod'],
+    [!Array.isArray(provides ?? []), '"provides" is not a list'],
+    [
+      live !== undefined && live !== true && !Array.isArray(live),
+      '"live" is neither true nor a list of keys',
+    ],
+    [!areTokens, '"requires", "optional" and "provides" take tokens of createToken'],
+  ];
+  return mistakes.find(([isWrong]) => isWrong)?.[1];
 }

@@ -1,7 +1,7 @@
-import type { BusEvent, BusWatcher, EventBus, EventName, KernelEvents, Listener } from './bus.js';
+import type { BusEvent, BusWatcher, EventBus, EventName, KernelEvents, Listener } from './contracts/bus.js';
+import type { Undo } from './contracts/effect.js';
 import { EmissionGuard } from './emission-guard.js';
 import type { WaggleError } from './errors.js';
-import type { Undo } from './scope.js';
 
 type AnyListener = (event: never) => void | Promise<void>;
 type OnError = (error: unknown, event: string) => void;

@@ -1,54 +1,33 @@
-import type { EventBus } from './bus.js';
+import { type Change, changeBetween, inWords, type Update } from './change.js';
 import { createContext, type KernelServices } from './context.js';
 import type { Agent } from './contracts/agent.js';
-import type { KernelReport, KernelState, PluginState } from './contracts/report.js';
+import type { EventBus } from './contracts/bus.js';
+import type { KernelOptions, OnPhase, UseOptions, Wanted } from './contracts/kernel-options.js';
+import type { KernelReport, KernelState, PluginChange, PluginState } from './contracts/report.js';
 import type { TaskDefinition } from './contracts/task.js';
 import { drain } from './drain.js';
 import { wrongDurations } from './duration.js';
 import { messageOf, WaggleError } from './errors.js';
-import {
-  checkConfig,
-  createInstance,
-  type PluginInstance,
-  renew,
-  reportOf,
-  type UseOptions,
-} from './instance.js';
+import { checkConfig, createInstance, type PluginInstance, renew, reportOf } from './instance.js';
 import { Bus } from './kernel-bus.js';
-import { type Logger, silentLogger, withPluginName } from './logger.js';
-import { assertCanJoin, dependentsOf, missingOf, orderPlugins } from './order.js';
+import { silentLogger, withPluginName } from './logger.js';
+import { dependentsOf, inOrder, missingOf, orderPlugins, providersOf } from './order.js';
 import type { Plugin } from './plugin.js';
 import { Registry } from './registry.js';
 import { ServiceTable, type Token, tokenId } from './services.js';
 import { withTimeout } from './with-timeout.js';
 
-/** Options of a kernel; all of them have defaults. */
-export interface KernelOptions {
-  readonly logger?: Logger;
-  /** Limit of one plugin for each of setup, ready and stop. Default 10 s. */
-  readonly pluginTimeoutMs?: number;
-  /** Limit of running work after `stop`. Default 10 s. */
-  readonly drainTimeoutMs?: number;
-  /** For a host that attributes resources of the process to plugins. */
-  readonly onPhase?: OnPhase;
-}
-
-/** Called before the code of a plugin runs; the function that it returns is called, and awaited, after that. */
-export type OnPhase = (
-  plugin: string,
-  phase: 'setup' | 'ready' | 'stop',
-) => (() => void | Promise<void>) | undefined;
-
 /** Starts plugins in the order of their dependencies, and stops them in reverse. */
 export class Kernel {
   #instances: readonly PluginInstance[] = [];
   readonly #shared: KernelServices;
-  readonly #options: Required<Omit<KernelOptions, 'onPhase'>>;
+  readonly #options: Required<Omit<KernelOptions, 'onPhase' | 'pluginLogger'>>;
   readonly #onPhase: OnPhase;
   readonly #abort = new AbortController();
   /** In the order of their start. */
   #active: readonly PluginInstance[] = [];
-  #starts = 0;
+  /** Runs whose successors are active, until their agents have given their last answers. */
+  readonly #retiring = new Set<PluginInstance>();
   #state: KernelState = 'idle';
   #stopping: Promise<void> | undefined;
   readonly #leftBehind: string[] = [];
@@ -57,6 +36,7 @@ export class Kernel {
   /** @throws KERNEL_CONFIG_INVALID for a duration that is not one */
   constructor(options: KernelOptions = {}) {
     const { pluginTimeoutMs, drainTimeoutMs, onPhase = () => undefined } = options;
+    const { pluginLogger = (logger, plugin) => logger.child({ plugin }) } = options;
     this.#onPhase = onPhase;
     const issues = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
     if (issues.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
@@ -64,7 +44,7 @@ export class Kernel {
     this.#options = { pluginTimeoutMs: 10_000, drainTimeoutMs: 10_000, ...options, logger };
     const onFailure = (err: unknown) => logger.error({ err }, 'a refused item was not taken back');
     this.#shared = {
-      logger,
+      loggerOf: (plugin) => pluginLogger(logger, plugin),
       bus: new Bus((err, event) => logger.error({ err, event }, 'an event listener failed')),
       services: new ServiceTable(),
       agents: new Registry<Agent>('agent', onFailure),
@@ -106,20 +86,30 @@ export class Kernel {
    * @throws KERNEL_CONFIG_INVALID with all issues, KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING, KERNEL_DEPENDENCY_CYCLE
    */
   async check(): Promise<readonly string[]> {
-    return (await this.#checked()).map((instance) => instance.id);
+    return (await this.#checked(this.#instances)).map(({ id }) => id);
   }
 
   /**
    * Starts everything, or undoes everything and rejects with the first failure.
    * @throws as `check`, and KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_SERVICE_PROMISED; KERNEL_START_ABORTED after a `stop`
    */
-  async start(): Promise<void> {
-    await this.#begin('start', () => this.#start());
+  start(): Promise<void> {
+    return this.#begin('start', async () => {
+      await this.#bringUp(isOptional);
+      this.#throwIfAborted();
+      this.#enter(this.#runningState());
+    });
   }
 
   /** Sets up every plugin, reports, then tears all of them down. @throws as `start`, and KERNEL_STOP_FAILED */
   dryRun(): Promise<KernelReport> {
-    return this.#begin('rehearse', () => this.#dryRun());
+    return this.#begin('rehearse', async () => {
+      await this.#bringUp(isAny, false);
+      const report = this.inspect();
+      await this.#stopInstances(this.#active);
+      this.#enter('stopped');
+      return report;
+    });
   }
 
   /** Drains, then stops plugins in reverse start order, all of it bounded in time. Safe to call again. @throws KERNEL_STOP_FAILED */
@@ -135,12 +125,7 @@ export class Kernel {
    * was. @throws KERNEL_STATE, KERNEL_PLUGIN_DUPLICATE; as `use`, `check` and `start` for one plugin
    */
   async load<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
-    const instance = createInstance(plugin, options);
-    await this.#change('load a plugin', async () => {
-      if (this.#active.some(({ id }) => id === instance.id))
-        throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: instance.id });
-      await this.#replace(instance);
-    });
+    return this.#join('load a plugin', createInstance(plugin, options), false);
   }
 
   /**
@@ -148,8 +133,7 @@ export class Kernel {
    * later is undone, and the old one started again. @throws as `load`
    */
   async reload<T extends Plugin>(plugin: T, options: UseOptions<T> = {}): Promise<void> {
-    const instance = createInstance(plugin, options);
-    await this.#change('reload a plugin', () => this.#replace(instance));
+    return this.#join('reload a plugin', createInstance(plugin, options), true);
   }
 
   /**
@@ -158,21 +142,36 @@ export class Kernel {
    */
   async unload(id: string): Promise<void> {
     await this.#change('unload a plugin', async () => {
-      const known = this.#instances.filter(
-        (each) => each.desiredState === 'wait' || this.#active.includes(each),
-      );
+      const known = this.#instances.filter(runsOrWaits);
       const instance = known.find((each) => each.id === id);
-      if (!instance) {
-        const ids = known.map((each) => each.id);
-        throw new WaggleError('KERNEL_PLUGIN_UNKNOWN', { plugin: id, known: ids });
+      if (!instance)
+        throw new WaggleError('KERNEL_PLUGIN_UNKNOWN', { plugin: id, known: known.map((each) => each.id) });
+      try {
+        await this.#takeDown([instance]);
+      } finally {
+        this.#instances = this.#instances.filter((each) => each !== instance);
       }
-      instance.desiredState = 'gone';
-      await this.#takeDown(instance);
+    });
+  }
+
+  /**
+   * Makes these the plugins of the kernel, as one change: a failure undoes all of it. Plugins that are the same as before, or
+   * differ in live keys of their config only, go on. A dry run only says what would change. @throws KERNEL_STATE; as `check`
+   * and `start`
+   */
+  async apply(plugins: readonly Wanted[], { dryRun = false } = {}): Promise<readonly PluginChange[]> {
+    return this.#change('change the plugins', async () => {
+      const wanted = plugins.map(([plugin, options = {}]) => createInstance(plugin, options));
+      await this.#checked(wanted);
+      const change = changeBetween(this.#instances, this.#active, wanted);
+      const words = inWords(change, this.#instances);
+      if (!dryRun) await this.#perform(change, () => false);
+      return words;
     });
   }
 
   inspect(): KernelReport {
-    return { state: this.#state, plugins: this.#instances.filter(isKnown).map(reportOf) };
+    return { state: this.#state, plugins: this.#instances.map(reportOf) };
   }
 
   /** The plugin in whose code an error arose, by its stack and those of its causes. */
@@ -200,133 +199,123 @@ export class Kernel {
     return this.stop();
   }
 
-  async #checked(): Promise<readonly PluginInstance[]> {
+  async #checked(instances: readonly PluginInstance[]): Promise<readonly PluginInstance[]> {
     const found: (readonly string[] | undefined)[] = [];
-    for (const instance of this.#instances) found.push(await checkConfig(instance));
+    for (const instance of instances) found.push(await checkConfig(instance));
     // An invalid config may have no issue that was not reported elsewhere.
-    if (found.every((each) => each === undefined)) return orderPlugins(this.#instances);
+    if (found.every((each) => each === undefined)) return orderPlugins(instances);
     const issues = found.flatMap((each) => each ?? []);
     try {
-      orderPlugins(this.#instances);
+      orderPlugins(instances);
     } catch (error) {
       issues.push(messageOf(error));
     }
     throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
   }
 
-  async #start(): Promise<void> {
-    const ordered = await this.#checked();
-    for (const instance of ordered) await this.#attempt(instance, () => this.#setup(instance), isOptional);
-    for (const instance of ordered)
-      if (instance.state === 'active') await this.#attempt(instance, () => this.#ready(instance), isOptional);
+  /** Puts a plugin in, or in the place of the one with its id. Plugins that come back because of it may fail. */
+  #join(action: string, instance: PluginInstance, mayReplace: boolean): Promise<void> {
+    return this.#change(action, async () => {
+      const others = this.#active.filter(({ id }) => id !== instance.id);
+      if (!mayReplace && others.length < this.#active.length)
+        throw new WaggleError('KERNEL_PLUGIN_DUPLICATE', { plugin: instance.id });
+      const issues = await checkConfig(instance);
+      if (issues) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
+      const next = put(instance, this.#instances);
+      providersOf(next.filter(runsOrWaits));
+      orderPlugins([...others, instance], 'which no running plugin provides');
+      const change = changeBetween(this.#instances, this.#active, next, Object.is);
+      await this.#perform(change, (each) => each !== instance);
+    });
+  }
+
+  /** Performs a change, or undoes all of it and rejects with the first failure. */
+  async #perform({ next, stopping, replaced, updates }: Change, mayFail: MayFail): Promise<void> {
+    const { logger } = this.#options;
+    const before = this.#instances;
+    const updated: Update[] = [];
     this.#throwIfAborted();
-    this.#enter(this.#runningState());
-  }
-
-  async #dryRun(): Promise<KernelReport> {
-    for (const instance of await this.#checked())
-      await this.#attempt(instance, () => this.#setup(instance), isAny);
-    const report = this.inspect();
-    await this.#stopInstances(this.#active);
-    this.#enter('stopped');
-    return report;
-  }
-
-  async #replace(instance: PluginInstance): Promise<void> {
-    const old = this.#instances.find(({ id }) => id === instance.id);
-    const affected = dependentsOf(this.#active, instance.id);
-    const others = this.#active.filter((each) => !affected.includes(each));
-    await this.#checkJoining(instance, others);
-    if (!old || affected.length === 0) return this.#join(instance);
-    await this.#tryTakeDown(old);
+    await this.#takeDown(stopping).catch(() => {}); // Each undo that failed was logged.
+    this.#instances = next;
     try {
-      await this.#join(instance);
+      await this.#bringUp(mayFail);
+      for (const update of updates) {
+        const { instance } = update;
+        updated.unshift({ ...update, input: instance.input, config: { ...(instance.config as object) } });
+        await this.#update(update);
+      }
     } catch (error) {
-      if (!WaggleError.is(error, 'KERNEL_START_ABORTED'))
-        await this.#join(renew(old)).catch((err: unknown) =>
-          this.#options.logger.error({ err, plugin: old.id }, 'the old version did not start again'),
-        );
+      const fresh = this.#active.filter((each) => !before.includes(each));
+      await this.#takeDown(fresh).catch(() => {});
+      this.#instances = before.map((each) => (stopping.includes(each) ? renew(each) : each));
+      if (WaggleError.is(error, 'KERNEL_START_ABORTED')) throw error;
+      for (const update of updated)
+        await this.#update(update).catch((err: unknown) => logger.error({ err }, 'a config was not undone'));
+      await this.#bringUp(isAny);
       throw error;
     }
+    for (const each of replaced) this.#retire(each);
   }
 
-  async #checkJoining(instance: PluginInstance, running: readonly PluginInstance[]): Promise<void> {
-    const issues = await checkConfig(instance);
-    if (issues) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues });
-    const others = this.#instances.filter(({ id }) => id !== instance.id);
-    const waiting = others.filter(
-      (each) => each.desiredState === 'wait' || (this.#active.includes(each) && !running.includes(each)),
-    );
-    assertCanJoin(instance, running, waiting);
-    this.#throwIfAborted();
-  }
-
-  async #join(instance: PluginInstance): Promise<void> {
-    const replaced = this.#instances.find(({ id }) => id === instance.id);
-    this.#put(instance);
-    const returned: PluginInstance[] = [];
-    try {
-      await this.#setup(instance);
-      await this.#setupWaiting(returned);
-      await this.#ready(instance);
-    } catch (error) {
-      if (!WaggleError.is(error, 'KERNEL_START_ABORTED')) this.#move(instance, 'failed', error);
-      await this.#tryTakeDown(instance);
-      if (replaced) this.#put(replaced);
-      else this.#instances = this.#instances.filter((each) => each !== instance);
-      throw error;
+  /** Sets up all that is new, or that waited for requirements which are there now, and then calls it ready. */
+  async #bringUp(mayFail: MayFail, isReady = true): Promise<void> {
+    const fresh: PluginInstance[] = [];
+    for (const each of inOrder(this.#instances.filter(runsOrWaits))) {
+      const returns = each.waits && each.requires.every((token) => this.#shared.services.has(token));
+      if (each.state !== 'pending' && !returns) continue;
+      const instance = returns ? renew(each) : each;
+      this.#instances = put(instance, this.#instances);
+      fresh.push(instance);
+      await this.#attempt(instance, () => this.#setup(instance), mayFail);
     }
-    for (const each of returned)
-      if (each.state === 'active') await this.#attempt(each, () => this.#ready(each), isAny);
+    for (const each of isReady ? fresh : [])
+      if (each.state === 'active') await this.#attempt(each, () => this.#ready(each), mayFail);
   }
 
-  /** Sets up the waiting plugins whose requirements are there now, in the order of their last start. */
-  async #setupWaiting(returned: PluginInstance[]): Promise<void> {
-    const { services } = this.#shared;
-    for (;;) {
-      const [next] = this.#instances
-        .filter(
-          ({ desiredState, requires }) =>
-            desiredState === 'wait' && requires.every((token) => services.has(token)),
-        )
-        .sort((a, b) => a.startOrder - b.startOrder);
-      if (!next) return;
-      const instance = renew(next);
-      this.#put(instance);
-      returned.push(instance);
-      await this.#attempt(instance, () => this.#setup(instance), isAny);
-    }
+  /** Changes the config that a plugin holds. */
+  async #update({ instance, input, config }: Update): Promise<void> {
+    const held = instance.config as Record<string, unknown>;
+    for (const key of Object.keys(held)) if (!Object.hasOwn(config as object, key)) delete held[key];
+    Object.assign(held, config);
+    instance.input = input;
+    for (const hook of instance.hooks.config) await this.#run(instance, 'config', hook);
+  }
+
+  /** Ends a run whose successor is active. */
+  #retire(instance: PluginInstance): void {
+    this.#active = this.#active.filter((each) => each !== instance);
+    this.#retiring.add(instance);
+    void instance.scope
+      .undo('agent')
+      .then(() => this.#stopInstances([instance]))
+      .catch(() => {}) // It was logged.
+      .finally(() => this.#retiring.delete(instance));
   }
 
   /** Lets a plugin fail where that is allowed to it and to its dependents; these wait for its return. */
-  async #attempt(
-    instance: PluginInstance,
-    step: () => Promise<void>,
-    mayFail: (instance: PluginInstance) => boolean,
-  ): Promise<void> {
+  async #attempt(instance: PluginInstance, step: () => Promise<void>, mayFail: MayFail): Promise<void> {
     this.#throwIfAborted();
     try {
       await step();
     } catch (error) {
       if (WaggleError.is(error, 'KERNEL_START_ABORTED')) throw error;
       this.#move(instance, 'failed', error);
-      if (!dependentsOf(this.#active, instance.id).every(mayFail)) throw error;
+      if (!dependentsOf(this.#active, [instance]).every(mayFail)) throw error;
       const level = instance.optional ? 'warn' : 'error';
       const kind = instance.optional ? 'an optional plugin' : 'a plugin';
       this.#options.logger[level]({ err: error, plugin: instance.id }, `${kind} failed`);
-      await this.#tryTakeDown(instance);
+      await this.#takeDown([instance]).catch(() => {});
     }
   }
 
   async #setup(instance: PluginInstance): Promise<void> {
     const { services } = this.#shared;
     this.#active = [...this.#active, instance];
-    instance.startOrder = this.#starts++;
     this.#move(instance, 'starting');
     const startedAt = performance.now();
     const missing = missingOf(instance, services, 'whose plugin failed');
     if (missing.length > 0) {
-      instance.desiredState = 'wait';
+      instance.waits = true;
       throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
     }
     const context = createContext(instance, this.#shared);
@@ -349,7 +338,11 @@ export class Kernel {
     for (const hook of instance.hooks.ready) await this.#run(instance, 'ready', hook);
   }
 
-  async #run({ id: plugin }: PluginInstance, phase: 'setup' | 'ready', run: () => void | Promise<void>) {
+  async #run(
+    { id: plugin }: PluginInstance,
+    phase: 'setup' | 'ready' | 'config',
+    run: () => void | Promise<void>,
+  ) {
     const { pluginTimeoutMs: timeoutMs } = this.#options;
     const done = this.#onPhase(plugin, phase);
     try {
@@ -366,22 +359,17 @@ export class Kernel {
     await drain(this.#active, this.#options, this.#options.logger);
     this.#enter('stopping');
     try {
-      await this.#stopInstances(this.#active);
+      await this.#stopInstances([...this.#active, ...this.#retiring]);
     } finally {
       this.#enter('stopped');
     }
   }
 
-  /** Stops a plugin after its dependents, which wait for its return. */
-  async #takeDown(instance: PluginInstance): Promise<void> {
-    const affected = dependentsOf(this.#active, instance.id);
-    for (const each of affected) if (each !== instance) each.desiredState = 'wait';
-    await this.#stopInstances(affected);
-  }
-
-  /** As `#takeDown`, which has logged each undo that failed. */
-  async #tryTakeDown(instance: PluginInstance): Promise<void> {
-    await this.#takeDown(instance).catch(() => {});
+  /** Stops plugins after their dependents, which wait for their return. @throws KERNEL_STOP_FAILED */
+  async #takeDown(plugins: readonly PluginInstance[]): Promise<void> {
+    const stopping = dependentsOf(this.#active, plugins);
+    for (const each of stopping) if (!plugins.includes(each)) each.waits = true;
+    await this.#stopInstances(stopping);
   }
 
   async #stopInstances(instances: readonly PluginInstance[]): Promise<void> {
@@ -416,6 +404,7 @@ export class Kernel {
     this.#expect(action, 'idle');
     const result = this.#inTurn(async () => {
       try {
+        await this.#checked(this.#instances);
         return await step();
       } catch (error) {
         await this.#stopInstances(this.#active).catch((err: unknown) =>
@@ -430,13 +419,12 @@ export class Kernel {
   }
 
   /** A step that may change whether all plugins run. */
-  #change(action: string, step: () => Promise<void>): Promise<void> {
-    const expect = () => this.#expect(action, 'ready', 'degraded');
-    expect();
+  #change<T>(action: string, step: () => Promise<T>): Promise<T> {
+    this.#expect(action, 'ready', 'degraded');
     return this.#inTurn(async () => {
-      expect(); // A stop may have come first.
+      this.#expect(action, 'ready', 'degraded'); // A stop may have come first.
       try {
-        await step();
+        return await step();
       } finally {
         if (this.#runningState() !== this.#state) this.#enter(this.#runningState());
       }
@@ -451,17 +439,7 @@ export class Kernel {
   }
 
   #runningState(): KernelState {
-    return this.#instances.some(({ state, desiredState }) => state !== 'active' && desiredState !== 'gone')
-      ? 'degraded'
-      : 'ready';
-  }
-
-  /** Replaces the instance with the same id, or appends. */
-  #put(instance: PluginInstance): void {
-    const isKnown = this.#instances.some(({ id }) => id === instance.id);
-    this.#instances = isKnown
-      ? this.#instances.map((each) => (each.id === instance.id ? instance : each))
-      : [...this.#instances, instance];
+    return this.#instances.every(({ state }) => state === 'active') ? 'ready' : 'degraded';
   }
 
   #throwIfAborted(): void {
@@ -472,6 +450,8 @@ export class Kernel {
     const from = instance.state;
     instance.state = to;
     if (error !== undefined) instance.error = error;
+    // The state of a plugin is that of its successor.
+    if (this.#retiring.has(instance)) return;
     const event = { plugin: instance.id, from, to };
     this.#shared.bus.emit('plugin:state', error === undefined ? event : { ...event, error });
   }
@@ -487,8 +467,13 @@ export class Kernel {
   }
 }
 
-const isOptional = (instance: PluginInstance): boolean => instance.optional;
-const isAny = (): boolean => true;
-/** Not unloaded, or being unloaded. */
-const isKnown = ({ desiredState, state }: PluginInstance): boolean =>
-  desiredState !== 'gone' || state === 'stopping' || state === 'active';
+type MayFail = (instance: PluginInstance) => boolean;
+const isOptional: MayFail = (instance) => instance.optional;
+const isAny: MayFail = () => true;
+const runsOrWaits = ({ waits, state }: PluginInstance): boolean => waits || state !== 'failed';
+
+/** Replaces the instance with the same id, or appends. */
+function put(instance: PluginInstance, to: readonly PluginInstance[]): readonly PluginInstance[] {
+  const isKnown = to.some(({ id }) => id === instance.id);
+  return isKnown ? to.map((each) => (each.id === instance.id ? instance : each)) : [...to, instance];
+}

@@ -13,11 +13,19 @@ export interface Orderable {
  * Providers before their users; otherwise the order given.
  * @throws KERNEL_SERVICE_CONFLICT, KERNEL_DEPENDENCY_MISSING (all of them at once), KERNEL_DEPENDENCY_CYCLE (with its path).
  */
-export function orderPlugins<T extends Orderable>(plugins: readonly T[]): readonly T[] {
+export function orderPlugins<T extends Orderable>(
+  plugins: readonly T[],
+  why = 'which no plugin provides',
+): readonly T[] {
   const providers = providersOf(plugins);
-  const missing = plugins.flatMap((plugin) => missingOf(plugin, providers, 'which no plugin provides'));
+  const missing = plugins.flatMap((plugin) => missingOf(plugin, providers, why));
   if (missing.length > 0) throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
+  return inOrder(plugins);
+}
 
+/** The same where requirements may be missing. @throws KERNEL_DEPENDENCY_CYCLE */
+export function inOrder<T extends Orderable>(plugins: readonly T[]): readonly T[] {
+  const providers = new Map(plugins.flatMap((plugin) => plugin.provides.map((token) => [token, plugin])));
   const ordered = new Set<T>();
   const visit = (plugin: T, path: readonly T[]): void => {
     if (ordered.has(plugin)) return;
@@ -26,7 +34,7 @@ export function orderPlugins<T extends Orderable>(plugins: readonly T[]): readon
       throw new WaggleError('KERNEL_DEPENDENCY_CYCLE', {
         path: [...path.slice(start), plugin].map((each) => each.id),
       });
-    for (const token of [...plugin.requires, ...plugin.usesOptionally]) {
+    for (const token of uses(plugin)) {
       const provider = providers.get(token);
       if (provider) visit(provider, [...path, plugin]);
     }
@@ -47,30 +55,18 @@ export function missingOf(
     .map((token) => `"${id}" requires ${tokenId(token)}, ${why}`);
 }
 
-/** The plugin `id` and its direct and indirect dependents, in the order given. */
-export function dependentsOf<T extends Orderable>(ordered: readonly T[], id: string): readonly T[] {
+/** Plugins with all that depend on them, directly or not, in the order given, which is that of a start. */
+export function dependentsOf<T extends Orderable>(ordered: readonly T[], roots: readonly T[]): readonly T[] {
   const lost = new Set<symbol>();
   return ordered.filter((plugin) => {
-    const leaves =
-      plugin.id === id || [...plugin.requires, ...plugin.usesOptionally].some((token) => lost.has(token));
+    const leaves = roots.includes(plugin) || uses(plugin).some((token) => lost.has(token));
     if (leaves) for (const token of plugin.provides) lost.add(token);
     return leaves;
   });
 }
 
-/** @throws KERNEL_SERVICE_CONFLICT, also with a plugin that waits; KERNEL_DEPENDENCY_MISSING (all of them at once) */
-export function assertCanJoin(
-  plugin: Orderable,
-  running: readonly Orderable[],
-  waiting: readonly Orderable[],
-): void {
-  providersOf([...running, ...waiting, plugin]);
-  const providers = providersOf(running);
-  const missing = missingOf(plugin, providers, 'which no running plugin provides');
-  if (missing.length > 0) throw new WaggleError('KERNEL_DEPENDENCY_MISSING', { missing });
-}
-
-function providersOf<T extends Orderable>(plugins: readonly T[]): ReadonlyMap<symbol, T> {
+/** Plugins by the services that they provide. @throws KERNEL_SERVICE_CONFLICT */
+export function providersOf<T extends Orderable>(plugins: readonly T[]): ReadonlyMap<symbol, T> {
   const providers = new Map<symbol, T>();
   for (const plugin of plugins)
     for (const token of plugin.provides) {
@@ -84,4 +80,8 @@ function providersOf<T extends Orderable>(plugins: readonly T[]): ReadonlyMap<sy
       providers.set(token, plugin);
     }
   return providers;
+}
+
+function uses({ requires, usesOptionally }: Orderable): readonly symbol[] {
+  return [...requires, ...usesOptionally];
 }

@@ -19,6 +19,8 @@ export interface Plugin<
   readonly version?: string;
   /** Checks the plugin's part of the config file and fills in defaults. */
   readonly config?: StandardSchemaV1<Input, Config>;
+  /** Keys whose change needs no restart: `ctx.config` has the new values, then hooks of `ctx.onConfig` run. `true`: all. */
+  readonly live?: true | readonly (keyof NoInfer<Config> & string)[];
   /** Required services, by the names under which `setup` gets them. */
   readonly requires?: R;
   /** Services to be used where they exist. */

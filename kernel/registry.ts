@@ -1,23 +1,18 @@
+import type { Undo } from './contracts/effect.js';
+import type { ReadonlyRegistry, Watcher } from './contracts/registry.js';
 import { messageOf, WaggleError } from './errors.js';
-import type { Undo } from './scope.js';
 import type { StartEffect } from './services.js';
 
-/** The items of a registry, to be read. */
-export interface ReadonlyRegistry<T> extends Iterable<T> {
-  find(name: string): T | undefined;
-  /** Reports the present items, and later changes. */
-  watch(watcher: Watcher<T>): Undo;
-}
-
-/** Observes a registry. A throw from `added` rejects the item; the promise of `removed` is awaited. */
-export interface Watcher<T> {
-  added(item: T): void;
-  removed(item: T): void | Promise<void>;
+interface Entry<T> {
+  readonly item: T;
+  readonly owner: string;
+  readonly run: unknown;
+  isGone?: boolean;
 }
 
 /** Named items that plugins contribute and other plugins look up: agents, tasks. */
 export class Registry<T extends { readonly name: string }> implements ReadonlyRegistry<T> {
-  readonly #items = new Map<string, { readonly item: T; readonly owner: string }>();
+  readonly #items = new Map<string, Entry<T>>();
   readonly #watchers = new Set<Watcher<T>>();
   readonly #kind: string;
   readonly #onFailure: (error: unknown) => void;
@@ -28,14 +23,16 @@ export class Registry<T extends { readonly name: string }> implements ReadonlyRe
     this.#onFailure = onFailure;
   }
 
-  /** @throws KERNEL_REGISTRY_CONFLICT when the name is taken; the error of a watcher that rejects it */
-  add(item: T, owner: string): Undo {
-    const taken = this.#items.get(item.name);
-    if (taken) {
-      const details = { kind: this.#kind, name: item.name, owner: taken.owner, plugin: owner };
+  /**
+   * A later run of the owner takes the names of an earlier one over, which gets back what the later one gives up first.
+   * @throws KERNEL_REGISTRY_CONFLICT when the name is taken; the error of a watcher that rejects it
+   */
+  add(item: T, owner: string, run: unknown = owner): Undo {
+    const before = this.#items.get(item.name);
+    if (before && (before.owner !== owner || before.run === run)) {
+      const details = { kind: this.#kind, name: item.name, owner: before.owner, plugin: owner };
       throw new WaggleError('KERNEL_REGISTRY_CONFLICT', details);
     }
-    const entry = { item, owner };
     const told: Watcher<T>[] = [];
     try {
       for (const watcher of this.#watchers) {
@@ -46,10 +43,15 @@ export class Registry<T extends { readonly name: string }> implements ReadonlyRe
       this.#tellRemoved(told.reverse(), item).catch(this.#onFailure);
       throw refusal;
     }
+    const entry: Entry<T> = { item, owner, run };
     this.#items.set(item.name, entry);
     return async () => {
-      if (this.#items.get(item.name) !== entry) return;
-      this.#items.delete(item.name);
+      if (entry.isGone) return;
+      entry.isGone = true;
+      if (this.#items.get(item.name) === entry) {
+        if (before && !before.isGone) this.#items.set(item.name, before);
+        else this.#items.delete(item.name);
+      }
       await this.#tellRemoved([...this.#watchers], item);
     };
   }

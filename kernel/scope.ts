@@ -1,19 +1,6 @@
 import { setMaxListeners } from 'node:events';
+import type { Effect, EffectName, Undo } from './contracts/effect.js';
 import { WaggleError } from './errors.js';
-
-/** Reverses one thing a plugin did. Safe to call twice. */
-export type Undo = () => void | Promise<void>;
-
-/** One registration or resource of a plugin: `{ kind: 'route', name: 'GET /x', label: 'GET /x' }`. */
-export interface Effect {
-  readonly kind: string;
-  readonly name: string;
-  /** The text for people, in reports and messages. */
-  readonly label: string;
-}
-
-/** An effect to be. The label is `kind name` when absent; a text alone is the label of an effect of the kind `other`. */
-export type EffectName = string | (Omit<Effect, 'label'> & Partial<Effect>);
 
 /** Undos that failed, and the labels of those that had not finished in time. */
 export interface CloseReport {
@@ -67,6 +54,12 @@ export class EffectScope {
         throw error;
       },
     );
+  }
+
+  /** Undoes the effects of one kind, and waits for that as long as it takes. */
+  async undo(kind: string): Promise<void> {
+    const undos = [...this.#effects].filter(([, effect]) => effect.kind === kind);
+    await Promise.allSettled(undos.map(async ([undo]) => undo()));
   }
 
   /** Undoes everything, last thing first. After `timeoutMs` the rest is still undone, but no longer waited for. */

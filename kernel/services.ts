@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import { type DependencyContainer, container as globalContainer } from 'tsyringe';
+import type { EffectName, Undo } from './contracts/effect.js';
 import { WaggleError } from './errors.js';
-import type { EffectName, EffectScope, Undo } from './scope.js';
+import type { EffectScope } from './scope.js';
 
 declare const serviceType: unique symbol;
 

@@ -2,14 +2,10 @@ import { messageOf, WaggleError } from './errors.js';
 
 /** Calls a plugin with a time limit. @throws KERNEL_PLUGIN_FAILED with the cause, KERNEL_PLUGIN_TIMEOUT, KERNEL_START_ABORTED */
 export async function withTimeout(
-  {
-    plugin,
-    phase,
-    timeoutMs,
-    signal,
-  }: { plugin: string; phase: string; timeoutMs: number; signal: AbortSignal },
+  limit: { plugin: string; phase: string; timeoutMs: number; signal: AbortSignal },
   run: () => void | Promise<void>,
 ): Promise<void> {
+  const { plugin, phase, timeoutMs, signal } = limit;
   if (signal.aborted) throw new WaggleError('KERNEL_START_ABORTED', {});
   const over = new AbortController();
   const bound = new Promise<never>((_resolve, reject) => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
@@ -10,10 +11,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const missing = ['nginx', 'caddy'].filter((name) => !programPath(name));
 const real = process.env.WAGGLE_REAL;
 const python = process.env.WAGGLE_PYTHON;
+const clients = existsSync(`${root}test/clients/node_modules`);
 if (isThorough) {
   if (!browserPath) absent('BROWSER', 'Chromium for the tests in a browser');
   if (missing.length > 0) absent('PROXIES', `${missing.join(' and ')} for the tests behind a proxy`);
   if (!python) absent('PYTHON', "Python for the tests with Python's clients: WAGGLE_PYTHON names none");
+  if (!clients) absent('CLIENTS', 'folder test/clients/node_modules for the tests with clients of others');
   if (!real)
     console.warn('WAGGLE_REAL names no folder of model servers: the tests with real ones are left out.');
 }
@@ -26,12 +29,15 @@ function absent(suite: string, program: string): void {
 
 // What lasts, or needs programs of this machine, is for `npm run test:more`, and so are the rest of the long tables and
 // the other runs of the properties in these files.
-const more = ['browser', 'proxies', 'python', 'real', 'soak'].map((folder) => `test/${folder}/**/*.test.ts`);
+const more = ['browser', 'clients', 'proxies', 'python', 'real', 'soak'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 const thorough = [
-  'test/integration/{bad-config,docs,streams}.test.ts',
+  'test/integration/streams.test.ts',
   'test/kernel/loading.test.ts',
   'test/kernel/sdk/upstream/http1/{both-clients,response-parser}.test.ts',
   'test/plugins/agent-ollama/ndjson.test.ts',
+  'test/plugins/endpoint-messages/message-events.test.ts',
   'test/plugins/endpoint-ws/client.test.ts',
   'test/plugins/store-sqlite/conversation-file.test.ts',
   'test/plugins/streams-memory/streams-memory.test.ts',
@@ -48,8 +54,10 @@ export default defineConfig({
   resolve: {
     alias: {
       '#kernel': `${root}kernel/index.ts`,
+      '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
       '#sdk/http': `${root}kernel/sdk/http/index.ts`,
       '#sdk/upstream': `${root}kernel/sdk/upstream/index.ts`,
+      '#sdk/search-words': `${root}kernel/sdk/search-words.ts`,
       '#sdk': `${root}kernel/sdk/index.ts`,
       '#zod': `${root}kernel/contracts/zod.ts`,
     },
@@ -60,6 +68,7 @@ export default defineConfig({
       ...(isThorough ? [] : more),
       ...(browserPath ? [] : ['test/browser/**']),
       ...(python ? [] : ['test/python/**']),
+      ...(clients ? [] : ['test/clients/**']),
       ...(real ? [] : ['test/real/**']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
@@ -74,8 +83,8 @@ export default defineConfig({
         test: { name: 'threads', include: isThorough ? thorough.filter(isOfThreads) : [threads] },
       },
     ],
-    // Many tests wait for a process or a clock: one more than there are processors.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests wait for a process or a clock: two for each processor.
+    maxWorkers: 2 * availableParallelism(),
     setupFiles: ['reflect-metadata'],
     // Plugins in folders of tests are loaded by Node, as in a server, and not by vitest.
     server: { deps: { external: [/\/waggle-\w{6}\//] } },

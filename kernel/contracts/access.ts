@@ -1,5 +1,5 @@
-import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
+import type { Undo } from './effect.js';
 
 /** Length limit of a user's id: a longer one is refused, never cut. */
 export const userIdLimitChars = 128;
@@ -126,7 +126,7 @@ export interface Limits {
 /** Provided by the plugin that counts usage. */
 export const Limits = createToken<Limits>('limits');
 
-declare module '../bus.js' {
+declare module './bus.js' {
   interface KernelEvents {
     /** A line was written to the audit log. */
     'access:audited': AuditEntry;

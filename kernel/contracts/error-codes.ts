@@ -65,7 +65,12 @@ export const clientErrors = {
   INVALID_FRAME: [400, (d: { issues: readonly string[] }) => `invalid frame: ${d.issues.join('; ')}`],
   INVALID_REQUEST: [400, (d: { issues: readonly string[] }) => `invalid request: ${d.issues.join('; ')}`],
   TOO_DEEP: [400, (d: { depthLimit: number }) => `the JSON is nested deeper than ${d.depthLimit} levels`],
-  TOO_LARGE: [413, (d: { limitBytes: number }) => `more than ${d.limitBytes} bytes`],
+  /** `key`: where the limit is set, such as `"bodyLimitBytes" of endpoint-chat`. */
+  TOO_LARGE: [
+    413,
+    (d: { limitBytes: number; key?: string | undefined; unit?: 'characters' }) =>
+      `more than ${d.limitBytes} ${d.unit ?? 'bytes'}${d.key ? `, the limit ${d.key}` : ''}`,
+  ],
   UNKNOWN_TYPE: [
     400,
     (d: { type: string; known: readonly string[] }) =>
@@ -135,17 +140,47 @@ export const clientErrors = {
   ],
   CONTEXT_TOO_LONG: [
     400,
-    (d: { agent: string; why: string }) =>
+    (d: { agent: string; why: string; tokens?: number | undefined; window?: number | undefined }) =>
       `this is more than the model of agent "${d.agent}" can read: ${d.why}`,
   ],
+  NOT_IMPLEMENTED: [501, (d: { what: string }) => `this server cannot ${d.what}`],
   CONVERSATION_UNKNOWN: [
     404,
     (d: { conversationId: string }) => `this user has no conversation "${d.conversationId}"`,
+  ],
+  /** `isPrevious` where a request wants to go on after it. */
+  RESPONSE_UNKNOWN: [
+    404,
+    (d: { responseId: string; isPrevious?: boolean }) =>
+      d.isPrevious
+        ? `there is no response "${d.responseId}" to go on after; send the conversation again`
+        : `this user has no response "${d.responseId}"`,
   ],
   STREAM_UNKNOWN: [404, (d: { streamId: string }) => `no stream "${d.streamId}" is running`],
   STREAM_GONE: [
     410,
     (d: { streamId: string }) => `stream "${d.streamId}" can not be read any more, or never existed`,
+  ],
+  TOOL_CALL_UNKNOWN: [
+    404,
+    (d: { id: string }) =>
+      `nothing waits for an answer to the tool call "${d.id}": it is unknown, or was answered`,
+  ],
+  TOOL_TIMEOUT: [
+    504,
+    (d: { tool: string; timeoutMs: number }) =>
+      `no result of the tool "${d.tool}" came from the client within ${d.timeoutMs} ms`,
+  ],
+  APPROVAL_DENIED: [403, (d: { tool: string; why: string }) => `"${d.tool}" was not run: ${d.why}`],
+  TOOL_LIMIT: [
+    409,
+    (d: { tool: string; limit: number }) =>
+      `"${d.tool}" was not run: one answer may call no more than ${d.limit} tools`,
+  ],
+  DELEGATION_LIMIT: [
+    409,
+    (d: { agent: string; limit: number; what: string }) =>
+      `"${d.agent}" was not asked: one request may ask ${d.limit} ${d.what}`,
   ],
   BUSY: [
     409,
@@ -160,6 +195,11 @@ export const clientErrors = {
     429,
     (d: { limit: number; what: string; retryAfterMs: number }) =>
       `the limit is ${d.limit} ${d.what}; try again later`,
+  ],
+  BODIES_FULL: [
+    429,
+    (d: { limitBytes: number; key: string; retryAfterMs: number }) =>
+      `the bodies of requests under way take all of ${d.limitBytes} bytes, the limit ${d.key}; try again later`,
   ],
   BUDGET_EXCEEDED: [
     429,

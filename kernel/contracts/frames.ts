@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { z } from '#zod';
 import { type ClientErrorCode, clientErrorCodes } from '../errors.js';
+import { endingToolCall } from './chat-fields.js';
 import { usage } from './usage.js';
 
 const count = z.int().min(0);
@@ -13,7 +14,22 @@ const taskId = z.string().describe('A secret: it gives access to the run, to rea
 const position = count
   .describe('UTF-16 code units of all content so far; present on request')
   .exactOptional();
+const callId = z.string().describe('The id of the tool call');
+const toolArguments = {
+  arguments: z.unknown().describe('The JSON of the model, unchanged').exactOptional(),
+  argumentsText: z.string().describe('Replaces `arguments` if the model did not write JSON').exactOptional(),
+};
 const errorCode = z.enum(clientErrorCodes as [ClientErrorCode]);
+
+const context = z
+  .object({
+    tokens: count.describe('Tokens that the model is sent, by estimate').exactOptional(),
+    window: count.describe('The context window of the model in tokens').exactOptional(),
+    droppedMessages: count.describe('Messages of the conversation that are left out, the oldest ones'),
+  })
+  .describe('What the model gets of the conversation, as far as it is known')
+  .exactOptional();
+const truncated = z.literal(true).describe('The model has read less than it was sent').exactOptional();
 
 /** Milliseconds since the request was accepted. */
 export const timings = z.object({
@@ -27,6 +43,20 @@ export const cancelReason = z
   .enum(['client', 'disconnected', 'abandoned', 'shutdown'])
   .describe('Cause of the cancellation; `abandoned`: no client resumed in time');
 
+/** The agents and tools that a cancel has stopped. */
+export const cancelReceipt = z.object({
+  upstreamClosedMs: milliseconds.describe(
+    'Time from the cancel until the connection to the model was closed',
+  ),
+  stopped: z
+    .object({ agents: count, tools: count })
+    .describe('The number of agents and of tools that have stopped'),
+  unstopped: z
+    .array(z.string())
+    .describe('Agents and tools that have ignored the cancel so far; nothing of them is read any more')
+    .exactOptional(),
+});
+
 /** The end of a stream: exactly one of these frames. */
 export const terminalFrame = z.discriminatedUnion('type', [
   z
@@ -36,6 +66,7 @@ export const terminalFrame = z.discriminatedUnion('type', [
       reason: z.string().describe('`stop`, `length`, `tool_calls` or another reason given by the model'),
       agent,
       usage: usage.exactOptional(),
+      truncated,
       timings,
     })
     .describe('The answer is complete'),
@@ -50,6 +81,12 @@ export const terminalFrame = z.discriminatedUnion('type', [
         .exactOptional(),
       requestId,
       usage: usage.exactOptional(),
+      toolCalls: z
+        .array(endingToolCall)
+        .describe("Calls of the client's own tools, with which the answer ends")
+        .exactOptional(),
+      context,
+      truncated,
     })
     .describe('The complete answer'),
   z
@@ -57,9 +94,7 @@ export const terminalFrame = z.discriminatedUnion('type', [
       type: z.literal('cancelled'),
       streamId,
       reason: cancelReason,
-      upstreamClosedMs: milliseconds.describe(
-        'Time from the cancel until the connection to the model was closed',
-      ),
+      ...cancelReceipt.shape,
     })
     .describe('The stream was cancelled'),
   z
@@ -93,6 +128,7 @@ export const streamFrame = z.discriminatedUnion('type', [
       agent,
       conversationId,
       requestId,
+      context,
       resumed: z.literal(true).describe('The stream continues from the requested position').exactOptional(),
     })
     .describe('The reply begins'),
@@ -106,19 +142,57 @@ export const streamFrame = z.discriminatedUnion('type', [
     .object({
       type: z.literal('streaming_tool_call'),
       streamId,
-      id: z.string(),
+      id: callId,
       name: z.string(),
-      arguments: z.unknown().describe('The JSON of the model, unchanged').exactOptional(),
-      argumentsText: z
-        .string()
-        .describe('Replaces `arguments` if the model did not write JSON')
-        .exactOptional(),
+      ...toolArguments,
       executor: z
         .enum(['server', 'client'])
-        .describe('Who runs the tool: the agent itself, or the client')
+        .describe('Who runs the tool: the server, or the client, which answers with `tool_result`')
         .exactOptional(),
     })
     .describe('A tool call requested by the model'),
+  z
+    .object({
+      type: z.literal('streaming_tool_result'),
+      streamId,
+      id: callId,
+      name: z.string(),
+      output: z.unknown().describe('The result, if the tool gave one').exactOptional(),
+      error: z.object({ code: z.string(), message: z.string() }).exactOptional(),
+      durationMs: milliseconds,
+    })
+    .describe('The result of a tool, as the model gets it'),
+  z
+    .object({
+      type: z.literal('streaming_agent'),
+      streamId,
+      agent: z.string(),
+      via: z
+        .enum(['consult', 'handover'])
+        .describe('`consult`: it answers the parent. `handover`: it answers in its place'),
+      state: z.enum(['started', 'ended', 'failed']),
+      parent: z.string().describe('The agent that has asked'),
+    })
+    .describe('An agent works for another one'),
+  z
+    .object({
+      type: z.literal('approval_required'),
+      streamId,
+      id: callId,
+      name: z.string(),
+      ...toolArguments,
+      expiresInMs: milliseconds,
+    })
+    .describe('A person has to allow a tool call, with `approve`'),
+  z
+    .object({
+      type: z.literal('approval_resolved'),
+      streamId,
+      id: callId,
+      allow: z.boolean(),
+      by: z.string().describe('The user; absent if the time was over').exactOptional(),
+    })
+    .describe('The answer to `approval_required`'),
   ...terminalFrame.options,
 ]);
 
@@ -166,6 +240,29 @@ export const serverFrame = z.discriminatedUnion('type', [
       'The credentials end soon: without newer ones in an `auth` frame the connection is closed with 4401',
     ),
   z.object({ type: z.literal('pong') }).describe('Response to `ping`'),
+  z
+    .object({
+      type: z.literal('stream_available'),
+      streamId,
+      conversationId,
+      agent,
+      question: z.string().describe('The message that is answered, if it is a text').exactOptional(),
+    })
+    .describe('Another connection of the user, or the server, has started a reply, which may be resumed'),
+  z
+    .object({
+      type: z.literal('notification'),
+      seq: count.describe('Grows with each notification; numbers between belong to other users'),
+      topic: z.string(),
+      data: z.unknown().describe('Any JSON'),
+    })
+    .describe('A message of a plugin or an operator, outside of any reply'),
+  z
+    .object({ type: z.literal('inbox'), seq: count.describe('The newest number so far') })
+    .describe('Response to `inbox` without `after`, or with one that is higher than any number so far'),
+  z
+    .object({ type: z.literal('inbox_gap'), from: count, to: count })
+    .describe('Notifications from the first to the last of these numbers are no longer kept'),
 ]);
 
 /** The same by `type`. */
@@ -173,7 +270,7 @@ export const serverFrames: Readonly<Record<string, StandardSchemaV1>> = Object.f
   serverFrame.options.map((frame) => [frame.shape.type.value, frame]),
 );
 
-declare module '../bus.js' {
+declare module './bus.js' {
   interface KernelEvents {
     /** A frame from a client was accepted. */
     'message:received': { readonly connection: string; readonly clientId: string; readonly type: string };

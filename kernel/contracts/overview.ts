@@ -1,5 +1,5 @@
-import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
+import type { Undo } from './effect.js';
 
 /** The `endpoints` that `GET /` lists. */
 export interface Overview {

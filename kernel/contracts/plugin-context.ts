@@ -1,10 +1,10 @@
 import type { DependencyContainer } from 'tsyringe';
-import type { EventBus } from '../bus.js';
 import type { Logger } from '../logger.js';
-import type { ReadonlyRegistry } from '../registry.js';
-import type { Undo } from '../scope.js';
 import type { ServiceOf, StartEffect, Token } from '../services.js';
 import type { Agent } from './agent.js';
+import type { EventBus } from './bus.js';
+import type { Undo } from './effect.js';
+import type { ReadonlyRegistry } from './registry.js';
 import type { KernelReport } from './report.js';
 import type { BaseTask, TaskDefinition, TaskInput, TaskOutput, TaskTypes } from './task.js';
 
@@ -15,6 +15,7 @@ export type TaskClass = new (...injected: any[]) => BaseTask<any, any>;
 /** The kernel as one plugin sees it. Everything done through it is undone when the plugin stops, last thing first. */
 export interface PluginContext<Config = unknown, Provided extends Token<unknown> = Token<unknown>> {
   readonly id: string;
+  /** Its `live` keys change in place: read them when they are needed. */
   readonly config: Config;
   readonly logger: Logger;
   readonly bus: EventBus;
@@ -49,6 +50,8 @@ export interface PluginContext<Config = unknown, Provided extends Token<unknown>
   every(label: string, intervalMs: number, step: () => void): Undo;
   /** After the setup of all plugins: open sockets here. */
   onReady(hook: () => void | Promise<void>): Undo;
+  /** After `live` keys of `config` have changed. A throw undoes the whole change, and calls it again with the former values. */
+  onConfig(hook: () => void | Promise<void>): Undo;
   /** Before anything stops: refuse new work, and finish or cancel running work before `deadline` aborts, after `timeoutMs`. */
   onDrain(hook: (deadline: AbortSignal, timeoutMs: number) => void | Promise<void>): Undo;
 }

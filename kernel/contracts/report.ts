@@ -1,4 +1,4 @@
-import type { Effect } from '../scope.js';
+import type { Effect } from './effect.js';
 
 /** The life of a kernel, in order; `degraded` is ready without an optional plugin. */
 export const kernelStates = [
@@ -41,4 +41,16 @@ export interface PluginReport {
 export interface KernelReport {
   readonly state: KernelState;
   readonly plugins: readonly PluginReport[];
+}
+
+/** The effect of a change on one plugin. */
+export interface PluginChange {
+  readonly plugin: string;
+  /**
+   * `restart`: stopped and started again. `replace`: started beside its former run, which ends with the running answers of
+   * its agents. `update`: goes on with other values of the `keys`.
+   */
+  readonly action: 'start' | 'stop' | 'restart' | 'replace' | 'update';
+  /** The keys of its config that have changed; none where it restarts with a plugin that it uses. */
+  readonly keys: readonly string[];
 }

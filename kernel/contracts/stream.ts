@@ -2,10 +2,17 @@ import type { z } from '#zod';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { Principal } from './access.js';
-import type { ToolCall, ToolCallPiece } from './agent.js';
-import type { ChatCommand } from './chat.js';
-import type { TraceContext } from './chat-fields.js';
-import type { cancelReason, serverFrame, streamFrame, terminalFrame, timings } from './frames.js';
+import type { Logprob, ToolCall, ToolCallPiece } from './agent.js';
+import type { ChatCommand, ClientAnswer, ContextReport } from './chat.js';
+import type { endingToolCall, TraceContext } from './chat-fields.js';
+import type {
+  cancelReason,
+  cancelReceipt,
+  serverFrame,
+  streamFrame,
+  terminalFrame,
+  timings,
+} from './frames.js';
 import type { ReadableListener } from './readable.js';
 import type { TaskPriority } from './task.js';
 import type { Usage } from './usage.js';
@@ -39,21 +46,27 @@ export interface LogEntry {
   readonly toolCall?: ToolCall;
 }
 
-/** A part of an incomplete tool call. The complete call is an entry of its own. */
-export interface PieceEntry {
-  readonly type: 'tool_call_piece';
-  readonly piece: ToolCallPiece;
-}
+/** A part of an incomplete tool call, whose complete call is an entry of its own; or what is known of the text that follows. */
+export type PieceEntry =
+  | { readonly type: 'tool_call_piece'; readonly piece: ToolCallPiece }
+  | { readonly type: 'logprobs'; readonly logprobs: readonly Logprob[] };
 
 /** A reply as one piece. */
 export interface WholeReply {
   readonly content: string;
   readonly agent: string;
   readonly usage?: Usage;
+  /** Calls of the client's own tools, with which the answer ends. */
+  readonly toolCalls?: z.infer<typeof endingToolCall>[];
+  readonly context?: ContextReport;
+  readonly truncated?: true;
 }
 
 /** `client`: requested; `disconnected`: the last reader left; `abandoned`: the grace period is over; `shutdown`: the server stops. */
 export type CancelReason = z.infer<typeof cancelReason>;
+
+/** The agents and tools that a cancel has stopped. */
+export type CancelReceipt = Readonly<z.infer<typeof cancelReceipt>>;
 
 /** A request for a reply. */
 export interface StartCommand extends ChatCommand, TraceContext {
@@ -61,8 +74,11 @@ export interface StartCommand extends ChatCommand, TraceContext {
   readonly requestId?: string | undefined;
   /** The endpoint of the request, as `POST /chat`: part of the request that a `requestId` identifies. */
   readonly endpoint?: string | undefined;
-  /** After the last reader has left: `continue` for the grace period (the default), or `cancel` at once. */
-  readonly onDisconnect?: 'continue' | 'cancel' | undefined;
+  /**
+   * After the last reader has left: `continue` for the grace period (the default), or `cancel` at once. `finish`: go on to the
+   * end without any, for a reply that the server starts.
+   */
+  readonly onDisconnect?: 'continue' | 'cancel' | 'finish' | undefined;
   /** The order in which replies leave the line. */
   readonly priority?: TaskPriority | undefined;
 }
@@ -107,6 +123,8 @@ export interface Reply {
   readonly wasRead: boolean;
   /** Undefined after the end. */
   readonly progress?: ReplyProgress | undefined;
+  /** The request, until its agent has stopped. */
+  readonly command?: StartCommand | undefined;
   /** The error of a reply that has failed. */
   readonly failure: WaggleError<ClientErrorCode> | undefined;
   /**
@@ -114,12 +132,17 @@ export interface Reply {
    * everything after that position. @throws INVALID_REQUEST for a position beyond the content so far
    */
   read(position?: number): ReplyReader;
-  /** The same from the first frame on, with the pieces of tool calls as they come. A late reader misses those of complete calls. */
-  readPieces(): ReplyReader<LogEntry | PieceEntry>;
+  /**
+   * The same from the first frame on, with the pieces of tool calls, log probabilities, and each piece of content as the agent wrote it. With
+   * `merge: false` every reader gets the same entries, however late or slow it is.
+   */
+  readPieces(options?: { readonly merge?: boolean }): ReplyReader<LogEntry | PieceEntry>;
   /** The whole reply, once it has ended. @throws its failure, SHUTTING_DOWN, AGENT_DISCONNECTED after a cancel or when `signal` aborts */
   whole(signal?: AbortSignal): Promise<WholeReply>;
   /** Stops the agent. Resolves when its upstream is closed and `cancelled` is in the log; with undefined if it had ended or was cancelled before. */
-  cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined>;
+  cancel(reason: CancelReason): Promise<CancelReceipt | undefined>;
+  /** Gives the answer of its client about a tool call. @throws TOOL_CALL_UNKNOWN when it does not wait for one, or has it */
+  answer(callId: string, answer: ClientAnswer): void;
 }
 
 /** Counts of all replies. */
@@ -146,6 +169,8 @@ export interface ChatStreams {
   find(streamId: string, principal?: Principal): Reply | undefined;
   /** All replies that can be read. An id gives access: show it only to its owner. */
   list(): readonly Reply[];
+  /** Those of a user that have not ended. */
+  runningOf?(userId: string): readonly Reply[];
   readonly stats: StreamStats;
   /** @deprecated The same as `stats`. */
   readonly figures?: StreamStats;
@@ -154,7 +179,7 @@ export interface ChatStreams {
 /** Provided by the plugin that keeps the logs. */
 export const ChatStreams = createToken<ChatStreams>('chat.streams');
 
-declare module '../bus.js' {
+declare module './bus.js' {
   interface KernelEvents {
     /** A reply was accepted: it runs, or waits in the line. */
     'chat:accepted': {

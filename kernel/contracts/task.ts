@@ -62,6 +62,24 @@ export interface TaskRetries {
   readonly maxMs?: number;
 }
 
+/** The times at which a task runs by itself. */
+export interface TaskSchedule {
+  /** `0 7 * * *`: minute, hour, day, month and weekday, with a sixth field at the beginning for the second; or `@daily`. */
+  readonly cron: string;
+  /** `Europe/Berlin`. That of the server when absent. */
+  readonly timeZone?: string | undefined;
+  /** `{}` when absent. */
+  readonly input?: unknown;
+}
+
+/** How models get a task as a tool. */
+export interface ToolSettings {
+  /** `ask`: a person has to allow each call. */
+  readonly approval?: 'ask';
+  /** For the model; the description of the task when absent. */
+  readonly description?: string;
+}
+
 /** A piece of work by name. */
 export type TaskDefinition<Input = unknown, Output = unknown> = {
   /** `noun:verb`; 1 to 128 characters of `A-Z a-z 0-9 . _ : -`. */
@@ -79,6 +97,8 @@ export type TaskDefinition<Input = unknown, Output = unknown> = {
   readonly concurrency?: number;
   /** Waiting runs. Only the engine's own limit when absent. */
   readonly maxQueued?: number;
+  /** Runs it by itself, also as the cron expression alone. A run that would overlap with the one before is missed. */
+  readonly schedule?: string | TaskSchedule;
   /** Whether clients may run it, with `task` frames and over HTTP. Only plugins when absent. */
   readonly exposed?: boolean;
   /**
@@ -86,6 +106,11 @@ export type TaskDefinition<Input = unknown, Output = unknown> = {
    * (an object as it is, with the task's name as `type` unless it has its own; anything else as `output`).
    */
   readonly message?: boolean;
+  /**
+   * Whether models may call it: those of the agents whose config lists it. It needs an `input`, whose JSON Schema tells the
+   * model what to write and describes an object.
+   */
+  readonly tool?: true | ToolSettings;
 } & (
   | {
       /** On a thread, for work that computes. */
@@ -167,6 +192,8 @@ export interface TaskRun<Output = unknown> {
   readonly progress: unknown;
   readonly output: Output | undefined;
   readonly error: WaggleError<ClientErrorCode> | undefined;
+  /** True for a run that did not stop when it was told to, and was left to itself. */
+  readonly abandoned?: boolean;
   /** Rejects with the failure, or TASK_CANCELLED. */
   readonly result: Promise<Output>;
   /** All updates from the beginning. Each pull returns the new ones: every `partial`, and the newest `progress`. */
@@ -234,13 +261,35 @@ export interface TaskEngine {
 /** Provided by the plugin that runs tasks. */
 export const TaskEngine = createToken<TaskEngine>('tasks');
 
+/** A task that runs by itself. Times are in milliseconds since 1970. */
+export interface ScheduledTask {
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly nextAt: number;
+  /** Absent before the first run since the start. */
+  readonly lastAt?: number | undefined;
+  /** Missed runs since the start. */
+  readonly missed: number;
+}
+
+/** Runs tasks by their schedules. */
+export interface TaskSchedules {
+  find(name: string): ScheduledTask | undefined;
+}
+
+/** Provided by the plugin that runs tasks by their schedules. */
+export const TaskSchedules = createToken<TaskSchedules>('schedules');
+
+/** Why a scheduled run was missed: too late, the one before was still running, or the engine has refused it. */
+export type MissedReason = 'late' | 'running' | 'refused';
+
 interface TaskEvent {
   readonly taskId: string;
   readonly name: string;
   readonly userId?: string | undefined;
 }
 
-declare module '../bus.js' {
+declare module './bus.js' {
   interface KernelEvents {
     /** A run was accepted. */
     'task:queued': TaskEvent & { readonly priority: TaskPriority };
@@ -267,6 +316,14 @@ declare module '../bus.js' {
     };
     /** A run was not accepted: unknown, invalid, full, or shutting down. */
     'task:rejected': { readonly name: string; readonly code: string; readonly userId?: string | undefined };
+    /** Scheduled runs did not take place: `count`, the last of them due at `dueAt`, in milliseconds since 1970. */
+    'task:missed': {
+      readonly name: string;
+      readonly dueAt: number;
+      readonly count: number;
+      readonly reason: MissedReason;
+      readonly code?: string;
+    };
     /** A thread ended and is replaced. */
     'worker:lost': { readonly reason: string };
   }

@@ -1,8 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
-import type { Undo } from '../scope.js';
 import { createToken } from '../services.js';
 import type { Principal } from './access.js';
+import type { Undo } from './effect.js';
 import type { ReadableListener } from './readable.js';
 
 /** One HTTP request, copied out of the native layer before anything asynchronous happens. */
@@ -26,8 +26,13 @@ export interface HttpRequest {
   /** Aborts when the client is gone or the deadline has passed. */
   readonly signal: AbortSignal;
   header(name: string): string | undefined;
-  /** The body as JSON, at most 32 levels deep by default. @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON */
+  /**
+   * The body as JSON, at most 32 levels deep by default; a further call gives the same value, until the response begins.
+   * @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, BODIES_FULL, TOO_DEEP, INVALID_JSON
+   */
   json(depthLimit?: number): Promise<unknown>;
+  /** The body as text, of `text/plain` as well. @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, INVALID_JSON if it is not UTF-8 */
+  text(): Promise<string>;
 }
 
 /** Header values by name. */
@@ -89,9 +94,12 @@ export interface EndpointDocs {
   readonly description?: string;
   /** An object with one property for each name in the path. */
   readonly params?: StandardSchemaV1;
+  readonly query?: StandardSchemaV1;
   /** Frames by their `type`. */
   readonly receives: Readonly<Record<string, StandardSchemaV1>>;
   readonly sends: Readonly<Record<string, StandardSchemaV1>>;
+  /** The body of a refused upgrade, if it is not the usual one. */
+  readonly error?: StandardSchemaV1;
   /** Errors of `accept`. */
   readonly errors?: readonly ClientErrorCode[];
 }
@@ -111,6 +119,10 @@ export interface Route {
   readonly access?: RouteAccess;
   /** Limit for the handler to begin its response; that of the transport when absent. */
   readonly timeoutMs?: number;
+  /** Limit of the body, before and after decompression; that of the transport when absent. */
+  readonly bodyLimitBytes?: number;
+  /** The plugin whose config sets `bodyLimitBytes`, under that key; a refusal names it. */
+  readonly limitedBy?: string;
   readonly docs?: RouteDocs;
   /** A client error that it throws is sent with its code, any other as `INTERNAL`. */
   handler(request: HttpRequest, reply: HttpResponse): void | Promise<void>;
@@ -126,7 +138,7 @@ export interface ErrorAnswer {
 
 /** The format of errors below a path, for clients that expect the format of another server. */
 export interface ErrorFormat {
-  /** `/v1`: all paths below it, also those without a route. */
+  /** `/v1`: this path and all below it, also those without a route; of several formats that of the longest path. */
   readonly path: string;
   /** Undefined for the usual format. */
   format(error: WaggleError<ClientErrorCode>, request: HttpRequest): ErrorAnswer | undefined;
@@ -136,6 +148,8 @@ export interface ErrorFormat {
 export interface Socket {
   readonly id: string;
   readonly params: Readonly<Record<string, string>>;
+  /** Of the upgrade; undefined where it had none. */
+  readonly query?: URLSearchParams | undefined;
   readonly remoteAddress: string;
   /** The user that the credentials prove; undefined in an open server and at public endpoints. */
   readonly principal?: Principal | undefined;
@@ -149,6 +163,9 @@ export interface Socket {
   send(frames: string | readonly string[]): boolean;
   /** Resolves with true once there is room, or with false once the connection has closed. */
   drained(): Promise<boolean>;
+  /** Joins or leaves a channel of `publish`. Frames arrive in the order of `send` and `publish`. */
+  subscribe?(channel: string): void;
+  unsubscribe?(channel: string): void;
   /**
    * Replaces the credentials by newer ones of the same user; undefined in an open server. Bad ones close the connection with
    * 4401, those of another user with 4403. @throws UNAUTHORIZED, FORBIDDEN
@@ -163,8 +180,11 @@ export interface Socket {
  */
 export interface SocketHandler {
   message(text: string): void | Promise<void>;
-  /** A frame over the limit, to be answered and not to be parsed. Without this method the connection closes with 1009. */
-  tooLarge?(text: string, limitBytes: number): void;
+  /**
+   * A frame over the limit, to be answered and not to be parsed. `key` says where the limit is set. Without this method the
+   * connection closes with 1009.
+   */
+  tooLarge?(text: string, limitBytes: number, key?: string): void;
   /** Called once, also when the endpoint or the transport stops. `code` is 1006 without a close frame of the peer. */
   closed?(code: number): void;
 }
@@ -175,9 +195,15 @@ export interface WebSocketEndpoint {
   readonly path: string;
   /** `user` when absent. A client without credentials sends them as its first frame: `{"type":"auth","token":"…"}`. */
   readonly access?: RouteAccess;
+  /** `handshake`: an upgrade without credentials is refused with 401, as clients of other servers expect. */
+  readonly credentials?: 'handshake' | 'frame';
   readonly docs?: EndpointDocs;
   /** The sub-protocol to select if a client offers it; any other offer is ignored. */
   readonly protocol?: string;
+  /** Limit of a frame from a client; that of the transport when absent. */
+  readonly frameLimitBytes?: number;
+  /** The plugin whose config sets `frameLimitBytes`, under that key; a refusal names it. */
+  readonly limitedBy?: string;
   /** Throws a client error to refuse an upgrade, which is sent over HTTP. Synchronous: a promise refuses as well. */
   accept?(request: Pick<HttpRequest, 'params' | 'query' | 'header' | 'remoteAddress'>): void;
   /** Called once the user is known. */
@@ -216,6 +242,8 @@ export interface Transport {
   /** The path of this server from outside: `/waggle`, or `''`. */
   readonly basePath: string;
   readonly connections: { readonly open: number; readonly limit: number };
+  /** Sends a text frame to all sockets that have subscribed to the channel; the same limits hold for slow readers as with `send`. */
+  publish?(channel: string, frame: string): void;
   /** The number of open WebSockets at one of `endpoints`. Counts them on each call. */
   openAt(endpoint: WebSocketEndpoint): number;
 }
@@ -229,7 +257,7 @@ export const Transport = createToken<Transport>('transport', {
   trustProxies: (networks) => ({ kind: 'proxies', name: networks.join(', ') }),
 });
 
-declare module '../bus.js' {
+declare module './bus.js' {
   interface KernelEvents {
     /** Asks for files, such as certificates, to be read again. */
     'server:reload': Readonly<Record<never, never>>;

@@ -22,12 +22,23 @@ const command = (name: string, description: string) =>
     .command(name)
     .description(description)
     .option('--config <file>', 'YAML file that overrides the defaults')
-    .option('--profile <name>', 'profile in the config folder', process.env.WAGGLE_PROFILE);
+    .option('--profile <name>', 'profile in the config folder; WAGGLE_PROFILE when absent');
 command('start', 'start the server')
-  .option('--watch', 'reload plugins whose files change, while connections stay open')
+  .option(
+    '--watch',
+    'reload plugins and the configuration when their files change, while connections stay open',
+  )
   .action(async (options) => (await import('./commands/start.js')).start(options, { signals, handles }));
-command('check', 'check the configuration and print the plugins in start order').action(async (options) =>
-  (await import('./commands/check.js')).check(options),
+command('check', 'check the configuration and print the plugins in start order')
+  .option('--print', 'print the whole configuration, and where each value was set')
+  .action(async (options) => (await import('./commands/check.js')).check(options));
+const ofServer = (name: string, description: string) =>
+  command(name, description).option('--pid <pid>', 'process of the server, where several run');
+ofServer('plan', 'print what a changed configuration changes in the running server').action(async (options) =>
+  (await import('./commands/live.js')).plan(options),
+);
+ofServer('apply', 'apply a changed configuration to the running server').action(async (options) =>
+  (await import('./commands/live.js')).apply(options),
 );
 command('plugins', 'set up every plugin without listening, and print what each one registers').action(
   async (options) => (await import('./commands/plugins.js')).plugins(options),
@@ -35,6 +46,15 @@ command('plugins', 'set up every plugin without listening, and print what each o
 command('backup', 'copy the stored conversations to a new file, even while a server is running')
   .argument('<file>', 'path of the copy')
   .action(async (file, options) => (await import('./commands/backup.js')).backUp(options, file));
+program
+  .command('import')
+  .description('send exported conversations to a running server')
+  .argument('<file>', 'file of JSON lines from GET /conversations/export; - for standard input')
+  .argument('[url]', 'address of the server', 'http://localhost:9797')
+  .option('--user <name>', 'user who will have them; required by an open server')
+  .action(async (file, url, settings) =>
+    (await import('./commands/import.js')).importFile(file, url, settings),
+  );
 program
   .command('new')
   .description('create a folder with a new plugin and a passing test')

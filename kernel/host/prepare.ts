@@ -1,24 +1,24 @@
+import type { DestinationStream } from 'pino';
+import type { KernelOptions } from '../contracts/kernel-options.js';
 import { WaggleError } from '../errors.js';
-import { Kernel, type KernelOptions } from '../kernel.js';
+import { Kernel } from '../kernel.js';
 import type { Logger } from '../logger.js';
-import { createLogger, type LogLevel } from '../sdk/logger.js';
-import { layersOf } from './config/layers.js';
-import { type Config, readConfig } from './config/read-config.js';
+import { createLogger, type LogLevel, standardOutput } from '../sdk/logger.js';
+import { type ConfigOptions, type LoadedConfig, loadConfig } from './config/load-config.js';
 import { guardExit } from './exit-guard.js';
 import { loadPlugins } from './loader/load-plugins.js';
+import { PluginFiles } from './loader/plugin-files.js';
+import { LogLevels } from './log-levels.js';
+import { isPretty, type LogFormat, prettyLog } from './pretty-log.js';
 import { exitCodes } from './stop-signals.js';
-
-/** Options of every command that reads a config. */
-export interface ConfigOptions {
-  readonly config?: string;
-  readonly profile?: string;
-}
 
 /** A kernel with the plugins of a config, checked and not started. */
 export interface Prepared {
   readonly kernel: Kernel;
-  readonly config: Config;
+  readonly config: LoadedConfig;
   readonly logger: Logger;
+  readonly logLevels: LogLevels;
+  readonly files: PluginFiles;
   /** Plugins that could not be imported. */
   readonly failures: readonly WaggleError[];
   /** Until this is called, `process.exit` throws in a plugin. */
@@ -34,14 +34,21 @@ interface PrepareOptions extends ConfigOptions, Pick<KernelOptions, 'onPhase'> {
 /** Reads the config, imports the plugins and checks all of it. Ends the process with 78 and every issue found. */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const issues: string[] = [];
-  const config = await readConfig(layersOf(options, issues));
-  const { logLevel, drainTimeoutMs, pluginTimeoutMs } = config.server;
-  const logger = createLogger(options.logLevel ?? logLevel);
+  const config = await loadConfig(options);
+  const { logFormat, drainTimeoutMs, pluginTimeoutMs } = config.server;
+  const logSettings = options.logLevel ? { logLevel: options.logLevel, logLevels: {} } : config.server;
+  const logger = createLogger(logSettings.logLevel, logIn(logFormat));
+  const logLevels = new LogLevels(logger, logSettings);
+  const { pluginLogger } = logLevels;
+  for (const [former, name] of config.renamed)
+    logger.warn({ former, name }, 'the config uses the former name of a plugin');
   const { onPhase } = options;
-  const kernel = new Kernel({ drainTimeoutMs, pluginTimeoutMs, logger, ...(onPhase && { onPhase }) });
+  const timeouts = { drainTimeoutMs, pluginTimeoutMs };
+  const kernel = new Kernel({ ...timeouts, logger, pluginLogger, ...(onPhase && { onPhase }) });
   options.onKernel?.(kernel, logger);
   const allowExit = guardExit();
-  const { issues: importIssues, failures } = await loadPlugins(kernel, config, logger);
+  const files = new PluginFiles(logger);
+  const { issues: importIssues, failures } = await loadPlugins(kernel, config, logger, files);
   process.exitCode = undefined; // A plugin may have set it.
   issues.push(...config.issues, ...importIssues);
   const found = await kernel.check().catch((error: WaggleError) => error);
@@ -52,7 +59,13 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     process.stderr.write(`${issues.join('\n')}\n`);
     process.exit(exitCodes.badConfig);
   }
-  return { kernel, config, logger, failures, allowExit };
+  return { kernel, config, logger, logLevels, files, failures, allowExit };
+}
+
+function logIn(format: LogFormat): DestinationStream {
+  const output = standardOutput();
+  const hasColours = process.stdout.isTTY === true && !process.env.NO_COLOR;
+  return isPretty(format) ? prettyLog(output, hasColours) : output;
 }
 
 /** As `prepare`. Ends the process with 1 as well, where a plugin could not be imported. */

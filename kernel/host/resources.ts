@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import type { OnPhase } from '../kernel.js';
+import type { OnPhase } from '../contracts/kernel-options.js';
 
 const lookEveryMs = 20;
 const maxLooks = 50;

@@ -2,6 +2,7 @@
 // names that have moved to `waggle-server/sdk…` or were renamed.
 
 export * from '../check.js';
+export type { KernelOptions, OnPhase, UseOptions, Wanted } from '../contracts/kernel-options.js';
 export type {
   /** @deprecated `HttpResponse` */
   HttpResponse as HttpReply,
@@ -15,7 +16,6 @@ export type {
   TaskStats as TaskFigures,
 } from '../index.js';
 export * from '../index.js';
-export type { UseOptions } from '../instance.js';
 export * from '../kernel.js';
 export * from '../kernel-bus.js';
 export * from '../logger.js';

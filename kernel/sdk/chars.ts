@@ -20,7 +20,7 @@ export function charsIn(...data: readonly unknown[]): number {
     chars += charsOfPlain(value);
     if (typeof value !== 'object' || value === null || seen.has(value)) continue;
     seen.add(value);
-    chars += objectChars + partsOf(value, left);
+    chars += objectChars + readableParts(value, left);
   }
   return chars;
 }
@@ -40,6 +40,15 @@ function partsOf(value: object, parts: unknown[]): number {
     for (const [key, each] of Object.entries(value)) parts.push(key, each);
   }
   return 0;
+}
+
+/** The same for values of third parties: a getter or a proxy that throws has no contents. */
+function readableParts(value: object, parts: unknown[]): number {
+  try {
+    return partsOf(value, parts);
+  } catch {
+    return 0;
+  }
 }
 
 /** A copy of a text: a substring keeps the whole original in memory. */

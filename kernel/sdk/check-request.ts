@@ -85,6 +85,8 @@ function holdsForAll(
   inWhole: unknown,
 ): boolean {
   if (inSample === inWhole) return true;
+  // It was cut away.
+  if (inSample === undefined) return false;
   const node = nodeAt(root, path);
   // Of several types none fits an item, or the list is still too long, or a key has no place in the map.
   return node !== undefined && (waysOf(node) !== undefined || !mayBe(node, inSample));
@@ -104,7 +106,20 @@ class Cut {
     const ways = leavesOf(node).filter((each) => fits(each, value));
     const likely = ways.filter((each) => mayBe(each, value));
     if (likely.length === 0) this.#left--;
-    return (likely.length === 0 ? ways : likely).reduce((cut, way) => this.#below(way, cut), value);
+    return this.#best(likely.length === 0 ? ways : likely, value);
+  }
+
+  /** The value cut by the way with the fewest misfits: those of the others do not count. */
+  #best(ways: readonly Node[], value: unknown): unknown {
+    const before = this.#left;
+    let best: { readonly cut: unknown; readonly left: number } | undefined;
+    for (const way of ways) {
+      this.#left = before;
+      const cut = this.#below(way, value);
+      if (!best || this.#left > best.left) best = { cut, left: this.#left };
+    }
+    this.#left = best?.left ?? before;
+    return best ? best.cut : value;
   }
 
   #below(node: Node, value: unknown): unknown {
@@ -156,7 +171,8 @@ function mayBe(node: Node, value: unknown): boolean {
   if (additionalProperties === false)
     for (const key of Object.keys(value)) if (!Object.hasOwn(properties, key)) return false;
   return required.every((key) => {
-    const property = properties[key] ?? {};
-    return Object.hasOwn(value, key) && (!('const' in property) || property.const === value[key]);
+    const { const: constant, enum: listed } = properties[key] ?? {};
+    if (!Object.hasOwn(value, key)) return false;
+    return (constant === undefined || constant === value[key]) && (listed?.includes(value[key]) ?? true);
   });
 }

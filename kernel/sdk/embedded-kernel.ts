@@ -1,5 +1,6 @@
+import type { KernelOptions } from '../contracts/kernel-options.js';
 import type { KernelReport } from '../contracts/report.js';
-import { Kernel as BareKernel, type KernelOptions } from '../kernel.js';
+import { Kernel as BareKernel } from '../kernel.js';
 import { createLogger } from './logger.js';
 
 /** The kernel for a program that embeds it: logs to standard output unless it is given a logger. */

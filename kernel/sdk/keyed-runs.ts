@@ -19,7 +19,7 @@ export function requestKey(
   request: object,
 ): RequestKey | undefined {
   if (owner === undefined || key === undefined) return undefined;
-  const fingerprint = createHash('sha256').update(canonical(request)).digest('base64');
+  const fingerprint = hashOf(canonical(request));
   return { id: JSON.stringify([owner, key]), fingerprint };
 }
 
@@ -59,11 +59,19 @@ export class KeyedRuns<T extends KeyedRun> {
   }
 }
 
+/** Of a text that is hashed by itself: a picture would be copied into the text of the whole. */
+const longChars = 16 * 1024;
+
 /** JSON with sorted keys, so that equal content gives equal text. */
 function canonical(value: object): string {
   return JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === 'string' && part.length > longChars) return ['long text', part.length, hashOf(part)];
     if (part instanceof Map || part instanceof Set) return [part.constructor.name, ...part];
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64');
 }

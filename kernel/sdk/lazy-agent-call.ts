@@ -1,4 +1,4 @@
-import type { AgentCall } from '../contracts/agent.js';
+import type { CallContext } from '../contracts/agent.js';
 import type { Logger } from '../logger.js';
 import { LazySignal, lazyProperty, type SignalSource } from './lazy-signal.js';
 
@@ -9,13 +9,13 @@ export interface AgentCallSource extends SignalSource {
 
 const lazyLogger = lazyProperty(({ logger }: AgentCallSource) => logger);
 
-/** The rest of an `AgentCall`. */
+/** The rest of a `CallContext`. */
 type Context = {
-  readonly [Key in 'headers' | 'timeoutMs' | 'userId' | 'connection']?: AgentCall[Key] | undefined;
+  readonly [Key in 'headers' | 'timeoutMs' | 'userId' | 'connection']?: CallContext[Key] | undefined;
 };
 
-/** An `AgentCall` whose signal and logger are created when an agent reads them: both are expensive, and most agents read neither. */
-export class LazyAgentCall extends LazySignal<AgentCallSource> implements AgentCall {
+/** A `CallContext` whose signal and logger are created when an agent reads them: both are expensive, and most agents read neither. */
+export class LazyAgentCall extends LazySignal<AgentCallSource> implements CallContext {
   declare readonly logger: Logger;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;

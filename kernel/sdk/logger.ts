@@ -39,8 +39,8 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** A log that cannot be written, as on a full disk, is no reason to end; it says so once on standard error. */
-function standardOutput(): DestinationStream {
+/** Standard output for a log. One that cannot be written, as on a full disk, is no reason to end; it says so once on standard error. */
+export function standardOutput(): DestinationStream {
   const destination = pino.destination({ dest: 1, sync: true, maxLength: backlogLimitBytes });
   let failing = false;
   destination.on('write', () => {

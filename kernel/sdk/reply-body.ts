@@ -5,7 +5,7 @@ import { timerMs } from '../duration.js';
 
 /** Text that clients ignore, against proxies that close idle connections. */
 export interface Heartbeat {
-  readonly text: string;
+  readonly text: string | (() => string);
   /** Silence before a heartbeat. */
   readonly afterMs: number;
   /** Silence before a heartbeat while no part was sent yet. */
@@ -72,7 +72,8 @@ export abstract class ReplyBody<Entry = LogEntry> implements BodyParts, Readable
     if (!this.#isBeatDue) return '';
     this.#isBeatDue = false;
     this.#begun = true;
-    return this.#heartbeat.text;
+    const { text } = this.#heartbeat;
+    return typeof text === 'string' ? text : text();
   }
 
   get #silenceMs(): number {

@@ -39,6 +39,8 @@ export const config = z.strictObject({
   file: z.string().min(1).optional(),
 });
 
+export type Config = z.output<typeof config>;
+
 /** One key of the list. */
 export type KeyEntry = z.output<typeof key>;
 

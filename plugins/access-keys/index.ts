@@ -1,5 +1,5 @@
 import { Access, definePlugin } from '#kernel';
-import { config } from './config.js';
+import { type Config, config } from './config.js';
 import { KeyFile } from './key-file.js';
 import { KeyRing } from './key-ring.js';
 
@@ -11,10 +11,11 @@ export default definePlugin({
   name: 'access-keys',
   apiVersion: 1,
   config,
+  live: true,
   requires: { access: Access },
   async setup(ctx, { access }) {
-    const { keys, file } = ctx.config;
-    const ring = new KeyRing(keys, file === undefined ? undefined : new KeyFile(file, keys), {
+    const fileOf = ({ keys, file }: Config) => (file === undefined ? undefined : new KeyFile(file, keys));
+    const ring = new KeyRing(ctx.config.keys, fileOf(ctx.config), {
       revoked: (gone) => access.revoke((principal) => gone.has(principal)),
       logger: ctx.logger,
     });
@@ -23,8 +24,16 @@ export default definePlugin({
       name: ctx.id,
       authenticate: ({ token }) => (token === undefined ? undefined : ring.keys.find(token)),
     });
-    if (file !== undefined) ctx.every('keys file', checkMs, () => ring.reload());
-    if (ring.keys.size === 0) ctx.logger.warn({ file }, 'there are no keys: nobody is let in');
-    else ctx.logger.info({ keys: ring.keys.size, file }, 'keys are needed');
+    ctx.every('keys file', checkMs, () => ring.reload());
+    const report = () => {
+      const { file } = ctx.config;
+      if (ring.keys.size === 0) ctx.logger.warn({ file }, 'there are no keys: nobody is let in');
+      else ctx.logger.info({ keys: ring.keys.size, file }, 'keys are needed');
+    };
+    report();
+    ctx.onConfig(async () => {
+      await ring.change(ctx.config.keys, fileOf(ctx.config));
+      report();
+    });
   },
 });

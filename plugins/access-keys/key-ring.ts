@@ -12,8 +12,8 @@ interface Surroundings {
 /** The keys of the config and of the file together, as the file changes. */
 export class KeyRing {
   readonly keys = new Keys();
-  readonly #own: readonly KeyEntry[];
-  readonly #file: KeyFile | undefined;
+  #own: readonly KeyEntry[];
+  #file: KeyFile | undefined;
   readonly #around: Surroundings;
   #isReading = false;
   /** The error of the file, logged once. */
@@ -26,8 +26,17 @@ export class KeyRing {
   }
 
   /** The first load. @throws KEYS_UNUSABLE */
-  async load(): Promise<void> {
-    this.keys.replace([...this.#own, ...((await this.#file?.changed()) ?? [])]);
+  load(): Promise<void> {
+    return this.change(this.#own, this.#file);
+  }
+
+  /** Takes other keys, and another file, once that was read. @throws KEYS_UNUSABLE */
+  async change(own: readonly KeyEntry[], file: KeyFile | undefined): Promise<void> {
+    const entries = (await file?.changed()) ?? [];
+    this.#own = own;
+    this.#file = file;
+    const gone = this.keys.replace([...own, ...entries]);
+    if (gone.size > 0) this.#around.revoked(gone);
   }
 
   /** Reads the file again where it has changed. One that is missing or broken leaves the keys as they are. */

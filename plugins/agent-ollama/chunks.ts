@@ -1,5 +1,13 @@
 import type { StreamChunk } from '#kernel';
-import { faultIn, modelError, PieceError, type PieceReader, type ReasoningTags, Said } from '#sdk/upstream';
+import {
+  faultIn,
+  logprobsIn,
+  modelError,
+  PieceError,
+  type PieceReader,
+  type ReasoningTags,
+  Said,
+} from '#sdk/upstream';
 import { ToolCalls } from './tool-calls.js';
 
 /** Relevant fields of a line of `/api/chat` (github.com/ollama/ollama/blob/main/docs/api.md). */
@@ -13,6 +21,7 @@ interface ChatLine {
   readonly done?: unknown;
   readonly done_reason?: unknown;
   readonly error?: unknown;
+  readonly logprobs?: unknown;
   readonly prompt_eval_count?: unknown;
   readonly eval_count?: unknown;
 }
@@ -21,6 +30,8 @@ interface ChatLine {
 export class ChunkReader implements PieceReader<ChatLine> {
   readonly #said: Said;
   readonly #calls = new ToolCalls();
+  /** Lines with thinking. */
+  #thoughts = 0;
   #over = false;
 
   constructor(tags?: ReasoningTags) {
@@ -41,7 +52,12 @@ export class ChunkReader implements PieceReader<ChatLine> {
     if (message) {
       const calls = message.tool_calls ?? [];
       if (!Array.isArray(calls)) throw new PieceError('a field of a line has the wrong type');
-      if (message.thinking) this.#said.add('thinking', message.thinking, chunks);
+      if (message.thinking) {
+        this.#thoughts++;
+        this.#said.add('thinking', message.thinking, chunks);
+      }
+      const logprobs = line.logprobs && !message.thinking ? logprobsIn(line.logprobs) : undefined;
+      if (logprobs) chunks.push({ type: 'logprobs', logprobs });
       if (message.content !== undefined) this.#said.add('text', message.content, chunks);
       if (calls.length > 0) this.#calls.read(calls, chunks);
     }
@@ -53,11 +69,19 @@ export class ChunkReader implements PieceReader<ChatLine> {
     const reason = this.#said.end(typeof word === 'string' ? word : 'stop', this.#calls.any, chunks);
     const [input, output] = [count(line.prompt_eval_count), count(line.eval_count)];
     const isKnown = input !== undefined || output !== undefined;
+    // A line is a token, so that this counts those of thinking; the server itself does not.
+    const reasoningTokens = Math.min(this.#thoughts, output ?? 0);
     chunks.push({
       type: 'done',
       reason,
       // Ollama omits counts of 0.
-      ...(isKnown && { usage: { inputTokens: input ?? 0, outputTokens: output ?? 0 } }),
+      ...(isKnown && {
+        usage: {
+          inputTokens: input ?? 0,
+          outputTokens: output ?? 0,
+          ...(reasoningTokens > 0 && { reasoningTokens }),
+        },
+      }),
       ...(typeof model === 'string' && { model }),
     });
     this.#over = true;

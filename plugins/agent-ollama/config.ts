@@ -29,8 +29,10 @@ export const config = z.strictObject({
         ),
     ])
     .optional(),
-  /** The context window in tokens. */
+  /** The context window in tokens; when absent, as much as a conversation needs. */
   numCtx: z.int().min(1).optional(),
+  /** The largest context window that is requested by itself: a larger one takes more memory of the machine. */
+  maxNumCtx: z.int().min(1).default(16_384),
   /** Other model options of Ollama, by its names: `{ num_gpu: 20, top_k: 40 }`. Options of a request take precedence. */
   options: z.record(z.string().min(1), z.unknown()).default({}),
   /** Additional headers for each request, for a proxy in front of Ollama. */

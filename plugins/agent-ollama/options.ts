@@ -30,6 +30,8 @@ const used = new Set([
   'think',
   'chat_template_kwargs',
   'enable_thinking',
+  'logprobs',
+  'top_logprobs',
 ]);
 
 type More = NonNullable<ChatOptions['more']>;
@@ -41,6 +43,35 @@ export function moreOptions({ options, ...more }: More): Readonly<Record<string,
     Object.hasOwn(names, name) ? [[names[name], value]] : [],
   );
   return { ...own, ...Object.fromEntries(known) };
+}
+
+/** The part of a request for Ollama alone. */
+interface OwnOptions {
+  readonly think?: unknown;
+  readonly keep_alive?: unknown;
+  readonly options?: object;
+}
+
+/** Fields of a request that only Ollama knows, under its names. */
+export function ownOptions({ providerOptions }: Pick<ChatOptions, 'providerOptions'>): OwnOptions {
+  const { think, keep_alive: keepAlive, options } = providerOptions?.ollama ?? {};
+  return {
+    think,
+    keep_alive: keepAlive,
+    ...(typeof options === 'object' && options !== null && { options }),
+  };
+}
+
+/** The context window that a request sets. */
+export function numCtxOf(options: ChatOptions = {}): number | undefined {
+  const { more } = options;
+  return numCtxIn(ownOptions(options).options) ?? (more && numCtxIn(moreOptions(more)));
+}
+
+/** The same in options under Ollama's names. */
+export function numCtxIn(options: object = {}): number | undefined {
+  const { num_ctx: tokens } = options as { readonly num_ctx?: unknown };
+  return typeof tokens === 'number' && tokens > 0 ? tokens : undefined;
 }
 
 /** The thinking setting in the fields of chat templates. */
@@ -68,16 +99,22 @@ export function ignoredBy(options: ChatOptions): readonly string[] {
 
 type Asked = OllamaRequest & { readonly stream: true };
 
-/** The request with the options of the config as defaults. */
+/** The request with the options of the config as defaults, and before those a context window that was chosen for it. */
 export function withConfiguredOptions(
   request: Asked,
   { think, keepAlive, numCtx, options }: Pick<Config, 'think' | 'keepAlive' | 'numCtx' | 'options'>,
+  size?: number,
 ): Asked {
   return {
     ...(think !== undefined && { think: thinkFor(think) }),
     ...(keepAlive !== undefined && keepAlive !== '' && { keep_alive: keepAliveFor(keepAlive) }),
     ...request,
-    options: { ...options, ...(numCtx !== undefined && { num_ctx: numCtx }), ...request.options },
+    options: {
+      ...(size !== undefined && { num_ctx: size }),
+      ...options,
+      ...(numCtx !== undefined && { num_ctx: numCtx }),
+      ...request.options,
+    },
   };
 }
 
@@ -87,6 +124,6 @@ function thinkFor(think: NonNullable<Config['think']>): NonNullable<OllamaReques
 }
 
 /** Ollama accepts seconds only as a number, because the text `-1` has no unit. */
-function keepAliveFor(keepAlive: string | number): string | number {
+export function keepAliveFor(keepAlive: string | number): string | number {
   return typeof keepAlive === 'string' && /^-?\d+$/.test(keepAlive.trim()) ? Number(keepAlive) : keepAlive;
 }

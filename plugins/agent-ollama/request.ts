@@ -1,8 +1,8 @@
 import type { Message, ChatRequest as OllamaRequest, Tool } from 'ollama/browser';
 import type { ChatMessage, ChatOptions, ChatRequest } from '#kernel';
+import type { Verbatim } from '#sdk';
 import type { ModelError } from '#sdk/upstream';
-import { moreOptions, thinkIn } from './options.js';
-import type { Verbatim } from './verbatim.js';
+import { moreOptions, ownOptions, thinkIn } from './options.js';
 
 /** Body of a request for a streamed answer. */
 export type Streamed = OllamaRequest & { readonly stream: true };
@@ -11,18 +11,24 @@ export type Streamed = OllamaRequest & { readonly stream: true };
 export function bodyOf({ messages, options = {} }: ChatRequest, model: string, verbatim: Verbatim): Streamed {
   const { temperature, topP, maxTokens, seed, stop, presencePenalty, frequencyPenalty, format } = options;
   const { reasoningEffort, tools = [], toolChoice, more = {} } = options;
-  const think = reasoningEffort ? thinkFor(reasoningEffort) : thinkIn(more);
+  const own = ownOptions(options);
+  const think = reasoningEffort ? thinkFor(reasoningEffort) : (own.think ?? thinkIn(more));
+  const keepAlive = own.keep_alive ?? more.keep_alive;
   return {
     model,
     messages: messages.map((message) => messageFor(message, verbatim)),
     stream: true,
     ...(think !== undefined && { think: think as boolean }),
-    ...(more.keep_alive !== undefined && { keep_alive: more.keep_alive as string }),
+    ...(keepAlive !== undefined && { keep_alive: keepAlive as string }),
     ...(format && { format }),
+    // Otherwise Ollama cuts a prompt that is too long without a word.
+    ...(options.truncate === false && { truncate: false }),
+    ...(more.logprobs === true && { logprobs: true, ...topOf(more.top_logprobs) }),
     // Ollama has no tool choice: for `none` the tools are omitted, otherwise the model decides.
     ...(tools.length > 0 && toolChoice !== 'none' && { tools: tools.map(toolFor) }),
     options: {
       ...moreOptions(more),
+      ...own.options,
       ...(temperature !== undefined && { temperature }),
       ...(topP !== undefined && { top_p: topP }),
       ...(maxTokens !== undefined && { num_predict: maxTokens }),
@@ -32,6 +38,11 @@ export function bodyOf({ messages, options = {} }: ChatRequest, model: string, v
       ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
     },
   };
+}
+
+/** The number of likely tokens that the log probabilities tell of, for each place. */
+function topOf(count: unknown): { readonly top_logprobs?: number } {
+  return typeof count === 'number' ? { top_logprobs: count } : {};
 }
 
 /** The request again, without `think`, where a reasoning effort was requested from a model that cannot think. */

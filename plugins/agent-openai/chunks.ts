@@ -4,6 +4,7 @@ import {
   faultIn,
   faultOf,
   IncompleteError,
+  logprobsIn,
   modelError,
   PieceError,
   type PieceReader,
@@ -82,6 +83,9 @@ export class ChunkReader implements PieceReader<string> {
   #choice(choice: Fields, place: number, data: string, chunks: StreamChunk[]): void {
     const { error, delta, message, text, usage, finish_reason: reason } = choice;
     if (error) throw modelError(faultOf(error));
+    const { content: scores } = (choice.logprobs ?? {}) as Fields;
+    const logprobs = scores ? logprobsIn(scores) : undefined;
+    if (logprobs) chunks.push({ type: 'logprobs', logprobs });
     const said = delta ?? message;
     if (isJsonObject(said)) this.#delta(said, chunks);
     else if (text) this.#said.add('text', text, chunks);

@@ -21,6 +21,8 @@ export const config = z.strictObject({
     .default(''),
   /** The default model; when empty, the first that the server lists. */
   model: z.string().default(''),
+  /** The context window in tokens, the answer included, where the server does not tell it, or more than is wanted. */
+  contextTokens: z.int().min(256).optional(),
   /** Additional headers for each request, such as `api-key`. */
   headers: extraHeaders.default({}),
   /** Additional fields for the body of each chat; options of a request take precedence. */

@@ -6,6 +6,17 @@ export interface Dialect {
   readonly streamOptions: boolean;
 }
 
+const unsupported =
+  /unsupported|not supported|does not support|unknown|unrecognized|unexpected|extra|not permitted|not allowed|instead|invalid_request_error unsupported_parameter/i;
+
+/** Whether a model was refused because it has no reasoning effort, which clients send to every model. */
+export function refusesEffort(error: unknown): boolean {
+  if (!(error instanceof ModelError)) return false;
+  const { status = 0, code = '' } = error.info;
+  const said = `${code} ${error.message}`;
+  return (status === 400 || status === 422) && /reasoning[_. ]?effort/.test(said) && unsupported.test(said);
+}
+
 /** An alternative dialect after a refusal; undefined where the refusal has another reason. */
 export function alternativeTo(dialect: Dialect, error: unknown): Dialect | undefined {
   if (!(error instanceof ModelError)) return undefined;
@@ -16,12 +27,6 @@ export function alternativeTo(dialect: Dialect, error: unknown): Dialect | undef
     return { ...dialect, streamOptions: false };
   // Some servers name both the wrong field and its replacement.
   const { maxTokensField: field } = dialect;
-  if (
-    !new RegExp(`\\b${field}\\b`).test(said) ||
-    !/unsupported|not supported|unknown|unrecognized|unexpected|extra|not permitted|not allowed|instead|invalid_request_error unsupported_parameter/i.test(
-      said,
-    )
-  )
-    return undefined;
+  if (!new RegExp(`\\b${field}\\b`).test(said) || !unsupported.test(said)) return undefined;
   return { ...dialect, maxTokensField: field === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens' };
 }

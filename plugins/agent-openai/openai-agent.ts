@@ -1,10 +1,20 @@
-import type { AgentCall, AgentHealth, AgentTakes, ChatRequest } from '#kernel';
+import type {
+  AgentHealth,
+  AgentTakes,
+  CallContext,
+  ChatRequest,
+  ContextWindow,
+  Embeddings,
+  EmbedRequest,
+  ModelDetails,
+} from '#kernel';
 import {
   BodyPieces,
   type Exchange,
   endpointUrl,
   hasAnswered,
   isOk,
+  jsonBody,
   type PieceReader,
   type PieceSource,
   ReasoningTags,
@@ -16,9 +26,12 @@ import { baseUrlOf, limitFieldOf, secretsIn } from './base-url.js';
 import { BodySplitter } from './body.js';
 import { ChunkReader } from './chunks.js';
 import type { Config } from './config.js';
-import { alternativeTo, type Dialect } from './dialect.js';
-import { modelsIn } from './models.js';
+import { alternativeTo, type Dialect, refusesEffort } from './dialect.js';
+import { embedBodyOf, embeddingsIn, refusesEncoding } from './embeddings.js';
+import { lacksWindowInUse, modelsIn, windowInProps } from './models.js';
 import { bodyOf } from './request.js';
+
+const effortlessLimit = 1000;
 
 /** Models on any server with OpenAI's API. */
 export class OpenAiAgent extends UpstreamAgent<string> {
@@ -30,6 +43,10 @@ export class OpenAiAgent extends UpstreamAgent<string> {
   readonly #chatHeaders: Readonly<Record<string, string>>;
   /** The dialect that the server has not refused. */
   #dialect: Dialect;
+  /** Models that have refused a reasoning effort. */
+  readonly #effortless = new Set<string>();
+  /** Undefined once the server has refused it. */
+  #encoding: 'base64' | undefined = 'base64';
 
   constructor(name: string, config: Config) {
     const url = baseUrlOf(config.baseUrl);
@@ -66,17 +83,18 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     exchange: Exchange,
     request: ChatRequest,
     model: string,
-    headers: AgentCall['headers'],
+    headers: CallContext['headers'],
   ): Promise<PieceSource<string>> {
+    const asked = this.#effortless.has(model) ? withoutEffort(request) : request;
     // A server may refuse two fields, one after the other.
-    return this.#askIn(exchange, request, model, headers, 2);
+    return this.#askIn(exchange, asked, model, headers, 2);
   }
 
   async #askIn(
     exchange: Exchange,
     request: ChatRequest,
     model: string,
-    headers: AgentCall['headers'],
+    headers: CallContext['headers'],
     hops: number,
   ): Promise<PieceSource<string>> {
     const { stream, body, reasoningTags, eventLimitBytes } = this.#config;
@@ -85,10 +103,15 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     const response = await exchange.send(this.#chatUrl, {
       method: 'POST',
       headers: headers ? { ...headers, ...this.#chatHeaders } : this.#chatHeaders,
-      body: JSON.stringify(bodyOf(asked, model, { ...dialect, stream, body })),
+      body: jsonBody(asked, bodyOf(asked, model, { ...dialect, stream, body })),
     });
     if (!isOk(response)) {
       const refusal = await exchange.refusal(response, model);
+      if (request.options?.reasoningEffort && refusesEffort(refusal)) {
+        if (this.#effortless.size >= effortlessLimit) this.#effortless.clear();
+        this.#effortless.add(model);
+        return this.#askIn(exchange, withoutEffort(request), model, headers, hops);
+      }
       const alternative = alternativeTo(dialect, refusal);
       if (!alternative || hops === 0) throw refusal;
       this.#dialect = alternative;
@@ -97,18 +120,73 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     return new BodyPieces(exchange.body(response), new BodySplitter(eventLimitBytes));
   }
 
+  embed(request: EmbedRequest, call: CallContext): Promise<Embeddings> {
+    return this.embedWith(request, call, async (exchange, signal) => {
+      const model = request.model ?? (await this.#embeddingModel(signal));
+      const encoding = this.#encoding;
+      try {
+        return await this.#embedIn(exchange, request, model, call, encoding);
+      } catch (error) {
+        if (!encoding || !refusesEncoding(error)) throw error;
+        this.#encoding = undefined;
+        return this.#embedIn(exchange, request, model, call, undefined);
+      }
+    });
+  }
+
+  async #embedIn(
+    exchange: Exchange,
+    request: EmbedRequest,
+    model: string,
+    { headers }: CallContext,
+    encoding: 'base64' | undefined,
+  ): Promise<Embeddings> {
+    const own = this.#headers({ accept: 'application/json', 'content-type': 'application/json' });
+    const response = await exchange.send(endpointUrl(this.server.url, 'embeddings'), {
+      method: 'POST',
+      headers: { ...headers, ...own },
+      body: JSON.stringify(embedBodyOf(request, model, encoding)),
+    });
+    if (!isOk(response)) throw await exchange.refusal(response, model);
+    return embeddingsIn(await exchange.text(response));
+  }
+
+  /** The model that makes embeddings according to the list, else the configured one, the first, or the server's choice. */
+  async #embeddingModel(signal: AbortSignal): Promise<string> {
+    const preferred = await this.preferredModel(signal);
+    await this.models.known(signal).catch(() => []);
+    return this.models.embedding ?? preferred ?? '';
+  }
+
   protected reader(): PieceReader<string> {
     const { eventLimitBytes, reasoningTags } = this.#config;
     return new ChunkReader(eventLimitBytes, ReasoningTags.of(reasoningTags));
   }
 
-  protected async list(signal: AbortSignal): Promise<readonly string[]> {
+  protected async list(signal: AbortSignal): Promise<readonly ModelDetails[]> {
     const exchange = this.exchange(signal);
     const response = await exchange.send(endpointUrl(this.server.url, 'models'), {
       headers: this.#headers({ accept: 'application/json' }),
     });
     if (!isOk(response)) throw await exchange.refusal(response);
-    return modelsIn(await exchange.text(response), this.#config.model);
+    const text = await exchange.text(response);
+    const models = modelsIn(text);
+    if (!lacksWindowInUse(text)) return models;
+    const window = await this.#windowInUse(signal);
+    return window === undefined ? models : models.map((model) => ({ ...model, contextLength: window }));
+  }
+
+  /** The context window of a llama-server, which has one model; undefined where it does not tell. */
+  async #windowInUse(signal: AbortSignal): Promise<number | undefined> {
+    try {
+      const exchange = this.exchange(signal);
+      const url = new URL('../props', endpointUrl(this.server.url, 'models'));
+      const response = await exchange.send(url, { headers: this.#headers({ accept: 'application/json' }) });
+      return isOk(response) ? windowInProps(await exchange.text(response)) : undefined;
+    } catch {
+      // The list is of use without it.
+      return undefined;
+    }
   }
 
   /** The configured model, else the first that the server lists, else the server's choice. */
@@ -120,6 +198,18 @@ export class OpenAiAgent extends UpstreamAgent<string> {
       if (!signal.aborted && hasAnswered(error)) return '';
       throw error;
     }
+  }
+
+  protected override windowOf(
+    model: string,
+    request: ChatRequest,
+    tokens: number,
+  ): ContextWindow | undefined {
+    const { contextTokens } = this.#config;
+    const told = super.windowOf(model, request, tokens);
+    return contextTokens === undefined || (told && told.tokens < contextTokens)
+      ? told
+      : { tokens: contextTokens };
   }
 
   protected override knownModel(): string | undefined {
@@ -140,4 +230,9 @@ export class OpenAiAgent extends UpstreamAgent<string> {
     const { apiKey, headers } = this.#config;
     return withExtra({ ...given, ...(apiKey !== '' && { authorization: `Bearer ${apiKey}` }) }, headers);
   }
+}
+
+function withoutEffort(request: ChatRequest): ChatRequest {
+  const { reasoningEffort: _, ...options } = request.options ?? {};
+  return { ...request, options };
 }

@@ -1,8 +1,9 @@
 import {
   type Agent,
-  type AgentCall,
+  type CallContext,
   type ClientErrorCode,
   type Logger,
+  type ReadonlyRegistry,
   WaggleError,
   type Watcher,
 } from '#kernel';
@@ -17,6 +18,7 @@ import {
   type Place,
   settleWithin,
 } from '#sdk';
+import type { Config } from './config.js';
 
 /** Time for an agent to stop after its abort, before its answer ends without it. */
 const stopGraceMs = 500;
@@ -26,7 +28,7 @@ export class Answer implements AgentCallSource {
   readonly agent: Agent;
   /** Its place among the running answers. */
   place: Place<Answer> | undefined;
-  readonly #call: AgentCall;
+  readonly #call: CallContext;
   readonly #onEnded: (answer: Answer) => void;
   /** Aborts with the caller's, and after its agent was unregistered. */
   readonly abort = new LazyAbortController();
@@ -41,7 +43,7 @@ export class Answer implements AgentCallSource {
   #isOver = false;
   #hasEnded = false;
 
-  constructor(agent: Agent, call: AgentCall, onEnded: (answer: Answer) => void) {
+  constructor(agent: Agent, call: CallContext, onEnded: (answer: Answer) => void) {
     this.agent = agent;
     this.#call = call;
     this.#onEnded = onEnded;
@@ -122,21 +124,35 @@ export class Answer implements AgentCallSource {
   }
 }
 
-/** Running answers. Those of an unregistered agent get a grace period. */
+/** Running answers. Those of an unregistered agent get a grace period, and as long as they need where it has a successor. */
 export class Answers implements Watcher<Agent> {
   readonly #running = new LinkedList<Answer>();
-  readonly #unregisterGraceMs: number;
+  readonly #config: Pick<Config, 'unregisterGraceMs'>;
+  readonly #agents: Pick<ReadonlyRegistry<Agent>, 'find'>;
   readonly #onRemoved: (agent: Agent) => void;
-  readonly #onEnded = ({ place }: Answer) => {
+  readonly #counts = new WeakMap<Agent, number>();
+  readonly #onEnded = ({ agent, place }: Answer) => {
     if (place) this.#running.remove(place);
+    this.#counts.set(agent, this.runningOf(agent) - 1);
   };
 
-  constructor(unregisterGraceMs: number, onRemoved: (agent: Agent) => void) {
-    this.#unregisterGraceMs = unregisterGraceMs;
+  constructor(
+    config: Pick<Config, 'unregisterGraceMs'>,
+    agents: Pick<ReadonlyRegistry<Agent>, 'find'>,
+    onRemoved: (agent: Agent) => void,
+  ) {
+    this.#config = config;
+    this.#agents = agents;
     this.#onRemoved = onRemoved;
   }
 
-  begin(agent: Agent, call: AgentCall): Answer {
+  /** The number of answers that an agent gives now. */
+  runningOf(agent: Agent): number {
+    return this.#counts.get(agent) ?? 0;
+  }
+
+  begin(agent: Agent, call: CallContext): Answer {
+    this.#counts.set(agent, this.runningOf(agent) + 1);
     const answer = new Answer(agent, call, this.#onEnded);
     answer.place = this.#running.push(answer);
     return answer;
@@ -144,13 +160,14 @@ export class Answers implements Watcher<Agent> {
 
   added(): void {}
 
-  /** Resolves when no answer needs the agent, within a bounded time. */
+  /** Resolves when no answer needs the agent. */
   async removed(agent: Agent): Promise<void> {
     this.#onRemoved(agent);
     const answers = [...this.#running].filter((answer) => answer.agent === agent);
     const ended = Promise.all(answers.map((answer) => answer.whenEnded()));
-    if (await settleWithin(ended, this.#unregisterGraceMs)) return;
-    for (const answer of answers) answer.stop();
+    const hasSuccessor = this.#agents.find(agent.name) !== undefined;
+    if (!hasSuccessor && !(await settleWithin(ended, this.#config.unregisterGraceMs)))
+      for (const answer of answers) answer.stop();
     await ended;
   }
 }

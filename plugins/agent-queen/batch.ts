@@ -1,8 +1,11 @@
-import { type AgentChosen, type AgentQueued, type StreamChunk, type ToolCall, WaggleError } from '#kernel';
+import { type ChatChunk, type StreamChunk, type ToolCall, WaggleError } from '#kernel';
 import { chunksOf, newCallId } from '#sdk';
 
 /** Chunks that are written together. */
-export type Batch = readonly (StreamChunk | AgentChosen | AgentQueued)[];
+export type Batch = readonly ChatChunk[];
+
+/** The end of an answer. */
+export type Done = Extract<StreamChunk, { type: 'done' }>;
 
 /** Validates chunks from third-party agents, ignores those after `done`, and adds tool calls for the client to `calls`. */
 export function checkedChunks(
@@ -39,6 +42,16 @@ export function hasContent(batch: Batch): boolean {
   );
 }
 
+/** The end of an answer, which the batch has. */
+export function doneIn(batch: Batch): Done {
+  return batch[batch.length - 1] as Done;
+}
+
+/** The same with the mark that the model has read less than it was sent. */
+export function asTruncated(batch: Batch): Batch {
+  return batch.with(-1, { ...doneIn(batch), truncated: true });
+}
+
 export function endsAnswer(batch: Batch): boolean {
   return batch[batch.length - 1]?.type === 'done';
 }
@@ -58,6 +71,10 @@ function kindOf(chunk: StreamChunk | null | undefined): 'piece' | 'call' | 'end'
       return isCall(chunk) ? 'call' : 'odd';
     case 'tool_call_piece':
       return isCall(chunk) ? 'piece' : 'odd';
+    case 'tool_result':
+      return typeof chunk.id === 'string' && typeof chunk.name === 'string' ? 'piece' : 'odd';
+    case 'logprobs':
+      return Array.isArray(chunk.logprobs) ? 'piece' : 'odd';
     case 'done':
       return 'end';
     default:

@@ -1,21 +1,78 @@
-import type { ChatMessage, ContentPart } from '#kernel';
+import type { ChatMessage, ContentPart, ToolCall } from '#kernel';
+import { toolNameOf } from './tool-name.js';
 
 /**
  * The messages for an agent: the latest of a conversation and the whole new turn. Model servers are strict, so they begin
  * with system messages and then a user message, roles alternate, and each tool call has its result.
  */
-export function inContext(
-  history: readonly ChatMessage[],
-  turn: readonly ChatMessage[],
-  limit: number,
-): readonly ChatMessage[] {
+export function inContext(history: readonly ChatMessage[], turn: readonly ChatMessage[]): Conversation {
   // The first question of a conversation.
-  if (history.length === 0 && turn.length === 1 && turn[0]?.role === 'user') return turn;
+  if (history.length === 0 && turn.length === 1 && turn[0]?.role === 'user')
+    return { messages: turn, running: turn[0] };
   const orders = turn.filter(({ role }) => role === 'system');
   const latest = turn.filter(({ role }) => role !== 'system');
   const past = paired(unrepeated(history.filter(isHeard), latest), latest);
   const said = alternating([...past, ...latest]);
-  return [...orders, ...window(said, limit - orders.length, alternating(latest).length)];
+  const isNew = alternating(latest).length;
+  const asked = said.slice(0, said.length - isNew + 1).findLastIndex(({ role }) => role === 'user');
+  const newest = asked < 0 ? said.length - isNew : asked;
+  // A store that has dropped the question of an answer.
+  const first = said.findIndex(({ role }) => role === 'user');
+  const from = first < 0 ? newest : Math.min(first, newest);
+  return { messages: [...orders, ...said.slice(from)], running: said[newest] };
+}
+
+/** The messages of a conversation for an agent. */
+export interface Conversation {
+  readonly messages: readonly ChatMessage[];
+  /** The first message of the running turn: its question. */
+  readonly running: ChatMessage | undefined;
+}
+
+/** The index of the first message of the running turn: that of `running`, else the last question. */
+export function runningFrom(messages: readonly ChatMessage[], running: ChatMessage | undefined): number {
+  const at = running ? messages.indexOf(running) : -1;
+  if (at >= 0) return at;
+  const asked = messages.findLastIndex(({ role }) => role === 'user');
+  return asked < 0 ? messages.length - 1 : asked;
+}
+
+/**
+ * Where messages may begin after their oldest turns were left out: the indices of the first messages of turns, from the second
+ * turn to the running one.
+ */
+export function startsIn(
+  messages: readonly ChatMessage[],
+  running: ChatMessage | undefined,
+): readonly number[] {
+  const starts: number[] = [];
+  const end = runningFrom(messages, running);
+  let before: ChatMessage['role'] | undefined;
+  for (let at = 0; at <= end; at++) {
+    const { role } = messages[at] as ChatMessage;
+    if (role === 'system') continue;
+    if (before !== undefined && (at === end || (role === 'user' && before !== 'user'))) starts.push(at);
+    before = role;
+  }
+  return starts;
+}
+
+/** The index from which on there are at most `limit` messages, if the running turn is no longer; 0 for all of them. */
+export function latestFrom({ messages, running }: Conversation, limit: number): number {
+  if (messages.length <= limit) return 0;
+  const orders = messages.filter(({ role }) => role === 'system').length;
+  const starts = startsIn(messages, running);
+  return starts.find((start) => messages.length - start + orders <= limit) ?? starts.at(-1) ?? 0;
+}
+
+/** The messages from an index on, and the system messages before. */
+export function withoutFirst(messages: readonly ChatMessage[], from: number): readonly ChatMessage[] {
+  return messages.filter(({ role }, at) => at >= from || role === 'system');
+}
+
+/** The agent that the conversation was handed over to. */
+export function ownerOf(history: readonly ChatMessage[]): string | undefined {
+  return history.findLast(({ role }) => role === 'assistant' || role === 'tool')?.agent;
 }
 
 /** Excludes system messages, refused turns, truncated answers and empty messages. */
@@ -36,15 +93,26 @@ function unrepeated(history: readonly ChatMessage[], turn: readonly ChatMessage[
 /** Keeps only tool calls directly followed by their results, and only results of such calls. */
 function paired(history: readonly ChatMessage[], turn: readonly ChatMessage[]): readonly ChatMessage[] {
   const all = [...history, ...turn];
-  let open = new Set<string>();
-  return history.flatMap(({ end: _, toolCalls, ...message }, at) => {
-    if (message.role === 'tool') return open.delete(message.toolCallId ?? '') ? [message] : [];
+  let open = new Map<string, string>();
+  return history.flatMap(({ end: _, agent: __, at: ___, answered: ____, toolCalls, ...message }, at) => {
+    if (message.role === 'tool') {
+      const name = open.get(message.toolCallId ?? '');
+      open.delete(message.toolCallId ?? '');
+      return name === undefined
+        ? []
+        : [{ ...message, ...(message.toolName !== undefined && { toolName: name }) }];
+    }
     const results = toolCalls && resultsBehind(all, at);
-    const calls = toolCalls?.filter(({ id }) => results?.has(id)) ?? [];
-    open = new Set(calls.map(({ id }) => id));
+    const calls = toolCalls?.filter(({ id }) => results?.has(id)).map(asModelsHave) ?? [];
+    open = new Map(calls.map(({ id, name }) => [id, name]));
     if (calls.length > 0) return [{ ...message, toolCalls: calls }];
     return message.content === '' ? [] : [message];
   });
+}
+
+/** A call of a tool of this server has the name of a task. */
+function asModelsHave({ executor, name, ...call }: ToolCall): ToolCall {
+  return { ...call, name: executor === 'server' ? toolNameOf(name) : name };
 }
 
 function resultsBehind(messages: readonly ChatMessage[], at: number): ReadonlySet<string | undefined> {
@@ -81,13 +149,4 @@ function partsOf({ content, images = [], parts }: ChatMessage): readonly Content
   if (parts) return parts;
   const said = content === '' ? [] : [{ type: 'text' as const, text: content }];
   return [...said, ...images.map((url) => ({ type: 'image' as const, url }))];
-}
-
-/** The last `limit` messages from a user message on, or the new ones with their question where those are more. */
-function window(messages: readonly ChatMessage[], limit: number, isNew: number): readonly ChatMessage[] {
-  const asked = messages.slice(0, messages.length - isNew + 1).findLastIndex(({ role }) => role === 'user');
-  const newest = asked < 0 ? messages.length - isNew : asked;
-  let from = Math.max(0, Math.min(newest, messages.length - limit));
-  while (from < newest && messages[from]?.role !== 'user') from++;
-  return messages.slice(from);
 }

@@ -1,5 +1,4 @@
-import type { Agent, ChatRequest, StreamChunk } from '#kernel';
-import { needsOf } from './failures.js';
+import type { Agent, Capability, ChatRequest, StreamChunk } from '#kernel';
 
 const notice =
   'This is a demonstration, not a model: no model server could be reached. Start one, or say in the configuration where it runs.';
@@ -14,8 +13,8 @@ export class Demonstration {
     if (!agent.demo) this.isOver = true;
   }
 
-  mayAnswer(request: ChatRequest): boolean {
-    return !this.isOver && needsOf(request).length === 0;
+  mayAnswer(needs: readonly Capability[]): boolean {
+    return !this.isOver && needs.length === 0;
   }
 }
 

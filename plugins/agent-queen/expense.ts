@@ -4,7 +4,7 @@ import type { Batch } from './batch.js';
 /** Bytes of text per token, on average. */
 const bytesPerToken = 4;
 
-/** The tokens of one reply: reserved before it, counted meanwhile, settled at its end. */
+/** The tokens of one reply or request for embeddings: reserved before it, counted meanwhile, settled at its end. */
 export class Expense {
   readonly #reservation: Reservation;
   readonly #reserved: number;
@@ -33,7 +33,7 @@ export class Expense {
 
   counts(chunks: Batch): void {
     for (const chunk of chunks)
-      if (chunk.type === 'done') this.#tells(chunk.usage);
+      if (chunk.type === 'done') this.tells(chunk.usage);
       else if (!('content' in chunk) || chunk.content !== '') this.#pieces++;
   }
 
@@ -42,7 +42,8 @@ export class Expense {
     this.#reservation.settle(this.#told + (this.#isUntold ? this.#estimate : 0));
   }
 
-  #tells({ inputTokens, outputTokens }: Partial<Usage> = {}): void {
+  /** An agent has told its usage, if it is valid. */
+  tells({ inputTokens, outputTokens }: Partial<Usage> = {}): void {
     // An agent of a third party may tell anything.
     const tokens = Number(inputTokens) + Number(outputTokens);
     if (!Number.isFinite(tokens) || tokens < 0) return;

@@ -13,7 +13,7 @@ export function isRefusal(failure: unknown): boolean {
 }
 
 /** The missing capability that made the request fail, which another agent may have. */
-function lackOf(failure: unknown): string | undefined {
+export function lackOf(failure: unknown): string | undefined {
   if (!WaggleError.is(failure, 'AGENT_FAILED')) return undefined;
   return failure.details?.lacks ?? (failure.details?.model && 'model');
 }
@@ -35,25 +35,36 @@ export function isFault(failure: unknown): boolean {
 
 /**
  * A failure without the text of the model server about its own faults, which may reveal details of that machine. `id` is the
- * request's id in the log.
+ * id of a stream in the log.
  */
-export function withoutDetails(failure: unknown, id: string): unknown {
+export function withoutDetails(failure: unknown, id?: string): unknown {
   if (isRefusal(failure) || lackOf(failure)) return failure;
-  const why = `its model server is at fault; the server's log has the reason (stream ${id})`;
+  const place = id === undefined ? '' : ` (stream ${id})`;
+  const why = `its model server is at fault; the server's log has the reason${place}`;
   if (WaggleError.is(failure, 'AGENT_FAILED') || WaggleError.is(failure, 'AGENT_PROTOCOL'))
     return new WaggleError(failure.code, { agent: failure.details.agent, why }, { cause: failure });
   return failure;
 }
 
-export function needsOf({ messages, options = {} }: ChatRequest): readonly Capability[] {
+/** Whether a request failed because the model does not see. */
+export function lacksSight(failure: unknown): boolean {
+  return /^(images?|vision|multimodal)$/i.test(lackOf(failure) ?? '');
+}
+
+/** The capabilities that a request needs. `question`: pictures before this message are sent only to models that see. */
+export function needsOf(
+  { messages, options = {} }: ChatRequest,
+  question?: ChatMessage,
+): readonly Capability[] {
+  const from = question ? Math.max(0, messages.indexOf(question)) : 0;
   const needs: Capability[] = [];
   if (options.tools?.length) needs.push('tools');
   if (options.format) needs.push('format');
-  if (messages.some(showsImage)) needs.push('images');
+  if (messages.some((message, at) => at >= from && showsImage(message))) needs.push('images');
   return needs;
 }
 
-function showsImage({ images = [], parts = [] }: ChatMessage): boolean {
+export function showsImage({ images = [], parts = [] }: ChatMessage): boolean {
   return images.length > 0 || parts.some(({ type }) => type === 'image');
 }
 

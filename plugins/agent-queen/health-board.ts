@@ -1,7 +1,13 @@
 import { type Agent, type AgentHealth, messageOf } from '#kernel';
 import { BackOff, settleWithin } from '#sdk';
+import type { Config } from './config.js';
+
+type HealthSettings = Pick<Config, 'healthTtlMs' | 'healthTimeoutMs'>;
 
 const healthy: AgentHealth = { healthy: true };
+
+/** How long a request waits for the check of an agent that was unhealthy. */
+const recheckMs = 50;
 
 interface HealthResult {
   readonly health: AgentHealth;
@@ -16,27 +22,36 @@ export class HealthBoard {
   readonly #results = new Map<string, HealthResult>();
   readonly #checks = new Map<string, Promise<AgentHealth>>();
   readonly #backOffs = new Map<string, BackOff>();
-  readonly #ttlMs: number;
-  readonly #timeoutMs: number;
+  readonly #config: HealthSettings;
 
-  constructor(ttlMs: number, timeoutMs: number) {
-    this.#ttlMs = ttlMs;
-    this.#timeoutMs = timeoutMs;
+  constructor(config: HealthSettings) {
+    this.#config = config;
   }
 
   /** Whether the agent is healthy as far as is known. A result that is too old is refreshed in the background. */
   isKnownHealthy(agent: Agent): boolean {
     const known = this.#results.get(agent.name);
     if (!known?.health.healthy) return false;
-    if (performance.now() - known.at > this.#ttlMs) void this.check(agent);
+    if (performance.now() - known.at > this.#config.healthTtlMs) void this.check(agent);
+    return true;
+  }
+
+  /** Whether the agent is unhealthy as far as is known. It is checked again in the background, after a back-off. */
+  isKnownDown(agent: Agent): boolean {
+    const known = this.#results.get(agent.name);
+    if (!known || known.health.healthy) return false;
+    if (!this.#checks.has(agent.name) && this.#backOff(agent).mayTry()) void this.check(agent);
     return true;
   }
 
   /** Whether to ask this agent now. */
   async isHealthy(agent: Agent): Promise<boolean> {
     if (this.isKnownHealthy(agent)) return true;
-    if (this.#results.has(agent.name) && !this.#backOff(agent).mayTry()) return false;
-    return (await this.check(agent)).healthy;
+    if (!this.#results.has(agent.name)) return (await this.check(agent)).healthy;
+    if (!this.#backOff(agent).mayTry()) return false;
+    // A server that is back says so at once; no request waits for one that is still dead.
+    const check = this.check(agent);
+    return (await settleWithin(check, recheckMs)) && (await check).healthy;
   }
 
   /** A fresh result, within the time limit. Joins a running check. */
@@ -87,11 +102,11 @@ export class HealthBoard {
     const limit = new AbortController();
     try {
       const asked = Promise.resolve(agent.health(limit.signal));
-      if (await settleWithin(asked, this.#timeoutMs)) return await asked;
+      if (await settleWithin(asked, this.#config.healthTimeoutMs)) return await asked;
       limit.abort();
       // After the abort an agent may still return a result.
       if (await settleWithin(asked, 1)) return await asked;
-      return { healthy: false, detail: `it did not answer within ${this.#timeoutMs} ms` };
+      return { healthy: false, detail: `it did not answer within ${this.#config.healthTimeoutMs} ms` };
     } catch (error) {
       return { healthy: false, detail: messageOf(error) };
     }

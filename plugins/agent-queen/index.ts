@@ -1,30 +1,48 @@
-import { Chat, ConversationStore, definePlugin, Limits } from '#kernel';
+import { Chat, ConversationStore, definePlugin, Limits, TaskEngine, type Undo } from '#kernel';
 import { config } from './config.js';
-import { Agents, Queen, QueenBudget, QueenBus, QueenConfig } from './queen.js';
+import { Agents, Queen, QueenBudget, QueenBus, QueenConfig, QueenTools } from './queen.js';
 import { reportAgents, warnOfUnknown } from './startup-report.js';
 import { TokenBudget } from './token-budget.js';
+import { ToolNames } from './tool-names.js';
 
 export default definePlugin({
   name: 'agent-queen',
   apiVersion: 1,
   config,
+  live: true,
   requires: { store: ConversationStore },
-  optional: { limits: Limits },
+  optional: { limits: Limits, engine: TaskEngine },
   provides: [Chat],
-  setup(ctx, { limits }) {
+  setup(ctx, { limits, engine }) {
     ctx.container.register(QueenConfig, { useValue: ctx.config });
     ctx.container.register(Agents, { useValue: ctx.agents });
     ctx.container.register(QueenBus, { useValue: ctx.bus });
+    ctx.container.register(QueenTools, { useValue: { tasks: ctx.tasks, engine } });
     const budget = limits && new TokenBudget(limits, ctx.config);
     ctx.container.register(QueenBudget, { useFactory: () => budget });
     ctx.container.registerSingleton(Queen);
     const queen = ctx.container.resolve(Queen);
     ctx.agents.watch(queen.answers);
+    ctx.tasks.watch(new ToolNames(ctx.tasks));
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);
+    let withdraw: Undo | undefined;
+    const offerSummaries = () => {
+      const { summarise } = ctx.config;
+      if (summarise && queen.summaries) withdraw ??= ctx.registerTask(queen.summaries.task);
+      else void withdraw?.();
+      if (!summarise) withdraw = undefined;
+    };
+    offerSummaries();
+    const warn = () => warnOfUnknown(ctx.config, ctx.agents, ctx.logger);
+    ctx.onConfig(() => {
+      queen.configure();
+      offerSummaries();
+      warn();
+    });
     // Once all plugins have registered theirs.
     ctx.bus.on('kernel:state', ({ to }) => {
-      if (to === 'ready' || to === 'degraded') warnOfUnknown(ctx.config.candidates, ctx.agents, ctx.logger);
+      if (to === 'ready' || to === 'degraded') warn();
     });
     ctx.onReady(() => {
       ctx.effect('report of the agents', () => reportAgents(() => queen.statuses(), ctx.logger));

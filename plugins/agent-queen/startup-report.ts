@@ -1,5 +1,6 @@
 import type { Agent, AgentStatus, Logger, ReadonlyRegistry, Undo } from '#kernel';
 import { nearest } from '#sdk';
+import type { Config } from './config.js';
 
 /** The server answers first: what clients of model servers load on first use takes a while. */
 const delayMs = 100;
@@ -15,19 +16,21 @@ export function reportAgents(statuses: () => Promise<readonly AgentStatus[]>, lo
   return () => clearTimeout(timer);
 }
 
-/** Warns of candidates that no plugin has registered: they are skipped, whether mistyped or registered later. */
+/** Warns of agents in the config that no plugin has registered: they are skipped, whether mistyped or registered later. */
 export function warnOfUnknown(
-  candidates: readonly string[],
+  { candidates, delegates, routes }: Pick<Config, 'candidates' | 'delegates' | 'routes'>,
   agents: ReadonlyRegistry<Agent>,
   logger: Pick<Logger, 'warn'>,
 ): void {
   const known = [...agents].map(({ name }) => name);
-  for (const agent of new Set(candidates)) {
-    if (known.includes(agent)) continue;
-    const meant = nearest(agent, known);
-    logger.warn(
-      { agent, known, ...(meant && { meant }) },
-      'no plugin has registered this agent of `candidates`',
-    );
-  }
+  const named = { candidates: candidates.flat(), delegates, routes: routes.map(({ agent }) => agent) };
+  for (const [key, names] of Object.entries(named))
+    for (const agent of new Set(names)) {
+      if (agent.includes('*') || known.includes(agent)) continue;
+      const meant = nearest(agent, known);
+      logger.warn(
+        { agent, known, ...(meant && { meant }) },
+        `no plugin has registered this agent of \`${key}\``,
+      );
+    }
 }

@@ -1,4 +1,4 @@
-import type { ChatMessage, ChatRequest, Limits, Principal } from '#kernel';
+import type { ChatMessage, ChatRequest, EmbedRequest, Limits, Principal } from '#kernel';
 import type { Config } from './config.js';
 import { Expense } from './expense.js';
 
@@ -13,16 +13,19 @@ export interface Budgeted {
   readonly expense: Expense;
 }
 
-/** Reserves the tokens of replies for users with a daily limit. */
+/** Reserves the tokens of replies and embeddings for users with a daily limit. */
 export class TokenBudget {
   readonly #limits: Limits;
-  readonly #maxTokens: number;
-  readonly #promptBytes: number;
+  readonly #config: Pick<Config, 'maxTokens' | 'systemPrompt'>;
 
-  constructor(limits: Limits, { maxTokens, systemPrompt }: Pick<Config, 'maxTokens' | 'systemPrompt'>) {
+  constructor(limits: Limits, config: Pick<Config, 'maxTokens' | 'systemPrompt'>) {
     this.#limits = limits;
-    this.#maxTokens = maxTokens;
-    this.#promptBytes = systemPrompt === '' ? 0 : bytesOf(systemPrompt) + messageBytes;
+    this.#config = config;
+  }
+
+  get #promptBytes(): number {
+    const { systemPrompt } = this.#config;
+    return systemPrompt === '' ? 0 : bytesOf(systemPrompt) + messageBytes;
   }
 
   isFor(principal: Principal): boolean {
@@ -31,7 +34,7 @@ export class TokenBudget {
 
   /** Reserves what a request may cost. No text has more tokens than bytes. @throws BUDGET_EXCEEDED */
   async reserve(principal: Principal, request: ChatRequest): Promise<Budgeted | undefined> {
-    const { maxTokens = this.#maxTokens } = request.options ?? {};
+    const { maxTokens = this.#config.maxTokens } = request.options ?? {};
     const inputBytes = this.#promptBytes + bytesIn(request);
     const reserved = inputBytes + maxTokens;
     const reservation = await this.#limits.tokens(principal, reserved);
@@ -40,6 +43,14 @@ export class TokenBudget {
       request: { ...request, options: { ...request.options, maxTokens } },
       expense: new Expense(reservation, reserved, inputBytes),
     };
+  }
+
+  /** Reserves what embeddings may cost. @throws BUDGET_EXCEEDED */
+  async reserveEmbeddings(principal: Principal, { input }: EmbedRequest): Promise<Expense | undefined> {
+    let bytes = 0;
+    for (const text of input) bytes += messageBytes + bytesOf(text);
+    const reservation = await this.#limits.tokens(principal, bytes);
+    return reservation && new Expense(reservation, bytes, bytes);
   }
 }
 

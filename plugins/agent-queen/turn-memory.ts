@@ -1,4 +1,4 @@
-import type { AgentCall, ChatMessage, ConversationKey, ConversationStore } from '#kernel';
+import type { CallContext, ChatMessage, ConversationKey, ConversationStore } from '#kernel';
 import { remembered, retract, type Said } from './turn.js';
 
 /** The stored messages of one turn. */
@@ -6,10 +6,19 @@ export class TurnMemory {
   readonly #store: ConversationStore;
   readonly #key: ConversationKey;
   readonly #turn: readonly ChatMessage[];
-  readonly #call: AgentCall;
+  readonly #call: CallContext;
+  readonly #imagesLimitChars: number;
+  readonly #begunAt = Date.now();
   #kept: readonly ChatMessage[] | undefined;
 
-  constructor(store: ConversationStore, key: ConversationKey, turn: readonly ChatMessage[], call: AgentCall) {
+  constructor(
+    store: ConversationStore,
+    key: ConversationKey,
+    turn: readonly ChatMessage[],
+    call: CallContext,
+    imagesLimitChars: number,
+  ) {
+    this.#imagesLimitChars = imagesLimitChars;
     this.#store = store;
     this.#key = key;
     this.#turn = turn;
@@ -19,7 +28,10 @@ export class TurnMemory {
   /** Stores the turn, replacing what was stored of it before. */
   async keep(said: Said): Promise<void> {
     if (this.#kept) await this.#retract(this.#kept);
-    const messages = remembered(this.#turn, said);
+    const messages = remembered(this.#turn, said, {
+      times: { begunAt: this.#begunAt, endedAt: Date.now() },
+      imagesLimitChars: this.#imagesLimitChars,
+    });
     try {
       await this.#store.append(this.#key, messages);
       this.#kept = messages;

@@ -1,11 +1,13 @@
-import { chatFields, clientChosenId, type HttpRequest, type StartCommand } from '#kernel';
-import { expectValid, requiredUser, userField } from '#sdk';
+import { chatFields, clientChosenId, type HttpRequest, type StartCommand, toolResults } from '#kernel';
+import { expectValid, requiredUser, turnFields, userField } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 /** The body of `POST /chat` and `POST /chat/stream`. */
 export const chatBody = z.strictObject({
   ...chatFields,
+  content: chatFields.content.optional().describe('Required without `tool_results`'),
+  tool_results: toolResults.optional(),
   user_id: userField(
     'Required in an open server; else that of the credentials, or another one with the scope `act-as`',
   ),
@@ -23,9 +25,12 @@ export const chatBody = z.strictObject({
 export async function readCommand(request: HttpRequest): Promise<StartCommand> {
   const { principal } = request;
   const command = await expectValid(chatBody, await request.json());
-  const { user_id, conversation_id, request_id, on_disconnect, ...rest } = command;
+  const { user_id, conversation_id, request_id, on_disconnect, agent, model, priority, ...turn } = command;
   return {
-    ...rest,
+    ...turnFields({ ...turn, toolResults: turn.tool_results }),
+    agent,
+    model,
+    priority,
     userId: requiredUser(principal, user_id, 'user_id'),
     principal,
     conversationId: conversation_id,

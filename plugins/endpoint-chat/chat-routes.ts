@@ -1,5 +1,6 @@
 import {
   type ChatStreams,
+  type ContextReport,
   type HttpRequest,
   type HttpResponse,
   type Reply,
@@ -9,7 +10,7 @@ import {
 import { agentHeader, traceContextIn } from '#sdk';
 import type { z } from '#zod';
 import { readCommand, readPosition } from './body.js';
-import type { cancelReceipt, wholeAnswer } from './docs.js';
+import type { cancelResponse, wholeAnswer } from './docs.js';
 import { EncodedReply } from './encoded-reply.js';
 import { encodingFor } from './encoding.js';
 
@@ -27,12 +28,15 @@ export const answerWhole: Handler = async (streams, request, response) => {
     onDisconnect,
     ...traceContextIn(request),
   });
-  const { content, agent, usage } = await reply.whole(request.signal);
+  const { content, agent, usage, toolCalls, context, truncated } = await reply.whole(request.signal);
   const answer = {
     response: content,
     agent,
     conversation_id: reply.conversationId,
     ...(usage && { usage }),
+    ...(toolCalls && { tool_calls: toolCalls }),
+    ...(context && { context: contextOf(context) }),
+    ...(truncated && { truncated }),
   } satisfies z.infer<typeof wholeAnswer>;
   response.json(200, answer, agentHeader(agent));
 };
@@ -64,8 +68,12 @@ export const cancelStream: Handler = async (streams, request, response) => {
   const streamId = request.params.stream_id as string;
   const receipt = await streams.find(streamId, request.principal)?.cancel('client');
   if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
-  response.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelReceipt>);
+  response.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelResponse>);
 };
+
+function contextOf({ droppedMessages, ...rest }: ContextReport) {
+  return { ...rest, dropped_messages: droppedMessages };
+}
 
 async function send(
   reply: Reply,

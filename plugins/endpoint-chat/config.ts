@@ -9,6 +9,11 @@ export const config = z.strictObject({
    * heartbeat, or the whole answer of a fallback. It covers reading the body and the conversation, not the first token.
    */
   startTimeoutMs: milliseconds.default(10 * 60_000),
+  /** Size of a request body, before and after decompression. */
+  bodyLimitBytes: z
+    .int()
+    .min(1)
+    .default(32 * 1024 * 1024),
   /** Interval of comments in an idle event stream, so that proxies keep it open. */
   heartbeatMs: milliseconds.default(15_000),
 });

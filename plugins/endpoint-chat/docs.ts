@@ -1,6 +1,17 @@
-import { type ClientErrorCode, type RouteDocs, streamFrame, traceHeaders, usage } from '#kernel';
+import {
+  type ClientErrorCode,
+  cancelReceipt,
+  endingToolCall,
+  type RouteDocs,
+  streamFrame,
+  traceHeaders,
+  usage,
+} from '#kernel';
 import { z } from '#zod';
 import { chatBody, resumeQuery } from './body.js';
+
+// Not in the schema that checks: its own words say it better.
+const body = chatBody.meta({ anyOf: [{ required: ['content'] }, { required: ['tool_results'] }] });
 
 /** The response of `POST /chat`. */
 export const wholeAnswer = z.object({
@@ -8,16 +19,25 @@ export const wholeAnswer = z.object({
   agent: z.string().describe('The agent that answered'),
   conversation_id: z.string().describe('Send it with the next request to continue this conversation'),
   usage: usage.exactOptional(),
+  tool_calls: z
+    .array(endingToolCall)
+    .describe("Calls of the client's own tools, with which the answer ends; send `tool_results` to continue")
+    .exactOptional(),
+  context: z
+    .object({
+      tokens: z.number().exactOptional(),
+      window: z.number().exactOptional(),
+      dropped_messages: z.number(),
+    })
+    .describe(
+      'Tokens that the model was sent, its context window, and messages that were left out, as far as known',
+    )
+    .exactOptional(),
+  truncated: z.literal(true).describe('The model has read less than it was sent').exactOptional(),
 });
 
 /** The response of a cancel. */
-export const cancelReceipt = z.object({
-  cancelled: z.literal(true),
-  upstreamClosedMs: z
-    .number()
-    .min(0)
-    .describe('Time from the cancel until the connection to the model was closed'),
-});
+export const cancelResponse = z.object({ cancelled: z.literal(true), ...cancelReceipt.shape });
 
 const frames = {
   description:
@@ -26,13 +46,13 @@ const frames = {
   content: { 'text/event-stream': streamFrame, 'application/x-ndjson': streamFrame },
 };
 const beforeTheStart: readonly ClientErrorCode[] = ['AGENT_UNKNOWN', 'AGENT_UNAVAILABLE', 'AGENT_TIMEOUT'];
-const refusals: readonly ClientErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'QUEUE_FULL', 'SHUTTING_DOWN'];
+const refusals: readonly ClientErrorCode[] = ['BUSY', 'IDEMPOTENCY_MISMATCH', 'QUEUE_FULL', 'SHUTTING_DOWN'];
 
 /** `POST /chat` */
 export const wholeDocs: RouteDocs = {
   summary: 'Ask and get the complete answer',
   headers: traceHeaders,
-  body: chatBody,
+  body,
   responses: { 200: { description: 'The answer', content: { 'application/json': wholeAnswer } } },
   errors: [
     ...beforeTheStart,
@@ -49,7 +69,7 @@ export const wholeDocs: RouteDocs = {
 export const streamDocs: RouteDocs = {
   summary: 'Ask and stream the answer',
   headers: traceHeaders,
-  body: chatBody,
+  body,
   responses: { 200: frames },
   errors: [...beforeTheStart, ...refusals, 'DEADLINE_EXCEEDED'],
 };
@@ -74,7 +94,7 @@ export const resumeDocs: RouteDocs = {
 export const cancelDocs: RouteDocs = {
   summary: 'Cancel a stream; responds when the model has stopped',
   responses: {
-    200: { description: 'The stream is cancelled', content: { 'application/json': cancelReceipt } },
+    200: { description: 'The stream is cancelled', content: { 'application/json': cancelResponse } },
   },
   errors: ['STREAM_UNKNOWN', 'DEADLINE_EXCEEDED'],
 };

@@ -1,52 +1,66 @@
-import { Access, ConversationStore, definePlugin, Overview, type Route, Transport } from '#kernel';
+import {
+  Access,
+  ConversationStore,
+  definePlugin,
+  Overview,
+  type Route,
+  type RouteDocs,
+  Transport,
+} from '#kernel';
+import { config } from './config.js';
 import {
   deleteConversation,
   exportAll,
   exportConversation,
+  importAll,
   listConversations,
   listMessages,
+  renameConversation,
+  searchConversations,
 } from './conversation-routes.js';
-import { deleteDocs, exportAllDocs, exportDocs, listDocs, messagesDocs } from './docs.js';
+import {
+  deleteDocs,
+  exportAllDocs,
+  exportDocs,
+  importDocs,
+  listDocs,
+  messagesDocs,
+  renameDocs,
+  searchDocs,
+} from './docs.js';
+import { Imports } from './imports.js';
+
+const one = '/{conversation_id}';
+
+function route(method: Route['method'], path: string, docs: RouteDocs, handler: Route['handler']): Route {
+  return { method, path: `/conversations${path}`, docs, handler };
+}
 
 export default definePlugin({
   name: 'endpoint-conversations',
   apiVersion: 1,
+  config,
   requires: { transport: Transport, store: ConversationStore },
   optional: { access: Access, overview: Overview },
-  setup(_ctx, { transport, store, access, overview }) {
+  setup(ctx, { transport, store, access, overview }) {
+    const imports = new Imports(store);
     const routes: readonly Route[] = [
+      route('GET', '', listDocs, (request, reply) => listConversations(store, request, reply)),
+      route('GET', '/search', searchDocs, (request, reply) => searchConversations(store, request, reply)),
       {
-        method: 'GET',
-        path: '/conversations',
-        docs: listDocs,
-        handler: (request, reply) => listConversations(store, request, reply),
+        ...route('POST', '/import', importDocs, (request, reply) => importAll(imports, request, reply)),
+        bodyLimitBytes: ctx.config.bodyLimitBytes,
+        limitedBy: ctx.id,
       },
-      {
-        method: 'GET',
-        path: '/conversations/export',
-        docs: exportAllDocs,
-        handler: (request, reply) => exportAll(store, request, reply),
-      },
-      {
-        method: 'GET',
-        path: '/conversations/{conversation_id}/messages',
-        docs: messagesDocs,
-        handler: (request, reply) => listMessages(store, request, reply),
-      },
-      {
-        method: 'GET',
-        path: '/conversations/{conversation_id}/export',
-        docs: exportDocs,
-        handler: (request, reply) => exportConversation(store, request, reply),
-      },
-      {
-        method: 'DELETE',
-        path: '/conversations/{conversation_id}',
-        docs: deleteDocs,
-        handler: (request, reply) => deleteConversation(store, request, reply, access),
-      },
+      route('GET', '/export', exportAllDocs, (request, reply) => exportAll(store, request, reply)),
+      route('GET', `${one}/messages`, messagesDocs, (request, reply) => listMessages(store, request, reply)),
+      route('GET', `${one}/export`, exportDocs, (request, reply) =>
+        exportConversation(store, request, reply),
+      ),
+      route('PATCH', one, renameDocs, (request, reply) => renameConversation(store, request, reply)),
+      route('DELETE', one, deleteDocs, (request, reply) => deleteConversation(store, request, reply, access)),
     ];
-    for (const route of routes) transport.route(route);
+    for (const each of routes) transport.route(each);
     overview?.add('conversations', '/conversations');
   },
 });

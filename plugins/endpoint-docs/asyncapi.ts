@@ -38,6 +38,7 @@ function channelOf({ path, docs }: WebSocketEndpoint): object {
     summary: docs?.summary ?? 'Not described',
     ...(docs?.description && { description: docs.description }),
     ...(parameters.length > 0 && { parameters: Object.fromEntries(parameters) }),
+    ...(docs?.query && { bindings: { ws: { method: 'GET', query: embedded(docs.query) } } }),
     messages: { ...messagesOf('receive', docs?.receives), ...messagesOf('send', docs?.sends) },
   };
 }

@@ -88,10 +88,10 @@ function upgradeOf(endpoint: WebSocketEndpoint, isClosed: boolean): object {
   return {
     ...securityOf(endpoint, isClosed),
     summary: docs?.summary ?? 'A WebSocket',
-    parameters: pathParameters(path, docs?.params),
+    parameters: [...pathParameters(path, docs?.params), ...parametersOf('query', docs?.query, isClosed)],
     responses: {
       101: { description: 'Switched to WebSocket; its frames are in `/asyncapi.json`' },
-      ...responsesOf({}, errors),
+      ...responsesOf({}, errors, docs?.error),
     },
   };
 }
@@ -124,6 +124,7 @@ function errorsOf({ method, path, docs }: Route): readonly ClientErrorCode[] {
     ...lostIn(path),
     ...(method === 'GET' ? [] : (['FORBIDDEN'] as const)),
     'TOO_LARGE',
+    'BODIES_FULL',
   ];
 }
 

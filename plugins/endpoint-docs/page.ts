@@ -44,6 +44,8 @@ export function page(basePath: string, assets: string, version: string): string 
 <section id="console" aria-labelledby="console-title">
 <h2 id="console-title">WebSocket console</h2>
 <form id="connection">
+<label for="endpoint">Endpoint</label>
+<select id="endpoint"></select>
 <label for="address">Address</label>
 <input id="address" autocomplete="off" spellcheck="false" required>
 <button id="connect">Connect</button>

@@ -23,5 +23,7 @@ export function readiness(
       : ['no agent is healthy']),
     ...(storeTrouble === undefined ? [] : [`conversations are not kept: ${storeTrouble}`]),
   ];
-  return { status: reasons.length === 0 ? 'ready' : 'not ready', state, reasons, agents: agents ?? [] };
+  // Without the details of hundreds of models: it is asked for every few seconds.
+  const listed = (agents ?? []).map(({ modelDetails: _, ...agent }) => agent);
+  return { status: reasons.length === 0 ? 'ready' : 'not ready', state, reasons, agents: listed };
 }

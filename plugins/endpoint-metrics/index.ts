@@ -9,6 +9,8 @@ import { streamMetrics } from './streams.js';
 import { taskMetrics } from './tasks.js';
 import { upstreamMetrics } from './upstream.js';
 
+const isOfAgent = (tool: string): boolean => /^(consult|hand_over_to)_/.test(tool);
+
 export default definePlugin({
   name: 'endpoint-metrics',
   apiVersion: 1,
@@ -25,6 +27,8 @@ export default definePlugin({
     upstreamMetrics(metrics, ctx.bus);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
+    // Models make names up, and clients have tools of their own.
+    metrics.names('tool', (name) => ctx.tasks.find(name) !== undefined || isOfAgent(name));
     metrics.names('task', (name) => ctx.tasks.find(name) !== undefined);
     ctx.effect('event loop lag', () => eventLoopMetrics(metrics));
     transport.route({

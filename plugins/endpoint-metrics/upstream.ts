@@ -26,6 +26,12 @@ export function upstreamMetrics(metrics: Metrics, bus: EventBus): void {
     'Requests to an agent in place of a failed one',
     'agent',
   );
+  const called = metrics.counter(
+    'waggle_tool_calls_total',
+    'Ended calls of tools by models',
+    'tool',
+    'outcome',
+  );
   const end = (agent: string, outcome: string, runMs: number) => {
     asked.inc({ agent, outcome });
     took.observe({ agent }, runMs / 1000);
@@ -39,4 +45,7 @@ export function upstreamMetrics(metrics: Metrics, bus: EventBus): void {
     end(agent, 'failed', runMs);
     errors.inc({ agent, code: codeLabel(code) });
   });
+  bus.on('tool:ended', ({ name: tool, code, cancelled }) =>
+    called.inc({ tool, outcome: cancelled ? 'cancelled' : code ? 'failed' : 'succeeded' }),
+  );
 }

@@ -11,6 +11,7 @@ import { integerText } from '#sdk/http';
 import { z } from '#zod';
 
 const count = z.int().min(0);
+const at = z.int().min(0);
 const measured = z.number().min(0);
 const priority = z.enum(taskPriorities);
 const jsonSchema = z.record(z.string(), z.unknown()).describe('A JSON Schema');
@@ -72,6 +73,16 @@ export const taskList = z.object({
       message: z.boolean().describe('Whether its name is a WebSocket frame type'),
       input: jsonSchema.exactOptional(),
       output: jsonSchema.exactOptional(),
+      schedule: z
+        .object({
+          cron: z.string(),
+          timeZone: z.string(),
+          nextAt: at.describe('The next run, in milliseconds since 1970'),
+          lastAt: at.describe('The latest run since the start of the server').exactOptional(),
+          missed: count.describe('Missed runs since then'),
+        })
+        .describe('For a task that runs by itself')
+        .exactOptional(),
       counts,
     }),
   ),

@@ -2,9 +2,11 @@ import {
   type HttpRequest,
   type HttpResponse,
   type ReadonlyRegistry,
+  type ScheduledTask,
   type TaskDefinition,
   type TaskEngine,
   type TaskRun,
+  type TaskSchedules,
   WaggleError,
 } from '#kernel';
 import { actingUser, expectValid, jsonSchemaOf, tenths } from '#sdk';
@@ -14,13 +16,19 @@ import { type cancelAnswer, type runReport, submission, type taskList, waitQuery
 type Tasks = ReadonlyRegistry<TaskDefinition>;
 
 /** `GET /tasks` */
-export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpResponse): void {
+export function listTasks(
+  engine: TaskEngine,
+  tasks: Tasks,
+  schedules: TaskSchedules | undefined,
+  response: HttpResponse,
+): void {
   const all = [...tasks].flatMap((definition) => {
     const { name, description, lane, exposed = false, message = false } = definition;
     const counts = engine.countsOf(name);
     if (!counts) return [];
     const input = definition.input && jsonSchemaOf(definition.input);
     const output = definition.output && jsonSchemaOf(definition.output);
+    const schedule = schedules?.find(name);
     return {
       name,
       ...(description !== undefined && { description }),
@@ -29,10 +37,15 @@ export function listTasks(engine: TaskEngine, tasks: Tasks, response: HttpRespon
       message,
       ...(input && { input }),
       ...(output && { output }),
+      ...(schedule && { schedule: shown(schedule) }),
       counts,
     };
   });
   response.json(200, { tasks: all, figures: engine.stats } satisfies z.infer<typeof taskList>);
+}
+
+function shown({ cron, timeZone, nextAt, lastAt, missed }: ScheduledTask) {
+  return { cron, timeZone, nextAt, ...(lastAt !== undefined && { lastAt }), missed };
 }
 
 /** `POST /tasks/{task}`: 202 at once, or 200 with the result if the run ends within `?wait=`. @throws errors of the engine and of the run */

@@ -1,4 +1,4 @@
-import { closeCode, type EndpointDocs, serverFrames, type TaskDefinition } from '#kernel';
+import { clientChosenId, closeCode, type EndpointDocs, serverFrames, type TaskDefinition } from '#kernel';
 import { z } from '#zod';
 import { clientFrames, messageTypes } from './frames.js';
 
@@ -7,6 +7,14 @@ export const clientParams = z.object({
     .string()
     .regex(/^[A-Za-z0-9._~-]{1,128}$/)
     .describe('Id of the client, chosen by itself'),
+});
+
+export const clientQuery = z.object({
+  user_id: clientChosenId
+    .describe(
+      'The user that the connection belongs to: that of the credentials when absent, in an open server the client itself. Another one needs the scope `act-as`',
+    )
+    .optional(),
 });
 
 /** Frame types that tasks must not use. */
@@ -22,6 +30,7 @@ const closings = [
   `${closeCode.tooLarge} frame too large`,
   `${closeCode.internalError} internal error`,
   `${closeCode.tryAgainLater} too many connections`,
+  `${closeCode.forbidden} credentials of another user`,
   `${closeCode.badFrames} repeated bad frames`,
   `${closeCode.takenOver} taken over`,
   `${closeCode.slowReader} reads too slowly`,
@@ -30,9 +39,10 @@ const closings = [
 const endpointDocs: EndpointDocs = {
   summary: 'Chat over a WebSocket',
   description:
-    'Text frames, one JSON object each. A second connection with the same id takes over. Close codes: ' +
+    'Text frames, one JSON object each. A second connection of the user with the same id takes over. Close codes: ' +
     `${closings.join(', ')}.`,
   params: clientParams,
+  query: clientQuery,
   receives: clientFrames,
   sends: serverFrames,
   errors: ['INVALID_REQUEST'],

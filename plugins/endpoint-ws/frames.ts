@@ -5,13 +5,18 @@ import {
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
+  toolResults,
   WaggleError,
 } from '#kernel';
-import { checkNow, fromClient, isJsonObject, milliseconds, outerText, parseJson } from '#sdk';
+import { checkNow, fromClient, isJsonObject, milliseconds, outerText, parseJson, turnFields } from '#sdk';
 import { z } from '#zod';
+
+const callId = z.string().min(1).max(256).describe('The `id` of the tool call');
 
 const request = z.object({
   ...chatFields,
+  content: chatFields.content.optional().describe('Required without `toolResults`'),
+  toolResults: toolResults.optional(),
   requestId: clientChosenId.optional(),
   conversationId: clientChosenId.optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
@@ -33,7 +38,26 @@ export const clientFrames = {
     priority: z.enum(taskPriorities).optional(),
     timeoutMs: milliseconds.optional(),
   }),
+  tool_result: z
+    .object({
+      streamId,
+      id: callId,
+      output: z.unknown().describe('Any JSON').optional(),
+      error: z.string().max(10_000).describe('Why there is none').optional(),
+    })
+    .describe('The result of a tool of the client'),
+  approve: z
+    .object({
+      streamId,
+      id: callId,
+      allow: z.boolean(),
+      reason: z.string().max(1000).describe('For the model, if it is not allowed').optional(),
+    })
+    .describe('The answer to `approval_required`, from any connection of the user'),
   cancel_task: z.object({ taskId: z.string().min(1).max(128) }),
+  inbox: z
+    .object({ after: z.int().min(0).describe('The last `seq` that the client has').optional() })
+    .describe('The notifications after that one; without it, the newest number'),
   ping: z.object({}),
   auth: z
     .object({ token: z.string().min(1).max(16_384) })
@@ -41,7 +65,7 @@ export const clientFrames = {
 };
 
 type ClientFrames = typeof clientFrames;
-export type ChatFrame = z.infer<typeof request>;
+export type ChatFrame = z.infer<typeof request> & { readonly type: 'stream_request' | 'message' };
 export type TaskFrame = z.infer<typeof clientFrames.task>;
 /** A frame whose type is the name of a task. */
 export interface MessageFrame {
@@ -73,7 +97,7 @@ export function readFrame(text: string, tasks: ReadonlyRegistry<TaskDefinition>)
 }
 
 /** The sender of a frame. */
-export type Asker = Pick<StartCommand, 'userId' | 'principal' | 'connection'>;
+export type Asker = Pick<StartCommand, 'userId' | 'clientId' | 'principal' | 'connection'>;
 
 /** Errors repeat a `requestId` up to this length. */
 const echoLimitChars = 1024;
@@ -85,19 +109,27 @@ export function requestIdOf(text: string): string | undefined {
 
 /** The command of a chat frame from a user. */
 export function commandOf(frame: ChatFrame, asker: Asker): StartCommand {
-  const { content, agent, model, options, conversationId, requestId, onDisconnect, priority } = frame;
+  const { agent, model, conversationId, requestId, onDisconnect, priority, tools } = frame;
   const endpoint = 'WS';
+  const { content, messages, options } = turnFields(frame, 'INVALID_FRAME');
+  const { userId, clientId, principal, connection } = asker;
+  // Field by field: an object made by two spreads is slow to make, and slow to read ever after.
   return {
     content,
-    ...asker,
+    messages,
+    options,
+    userId,
+    clientId,
+    principal,
+    connection,
     conversationId,
     agent,
     model,
-    options,
     requestId,
     endpoint,
     onDisconnect,
     priority,
+    awaitsToolResults: frame.type === 'stream_request' && Boolean(tools?.length),
   };
 }
 

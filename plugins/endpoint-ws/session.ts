@@ -1,5 +1,6 @@
 import {
   type ChatStreams,
+  type ClientAnswer,
   closeCode,
   type EventBus,
   type Limits,
@@ -15,14 +16,16 @@ import {
   toClientError,
   WaggleError,
 } from '#kernel';
-import { authOkFrame, errorFrame, IdMap } from '#sdk';
+import { authOkFrame, checkUnexpired, errorFrame, IdMap, RateLimit } from '#sdk';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type Asker, type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
-import { RateLimit } from './rate-limit.js';
+import type { Inbox, Portion } from './inbox.js';
 import { SessionTasks } from './session-tasks.js';
 
 const work: ReadonlySet<ClientFrame['type']> = new Set(['stream_request', 'message', 'task', 'registered']);
+
+const questionLimitChars = 64 * 1024;
 
 /** Services and callbacks that sessions share. */
 export interface SessionHost {
@@ -34,6 +37,9 @@ export interface SessionHost {
   readonly config: Config;
   readonly bus: Pick<EventBus, 'emit'>;
   readonly logger: Logger;
+  readonly inbox: Inbox;
+  /** Starts or stops the delivery of broadcasts to a session. */
+  subscribe(session: Session, isOn: boolean): void;
   onClosed(session: Session): void;
   /** A reply was delivered or given up. */
   onDelivered(): void;
@@ -42,9 +48,10 @@ export interface SessionHost {
 /** One connection of a client, with the replies it reads. */
 export class Session implements SocketHandler {
   readonly clientId: string;
-  /** The client among those of its user: ids are chosen by clients. */
-  readonly key: string;
-  readonly #socket: Socket;
+  readonly userId: string;
+  /** The one of the same user that opened before it. */
+  older: Session | undefined;
+  readonly socket: Socket;
   readonly #host: SessionHost;
   readonly #rate: RateLimit;
   // Created on first use: most connections of a large server are idle.
@@ -53,12 +60,19 @@ export class Session implements SocketHandler {
   #wholeIfAny: Set<AbortController> | undefined;
   #tasksIfAny: SessionTasks | undefined;
   #bad = 0;
+  /**
+   * The last notification that it has had, while it does not get them as they come: until its first frame, which may ask for
+   * earlier ones, and while these are sent.
+   */
+  #behindFrom: number | undefined;
+  #isCatchingUp = false;
 
-  constructor(socket: Socket, clientId: string, host: SessionHost) {
-    this.#socket = socket;
-    this.clientId = clientId;
-    this.key = socket.principal ? JSON.stringify([socket.principal.id, clientId]) : clientId;
+  constructor(socket: Socket, userId: string, host: SessionHost) {
+    this.socket = socket;
+    this.clientId = socket.params.client_id as string;
+    this.userId = userId;
     this.#host = host;
+    this.#behindFrom = host.inbox.seq;
     this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
   }
 
@@ -68,7 +82,7 @@ export class Session implements SocketHandler {
   }
 
   close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
+    this.socket.close(code, reason);
   }
 
   /** A frame takes effect before this returns: frames that arrive together are handled in order. */
@@ -77,8 +91,9 @@ export class Session implements SocketHandler {
     try {
       const frame = readFrame(text, this.#host.tasks);
       this.#bad = 0;
+      if (this.#behindFrom !== undefined && frame.type !== 'inbox') this.catchUp();
       const type = frame.type === 'registered' ? frame.name : frame.type;
-      const { id: connection } = this.#socket;
+      const { id: connection } = this.socket;
       this.#host.bus.emit('message:received', { connection, clientId: this.clientId, type });
       return this.#counted(frame)?.catch((cause: unknown) => this.#refuse(cause, requestIdOf(text)));
     } catch (cause) {
@@ -86,9 +101,9 @@ export class Session implements SocketHandler {
     }
   }
 
-  tooLarge(text: string, limitBytes: number): void {
+  tooLarge(text: string, limitBytes: number, key?: string): void {
     if (!this.#rate.take(performance.now())) this.#tooMany();
-    else this.#refuse(new WaggleError('TOO_LARGE', { limitBytes }), requestIdOf(text));
+    else this.#refuse(new WaggleError('TOO_LARGE', { limitBytes, key }), requestIdOf(text));
   }
 
   closed(): void {
@@ -103,18 +118,63 @@ export class Session implements SocketHandler {
     this.#send({ type: 'server_draining', deadlineMs });
   }
 
+  /** A notification; one that is behind gets it later. */
+  notify(json: string): void {
+    if (this.#behindFrom === undefined) this.socket.send(json);
+  }
+
+  /** Whether it gets notifications as they come. */
+  get isUpToDate(): boolean {
+    return this.#behindFrom === undefined;
+  }
+
+  /** Sends the notifications that it has missed, and from then on each as it comes. */
+  catchUp(): void {
+    if (this.#isCatchingUp) return;
+    for (let portion: Portion | undefined; !portion?.isLast; ) {
+      portion = this.#host.inbox.after(this.userId, this.#behindFrom ?? this.#host.inbox.seq);
+      this.#behindFrom = portion.seq;
+      const { frames } = portion;
+      if (frames.length === 0 || this.socket.send(frames) || portion.isLast) continue;
+      this.#isCatchingUp = true;
+      void this.socket.drained().then((isOpen) => {
+        this.#isCatchingUp = false;
+        if (isOpen) this.catchUp();
+      });
+      return;
+    }
+    this.#behindFrom = undefined;
+    this.#host.subscribe(this, true);
+  }
+
+  reads(streamId: string): boolean {
+    return this.#readersIfAny?.get(streamId) !== undefined;
+  }
+
+  /** Tells of a reply that another connection or the server has started. */
+  announce(reply: Reply): void {
+    const { streamId, conversationId, command } = reply;
+    if (!command || command.clientId === this.clientId || command.stateless) return;
+    if (this.reads(streamId)) return;
+    const { agent = '' } = reply.progress ?? {};
+    const { content } = command;
+    const question = content !== '' && content.length <= questionLimitChars && { question: content };
+    this.#send({ type: 'stream_available', streamId, conversationId, agent, ...question });
+  }
+
   /** Frames that ask for work count against the limits of their user. */
   #counted(frame: ClientFrame): void | Promise<void> {
-    const { principal } = this.#socket;
+    const { principal } = this.socket;
     if (!principal || !work.has(frame.type)) return this.#handle(frame);
-    if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now())
-      throw new WaggleError('UNAUTHORIZED', { why: 'they have expired; send newer ones in an "auth" frame' });
+    checkUnexpired(principal);
     const counted = this.#host.limits?.request(principal);
     return counted ? counted.then(() => this.#handle(frame)) : this.#handle(frame);
   }
 
   #handle(frame: ClientFrame): void | Promise<void> {
     switch (frame.type) {
+      case 'inbox':
+        return this.#readInbox(frame.after);
       case 'ping':
         return this.#send({ type: 'pong' });
       case 'auth':
@@ -133,14 +193,33 @@ export class Session implements SocketHandler {
         return this.#tasks.answer(frame);
       case 'cancel_task':
         return this.#tasks.cancel(frame.taskId);
+      case 'tool_result': {
+        const { output, error } = frame;
+        return this.#give(frame, { type: 'tool_result', output, error });
+      }
+      case 'approve': {
+        const { allow, reason } = frame;
+        return this.#give(frame, { type: 'approval', allow, reason, by: this.#asker.userId });
+      }
       case 'stream_request':
         return this.#answer(frame);
     }
   }
 
+  #readInbox(after: number | undefined): void {
+    const { inbox } = this.#host;
+    if (after !== undefined) {
+      this.#host.subscribe(this, false);
+      this.#behindFrom = after;
+    }
+    this.catchUp();
+    // A number that no notification has had yet is of another server, whose clock was ahead: its client has to forget it.
+    if (after === undefined || after > inbox.seq) this.#send({ type: 'inbox', seq: inbox.seq });
+  }
+
   async #authenticate(token: string): Promise<void> {
-    const principal = await this.#socket.authenticate?.(token);
-    this.#send(authOkFrame(principal ?? { id: this.clientId, scopes: [] }));
+    const principal = await this.socket.authenticate?.(token);
+    this.#send(authOkFrame(principal ?? { id: this.userId, scopes: [] }));
   }
 
   #answer(frame: ChatFrame): void {
@@ -152,7 +231,7 @@ export class Session implements SocketHandler {
   }
 
   #resume(streamId: string, position: number, positions: boolean): void {
-    const reply = this.#host.streams.find(streamId, this.#socket.principal);
+    const reply = this.#host.streams.find(streamId, this.socket.principal);
     if (!reply) {
       this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
       return;
@@ -165,8 +244,14 @@ export class Session implements SocketHandler {
     this.#deliver(reply, reader, positions);
   }
 
+  #give({ streamId, id }: { readonly streamId: string; readonly id: string }, answer: ClientAnswer): void {
+    const reply = this.#host.streams.find(streamId, this.socket.principal);
+    if (!reply) throw new WaggleError('TOOL_CALL_UNKNOWN', { id: id.slice(0, 128) });
+    reply.answer(id, answer);
+  }
+
   async #cancel(streamId: string): Promise<void> {
-    const reply = this.#host.streams.find(streamId, this.#socket.principal);
+    const reply = this.#host.streams.find(streamId, this.socket.principal);
     const receipt = await reply?.cancel('client');
     if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
     // A reader of the stream gets this frame from the log.
@@ -195,7 +280,7 @@ export class Session implements SocketHandler {
   /** Sends the reply until its end, or until its reader leaves. */
   #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean, requestId?: string): void {
     this.#readers.set(streamId, reader);
-    const delivery = new Delivery(this.#socket, reader, positions, (error) => {
+    const delivery = new Delivery(this.socket, reader, positions, (error) => {
       if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
       this.#host.onDelivered();
       if (error) this.#refuse(error, requestId);
@@ -226,18 +311,18 @@ export class Session implements SocketHandler {
   }
 
   get #tasks(): SessionTasks {
-    this.#tasksIfAny ??= new SessionTasks(this.#socket, this.#asker, this.#host);
+    this.#tasksIfAny ??= new SessionTasks(this.socket, this.#asker, this.#host);
     return this.#tasksIfAny;
   }
 
-  /** The user of the credentials; in an open server the client, as it calls itself. */
   get #asker(): Asker {
-    const { principal, id: connection } = this.#socket;
-    return { userId: principal?.id ?? this.clientId, principal, connection };
+    const { principal, id: connection } = this.socket;
+    const { userId, clientId } = this;
+    return { userId, clientId, principal, connection };
   }
 
   get #who(): { readonly connection: string; readonly clientId: string } {
-    return { connection: this.#socket.id, clientId: this.clientId };
+    return { connection: this.socket.id, clientId: this.clientId };
   }
 
   #tooMany(): void {
@@ -257,6 +342,6 @@ export class Session implements SocketHandler {
   }
 
   #send(frame: ServerFrame): void {
-    this.#socket.send(JSON.stringify(frame));
+    this.socket.send(JSON.stringify(frame));
   }
 }

@@ -1,40 +1,55 @@
 import {
+  type Clients,
   closeCode,
   type EndpointDocs,
+  type Reply,
   type Socket,
   type TaskDefinition,
+  type Transport,
   WaggleError,
   type WebSocketEndpoint,
 } from '#kernel';
-import { clientParams, docsOf, ownTypes } from './docs.js';
+import { Idleness, mayActFor } from '#sdk';
+import { clientParams, clientQuery, docsOf, ownTypes } from './docs.js';
+import { FirstFrames } from './first-frames.js';
+import { Inbox } from './inbox.js';
 import { Session, type SessionHost } from './session.js';
 import { Takeovers } from './takeovers.js';
+import { UserSessions } from './user-sessions.js';
 
-/** Extra time after the deadline for terminal frames to reach slow readers. */
-const farewellMs = 1000;
+export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered' | 'subscribe' | 'inbox'> & {
+  readonly transport: Pick<Transport, 'publish'>;
+};
 
-export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered'>;
+/** The channel of what is sent to all. */
+const everyone = 'everyone';
 
-/** All connections by user and client id. A client has one: the newest. */
-export class Sessions implements WebSocketEndpoint {
+/** All connections by user. Each client of a user has one: the newest. */
+export class Sessions implements WebSocketEndpoint, Clients {
   readonly path = '/ws/{client_id}';
   readonly protocol = 'waggle.v1';
   readonly #host: SessionHost;
-  readonly #current = new Map<string, Session>();
+  readonly #transport: Pick<Transport, 'publish'>;
+  readonly #users = new UserSessions();
   readonly #open = new Set<Session>();
   readonly #takeovers: Takeovers;
-  /** Sessions that were taken over and will be closed soon, by client id. */
+  /** Sessions that were taken over and will be closed soon, by user and client. */
   readonly #leaving = new Map<string, { readonly session: Session; readonly timer: NodeJS.Timeout }>();
+  readonly #firstFrames = new FirstFrames();
+  /** Whether anything was sent to all: until then connections are not subscribed, which would take memory. */
+  #hasBroadcast = false;
   #drainEndsAt: number | undefined;
-  /** The session that the drain waits for. */
-  #awaited: { readonly session: Session; readonly resolve: () => void } | undefined;
+  readonly #idleness = new Idleness(this.#open);
 
-  constructor(settings: SessionSettings) {
+  constructor({ transport, ...settings }: SessionSettings) {
     this.#takeovers = new Takeovers(settings.logger);
+    this.#transport = transport;
     this.#host = {
       ...settings,
+      inbox: new Inbox(settings.config),
+      subscribe: (session, isOn) => this.#subscribe(session, isOn),
       onClosed: (session) => this.#closed(session),
-      onDelivered: () => this.#delivered(),
+      onDelivered: () => this.#idleness.changed(),
     };
   }
 
@@ -49,79 +64,138 @@ export class Sessions implements WebSocketEndpoint {
 
   removed(): void {}
 
+  get count(): number {
+    return this.#open.size;
+  }
+
+  online(userId: string): boolean {
+    return this.#users.has(userId);
+  }
+
+  send(userId: string, topic: string, data?: unknown): number {
+    // Without one it would be kept for all.
+    if (typeof userId !== 'string' || userId === '')
+      throw new WaggleError('INVALID_REQUEST', { issues: ['userId: expected a user'] });
+    const { seq, json } = this.#host.inbox.keep(userId, topic, data);
+    let next: Session | undefined;
+    for (let session = this.#users.newest(userId); session; session = next) {
+      // It may be closed for reading too slowly.
+      next = session.older;
+      session.notify(json);
+    }
+    return seq;
+  }
+
+  broadcast(topic: string, data?: unknown): number {
+    const { seq, json } = this.#host.inbox.keep(undefined, topic, data);
+    const { publish } = this.#transport;
+    if (!publish) {
+      for (const session of this.#open) session.notify(json);
+      return seq;
+    }
+    if (!this.#hasBroadcast) {
+      this.#hasBroadcast = true;
+      for (const session of this.#open) if (session.isUpToDate) this.#subscribe(session, true);
+    }
+    publish.call(this.#transport, everyone, json);
+    return seq;
+  }
+
+  /** Tells the other connections of its user of a reply that has begun. */
+  began(streamId: string, userId: string): void {
+    let next: Session | undefined;
+    for (let session = this.#users.newest(userId); session; session = next) {
+      next = session.older;
+      // Mostly the only one, which has asked for it.
+      if (session.reads(streamId)) continue;
+      const reply = this.#host.streams.find(streamId);
+      if (reply) session.announce(reply);
+    }
+  }
+
+  /** Drops notifications that were kept long enough. */
+  expire(): void {
+    this.#host.inbox.expire();
+  }
+
   /** @throws INVALID_REQUEST */
-  accept({ params }: { readonly params: Readonly<Record<string, string>> }): void {
+  accept({
+    params,
+    query,
+  }: {
+    readonly params: Readonly<Record<string, string>>;
+    readonly query: URLSearchParams;
+  }): void {
     if (!clientParams.safeParse(params).success)
       throw new WaggleError('INVALID_REQUEST', {
         issues: ['client_id: expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ -'],
       });
+    const named = query.get('user_id');
+    if (named !== null && !clientQuery.safeParse({ user_id: named }).success)
+      throw new WaggleError('INVALID_REQUEST', { issues: ['user_id: expected 1 to 128 characters'] });
   }
 
   open(socket: Socket): Session {
+    const { principal } = socket;
     const clientId = socket.params.client_id as string;
-    const session = new Session(socket, clientId, this.#host);
-    const older = this.#current.get(session.key);
+    const named = socket.query?.get('user_id') ?? undefined;
+    const userId = named ?? principal?.id ?? clientId;
+    const session = new Session(socket, userId, this.#host);
+    if (!mayActFor(principal, userId)) {
+      session.close(closeCode.forbidden, 'the credentials are those of another user');
+      return session;
+    }
+    const older = this.#users.find(userId, clientId);
     if (older) this.#replace(older);
-    this.#current.set(session.key, session);
+    const isFirst = !this.#users.has(userId);
+    this.#users.add(session);
     this.#open.add(session);
+    this.#firstFrames.await(session);
+    if (isFirst) this.#host.bus.emit('client:online', { userId });
     if (this.#drainEndsAt !== undefined) this.#announceDrain(session, this.#drainEndsAt);
+    // A user that is its only client knows of its replies.
+    if (principal || named !== undefined)
+      for (const reply of this.#runningOf(userId)) session.announce(reply);
     return session;
   }
 
-  #closed(session: Session): void {
-    this.#open.delete(session);
-    // A late close of an old connection must not remove its successor.
-    if (this.#current.get(session.key) === session) this.#current.delete(session.key);
-    if (this.#leaving.get(session.key)?.session === session) this.#stopLeaving(session.key);
-    this.#delivered();
+  /** Replies of a user whose other connections may resume them. */
+  #runningOf(userId: string): readonly Reply[] {
+    const running = this.#host.streams.runningOf?.(userId) ?? [];
+    return running.filter(({ progress }) => progress && progress.phase !== 'waiting');
   }
 
-  #delivered(): void {
-    const { session, resolve } = this.#awaited ?? {};
-    if (session && (session.idle || !this.#open.has(session))) resolve?.();
+  #subscribe({ socket }: Session, isOn: boolean): void {
+    if (!this.#hasBroadcast) return;
+    if (isOn) socket.subscribe?.(everyone);
+    else socket.unsubscribe?.(everyone);
+  }
+
+  #closed(session: Session): void {
+    const { userId } = session;
+    if (!this.#open.delete(session)) return;
+    this.#users.delete(session);
+    if (this.#open.size === 0) this.#firstFrames.stop();
+    if (this.#leaving.get(keyOf(session))?.session === session) this.#stopLeaving(keyOf(session));
+    this.#idleness.changed();
+    if (!this.#users.has(userId)) this.#host.bus.emit('client:offline', { userId });
   }
 
   /** Resolves when all replies are delivered, or soon after the deadline. */
   async drain(deadline: AbortSignal, timeoutMs: number): Promise<void> {
     this.#drainEndsAt = performance.now() + timeoutMs;
     for (const session of this.#open) this.#announceDrain(session, this.#drainEndsAt);
-    let late: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => {
-      const wait = () => {
-        late = setTimeout(resolve, farewellMs);
-      };
-      if (deadline.aborted) wait();
-      else deadline.addEventListener('abort', wait, { once: true });
-    });
-    await Promise.race([this.#allIdle(), over]);
-    clearTimeout(late);
-    this.#awaited = undefined;
-  }
-
-  /** Waits for one session at a time: checking all of them on each delivery would be quadratic. */
-  async #allIdle(): Promise<void> {
-    let waited: boolean;
-    do {
-      waited = false;
-      for (const session of this.#open) {
-        if (session.idle) continue;
-        await new Promise<void>((resolve) => {
-          this.#awaited = { session, resolve };
-        });
-        waited = true;
-      }
-      // Earlier sessions may have resumed a reply meanwhile.
-    } while (waited);
+    await this.#idleness.wait(deadline);
   }
 
   /** Closes the older connection of a client, after a delay when takeovers repeat. */
   #replace(session: Session): void {
-    const { key } = session;
+    const key = keyOf(session);
     const leave = (each: Session) => each.close(closeCode.takenOver, 'taken over by a newer connection');
     const before = this.#leaving.get(key);
     this.#stopLeaving(key);
     if (before) leave(before.session);
-    const delayMs = this.#takeovers.next(key, performance.now());
+    const delayMs = this.#takeovers.next(key, session.clientId, performance.now());
     if (delayMs === 0) leave(session);
     else {
       const timer = setTimeout(() => {
@@ -140,4 +214,9 @@ export class Sessions implements WebSocketEndpoint {
   #announceDrain(session: Session, endsAt: number): void {
     session.announceDrain(Math.max(0, Math.round(endsAt - performance.now())));
   }
+}
+
+/** Clients choose their ids: that of another user may be the same. */
+function keyOf({ userId, clientId }: Session): string {
+  return JSON.stringify([userId, clientId]);
 }

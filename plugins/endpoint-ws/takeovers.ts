@@ -18,12 +18,15 @@ export class Takeovers {
     this.#logger = logger;
   }
 
-  /** Delay before the older connection of a client is closed. `now` is a monotonic time in milliseconds. */
-  next(clientId: string, now: number): number {
-    const last = this.#rows.get(clientId);
+  /**
+   * Delay before the older connection of a client is closed. `key` names the client among all users', `now` is a monotonic time
+   * in milliseconds.
+   */
+  next(key: string, clientId: string, now: number): number {
+    const last = this.#rows.get(key);
     const count = last && now - last.at < rowMs ? last.count + 1 : 1;
-    this.#rows.delete(clientId);
-    this.#rows.set(clientId, { count, at: now });
+    this.#rows.delete(key);
+    this.#rows.set(key, { count, at: now });
     const [oldest] = this.#rows.keys();
     if (this.#rows.size > maxRows && oldest !== undefined) this.#rows.delete(oldest);
     if (count <= free) return 0;

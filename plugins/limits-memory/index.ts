@@ -6,10 +6,12 @@ export default definePlugin({
   name: 'limits-memory',
   apiVersion: 1,
   config,
+  live: true,
   provides: [Limits],
   setup(ctx) {
     const limits = new MemoryLimits(ctx.config);
     ctx.effect('counts of usage', () => () => limits.close());
+    ctx.onConfig(() => limits.configure());
     ctx.provide(Limits, limits);
   },
 });

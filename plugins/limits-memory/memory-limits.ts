@@ -15,16 +15,24 @@ const retryAfterMs = 1000;
 
 /** Counts usage in this process. Users without limits cost nothing. */
 export class MemoryLimits implements Limits {
+  readonly #config: Config;
   /** Of users whose credentials have none. */
-  readonly #usual: UsageLimits | undefined;
+  #usual: UsageLimits | undefined;
   readonly #requests: WindowCounter;
   readonly #tokens: WindowCounter;
   readonly #replies = new Map<string, number>();
 
-  constructor({ limits, maxUsers }: Config) {
+  constructor(config: Config) {
+    this.#config = config;
+    this.configure();
+    this.#requests = new WindowCounter(minuteS, () => config.maxUsers);
+    this.#tokens = new WindowCounter(dayS, () => config.maxUsers);
+  }
+
+  /** Takes changed values of the config over. Counts go on. */
+  configure(): void {
+    const { limits } = this.#config;
     this.#usual = Object.values(limits).some((limit) => limit !== undefined) ? limits : undefined;
-    this.#requests = new WindowCounter(minuteS, maxUsers);
-    this.#tokens = new WindowCounter(dayS, maxUsers);
   }
 
   of({ limits = this.#usual }: Principal): UsageLimits | undefined {

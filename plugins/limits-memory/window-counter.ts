@@ -20,13 +20,13 @@ export interface Taken {
 /** Counts points by key, each in windows of one duration. The number of keys is bounded. */
 export class WindowCounter {
   readonly #limiter: RateLimiterMemory;
-  readonly #maxKeys: number;
+  readonly #maxKeys: () => number;
   /** All that count. They last equally long, so the first one ends first. */
   readonly #windows = new LinkedList<Window>();
   /** The last `take` of each key that is under way. */
   readonly #taking = new Map<string, Promise<Taken>>();
 
-  constructor(durationS: number, maxKeys: number) {
+  constructor(durationS: number, maxKeys: () => number) {
     // Limits differ from key to key, so the limiter only counts.
     this.#limiter = new RateLimiterMemory({
       keyPrefix: '',
@@ -93,7 +93,7 @@ export class WindowCounter {
     const now = Date.now();
     for (let first = this.#windows.first; first; first = this.#windows.first) {
       const { key, endsAt } = first.item;
-      if (endsAt > now && this.#windows.size <= this.#maxKeys) return;
+      if (endsAt > now && this.#windows.size <= this.#maxKeys()) return;
       this.#windows.remove(first);
       // After its end the key may have another window.
       if (endsAt > now) void this.#limiter.delete(key);

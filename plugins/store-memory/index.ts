@@ -6,6 +6,7 @@ export default definePlugin({
   name: 'store-memory',
   apiVersion: 1,
   config,
+  live: true,
   provides: [ConversationStore],
   setup(ctx) {
     ctx.provide(ConversationStore, new MemoryStore(ctx.config));

@@ -4,16 +4,25 @@ import {
   type ConversationStore,
   type ConversationSummary,
   type ListOptions,
+  type NumberedMessage,
+  type PageOptions,
+  type SearchOptions,
+  type SearchResult,
   WaggleError,
 } from '#kernel';
-import { charsOf, IdMap, LinkedList, type Place, titleOf } from '#sdk';
+import { charsOf, conversationKey, IdMap, LinkedList, type Place, titleFrom, titleOf } from '#sdk';
 import type { Config } from './config.js';
+import { MessageScan } from './message-scan.js';
 
 interface Conversation {
   readonly id: string;
   readonly key: ConversationKey;
   readonly messages: ChatMessage[];
+  /** The number of each message. */
+  readonly numbers: number[];
   title: string;
+  /** Set by its user, with the number of this change; else undefined. */
+  renamed: number | undefined;
   chars: number;
   usedAt: number;
   updatedAt: number;
@@ -28,8 +37,10 @@ export class MemoryStore implements ConversationStore {
   readonly #byUse = new LinkedList<Conversation>();
   readonly #limits: Config;
   readonly #now: () => number;
+  readonly #scan = new MessageScan();
   #chars = 0;
   #updatedAt = 0;
+  #number = 0;
 
   /** `now` is a monotonic clock in milliseconds, so that a jump of the wall clock forgets nothing. */
   constructor(limits: Config, now: () => number = () => performance.now()) {
@@ -43,7 +54,7 @@ export class MemoryStore implements ConversationStore {
 
   async read(key: ConversationKey, limit = Number.POSITIVE_INFINITY): Promise<readonly ChatMessage[]> {
     this.#expire();
-    const conversation = this.#conversations.get(idOf(key));
+    const conversation = this.#conversations.get(conversationKey(key));
     if (!conversation) return [];
     this.#touch(conversation);
     const { messages } = conversation;
@@ -53,10 +64,14 @@ export class MemoryStore implements ConversationStore {
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
     const { conversationLimitChars } = this.#limits;
     if (messages.some((message) => charsOf(message) > conversationLimitChars))
-      throw new WaggleError('TOO_LARGE', { limitBytes: conversationLimitChars });
+      throw new WaggleError('TOO_LARGE', {
+        limitBytes: conversationLimitChars,
+        unit: 'characters',
+        key: '"conversationLimitChars" of the store',
+      });
     if (messages.length === 0) return;
     this.#expire();
-    const id = idOf(key);
+    const id = conversationKey(key);
     const known = this.#conversations.get(id);
     const conversation = known ?? this.#create(id, key, messages);
     this.#touch(conversation);
@@ -65,6 +80,7 @@ export class MemoryStore implements ConversationStore {
     conversation.title ||= titleOf(messages);
     for (const message of messages) {
       if (known) known.messages.push(message);
+      conversation.numbers.push(++this.#number);
       this.#count(conversation, charsOf(message));
     }
     this.#trim(conversation);
@@ -73,12 +89,13 @@ export class MemoryStore implements ConversationStore {
   }
 
   async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
-    const conversation = this.#conversations.get(idOf(key));
+    const conversation = this.#conversations.get(conversationKey(key));
     if (!conversation) return;
     for (const message of messages) {
       const at = conversation.messages.lastIndexOf(message);
       if (at < 0) continue;
       conversation.messages.splice(at, 1);
+      conversation.numbers.splice(at, 1);
       this.#count(conversation, -charsOf(message));
     }
     if (conversation.messages.length === 0) this.#remove(conversation);
@@ -86,9 +103,43 @@ export class MemoryStore implements ConversationStore {
 
   async delete(key: ConversationKey): Promise<boolean> {
     this.#expire();
-    const conversation = this.#conversations.get(idOf(key));
+    const conversation = this.#conversations.get(conversationKey(key));
     if (conversation) this.#remove(conversation);
     return conversation !== undefined;
+  }
+
+  async page(
+    key: ConversationKey,
+    { limit, before = Number.POSITIVE_INFINITY }: PageOptions,
+  ): Promise<readonly NumberedMessage[]> {
+    this.#expire();
+    const conversation = this.#conversations.get(conversationKey(key));
+    if (!conversation) return [];
+    this.#touch(conversation);
+    const { messages, numbers } = conversation;
+    const later = numbers.findIndex((number) => number >= before);
+    const end = later < 0 ? numbers.length : later;
+    const start = Math.max(0, end - limit);
+    return numbers
+      .slice(start, end)
+      .map((number, index) => ({ number, message: messages[start + index] as ChatMessage }));
+  }
+
+  async rename(key: ConversationKey, title: string): Promise<boolean> {
+    this.#expire();
+    const conversation = this.#conversations.get(conversationKey(key));
+    if (!conversation) return false;
+    this.#touch(conversation);
+    conversation.title = titleFrom(title);
+    conversation.renamed = conversation.title ? ++this.#number : undefined;
+    return true;
+  }
+
+  /** @throws QUEUE_FULL */
+  async search(userId: string, options: SearchOptions): Promise<SearchResult> {
+    this.#expire();
+    const theirs = [...this.#byUse].filter(({ key }) => key.userId === userId);
+    return { hits: await this.#scan.search(theirs, options), complete: true };
   }
 
   async list(
@@ -114,7 +165,9 @@ export class MemoryStore implements ConversationStore {
       id,
       key,
       messages: [...messages],
+      numbers: [],
       title: '',
+      renamed: undefined,
       chars: 0,
       ...times,
       place: undefined,
@@ -137,6 +190,7 @@ export class MemoryStore implements ConversationStore {
     for (let cut = isOver(); cut && messages[0]; cut = isOver() || messages[0]?.role !== 'user') {
       this.#count(conversation, -charsOf(messages[0]));
       messages.shift();
+      conversation.numbers.shift();
     }
   }
 
@@ -164,8 +218,4 @@ export class MemoryStore implements ConversationStore {
     if (conversation.place) this.#byUse.remove(conversation.place);
     this.#chars -= conversation.chars;
   }
-}
-
-function idOf({ userId, conversationId }: ConversationKey): string {
-  return JSON.stringify([userId, conversationId]);
 }

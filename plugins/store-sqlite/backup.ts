@@ -10,6 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import AsyncDatabase from 'libsql/promise';
 import { WaggleError } from '#kernel';
 import {
@@ -22,6 +23,7 @@ import {
   wordingOf,
 } from './open-file.js';
 
+const readerGoneMs = 300;
 /** Errors of file systems without hard links. */
 const noLinks = /^(EPERM|ENOTSUP|EOPNOTSUPP|ENOSYS|EMLINK|EINVAL)$/;
 
@@ -79,7 +81,7 @@ function expectFree(to: string): void {
 async function copy(from: string, part: string): Promise<void> {
   const source = openExisting(from);
   try {
-    if (checkOwner(source)) throw new Error('it holds nothing yet');
+    if (checkOwner(source) === 0) throw new Error('it holds nothing yet');
     enableWriteAheadLog(source);
     // Asynchronously, because this thread handles signals.
     const reader = new AsyncDatabase(from, { timeout: lockTimeoutMs });
@@ -87,6 +89,7 @@ async function copy(from: string, part: string): Promise<void> {
       await reader.exec(`VACUUM INTO '${part.replaceAll("'", "''")}'`);
     } finally {
       reader.close();
+      await endLog(source);
     }
   } finally {
     closeFile(source);
@@ -101,6 +104,17 @@ function enableWriteAheadLog(source: SqliteFile): void {
     // The file can be read without it.
     if (!/^SQLITE_(BUSY|READONLY|CANTOPEN)/.test(codeOf(error))) throw error;
   }
+}
+
+/** Ends the log of a file that no server has open. Its reader takes a moment to be gone, and SQLite says "busy" until then. */
+async function endLog(source: SqliteFile): Promise<void> {
+  for (const until = performance.now() + readerGoneMs; performance.now() < until; await setTimeout(10))
+    try {
+      source.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE');
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'SQLITE_BUSY') return;
+    }
 }
 
 /** Gives the copy its final name, unless a file of that name has appeared meanwhile. */

@@ -1,5 +1,12 @@
-import type { ChatMessage, ConversationKey, ConversationSummary, ListOptions } from '#kernel';
-import { charsOf } from '#sdk';
+import type {
+  ChatMessage,
+  ConversationKey,
+  ConversationSummary,
+  ListOptions,
+  PageOptions,
+  SearchOptions,
+  SearchResult,
+} from '#kernel';
 import { FileState } from './file-state.js';
 import {
   closeFile,
@@ -10,6 +17,7 @@ import {
   type SqliteFile,
   wordingOf,
 } from './open-file.js';
+import { SearchIndex } from './search-index.js';
 import { prepareStatements } from './statements.js';
 
 export interface Limits {
@@ -20,15 +28,20 @@ export interface Limits {
   readonly timeToLiveMs: number;
 }
 
-/** Messages to append, and the title for a new conversation. */
+/** Messages to append with the size of each, and the title for a new conversation. */
 interface Turn {
   readonly key: ConversationKey;
   readonly title: string;
   readonly messages: readonly ChatMessage[];
+  readonly chars: readonly number[];
+}
+
+interface Inserted {
+  readonly lastInsertRowid: number | bigint;
 }
 
 /** Methods that the thread can call. */
-export type Method = 'append' | 'retract' | 'read' | 'delete' | 'list';
+export type Method = 'append' | 'retract' | 'read' | 'page' | 'rename' | 'delete' | 'list' | 'search';
 export type Call = {
   readonly [M in Method]: { readonly method: M; readonly args: Parameters<ConversationFile[M]> };
 }[Method];
@@ -38,6 +51,7 @@ export type Outcome = { readonly value: unknown } | { readonly why: string };
 /** Bound per call: usually a few conversations are over a limit, but after a long stop all of them may be. */
 const maxForgottenAtOnce = 100;
 const maxNoted = 1000;
+const maxRemovalMs = 3000;
 /** How many later messages a retracted turn may have. */
 const maxSince = 100;
 
@@ -49,6 +63,7 @@ export class ConversationFile {
   readonly #limits: Limits;
   readonly #now: () => number;
   readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #index: SearchIndex;
   /** Times of reads, written with the next write, so that a read writes nothing. */
   readonly #usedAt = new Map<number, number>();
   /** Those of `#usedAt` that the current transaction has written. */
@@ -73,6 +88,7 @@ export class ConversationFile {
     try {
       this.#file = openFile(place);
       this.#statements = prepareStatements(this.#file);
+      this.#index = new SearchIndex(this.#statements);
       this.#total();
       this.#state = new FileState(this.#file, place);
     } catch (error) {
@@ -89,6 +105,20 @@ export class ConversationFile {
   /** Checks whether a failure is over. */
   check(): void {
     this.#state.check();
+  }
+
+  /**
+   * Does a part of what the index of the search is behind: words of deleted messages, and messages of a file that an older
+   * Waggle has written. Returns whether there is more; not while nothing can be stored.
+   */
+  indexSome(): boolean {
+    if (!this.#index.isBehind || this.trouble) return false;
+    try {
+      return this.#transaction(true, () => this.#index.removeSome() || this.#index.indexSome());
+    } catch (error) {
+      this.#state.failed(error);
+      return false;
+    }
   }
 
   /** Runs calls in order as one transaction; if that fails, each alone, so that each fails for its own reason. */
@@ -112,7 +142,7 @@ export class ConversationFile {
   }
 
   /** Appends a turn, then drops data above the limits. */
-  append({ key, title, messages }: Turn): void {
+  append({ key, title, messages, chars: charsOfEach }: Turn): void {
     const { upsert, insert } = this.#statements;
     this.#expire();
     this.#removeIfExpired(key);
@@ -123,11 +153,12 @@ export class ConversationFile {
     this.#usedAt.delete(id); // Left over from a conversation that was rolled back.
     if (count === 0) this.#count++;
     const conversation = { id, count, chars };
-    for (const message of messages) {
-      const messageChars = charsOf(message);
-      insert.run(id, messageChars, JSON.stringify(message));
+    messages.forEach((message, place) => {
+      const messageChars = charsOfEach[place] as number;
+      const { lastInsertRowid } = insert.run(id, messageChars, JSON.stringify(message)) as Inserted;
+      this.#index.add(Number(lastInsertRowid), key.userId, message);
       this.#add(conversation, 1, messageChars);
-    }
+    });
     this.#trim(conversation);
     if (conversation.count === 0) this.#remove(id);
     this.#evict();
@@ -161,6 +192,25 @@ export class ConversationFile {
     return rows.map(([message]) => message).reverse();
   }
 
+  /** Messages below a number, each as JSON with its number, oldest first. */
+  page(key: ConversationKey, { limit, before }: PageOptions): readonly (readonly [number, string])[] {
+    const id = this.#find(key);
+    if (id === undefined) return [];
+    this.#usedAt.set(id, this.#now());
+    const rows = this.#statements.page.all(id, before ?? Number.MAX_SAFE_INTEGER, limit);
+    return (rows as [number, string][]).reverse();
+  }
+
+  /** Sets the title. Returns whether the conversation exists. */
+  rename(key: ConversationKey, title: string): boolean {
+    const id = this.#find(key);
+    if (id === undefined) return false;
+    this.#usedAt.delete(id);
+    this.#statements.rename.run(title, this.#now(), id);
+    this.#index.setTitle(id, key.userId, title);
+    return true;
+  }
+
   /** Returns whether the conversation existed. */
   delete(key: ConversationKey): boolean {
     this.#removeIfExpired(key);
@@ -186,9 +236,16 @@ export class ConversationFile {
     }));
   }
 
+  search(userId: string, options: SearchOptions): SearchResult {
+    return this.#index.search(userId, options, this.#now() - this.#limits.timeToLiveMs);
+  }
+
+  /** Deleted text is overwritten before, as far as that does not take too long; the rest of it after the next start. */
   close(): void {
     try {
       this.#transaction(true, () => this.#writeUsedAt());
+      const until = performance.now() + maxRemovalMs;
+      while (performance.now() < until && this.#transaction(true, () => this.#index.removeSome()));
     } finally {
       closeFile(this.#file);
       this.#unlock();
@@ -205,8 +262,14 @@ export class ConversationFile {
         return this.retract(...call.args);
       case 'read':
         return this.read(...call.args);
+      case 'page':
+        return this.page(...call.args);
+      case 'rename':
+        return this.rename(...call.args);
       case 'delete':
         return this.delete(...call.args);
+      case 'search':
+        return this.search(...call.args);
       case 'list':
         return this.list(...call.args);
     }
@@ -214,7 +277,8 @@ export class ConversationFile {
 
   /** Whether to write read times and expire conversations now; not while nothing can be stored. */
   #mayExpire(calls: readonly Call[]): boolean {
-    return (this.#usedAt.size > maxNoted || calls.some(({ method }) => method === 'list')) && !this.trouble;
+    const showsAll = ({ method }: Call) => method === 'list' || method === 'search';
+    return (this.#usedAt.size > maxNoted || calls.some(showsAll)) && !this.trouble;
   }
 
   /** A writing transaction locks at its beginning: after a later lock failure SQLite only rolls back a part. */
@@ -222,12 +286,14 @@ export class ConversationFile {
     this.#file.exec(writes ? 'BEGIN IMMEDIATE' : 'BEGIN');
     try {
       const result = work();
+      this.#index.flush();
       this.#file.exec('COMMIT');
       this.#noted.clear();
       return result;
     } catch (error) {
       // Some errors, such as a full disk, have already ended the transaction.
       if (this.#file.inTransaction) this.#file.exec('ROLLBACK');
+      this.#index.rollBack();
       for (const [id, usedAt] of this.#noted) if (!this.#usedAt.has(id)) this.#usedAt.set(id, usedAt);
       this.#noted.clear();
       this.#total();
@@ -318,8 +384,10 @@ export class ConversationFile {
   }
 }
 
+const writes: ReadonlySet<Method> = new Set(['append', 'retract', 'rename', 'delete']);
+
 function isWrite({ method }: Call): boolean {
-  return method === 'append' || method === 'retract' || method === 'delete';
+  return writes.has(method);
 }
 
 function idsOf({ userId, conversationId }: ConversationKey): readonly [string, string] {

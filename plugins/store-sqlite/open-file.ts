@@ -10,12 +10,13 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'libsql';
+import { migrateToSearch, searchSchema } from './search-schema.js';
 
 export type SqliteFile = InstanceType<typeof Database>;
 
 /** SQLite's application id; `file` shows it as "wagl". */
 const applicationId = 0x7761_676c;
-const schemaVersion = 1;
+const schemaVersion = 2;
 /** Long enough for a server that is being replaced to release the file. */
 export const lockTimeoutMs = 1000;
 
@@ -41,9 +42,13 @@ const schema = `
     message TEXT NOT NULL
   );
   CREATE INDEX messages_by_conversation ON messages (conversation);
+  ${searchSchema}
   PRAGMA application_id = ${applicationId};
   PRAGMA user_version = ${schemaVersion};
 `;
+
+/** From schema 1, in one short transaction whatever the size of the file: what is stored becomes searchable afterwards. */
+const migration = `${migrateToSearch} PRAGMA user_version = ${schemaVersion};`;
 
 /** Suffixes of the files that together make up an open file. */
 export const fileEndings = ['', '-wal', '-shm', '-lock'] as const;
@@ -56,17 +61,18 @@ export function ensureFile(path: string): string {
   return realpathSync(path);
 }
 
-/** Opens a file of conversations, creating the tables in a new one. Throws errors for `wordingOf`. */
+/** Opens a file of conversations, creating the tables in a new one and those that an older Waggle did not have. Throws errors for `wordingOf`. */
 export function openFile(path: string): SqliteFile {
   const file = openExisting(path);
   try {
-    const isNew = checkOwner(file);
+    const version = checkOwner(file);
     // A commit is written but not synced: it survives the process, though perhaps not a power failure, after which the
     // file is intact but may lack the latest turns.
     file.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
     // Overwrite deleted data.
     file.exec('PRAGMA secure_delete = ON');
-    if (isNew) file.transaction(() => file.exec(schema)).immediate();
+    if (version < schemaVersion)
+      file.transaction(() => file.exec(version === 0 ? schema : migration)).immediate();
     return file;
   } catch (error) {
     file.close();
@@ -138,17 +144,17 @@ export function codeOf(error: unknown): string {
   return String((error as { readonly code?: unknown } | undefined)?.code ?? '');
 }
 
-/** Whether the file is new; throws when it belongs to another program. */
-export function checkOwner(file: SqliteFile): boolean {
+/** The version of its schema, 0 for a new file; throws when it belongs to another program. */
+export function checkOwner(file: SqliteFile): number {
   const number = (sql: string) => (file.prepare(sql).raw().get() as [number])[0];
   const owner = number('PRAGMA application_id');
   const version = number('PRAGMA user_version');
   if (owner === applicationId) {
-    if (version <= schemaVersion) return false;
+    if (version > 0 && version <= schemaVersion) return version;
     throw new Error(
       `a newer Waggle has written it (schema ${version}, this one reads ${schemaVersion}); update Waggle, or choose another file`,
     );
   }
-  if (owner === 0 && number('SELECT count(*) FROM sqlite_schema') === 0) return true;
+  if (owner === 0 && number('SELECT count(*) FROM sqlite_schema') === 0) return 0;
   throw new Error('it is the database of another program; choose another file');
 }

@@ -4,9 +4,13 @@ import {
   type ConversationStore,
   type ConversationSummary,
   type ListOptions,
+  type NumberedMessage,
+  type PageOptions,
+  type SearchOptions,
+  type SearchResult,
   WaggleError,
 } from '#kernel';
-import { charsOf, settleWithin, titleOf } from '#sdk';
+import { charsOf, settleWithin, titleFrom, titleOf } from '#sdk';
 import type { Config } from './config.js';
 import { FileThread } from './file-thread.js';
 
@@ -36,15 +40,33 @@ export class SqliteStore implements ConversationStore {
 
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
     const limitBytes = this.#conversationLimitChars;
-    if (messages.some((message) => charsOf(message) > limitBytes))
-      throw new WaggleError('TOO_LARGE', { limitBytes });
+    const chars = messages.map(charsOf);
+    if (chars.some((each) => each > limitBytes))
+      throw new WaggleError('TOO_LARGE', {
+        limitBytes,
+        unit: 'characters',
+        key: '"conversationLimitChars" of the store',
+      });
     if (messages.length === 0) return;
-    const chars = messages.reduce((sum, message) => sum + charsOf(message), 0);
-    await this.#thread.ask('append', chars, { key, title: titleOf(messages), messages });
+    const allChars = chars.reduce((sum, each) => sum + each, 0);
+    await this.#thread.ask('append', allChars, { key, title: titleOf(messages), messages, chars });
   }
 
   async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
     await this.#thread.ask('retract', 0, key, messages);
+  }
+
+  async page(key: ConversationKey, options: PageOptions): Promise<readonly NumberedMessage[]> {
+    const rows = await this.#thread.ask('page', 0, key, options);
+    return rows.map(([number, message]) => ({ number, message: JSON.parse(message) }));
+  }
+
+  async rename(key: ConversationKey, title: string): Promise<boolean> {
+    return this.#thread.ask('rename', 0, key, titleFrom(title));
+  }
+
+  async search(userId: string, options: SearchOptions): Promise<SearchResult> {
+    return this.#thread.ask('search', 0, userId, options);
   }
 
   async delete(key: ConversationKey): Promise<boolean> {

@@ -20,7 +20,21 @@ type StatementName =
   | 'insert'
   | 'latest'
   | 'first'
-  | 'drop';
+  | 'drop'
+  | 'page'
+  | 'rename'
+  | 'addWords'
+  | 'index'
+  | 'hasMessage'
+  | 'hasWords'
+  | 'removeWords'
+  | 'removed'
+  | 'searchMessages'
+  | 'searchTitles'
+  | 'backlog'
+  | 'unindexed'
+  | 'shrinkBacklog'
+  | 'endBacklog';
 
 export function prepareStatements(file: SqliteFile): Readonly<Record<StatementName, Statement>> {
   const rows = (sql: string) => file.prepare(sql).raw();
@@ -48,5 +62,29 @@ export function prepareStatements(file: SqliteFile): Readonly<Record<StatementNa
       "SELECT id, chars, message ->> 'role' FROM messages WHERE conversation = ? ORDER BY id LIMIT 1",
     ),
     drop: file.prepare('DELETE FROM messages WHERE id = ?'),
+    page: rows('SELECT id, message FROM messages WHERE conversation = ? AND id < ? ORDER BY id DESC LIMIT ?'),
+    rename: file.prepare('UPDATE conversations SET title = ?, used_at = ? WHERE id = ?'),
+    addWords: file.prepare('INSERT INTO words (id, owner, words) VALUES (?, ?, ?)'),
+    index: file.prepare('INSERT INTO search (rowid, words) VALUES (?, ?)'),
+    hasMessage: rows('SELECT 1 FROM messages WHERE id = ?'),
+    hasWords: rows('SELECT 1 FROM words WHERE id = ?'),
+    removeWords: file.prepare('DELETE FROM words WHERE id = ?'),
+    removed: rows('SELECT id FROM removed LIMIT ?'),
+    searchMessages: rows(`
+      SELECT m.id, c.conversation, c.title, m.message
+      FROM search s JOIN messages m ON m.id = s.rowid JOIN conversations c ON c.id = m.conversation
+      WHERE s.search MATCH ? AND s.rowid NOT IN removed AND s.rowid > 0 AND s.rowid < ? AND c.user = ? AND c.used_at > ?
+      ORDER BY s.rowid DESC LIMIT ?`),
+    searchTitles: rows(`
+      SELECT s.rowid, c.conversation, c.title
+      FROM search s JOIN conversations c ON c.id = -s.rowid
+      WHERE s.search MATCH ? AND s.rowid NOT IN removed AND s.rowid < ? AND c.user = ? AND c.used_at > ?
+      ORDER BY s.rowid DESC LIMIT ?`),
+    backlog: rows('SELECT last FROM backlog'),
+    unindexed: rows(`
+      SELECT m.id, c.user, m.message FROM messages m JOIN conversations c ON c.id = m.conversation
+      WHERE m.id <= ? ORDER BY m.id DESC LIMIT ?`),
+    shrinkBacklog: file.prepare('UPDATE backlog SET last = ?'),
+    endBacklog: file.prepare('DELETE FROM backlog'),
   };
 }

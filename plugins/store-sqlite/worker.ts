@@ -2,6 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Call, ConversationFile, type Limits, type Outcome } from './conversation-file.js';
 import { wordingOf } from './open-file.js';
 
+// Runs on a thread. It and what it imports take little more than types from the kernel, so that the thread starts quickly.
+
 export interface WorkerSettings extends Limits {
   readonly path: string;
 }
@@ -26,13 +28,25 @@ try {
     if (outcomes || trouble !== known) port.postMessage({ ...(outcomes && { outcomes }), trouble });
     known = trouble;
   };
+  let indexing: NodeJS.Immediate | undefined;
+  /** Step by step, between calls. */
+  const index = () => {
+    indexing = file.indexSome() ? setImmediate(index) : undefined;
+  };
+  index();
   const timer = setInterval(() => {
     file.check();
     report();
+    if (!indexing) index();
   }, checkEveryMs);
   port.on('message', (calls: readonly Call[] | 'close') => {
-    if (calls !== 'close') return report(file.run(calls));
+    if (calls !== 'close') {
+      report(file.run(calls));
+      indexing ??= setImmediate(index);
+      return;
+    }
     clearInterval(timer);
+    clearImmediate(indexing);
     port.close();
     file.close();
   });

@@ -6,6 +6,8 @@ export const config = z.strictObject({
   maxRunning: z.int().min(1).default(2000),
   /** Replies that may wait for their turn. */
   maxWaiting: z.int().min(0).default(1000),
+  /** Messages of one conversation that may wait until those before them are answered. */
+  maxWaitingPerConversation: z.int().min(0).default(8),
   /** Characters of one answer, thinking and tool calls included; a longer one is cut off with an error. */
   replyLimitChars: z.int().min(1).default(1_000_000),
   /** Time limit of one answer in all. */

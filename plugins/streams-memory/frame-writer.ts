@@ -1,8 +1,11 @@
 import type {
   AgentChosen,
-  AgentQueued,
   CancelReason,
+  CancelReceipt,
+  ChatChunk,
   ClientErrorCode,
+  ContextReport,
+  Delegation,
   StartCommand,
   StreamChunk,
   StreamFrame,
@@ -10,6 +13,7 @@ import type {
   Timings,
   ToolCall,
   ToolCallPiece,
+  ToolResult,
   WaggleError,
 } from '#kernel';
 import { errorFrame } from '#sdk';
@@ -38,9 +42,8 @@ export class FrameWriter {
   #agent: string | undefined;
   /** The text of a fallback agent: sent as one `message`. */
   #fallbackText: string | undefined;
+  #context: ContextReport | undefined;
   #chars = 0;
-  /** Characters of tool calls that are not complete yet, by id, so that they count once. */
-  #pieceCharsIfAny: Map<string, number> | undefined;
   #tokens = 0;
 
   constructor(request: ReplyIds, log: ReplyLog) {
@@ -77,7 +80,7 @@ export class FrameWriter {
   }
 
   /** Returns the `done` chunk, if the batch has it. */
-  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): Done | undefined {
+  write(batch: readonly ChatChunk[]): Done | undefined {
     let done: Done | undefined;
     for (const chunk of batch) {
       switch (chunk.type) {
@@ -96,6 +99,21 @@ export class FrameWriter {
         case 'tool_call_piece':
           this.#piece(chunk);
           break;
+        case 'tool_result':
+          this.#result(chunk);
+          break;
+        case 'approval_required':
+          this.#chars += this.#log.addApproval(chunk);
+          break;
+        case 'approval_resolved':
+          this.#log.add({ ...chunk, streamId: this.#request.streamId });
+          break;
+        case 'delegation':
+          this.#delegate(chunk);
+          break;
+        case 'logprobs':
+          if (this.#fallbackText === undefined) this.#chars += this.#log.addLogprobs(chunk.logprobs);
+          break;
         case 'queued':
           this.#log.add(this.queued(chunk.ahead));
           break;
@@ -110,13 +128,17 @@ export class FrameWriter {
     return done;
   }
 
-  end({ reason, usage }: Done, timings: Timings): TerminalFrame {
+  end({ reason, usage, truncated }: Done, timings: Timings): TerminalFrame {
     const { streamId, conversationId } = this.#request;
     const { agent } = this;
     const used = usage && { usage };
+    const cut = truncated === true ? ({ truncated } as const) : undefined;
     const content = this.#fallbackText;
-    if (content === undefined) return { type: 'streaming_end', streamId, reason, agent, ...used, timings };
-    return { type: 'message', content, agent, conversationId, streamId, ...this.#requestId, ...used };
+    if (content === undefined)
+      return { type: 'streaming_end', streamId, reason, agent, ...used, ...cut, timings };
+    const context = this.#context && { context: this.#context };
+    const about = { agent, conversationId, streamId, ...this.#requestId };
+    return { type: 'message', content, ...about, ...used, ...context, ...cut };
   }
 
   error(error: WaggleError<ClientErrorCode>): TerminalFrame {
@@ -126,8 +148,8 @@ export class FrameWriter {
     return errorFrame(error, about);
   }
 
-  cancelled(reason: CancelReason, upstreamClosedMs: number): TerminalFrame {
-    return { type: 'cancelled', streamId: this.#request.streamId, reason, upstreamClosedMs };
+  cancelled(reason: CancelReason, receipt: CancelReceipt): TerminalFrame {
+    return { type: 'cancelled', streamId: this.#request.streamId, reason, ...receipt };
   }
 
   get #requestId(): { readonly requestId?: string } {
@@ -135,25 +157,47 @@ export class FrameWriter {
     return requestId === undefined ? {} : { requestId };
   }
 
-  #choose({ agent, fallback }: AgentChosen): void {
+  #choose({ agent, fallback, context }: AgentChosen): void {
     this.#agent = agent;
+    this.#context = context;
     const { streamId, conversationId } = this.#request;
     if (fallback) this.#fallbackText = '';
-    else this.#log.add({ type: 'streaming_start', streamId, agent, conversationId, ...this.#requestId });
+    else
+      this.#log.add({
+        type: 'streaming_start',
+        ...{ streamId, agent, conversationId },
+        ...this.#requestId,
+        ...(context && { context }),
+      });
   }
 
   #call(call: ToolCall): void {
-    const before = this.#pieceCharsIfAny?.get(call.id) ?? 0;
-    this.#pieceCharsIfAny?.delete(call.id);
-    this.#chars += Math.max(0, this.#log.addCall(call) - before);
+    this.#chars += this.#log.addCall(call);
+  }
+
+  #result({ id, name, output, error, durationMs }: ToolResult): void {
+    const { streamId } = this.#request;
+    const outcome = error ? { error } : { output };
+    this.#chars += this.#log.add({
+      type: 'streaming_tool_result',
+      ...{ streamId, id, name },
+      ...outcome,
+      durationMs,
+    });
+  }
+
+  #delegate({ agent, via, state, parent }: Delegation): void {
+    if (via === 'handover') this.#agent = state === 'failed' ? parent : agent;
+    this.#log.add({
+      type: 'streaming_agent',
+      streamId: this.#request.streamId,
+      ...{ agent, via, state, parent },
+    });
   }
 
   #piece({ id, name, arguments: args, from, executor }: ToolCallPiece): void {
     if (this.#fallbackText !== undefined || executor === 'server') return;
-    this.#pieceCharsIfAny ??= new Map();
-    const before = this.#pieceCharsIfAny.get(id);
-    this.#chars += pieceChars + args.length + (before === undefined ? id.length + name.length : 0);
-    this.#pieceCharsIfAny.set(id, (before ?? 0) + args.length);
+    this.#chars += pieceChars + args.length;
     this.#log.addPiece({ id, name, arguments: args, from });
   }
 }

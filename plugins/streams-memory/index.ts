@@ -6,6 +6,7 @@ export default definePlugin({
   name: 'streams-memory',
   apiVersion: 1,
   config,
+  live: true,
   requires: { chat: Chat, tasks: TaskEngine },
   optional: { limits: Limits },
   provides: [ChatStreams],

@@ -1,7 +1,7 @@
 import { ContentEntry, type ContentKind, type Entry, mergedChars } from './log-entry.js';
 
 const firstCapacity = 128;
-/** Longer pieces stay by themselves: to copy them would cost more than to keep them. */
+/** Longer pieces stay by themselves: copying costs more than keeping them. Up to here a length, less 1, fits into a byte. */
 const pieceLimitChars = 256;
 
 /**
@@ -12,6 +12,9 @@ export class JoinedContent {
   readonly #kind: ContentKind;
   #units = new Uint16Array(firstCapacity);
   #length = 0;
+  /** The length of each piece, less 1. */
+  #sizes = new Uint8Array(firstCapacity / 4);
+  #count = 0;
   #position = 0;
 
   constructor(first: ContentEntry) {
@@ -21,7 +24,9 @@ export class JoinedContent {
 
   /** Whether it is a piece of content that is worth joining. */
   static suits(entry: Entry): entry is ContentEntry {
-    return entry instanceof ContentEntry && entry.content.length <= pieceLimitChars;
+    return (
+      entry instanceof ContentEntry && entry.sizes === undefined && entry.content.length <= pieceLimitChars
+    );
   }
 
   /** Puts the next piece to the others; false when it does not belong to them, or there are enough. */
@@ -34,22 +39,24 @@ export class JoinedContent {
   /** All of them as one piece. */
   get entry(): ContentEntry {
     const text = Buffer.from(this.#units.buffer, 0, this.#length * 2).toString('utf16le');
-    return new ContentEntry(this.#kind, text, this.#position);
+    return new ContentEntry(this.#kind, text, this.#position, this.#sizes.slice(0, this.#count));
   }
 
   #add({ content, position }: ContentEntry): void {
     const { length } = content;
     const end = this.#length + length;
-    if (end > this.#units.length) this.#grow(end);
+    if (end > this.#units.length) this.#units = grown(this.#units, end);
     const units = this.#units;
     for (let at = 0, to = this.#length; at < length; at++, to++) units[to] = content.charCodeAt(at);
     this.#length = end;
     this.#position = position;
+    if (this.#count === this.#sizes.length) this.#sizes = grown(this.#sizes, this.#count + 1);
+    this.#sizes[this.#count++] = length - 1;
   }
+}
 
-  #grow(needed: number): void {
-    const larger = new Uint16Array(Math.max(needed, this.#units.length * 2));
-    larger.set(this.#units.subarray(0, this.#length));
-    this.#units = larger;
-  }
+function grown<List extends Uint8Array | Uint16Array>(list: List, needed: number): List {
+  const larger = new (list.constructor as new (length: number) => List)(Math.max(needed, list.length * 2));
+  larger.set(list);
+  return larger;
 }

@@ -1,4 +1,4 @@
-import type { LogEntry, PieceEntry as Piece, StreamFrame, ToolCall, ToolCallPiece } from '#kernel';
+import type { LogEntry, Logprob, StreamFrame, ToolCall, ToolCallPiece } from '#kernel';
 import { charsIn, spliceable } from '#sdk';
 
 /** Pieces are put together until they are this long. */
@@ -27,12 +27,15 @@ export class ContentEntry implements LogEntry {
   readonly kind: ContentKind;
   readonly content: string;
   readonly position: number;
+  /** The lengths, less 1, of the pieces that it was joined from. */
+  readonly sizes: Uint8Array | undefined;
   #json: string | undefined;
 
-  constructor(kind: ContentKind, content: string, position: number) {
+  constructor(kind: ContentKind, content: string, position: number, sizes?: Uint8Array) {
     this.kind = kind;
     this.content = content;
     this.position = position;
+    this.sizes = sizes;
   }
 
   get type(): ContentType {
@@ -63,21 +66,18 @@ export class ContentEntry implements LogEntry {
 export class FrameEntry implements LogEntry {
   readonly frame: StreamFrame;
   readonly position: number;
+  readonly chars: number;
   #json: string | undefined;
   #wasAsked = false;
 
   constructor(frame: StreamFrame, position: number) {
     this.frame = frame;
     this.position = position;
+    this.chars = charsOf(frame);
   }
 
   get type(): StreamFrame['type'] {
     return this.frame.type;
-  }
-
-  /** Only what an agent writes can be long. */
-  get chars(): number {
-    return this.frame.type === 'message' ? this.frame.content.length : 0;
   }
 
   get json(): string {
@@ -93,25 +93,34 @@ export class FrameEntry implements LogEntry {
   }
 }
 
-/** A tool call at its place in a log. Its arguments stay text: a parsed number may be another one. */
+/** Only what an agent or a tool writes can be long. */
+function charsOf(frame: StreamFrame): number {
+  if (frame.type === 'message') return frame.content.length;
+  return frame.type === 'streaming_tool_result' ? charsIn(frame.output, frame.error) : 0;
+}
+
+/** A tool call at its place in a log, or the question whether it may be run. Its arguments stay text: a parsed number may be another one. */
 export class CallEntry implements LogEntry {
-  readonly type = 'streaming_tool_call';
+  readonly type: 'streaming_tool_call' | 'approval_required';
   readonly toolCall: ToolCall;
   readonly position: number;
   readonly json: string;
   readonly #streamId: string;
+  readonly #more: object;
   readonly #isJson: boolean;
 
-  constructor(toolCall: ToolCall, streamId: string, position: number) {
+  /** `more`: other fields of its frame. */
+  constructor(type: CallEntry['type'], toolCall: ToolCall, more: object, streamId: string, position: number) {
+    this.type = type;
     this.toolCall = toolCall;
+    this.#more = more;
     this.#streamId = streamId;
     this.position = position;
-    const { type } = this;
-    const { id, name, arguments: text, executor } = toolCall;
+    const { id, name, arguments: text } = toolCall;
     const json = spliceable(text);
     this.#isJson = json !== undefined;
     const rest = json === undefined ? `"argumentsText":${JSON.stringify(text)}` : `"arguments":${json}`;
-    this.json = `${JSON.stringify({ type, streamId, id, name, executor }).slice(0, -1)},${rest}}`;
+    this.json = `${JSON.stringify({ type, streamId, id, name, ...more }).slice(0, -1)},${rest}}`;
   }
 
   get chars(): number {
@@ -121,9 +130,9 @@ export class CallEntry implements LogEntry {
 
   get frame(): StreamFrame {
     const { type } = this;
-    const { id, name, arguments: text, executor = 'client' } = this.toolCall;
+    const { id, name, arguments: text } = this.toolCall;
     const args = this.#isJson ? { arguments: JSON.parse(text) as unknown } : { argumentsText: text };
-    return { type, streamId: this.#streamId, id, name, executor, ...args };
+    return { type, streamId: this.#streamId, id, name, ...this.#more, ...args } as StreamFrame;
   }
 
   get positioned(): string {
@@ -131,8 +140,8 @@ export class CallEntry implements LogEntry {
   }
 }
 
-/** A part of a tool call, for readers that ask for them; it is kept until it was read. */
-export class PieceEntry implements Piece {
+/** A part of a tool call, for readers that ask for pieces. */
+export class PieceEntry {
   readonly type = 'tool_call_piece';
   readonly piece: ToolCallPiece;
   readonly position: number;
@@ -147,8 +156,22 @@ export class PieceEntry implements Piece {
   }
 }
 
+/** The log probabilities of the text that follows, for the same readers. */
+export class LogprobsEntry {
+  readonly type = 'logprobs';
+  readonly logprobs: readonly Logprob[];
+  readonly position: number;
+  readonly chars: number;
+
+  constructor(logprobs: readonly Logprob[], position: number) {
+    this.logprobs = logprobs;
+    this.position = position;
+    this.chars = charsIn(logprobs);
+  }
+}
+
 /** What is in a log. `chars` is what it takes of the limits. */
-export type Entry = ContentEntry | FrameEntry | CallEntry | PieceEntry;
+export type Entry = ContentEntry | FrameEntry | CallEntry | PieceEntry | LogprobsEntry;
 
 /** Whether the frame ends its reply. */
 export function isTerminal(type: Entry['type']): boolean {
@@ -162,6 +185,20 @@ export function after(entry: Entry, position: number): Entry {
   const missing = entry.position - position;
   if (missing >= content.length) return entry;
   return new ContentEntry(kind, missing > 0 ? content.slice(-missing) : '', entry.position);
+}
+
+/** The pieces that an entry was joined from. */
+export function piecesOf(entry: Entry): readonly Entry[] {
+  if (!(entry instanceof ContentEntry) || !entry.sizes) return [entry];
+  const { kind, content, sizes, position } = entry;
+  const pieces: ContentEntry[] = [];
+  let from = 0;
+  for (const size of sizes) {
+    const to = from + size + 1;
+    pieces.push(new ContentEntry(kind, content.slice(from, to), position - content.length + to));
+    from = to;
+  }
+  return pieces;
 }
 
 /** The same text in fewer frames: neighbours of one kind become one, up to `mergedChars` each. */

@@ -1,10 +1,12 @@
 import {
-  type AgentChosen,
-  type AgentQueued,
   type CancelReason,
+  type CancelReceipt,
   type Chat,
+  type ChatChunk,
   type ChatSink,
+  type ClientAnswer,
   type ClientErrorCode,
+  type ContextReport,
   type LogEntry,
   type Logger,
   type PieceEntry,
@@ -17,15 +19,19 @@ import {
   type StreamFrame,
   type TerminalFrame,
   type Timings,
+  type ToolCall,
   toClientError,
   type Usage,
   WaggleError,
   type WholeReply,
 } from '#kernel';
 import { type AgentCallSource, LazyAbortController, LazyAgentCall, type Place, settleWithin } from '#sdk';
+import { AwaitedAnswers } from './awaited-answers.js';
 import type { Config } from './config.js';
+import type { ConversationTurn } from './conversation-turns.js';
 import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
+import { RunningWork } from './running-work.js';
 
 /** The end of a reply. */
 export type Ending = { readonly timings: Timings } & (
@@ -40,8 +46,8 @@ export interface ReplyEvents {
   started(reply: MemoryReply, agent: string): void;
   /** A log has grown by this many characters and pieces; false when there is no room for them. */
   grew(chars: number, tokens: number): boolean;
-  /** The request is dropped: this many characters are free. */
-  shrank(chars: number): void;
+  /** Nothing works on a reply any more, and its request is dropped: this many characters are free. */
+  stopped(reply: MemoryReply, chars: number): void;
   /** The readers of a log have to be woken soon. */
   stale(log: ReplyLog): void;
   /** Called before an agent is asked: a promise where it has to wait for a later turn of the event loop. */
@@ -62,6 +68,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   keyId: string | undefined;
   /** Its place among all that have not ended. */
   unended: Place<MemoryReply> | undefined;
+  /** Its turn in its conversation, until its agent has stopped; undefined where it has none. */
+  turn: ConversationTurn | undefined;
   /** Its share of the replies that its user may have at once. */
   share: Reservation | undefined;
   /** Until its agent has stopped. */
@@ -76,8 +84,16 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   /** Gives its place in the line back. */
   #leave: Release | undefined;
   #firstTokenMs: number | undefined;
-  #cancelling: { readonly reason: CancelReason; readonly at: number } | undefined;
-  #upstreamClosedMs: number | undefined;
+  #cancelling:
+    | {
+        readonly reason: CancelReason;
+        readonly at: number;
+        readonly stops: ReturnType<RunningWork['toBeStopped']>;
+      }
+    | undefined;
+  #receipt: CancelReceipt | undefined;
+  readonly #work = new RunningWork();
+  #awaitedIfAny: AwaitedAnswers | undefined;
   #hadReaders = false;
   #logger: Logger | undefined;
 
@@ -130,6 +146,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     return { ...asked, phase: 'streaming', quietMs: this.#log.quietMs };
   }
 
+  get command(): ReplyRequest | undefined {
+    return this.#request;
+  }
+
   /** Characters of its answer so far. */
   get chars(): number {
     return this.#writer.chars;
@@ -154,8 +174,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
       this.#leave = await place;
       const turn = this.#log.ended ? undefined : this.#events.starting();
       if (turn) await turn;
-    } catch {
-      if (!this.#log.ended) await this.cancel('shutdown');
+    } catch (error) {
+      if (this.#log.ended) return;
+      if (WaggleError.is(error, 'QUEUE_FULL')) this.#fail(error);
+      else await this.cancel('shutdown');
       return;
     }
     if (this.#log.ended) {
@@ -172,7 +194,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   }
 
   /** Takes chunks from the chat agent. */
-  write(batch: readonly (StreamChunk | AgentChosen | AgentQueued)[]): void {
+  write(batch: readonly ChatChunk[]): void {
     // After a cancel the client has been promised that nothing follows.
     if (this.#cancelling || this.#log.ended) {
       this.abort.signal.throwIfAborted();
@@ -196,6 +218,24 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     return this.#writer.text;
   }
 
+  answerTo<Type extends ClientAnswer['type']>(
+    type: Type,
+    callId: string,
+    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<Extract<ClientAnswer, { readonly type: Type }> | undefined> {
+    this.#awaitedIfAny ??= new AwaitedAnswers();
+    return this.#awaitedIfAny.wait(type, callId, wait);
+  }
+
+  answer(callId: string, answer: ClientAnswer): void {
+    if (!this.#awaitedIfAny?.give(callId, answer))
+      throw new WaggleError('TOOL_CALL_UNKNOWN', { id: callId.slice(0, 128) });
+  }
+
+  began(kind: 'agent' | 'tool', name: string): (hasStopped?: boolean) => void {
+    return this.#work.begin(kind, name);
+  }
+
   /** Its log has something new. */
   grew(): void {
     this.#events.stale(this.#log);
@@ -205,8 +245,9 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   readersChanged(count: number): void {
     clearTimeout(this.#grace);
     this.#hadReaders ||= count > 0;
-    if (count > 0 || this.#log.ended) return;
-    const atOnce = this.#request?.onDisconnect === 'cancel';
+    const { onDisconnect } = this.#request ?? {};
+    if (count > 0 || this.#log.ended || onDisconnect === 'finish') return;
+    const atOnce = onDisconnect === 'cancel';
     const abandon = () => void this.cancel(atOnce ? 'disconnected' : 'abandoned');
     if (atOnce && this.#hadReaders) abandon();
     else this.#grace = setTimeout(abandon, this.#config.disconnectGraceMs);
@@ -216,23 +257,38 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     return this.#log.read(position);
   }
 
-  readPieces(): ReplyReader<LogEntry | PieceEntry> {
-    return this.#log.readPieces();
+  readPieces(options?: { readonly merge?: boolean }): ReplyReader<LogEntry | PieceEntry> {
+    return this.#log.readPieces(options);
   }
 
   async whole(signal?: AbortSignal): Promise<WholeReply> {
     let text = '';
+    let context: ContextReport | undefined;
+    const toolCalls: Pick<ToolCall, 'id' | 'name' | 'arguments'>[] = [];
     const reader = this.read();
     const leave = () => void reader.return();
     signal?.addEventListener('abort', leave, { once: true });
     if (signal?.aborted) leave();
     try {
       for await (const entries of reader)
-        for (const { frame } of entries) {
+        for (const { frame, toolCall } of entries) {
+          if (toolCall && toolCall.executor !== 'server') {
+            const { id, name, arguments: args } = toolCall;
+            toolCalls.push({ id, name, arguments: args });
+          }
           if (frame.type === 'streaming_token') text += frame.content;
+          else if (frame.type === 'streaming_start') context = frame.context;
           else if (frame.type === 'streaming_end' || frame.type === 'message') {
-            const { agent, usage } = frame;
-            return { content: 'content' in frame ? frame.content : text, agent, ...(usage && { usage }) };
+            const { agent, usage, truncated } = frame;
+            if ('content' in frame) context = frame.context;
+            return {
+              content: 'content' in frame ? frame.content : text,
+              agent,
+              ...(usage && { usage }),
+              ...(toolCalls.length > 0 && { toolCalls }),
+              ...(context && { context }),
+              ...(truncated && { truncated }),
+            };
           } else if (frame.type === 'cancelled' && frame.reason === 'shutdown')
             throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: 1000 });
         }
@@ -243,17 +299,16 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     throw this.failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#writer.agent, why });
   }
 
-  async cancel(reason: CancelReason): Promise<{ readonly upstreamClosedMs: number } | undefined> {
+  async cancel(reason: CancelReason): Promise<CancelReceipt | undefined> {
     const isFirst = !this.#log.ended && !this.#cancelling;
-    if (isFirst) this.#cancelling = { reason, at: performance.now() };
+    if (isFirst) this.#cancelling = { reason, at: performance.now(), stops: this.#work.toBeStopped() };
     if (!this.#log.ended) {
       this.abort.abort();
       // An agent that ignores its signal is left to itself; its further output is dropped.
       if (this.#pumped) await settleWithin(this.#pumped, this.#config.cancelTimeoutMs);
     }
     this.#endCancelled();
-    const upstreamClosedMs = this.#upstreamClosedMs;
-    return isFirst && upstreamClosedMs !== undefined ? { upstreamClosedMs } : undefined;
+    return isFirst ? this.#receipt : undefined;
   }
 
   async #pump(chat: Chat): Promise<void> {
@@ -267,6 +322,8 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     } catch (error) {
       if (!this.#cancelling) this.#fail(toClientError(error));
     }
+    // Agents below the one that has ended need a moment longer to close their sockets.
+    if (this.#cancelling) await settleWithin(this.#work.whenIdle(), this.#config.cancelTimeoutMs);
     this.#endCancelled();
     this.#dropRequest();
     this.#pumped = undefined;
@@ -285,7 +342,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
     this.#request = undefined;
     const chars = this.#requestChars;
     this.#requestChars = 0;
-    this.#events.shrank(chars);
+    this.#events.stopped(this, chars);
   }
 
   #cutOff(why: string): void {
@@ -309,11 +366,10 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
 
   #endCancelled(): void {
     if (!this.#cancelling || this.#log.ended) return;
-    const { reason, at } = this.#cancelling;
-    const upstreamClosedMs = Math.round(performance.now() - at);
-    this.#upstreamClosedMs = upstreamClosedMs;
+    const { reason, at, stops } = this.#cancelling;
+    this.#receipt = { upstreamClosedMs: Math.round(performance.now() - at), ...stops() };
     const ending = { type: 'cancelled', reason, timings: this.#timings } as const;
-    this.#end(this.#writer.cancelled(reason, upstreamClosedMs), ending);
+    this.#end(this.#writer.cancelled(reason, this.#receipt), ending);
   }
 
   #end(frame: TerminalFrame, ending: Ending): void {

@@ -1,5 +1,6 @@
 import {
   type Chat,
+  type ChatMessage,
   type ChatStreams,
   type EventBus,
   type Limits,
@@ -16,6 +17,7 @@ import {
 } from '#kernel';
 import {
   charsIn,
+  conversationKey,
   deferred,
   ExpiringSet,
   IdMap,
@@ -29,6 +31,7 @@ import {
   traceContextOf,
 } from '#sdk';
 import type { Config } from './config.js';
+import { ConversationTurns } from './conversation-turns.js';
 import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
 import { PlaceRequest } from './place-request.js';
 import type { ReplyLog } from './reply-log.js';
@@ -55,6 +58,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   readonly #unended = new LinkedList<MemoryReply>();
   readonly #kept: ExpiringSet<MemoryReply>;
   readonly #slices = new StartSlices();
+  readonly #turns: ConversationTurns;
   /** Logs with new entries for their readers. */
   #stale: ReplyLog[] = [];
   #chars = 0;
@@ -69,13 +73,18 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#bus = bus;
     this.#logger = logger;
     this.#limits = limits;
+    this.#turns = new ConversationTurns(config);
     this.#kept = new ExpiringSet(config, (reply) => this.#forget(reply));
     this.task = {
       name: chatTask,
       description: 'Gives one answer',
       lane: 'main',
-      concurrency: config.maxRunning,
-      maxQueued: config.maxWaiting,
+      get concurrency() {
+        return config.maxRunning;
+      },
+      get maxQueued() {
+        return config.maxWaiting;
+      },
       run: () => {
         throw new WaggleError('TASK_FAILED', { task: chatTask, why: 'only the chat streams run it' });
       },
@@ -91,36 +100,42 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     for (const reply of this.#replies.values()) readers += reply.readers;
     const { running = 0, waiting = 0 } = this.#tasks.countsOf(chatTask) ?? {};
     const kept = this.#kept.size;
-    return { running, waiting, kept, readers, chars: this.#chars, tokens: this.#tokens };
+    const all = waiting + this.#turns.waiting;
+    return { running, waiting: all, kept, readers, chars: this.#chars, tokens: this.#tokens };
   }
 
-  /** @throws RATE_LIMITED, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
+  /** @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
   start(command: StartCommand): Reply {
     const key = keyOf(command);
     const known = this.#keyed.find(key);
     if (known) return known;
     this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { conversationId = randomId(), priority, principal } = command;
+    const { conversationId = randomId(), priority, principal, stateless, userId } = command;
+    const conversation = stateless ? undefined : conversationKey({ userId, conversationId });
+    const before = conversation === undefined ? undefined : this.#turns.last(conversation);
     const share = principal && this.#limits?.reply(principal);
     const streamId = randomId();
-    const requestChars = charsIn(...Object.values(command));
+    const messages = command.messages?.map(inParts);
+    const requestChars = charsIn(...Object.values({ ...command, messages }));
     const request = { ...command, id: streamId, streamId, conversationId };
     const reply = new MemoryReply(request, requestChars, this.#config, this);
     reply.share = share;
     let place: Promise<Release>;
     try {
-      place = this.#admit(reply, requestChars, priority);
+      this.#takeRoom(requestChars);
+      if (conversation !== undefined) reply.turn = this.#turns.enter(conversation, reply, before);
+      const first = reply.turn?.first;
+      place = first ? this.#admitAfter(first.promise, reply, priority) : this.#admit(reply, priority);
     } catch (error) {
       share?.settle(0);
-      this.shrank(requestChars);
+      this.stopped(reply, requestChars);
       throw error;
     }
     this.#replies.set(streamId, reply);
     this.#keyed.keep(key, reply);
     reply.unended = this.#unended.push(reply);
     void reply.run(place, this.#chat);
-    const { userId } = command;
     this.#bus.emit('chat:accepted', { streamId, userId, conversationId, ...traceContextOf(command) });
     return reply;
   }
@@ -132,6 +147,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
 
   list(): readonly Reply[] {
     return [...this.#replies.values()];
+  }
+
+  runningOf(userId: string): readonly Reply[] {
+    return [...this.#unended].filter((reply) => reply.userId === userId);
   }
 
   /** Refuses new replies, lets running and waiting ones end until the deadline, then cancels the rest. */
@@ -169,8 +188,10 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return true;
   }
 
-  shrank(chars: number): void {
+  stopped(reply: MemoryReply, chars: number): void {
     this.#chars -= chars;
+    if (reply.turn) this.#turns.leave(reply.turn);
+    reply.turn = undefined;
   }
 
   /** Wakes readers at most once a turn of the event loop. */
@@ -184,6 +205,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     reply.unended = undefined;
     reply.share?.settle(0);
     reply.share = undefined;
+    if (reply.turn) this.#turns.ended(reply.turn);
     this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
@@ -192,13 +214,26 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
 
-  /** Asks for room and for a place in the line. @throws QUEUE_FULL, SHUTTING_DOWN */
-  #admit(reply: MemoryReply, chars: number, priority: TaskPriority | undefined): Promise<Release> {
-    if (!this.grew(chars, 0)) {
-      const limit = this.#config.totalLimitChars;
-      throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
-    }
+  /** @throws QUEUE_FULL */
+  #takeRoom(chars: number): void {
+    if (this.grew(chars, 0)) return;
+    const limit = this.#config.totalLimitChars;
+    throw new WaggleError('QUEUE_FULL', { limit, what: 'characters of replies', retryAfterMs });
+  }
+
+  /** Asks for a place in the line. @throws QUEUE_FULL, SHUTTING_DOWN */
+  #admit(reply: MemoryReply, priority: TaskPriority | undefined): Promise<Release> {
     return this.#tasks.admit(chatTask, new PlaceRequest(reply, priority));
+  }
+
+  /** The same once it is the reply's turn in its conversation: until then it takes no place from others. */
+  async #admitAfter(
+    turn: Promise<void>,
+    reply: MemoryReply,
+    priority: TaskPriority | undefined,
+  ): Promise<Release> {
+    await turn;
+    return this.#admit(reply, priority);
   }
 
   async #cancelAll(): Promise<void> {
@@ -257,6 +292,23 @@ function keyOf(command: StartCommand): RequestKey | undefined {
   const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
   if (requestId === undefined) return undefined;
   const { agent, model, options } = command;
-  const asked = { endpoint, content, messages, stateless, conversationId, agent, model, options };
+  const asked = {
+    endpoint,
+    content,
+    messages: messages?.map(inParts),
+    stateless,
+    conversationId,
+    agent,
+    model,
+    options,
+  };
   return requestKey(userId, requestId, asked);
+}
+
+/** A message without its images where its parts hold the same: a picture counts once. */
+function inParts(message: ChatMessage): ChatMessage {
+  const { images, parts, ...rest } = message;
+  if (!images || !parts) return message;
+  const shown = new Set(parts.map((part) => (part.type === 'image' ? part.url : undefined)));
+  return images.every((url) => shown.has(url)) ? { ...rest, parts } : message;
 }

@@ -1,5 +1,7 @@
 import {
+  type ApprovalRequired,
   type LogEntry,
+  type Logprob,
   type PieceEntry as Piece,
   type ReadableListener,
   type ReplyReader,
@@ -17,8 +19,10 @@ import {
   type Entry,
   FrameEntry,
   isTerminal,
+  LogprobsEntry,
   merged,
   PieceEntry,
+  piecesOf,
 } from './log-entry.js';
 
 /** Whoever is this many frames behind was held up, also if he does not say so. */
@@ -27,6 +31,8 @@ const mergeAboveFrames = 1024;
 const foldFrames = 4;
 /** What one pull gives at the most, so that a long backlog does not fill a reader's buffers in one go. */
 const batchChars = 32 * 1024;
+/** The same in pieces, each of which becomes an event many times its size. */
+const piecesChars = 4 * 1024;
 
 /** What a log tells its owner. */
 export interface LogEvents {
@@ -112,18 +118,36 @@ export class ReplyLog {
 
   /** The same for a tool call. */
   addCall({ id, name, arguments: args, extra, executor = 'client' }: ToolCall): number {
-    if (this.#ended) return 0;
     const call = { id, name, arguments: args, ...(extra && { extra }), executor };
-    const entry = new CallEntry(call, this.#streamId, this.#position);
+    return this.#addCall('streaming_tool_call', call, { executor });
+  }
+
+  /** The same for the question whether a tool call may be run. */
+  addApproval({ id, name, arguments: args, expiresInMs }: ApprovalRequired): number {
+    return this.#addCall('approval_required', { id, name, arguments: args }, { expiresInMs });
+  }
+
+  #addCall(type: CallEntry['type'], call: ToolCall, more: object): number {
+    if (this.#ended) return 0;
+    const entry = new CallEntry(type, call, more, this.#streamId, this.#position);
     this.#entries.push(entry);
     return entry.chars;
   }
 
-  /** Adds a part of a tool call; it is gone once all readers have taken it. */
+  /** Adds a part of a tool call. */
   addPiece(piece: ToolCallPiece): void {
     if (this.#ended) return;
     this.#hasPieces = true;
     this.#entries.push(new PieceEntry(piece, this.#position));
+  }
+
+  /** Adds the log probabilities of the text that comes next. Gives the characters that it takes of the limits. */
+  addLogprobs(logprobs: readonly Logprob[]): number {
+    if (this.#ended) return 0;
+    this.#hasPieces = true;
+    const entry = new LogprobsEntry(logprobs, this.#position);
+    this.#entries.push(entry);
+    return entry.chars;
   }
 
   /** Whether a reader who wants none has to leave some out. */
@@ -156,21 +180,21 @@ export class ReplyLog {
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
   read(position?: number): ReplyReader {
-    return this.#read(position, false) as ReplyReader;
+    return this.#read(position, 'frames') as ReplyReader;
   }
 
-  /** From the first frame on, with the pieces of tool calls. */
-  readPieces(): ReplyReader<LogEntry | Piece> {
-    return this.#read(undefined, true);
+  /** From the first frame on, in the pieces in which they came, those of tool calls included. */
+  readPieces({ merge = true }: { readonly merge?: boolean } = {}): ReplyReader<LogEntry | Piece> {
+    return this.#read(undefined, merge ? 'pieces' : 'apart');
   }
 
-  #read(position: number | undefined, withPieces: boolean): Reader {
+  #read(position: number | undefined, form: Form): Reader {
     if (position !== undefined && position > this.#position)
       throw new WaggleError('INVALID_REQUEST', {
         issues: [`position: only ${this.#position} characters were sent`],
       });
     this.#settle();
-    const reader = new Reader(this, this.#entries, position, withPieces);
+    const reader = new Reader(this, this.#entries, position, form);
     this.#readers = [...this.#readers, reader];
     this.#readersChanged();
     return reader;
@@ -181,8 +205,8 @@ export class ReplyLog {
     const { length } = this.#entries;
     for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
     const taken = this.#entries.slice(this.#foldedTo);
-    for (const entry of taken.length > 1 ? merged(taken) : taken) {
-      if (entry instanceof PieceEntry || this.#joined?.add(entry)) continue;
+    for (const entry of taken) {
+      if (this.#joined?.add(entry)) continue;
       this.#settle();
       // Only the newest place in the line is of use to those who come later.
       if (entry.type === 'queue_update' && this.#entries[this.#foldedTo - 1]?.type === entry.type)
@@ -223,6 +247,9 @@ export class ReplyLog {
   }
 }
 
+/** The entries of a reader: without the pieces of tool calls; with them; or all of them, never merged. */
+type Form = 'frames' | 'pieces' | 'apart';
+
 const nothing: readonly Entry[] = [];
 const done = { done: true, value: undefined } as const;
 
@@ -231,7 +258,7 @@ class Reader implements ReplyReader<Entry> {
   readonly #entries: readonly Entry[];
   /** What the consumer has already; undefined once that is passed, or when it began at the beginning. */
   #position: number | undefined;
-  readonly #withPieces: boolean;
+  readonly #form: Form;
   #begun: boolean;
   #at = 0;
   #left = false;
@@ -239,11 +266,11 @@ class Reader implements ReplyReader<Entry> {
   #listener: ReadableListener | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(log: ReplyLog, entries: readonly Entry[], position: number | undefined, withPieces: boolean) {
+  constructor(log: ReplyLog, entries: readonly Entry[], position: number | undefined, form: Form) {
     this.#log = log;
     this.#entries = entries;
     this.#position = position;
-    this.#withPieces = withPieces;
+    this.#form = form;
     this.#begun = position === undefined;
   }
 
@@ -260,7 +287,7 @@ class Reader implements ReplyReader<Entry> {
   take(): readonly Entry[] | undefined {
     if (this.#left) return undefined;
     const all = this.#begun ? this.#take() : this.#begin(this.#position ?? 0);
-    const batch = this.#log.hasPieces && !this.#withPieces ? all.filter(isNoPiece) : all;
+    const batch = this.#log.hasPieces && this.#form === 'frames' ? all.filter(isNoPiece) : all;
     // All of it was left out.
     if (batch.length < all.length && batch.length === 0) return this.take();
     if (batch.length > 0 || !this.#log.ended) return batch;
@@ -294,7 +321,7 @@ class Reader implements ReplyReader<Entry> {
   }
 
   merge(): void {
-    this.#merge = true;
+    this.#merge = this.#form !== 'apart';
   }
 
   /** Its listener has failed and is not asked again. */
@@ -322,7 +349,8 @@ class Reader implements ReplyReader<Entry> {
     const batch = this.#entries.slice(from, this.#at);
     if (this.#position !== undefined) batch[0] = after(batch[0] as Entry, this.#position);
     this.#position = undefined;
-    if (!this.#merge && behind <= mergeAboveFrames) return batch;
+    const isBehind = this.#merge || (behind > mergeAboveFrames && this.#form !== 'apart');
+    if (!isBehind) return this.#form === 'frames' ? batch : batch.flatMap(piecesOf);
     // Until it has caught up.
     this.#merge = this.#at < this.#entries.length;
     return merged(batch);
@@ -332,9 +360,10 @@ class Reader implements ReplyReader<Entry> {
     const { length } = this.#entries;
     let end = this.#at + 1;
     let chars = charsAt(this.#entries, this.#at);
+    const mostChars = this.#form === 'apart' ? piecesChars : batchChars;
     for (; end < length; end++) {
       chars += charsAt(this.#entries, end);
-      if (chars > batchChars) break;
+      if (chars > mostChars) break;
     }
     return end;
   }
@@ -347,14 +376,29 @@ class Reader implements ReplyReader<Entry> {
     this.#begun = true;
     this.#merge = true;
     this.#at = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
-    return start instanceof FrameEntry
-      ? [new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position)]
-      : this.#take();
+    if (!(start instanceof FrameEntry)) return this.#take();
+    const resumed = new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position);
+    return [resumed, ...(this.#log.ended ? [] : openQuestions(this.#entries.slice(0, this.#at)))];
   }
 }
 
-function isNoPiece(entry: Entry): boolean {
-  return entry.type !== 'tool_call_piece';
+/** The questions and the calls for the client among these entries that have no answer among them. */
+function openQuestions(entries: readonly Entry[]): readonly Entry[] {
+  const open = new Map<string, Entry>();
+  for (const entry of entries)
+    if (entry instanceof CallEntry) {
+      if (entry.type === 'approval_required' || entry.toolCall.executor === 'client')
+        open.set(`${entry.type} ${entry.toolCall.id}`, entry);
+    } else if (entry instanceof FrameEntry) {
+      const { frame } = entry;
+      if (frame.type === 'approval_resolved') open.delete(`approval_required ${frame.id}`);
+      else if (frame.type === 'streaming_tool_result') open.delete(`streaming_tool_call ${frame.id}`);
+    }
+  return [...open.values()];
+}
+
+function isNoPiece({ type }: Entry): boolean {
+  return type !== 'tool_call_piece' && type !== 'logprobs';
 }
 
 function charsAt(entries: readonly Entry[], index: number): number {
@@ -370,13 +414,20 @@ function indexAfter(entries: readonly Entry[], position: number): number {
     if ((entries[middle] as Entry).position > position) high = middle;
     else low = middle + 1;
   }
-  // At the same position: tool calls and the end come again rather than never.
+  // At the same position: what is no content comes again rather than never.
   while (low > 0 && isRepeatable(entries[low - 1] as Entry, position)) low--;
   return low;
 }
 
 function isRepeatable({ type, position: at }: Entry, position: number): boolean {
-  return (
-    at === position && (type === 'streaming_tool_call' || type === 'tool_call_piece' || isTerminal(type))
-  );
+  return at === position && (repeatable.has(type) || isTerminal(type));
 }
+
+const repeatable: ReadonlySet<Entry['type']> = new Set([
+  'streaming_tool_call',
+  'streaming_tool_result',
+  'streaming_agent',
+  'approval_required',
+  'approval_resolved',
+  'tool_call_piece',
+] as const);

@@ -34,3 +34,16 @@ export const config = z.strictObject({
 });
 
 export type Config = z.infer<typeof config>;
+
+/** The keys that are not those of its threads and its line. */
+export const liveKeys = [
+  'mainConcurrency',
+  'queueLimit',
+  'maxPriority',
+  'timeoutMs',
+  'unregisterGraceMs',
+  'totalLimitChars',
+  'keepMs',
+  'maxKept',
+  'maxDeadLetters',
+] as const satisfies readonly (keyof Config)[];

@@ -1,5 +1,5 @@
 import { definePlugin, TaskEngine } from '#kernel';
-import { config } from './config.js';
+import { config, liveKeys } from './config.js';
 import { Engine } from './engine.js';
 import { createLanes } from './lanes.js';
 
@@ -7,6 +7,7 @@ export default definePlugin({
   name: 'tasks-tinypool',
   apiVersion: 1,
   config,
+  live: liveKeys,
   provides: [TaskEngine],
   setup(ctx) {
     const lanes = createLanes(ctx.config, ctx.logger, {
@@ -19,6 +20,8 @@ export default definePlugin({
     ctx.provide(TaskEngine, engine);
     // Only now: threads start slowly, and the server has to answer first.
     ctx.onReady(() => lanes.open());
+    // More of them may run now.
+    ctx.onConfig(() => engine.pump('main'));
     ctx.onDrain((deadline) => engine.drain(deadline));
   },
 });

@@ -25,11 +25,11 @@ export function createLanes(
   logger: Logger,
   { free, lost }: LanesEvents,
 ): Readonly<Record<LaneName, Lane>> & Threads {
-  const { workers, mainConcurrency, cancelGraceMs } = config;
-  const onMain = (lane: LaneName, concurrency: number) =>
-    new MainLane({ concurrency, cancelGraceMs }, logger, () => free(lane));
-  const main = onMain('main', mainConcurrency);
-  if (workers === 0) return { main, worker: onMain('worker', 1), stats: noThreads, open: () => {} };
+  const onMain = (lane: LaneName, concurrency: () => number) =>
+    new MainLane(config, concurrency, logger, () => free(lane));
+  const main = onMain('main', () => config.mainConcurrency);
+  if (config.workers === 0)
+    return { main, worker: onMain('worker', () => 1), stats: noThreads, open: () => {} };
   const worker = new WorkerLane(config, logger, { free: () => free('worker'), lost });
   return {
     main,

@@ -6,25 +6,26 @@ import type { Run } from './run.js';
 import { bindingsOf } from './turn.js';
 
 interface Settings {
-  readonly concurrency: number;
   readonly cancelGraceMs: number;
 }
 
 /** The main thread: async functions that mostly wait. A run that does not stop in time is left to itself. */
 export class MainLane implements Lane {
   readonly #settings: Settings;
+  readonly #concurrency: () => number;
   readonly #logger: Logger;
   readonly #onFree: () => void;
   #running = 0;
 
-  constructor(settings: Settings, logger: Logger, onFree: () => void) {
+  constructor(settings: Settings, concurrency: () => number, logger: Logger, onFree: () => void) {
     this.#settings = settings;
+    this.#concurrency = concurrency;
     this.#logger = logger;
     this.#onFree = onFree;
   }
 
   get free(): number {
-    return this.#settings.concurrency - this.#running;
+    return this.#concurrency() - this.#running;
   }
 
   accept(definition: TaskDefinition): void {
@@ -47,8 +48,10 @@ export class MainLane implements Lane {
     });
     const stop = () => {
       abort.abort();
-      const late = new Error('it did not stop when it was told to');
-      grace ??= setTimeout(reject, this.#settings.cancelGraceMs, late);
+      grace ??= setTimeout(() => {
+        run.abandoned = true;
+        reject(new Error('it did not stop when it was told to'));
+      }, this.#settings.cancelGraceMs);
     };
     return { done, stop };
   }

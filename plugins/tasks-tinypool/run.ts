@@ -36,6 +36,7 @@ export class Run extends Turn implements TaskRun {
   error: WaggleError<ClientErrorCode> | undefined;
   /** An update found no room. */
   full = false;
+  abandoned = false;
   #result: Deferred<unknown> | undefined;
 
   constructor(

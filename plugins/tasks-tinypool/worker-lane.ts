@@ -39,6 +39,7 @@ export class WorkerLane implements Lane {
   readonly #urls = new Map<TaskDefinition, string>();
   readonly #unloadable = new Map<string, { readonly error: Error; readonly until: number }>();
   readonly #delays = new Set<NodeJS.Timeout>();
+  #isOpen = false;
   #bootFailures = 0;
   #lost = 0;
   #closed = false;
@@ -49,8 +50,13 @@ export class WorkerLane implements Lane {
     this.#events = events;
   }
 
-  /** Starts the threads. Until then everything waits. */
+  /** Lets the threads start, once a task needs them. Until then everything waits. */
   open(): void {
+    this.#isOpen = true;
+    if (this.#urls.size > 0) this.#startThreads();
+  }
+
+  #startThreads(): void {
     const { workers, workerMemoryMb: maxOldGenerationSizeMb } = this.#settings;
     // No queue, no time-outs and no signals of its own: each of them breaks it (tinypool 2.2).
     this.#pool = new Tinypool({
@@ -78,7 +84,9 @@ export class WorkerLane implements Lane {
   }
 
   accept(definition: TaskDefinition): void {
-    if (definition.lane === 'worker') this.#urls.set(definition, moduleUrl(definition.module).href);
+    if (definition.lane !== 'worker') return;
+    this.#urls.set(definition, moduleUrl(definition.module).href);
+    if (this.#isOpen && !this.#closed && !this.#pool) this.#startThreads();
   }
 
   start(run: Run, input: unknown): Attempt {

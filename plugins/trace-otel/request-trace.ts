@@ -27,7 +27,9 @@ export class RequestTrace {
   readonly #context: Context;
   readonly #acceptedAt = now();
   readonly #conversation: Attributes;
-  #asked: Asked | undefined;
+  /** Running agent calls by attempt; those of which no number is known have none. */
+  readonly #asked = new Map<number | undefined, Asked>();
+  readonly #tools = new Map<string, Span>();
 
   constructor(api: Api, { streamId, conversationId, ...client }: KernelEvents['chat:accepted']) {
     const { trace, SpanKind } = api;
@@ -49,8 +51,10 @@ export class RequestTrace {
   }
 
   /** Starts the spans of an agent call, and adds the trace context for the upstream to `headers`. */
-  asked({ agent: name, provider, model, fallback, headers }: KernelEvents['agent:asked']): void {
-    this.agentEnded({});
+  asked({ agent: name, provider, model, fallback, headers, ...event }: KernelEvents['agent:asked']): void {
+    const { attempt, parent } = event;
+    this.agentEnded(attempt, {});
+    const asker = parent === undefined ? undefined : this.#asked.get(parent)?.agent;
     const { trace, propagation, SpanKind } = this.#api;
     const about = {
       ...this.#conversation,
@@ -66,7 +70,7 @@ export class RequestTrace {
         'gen_ai.agent.name': name,
         ...(fallback && { 'waggle.fallback': true }),
       },
-      this.#context,
+      asker ? trace.setSpan(this.#context, asker) : this.#context,
     );
     let inner = trace.setSpan(this.#context, agent);
     let upstream: Span | undefined;
@@ -75,13 +79,13 @@ export class RequestTrace {
       upstream = this.#start(chatName(model), SpanKind.CLIENT, attributes, inner);
       inner = trace.setSpan(inner, upstream);
     }
-    this.#asked = { agent, model: upstream };
+    this.#asked.set(attempt, { agent, model: upstream });
     propagation.inject(inner, headers);
   }
 
-  /** Ends the current agent call with an answer. */
-  answered({ model, reason, usage }: KernelEvents['agent:answered']): void {
-    if (model) this.#asked?.model?.updateName(chatName(model));
+  /** Ends an agent call with an answer. */
+  answered({ model, reason, usage, attempt }: KernelEvents['agent:answered']): void {
+    if (model) this.#asked.get(attempt)?.model?.updateName(chatName(model));
     const attributes = {
       'gen_ai.response.finish_reasons': [reason],
       ...(model && { 'gen_ai.response.model': model }),
@@ -90,22 +94,43 @@ export class RequestTrace {
         'gen_ai.usage.output_tokens': usage.outputTokens,
       }),
     };
-    this.agentEnded({ attributes });
+    this.agentEnded(attempt, { attributes });
   }
 
-  /** Ends the current agent call. */
-  agentEnded({ attributes = {}, ...how }: SpanEnd): void {
-    if (!this.#asked) return;
-    const { agent, model } = this.#asked;
-    this.#asked = undefined;
+  /** Ends an agent call. */
+  agentEnded(attempt: number | undefined, { attributes = {}, ...how }: SpanEnd): void {
+    const asked = this.#asked.get(attempt);
+    if (!asked) return;
+    const { agent, model } = asked;
+    this.#asked.delete(attempt);
     if (model) this.#end(model, { attributes, ...how });
     // On one span only: backends that sum up tokens would count them twice.
     this.#end(agent, model ? how : { attributes, ...how });
   }
 
-  /** Ends the request, and an agent call that is still running. */
+  toolCalled({ callId, name, attempt }: KernelEvents['tool:called']): void {
+    const { trace, SpanKind } = this.#api;
+    const asker = this.#asked.get(attempt)?.agent;
+    const parent = asker ? trace.setSpan(this.#context, asker) : this.#context;
+    const attributes = {
+      'gen_ai.operation.name': 'execute_tool',
+      'gen_ai.tool.name': name,
+      'gen_ai.tool.call.id': callId,
+    };
+    this.#tools.set(callId, this.#start(`execute_tool ${name}`, SpanKind.INTERNAL, attributes, parent));
+  }
+
+  toolEnded(callId: string, how: SpanEnd): void {
+    const span = this.#tools.get(callId);
+    this.#tools.delete(callId);
+    if (span) this.#end(span, how);
+  }
+
+  /** Ends the request, and all that is still running. */
   ended(how: SpanEnd, queuedMs?: number): void {
-    this.agentEnded({ cancelled: how.cancelled ?? 'cut off' });
+    const cut = { cancelled: how.cancelled ?? 'cut off' };
+    for (const callId of [...this.#tools.keys()]) this.toolEnded(callId, cut);
+    for (const attempt of [...this.#asked.keys()].reverse()) this.agentEnded(attempt, cut);
     if (queuedMs !== undefined) {
       const startTime = this.#acceptedAt;
       this.#tracer

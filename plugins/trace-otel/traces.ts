@@ -15,8 +15,19 @@ export function traceRequests(bus: Pick<EventBus, 'on'>, running: Map<string, Re
   });
   bus.on('agent:asked', (event) => running.get(event.streamId)?.asked(event));
   bus.on('agent:answered', (event) => running.get(event.streamId)?.answered(event));
-  bus.on('agent:failed', ({ streamId, code }) => running.get(streamId)?.agentEnded({ code }));
-  bus.on('agent:cancelled', ({ streamId }) => running.get(streamId)?.agentEnded({ cancelled: 'stopped' }));
+  bus.on('agent:failed', ({ streamId, code, attempt }) =>
+    running.get(streamId)?.agentEnded(attempt, { code }),
+  );
+  bus.on('agent:cancelled', ({ streamId, attempt }) =>
+    running.get(streamId)?.agentEnded(attempt, { cancelled: 'stopped' }),
+  );
+  bus.on('tool:called', (event) => running.get(event.streamId)?.toolCalled(event));
+  bus.on('tool:ended', ({ streamId, callId, code, cancelled }) =>
+    running.get(streamId)?.toolEnded(callId, {
+      ...(code !== undefined && { code }),
+      ...(cancelled && { cancelled: 'stopped' }),
+    }),
+  );
   bus.on('chat:finished', ({ streamId, timings }) => end(streamId, {}, timings.queuedMs));
   bus.on('chat:failed', ({ streamId, timings, code }) => end(streamId, { code }, timings.queuedMs));
   bus.on('chat:cancelled', ({ streamId, timings, reason }) =>

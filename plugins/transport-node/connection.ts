@@ -5,6 +5,8 @@ import type { WebSocket } from 'ws';
 import { Connection, type Opening } from '#sdk/http';
 
 const discardLimitBytes = 16 * 1024 * 1024;
+/** Around the data of a ping or a pong. */
+const controlBytes = 6;
 /** What Node.js itself looks at to tell a slow connection from one that stands still. */
 interface Writing {
   readonly _handle?: { readonly writeQueueSize: number } | null;
@@ -20,6 +22,7 @@ export class NodeConnection extends Connection {
     if (!this.#socket.destroyed) this.progressed();
   };
   #alive = true;
+  readonly #parts = this.frameParts();
   /** The pong under way, and the ping that is answered after it: the newest one stands for all before it (RFC 6455, 5.5.3). */
   #isPonging = false;
   #unansweredPing: Buffer | undefined;
@@ -30,16 +33,26 @@ export class NodeConnection extends Connection {
     this.#socket = socket;
     // What goes wrong ends in a close, which is heard.
     ws.on('error', () => this.#discard());
-    ws.on('close', (code) => this.ended(code));
-    ws.on('pong', () => {
+    ws.on('close', (code) => {
+      this.#parts.gone();
+      this.ended(code);
+    });
+    // Before `ws`, which then tells of a frame that is complete.
+    socket.prependListener('data', ({ byteLength }: Buffer) => {
+      if (!this.closed) this.#parts.received(byteLength);
+    });
+    ws.on('pong', (data) => {
       this.#alive = true;
+      this.#parts.gone(data.byteLength + controlBytes);
     });
     ws.on('ping', (data) => {
       this.#alive = true;
+      this.#parts.gone(data.byteLength + controlBytes);
       this.#pong(data);
     });
     ws.on('message', (data: Buffer, isBinary) => {
       this.#alive = true;
+      this.#parts.gone();
       this.receive(data, isBinary);
     });
   }
@@ -82,6 +95,12 @@ export class NodeConnection extends Connection {
   protected end(code: number, reason: string): void {
     this.#ws.close(code, reason);
     this.#discard();
+  }
+
+  /** Nothing more of the frame is read. The close leaves all the same. */
+  protected override noRoom(): void {
+    super.noRoom();
+    this.#ws.pause();
   }
 
   #pong(data: Buffer): void {

@@ -1,5 +1,5 @@
 import { Access, definePlugin, Limits, Transport } from '#kernel';
-import { transportConfig } from '#sdk/http';
+import { liveTransportKeys, transportConfig } from '#sdk/http';
 import { NodeTransport } from './transport.js';
 
 /** HTTP and WebSockets on `node:http` and `ws`: for platforms where uWebSockets.js does not load. */
@@ -7,6 +7,7 @@ export default definePlugin({
   name: 'transport-node',
   apiVersion: 1,
   config: transportConfig,
+  live: liveTransportKeys,
   provides: [Transport, Access],
   optional: { limits: Limits },
   setup(ctx, { limits }) {
@@ -22,6 +23,7 @@ export default definePlugin({
       ctx.logger.info({ ...transport.address }, 'listening');
     });
     if (ctx.config.tls) ctx.bus.on('server:reload', () => transport.reload());
+    ctx.onConfig(() => transport.configure());
     ctx.onDrain(() => transport.drain());
   },
 });

@@ -1,21 +1,14 @@
 import type { Socket } from 'node:net';
+import { Lingering } from '#sdk/http';
 
-const lingerMs = 1000;
-const discardLimitBytes = 16 * 1024 * 1024;
-
-/**
- * Lingering close, so that a client that is still sending gets its response: on an immediate close, unread bytes would reset
- * the connection. Discards incoming bytes for a bounded time and up to a limit.
- */
+/** Lingering close: on an immediate one, unread bytes would reset the connection, and its response be lost. */
 export function linger(socket: Socket): void {
-  const limitBytes = socket.bytesRead + discardLimitBytes;
+  let lingering: Lingering | undefined;
   // Node.js calls it when the last response of a connection was written.
   socket.destroySoon = () => {
     socket.end();
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.once('close', () => clearTimeout(timer));
+    lingering ??= new Lingering(() => socket.destroy());
   };
-  socket.on('data', () => {
-    if (socket.bytesRead > limitBytes) socket.destroy();
-  });
+  socket.once('close', () => lingering?.stop());
+  socket.on('data', ({ byteLength }: Buffer) => lingering?.received(byteLength));
 }

@@ -25,7 +25,8 @@ import { NodeReply } from './reply.js';
 
 const settings = {
   headersTimeout: 10_000,
-  requestTimeout: 60_000,
+  // The pace of a body and the time of its route end before: a telephone needs minutes for a picture.
+  requestTimeout: 30 * 60_000,
   connectionsCheckingInterval: 2000,
   // Checked here, with our own response.
   requireHostHeader: false,
@@ -46,7 +47,7 @@ export class NodeTransport extends BaseTransport {
     // Missing in the typings: the time for a peer to confirm a close.
     ...{ closeTimeout: 4000 },
     // Our own limit, the same in all transports, applies first.
-    maxPayload: frameHardLimitBytes(this.config),
+    maxPayload: frameHardLimitBytes(this.config.frameLimitBytes),
     // Never simply the first one, which is often a token and would be sent back.
     handleProtocols: () => this.#protocol ?? false,
   });
@@ -74,10 +75,12 @@ export class NodeTransport extends BaseTransport {
   /** @throws LISTEN_FAILED, TLS_UNUSABLE, ACCESS_REQUIRED */
   async listen(): Promise<void> {
     const { host, port } = this.config;
-    for (const event of ['request', 'checkExpectation'] as const)
+    for (const event of ['request', 'checkExpectation', 'checkContinue'] as const)
       this.#server.on(event, (req, res) => {
         this.#trackUntilAnswered(req.socket, res);
         this.#accept(req, res, undefined);
+        // A body that is refused by its length must not come at all.
+        if (event === 'checkContinue' && !res.headersSent && !res.destroyed) res.writeContinue();
       });
     this.#server.on('connection', (socket) => this.#admit(socket));
     this.#server.on(this.config.tls ? 'secureConnection' : 'connection', (socket) => this.#endQueued(socket));
@@ -175,6 +178,8 @@ export class NodeTransport extends BaseTransport {
       res.detachSocket(socket as never);
       socket.off('error', ignore);
       this.#protocol = opening.protocol;
+      const { frameLimitBytes = this.config.frameLimitBytes } = opening.endpoint;
+      this.#webSockets.options.maxPayload = frameHardLimitBytes(frameLimitBytes);
       this.#webSockets.handleUpgrade(req, socket, head, (ws) => {
         const connection = new NodeConnection(ws, socket, opening);
         this.#release(peerOf(socket as Socket));

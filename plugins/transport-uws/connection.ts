@@ -22,6 +22,14 @@ export class UwsConnection extends Connection {
     this.open();
   }
 
+  subscribe(channel: string): void {
+    if (!this.closed) this.#ws?.subscribe(channel);
+  }
+
+  unsubscribe(channel: string): void {
+    if (!this.closed) this.#ws?.unsubscribe(channel);
+  }
+
   override progressed(): void {
     super.progressed();
     if (this.bufferedBytes === 0) this.#emptied?.();

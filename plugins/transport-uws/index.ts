@@ -1,5 +1,5 @@
 import { Access, definePlugin, Limits, Transport } from '#kernel';
-import { transportConfig } from '#sdk/http';
+import { liveTransportKeys, transportConfig } from '#sdk/http';
 import { UwsTransport } from './transport.js';
 
 /** HTTP and WebSockets on uWebSockets.js. */
@@ -7,6 +7,7 @@ export default definePlugin({
   name: 'transport-uws',
   apiVersion: 1,
   config: transportConfig,
+  live: [...liveTransportKeys, 'port'],
   provides: [Transport, Access],
   optional: { limits: Limits },
   setup(ctx, { limits }) {
@@ -22,6 +23,10 @@ export default definePlugin({
       ctx.logger.info({ ...transport.address }, 'listening');
     });
     if (ctx.config.tls) ctx.bus.on('server:reload', () => transport.reload());
+    ctx.onConfig(async () => {
+      transport.configure();
+      await transport.moveToPort();
+    });
     ctx.onDrain(() => transport.drain());
   },
 });

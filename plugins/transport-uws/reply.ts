@@ -1,11 +1,13 @@
 import type uWS from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import type { Headers } from '#kernel';
-import { BaseReply, type Opening, type ReplyHost, type Request } from '#sdk/http';
+import { BaseReply, Lingering, type Opening, type ReplyHost, type Request } from '#sdk/http';
 import { UwsConnection } from './connection.js';
 import type { GluedRequests } from './glued-requests.js';
 
 const nothing = () => {};
+/** A shorter body has usually come with its head. */
+const lingerAboveBytes = 64 * 1024;
 
 /** The response to one request of uWebSockets.js, whose object must not be touched after its end or an abort. */
 export class UwsReply extends BaseReply {
@@ -13,6 +15,9 @@ export class UwsReply extends BaseReply {
   readonly #context: uWS.us_socket_context_t | undefined;
   readonly #glued: GluedRequests;
   #gone = false;
+  /** Whether the native layer has read the whole body. */
+  #isRead = false;
+  #lingering: Lingering | undefined;
 
   constructor(
     res: uWS.HttpResponse,
@@ -32,6 +37,7 @@ export class UwsReply extends BaseReply {
   /** The client has gone. */
   aborted(): void {
     this.#gone = true;
+    this.#lingering?.stop();
     this.closed();
   }
 
@@ -39,7 +45,11 @@ export class UwsReply extends BaseReply {
   readBody(): void {
     this.#res.onData((chunk, last) => {
       this.#glued.reads(this.request);
-      this.data(Buffer.from(chunk), last);
+      this.#isRead = last;
+      if (!this.#lingering) this.data(Buffer.from(chunk), last);
+      // Not at once: the response may wait for the end of this call.
+      else if (last) setImmediate(() => this.#leave());
+      else this.#lingering.received(chunk.byteLength);
     });
   }
 
@@ -51,8 +61,10 @@ export class UwsReply extends BaseReply {
   ): void {
     const res = this.#res;
     const isHead = this.request.method === 'HEAD';
+    if (close && this.#isSending && typeof body === 'string' && !isHead)
+      this.#endAndLinger(status, headers, body);
     // A bare end closes a little later, which is too late where no later request may run.
-    if ((body === undefined || isHead) && !(close && this.isMistrusted)) {
+    else if ((body === undefined || isHead) && !(close && this.isMistrusted)) {
       const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
       this.#endBare(status, { ...headers, ...length }, close);
     } else {
@@ -125,6 +137,31 @@ export class UwsReply extends BaseReply {
       if (!close) res.endWithoutBody();
     });
     if (close) setImmediate(() => this.#gone || res.close());
+  }
+
+  /** Whether much of the body is still to come. Of one in chunks the native parser cannot tell the end for sure. */
+  get #isSending(): boolean {
+    const { request } = this;
+    const length = request.header('content-length') ?? '';
+    const isClear = /^\d+$/.test(length) && request.header('transfer-encoding') === undefined;
+    return isClear && Number(length) > lingerAboveBytes && !this.#isRead;
+  }
+
+  /** A native end closes at once, which resets the connection of a client that still sends. */
+  #endAndLinger(status: number, headers: Headers, body: string): void {
+    this.#glued.forbid(this.request);
+    this.#lingering = new Lingering(() => this.#leave());
+    const length = String(Buffer.byteLength(body) + 2);
+    this.#res.cork(() => {
+      // The native layer ends each header with a line break: here it is the end of the body.
+      const rest = `close\r\n\r\n${body}`;
+      this.#writeHead(status, { ...headers, 'content-length': length, connection: rest });
+    });
+  }
+
+  #leave(): void {
+    this.#lingering?.stop();
+    if (!this.#gone) this.#res.close();
   }
 
   #writeHead(status: number, headers: Headers): void {

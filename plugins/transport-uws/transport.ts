@@ -1,12 +1,13 @@
 import uWS from 'uWebSockets.js';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messageOf, type Transport, WaggleError } from '#kernel';
+import { messageOf, type Transport, type Undo, WaggleError, type WebSocketEndpoint } from '#kernel';
 import {
   addHeader,
   BaseTransport,
   type Certificate,
   frameHardLimitBytes,
   plainAddress,
+  type Request,
   type RequestHead,
   ServerCertificate,
   TcpLimit,
@@ -17,6 +18,16 @@ import { listen, listenBeside, listenShared } from './listen.js';
 import { peersOf } from './peers.js';
 import { UwsReply } from './reply.js';
 import { SpareDescriptor } from './spare-descriptor.js';
+
+/** How long a reader of published frames goes unwatched at most. */
+const lookMs = 100;
+
+interface Listening {
+  readonly socket: uWS.us_listen_socket;
+  /** The port of the config, which may be 0. */
+  readonly asked: number;
+  readonly address: Transport['address'];
+}
 
 /** A transport on uWebSockets.js. The only place that passes functions to it, because an error in them could end the process. */
 export class UwsTransport extends BaseTransport {
@@ -29,9 +40,16 @@ export class UwsTransport extends BaseTransport {
     addresses: () => this.#peers(),
   });
   #sockets = 0;
+  /** Native limits of frames of endpoints that take larger ones than the others, by ascending size. */
+  readonly #wide: number[] = [];
+  /** The upgrade that the current call is about, once one route has passed it on to the next. */
+  #passedOn: Request | undefined;
   #isRefusing = false;
-  #listening: { readonly socket: uWS.us_listen_socket; readonly address: Transport['address'] } | undefined;
+  #listening: Listening | undefined;
   readonly #spare = new SpareDescriptor(this.logger);
+  /** Since the last look at the readers. */
+  #publishedBytes = 0;
+  #look: NodeJS.Timeout | undefined;
 
   get address(): Transport['address'] {
     return this.#listening?.address;
@@ -42,13 +60,54 @@ export class UwsTransport extends BaseTransport {
     const { host, port } = this.config;
     this.checkAccess();
     this.#tcp.measure();
-    const certificate = this.#certificate?.read();
-    const app = this.#appWith(certificate);
-    this.#apps.push(app);
-    const socket = await (certificate ? listenShared : listen)(app, host, port);
-    const tls = certificate && { tls: true };
-    this.#listening = { socket, address: { host, port: uWS.us_socket_local_port(socket), ...tls } };
+    this.#apps.push(this.#appWith(this.#certificate?.read()));
+    this.#listening = await this.#listenAt(host, port);
     this.#spare.hold();
+  }
+
+  async #listenAt(host: string, port: number): Promise<Listening> {
+    const app = this.#apps.at(-1) as uWS.TemplatedApp;
+    const socket = await (this.#certificate ? listenShared : listen)(app, host, port);
+    const tls = this.#certificate && { tls: true };
+    return { socket, asked: port, address: { host, port: uWS.us_socket_local_port(socket), ...tls } };
+  }
+
+  /** Listens on the port of the config, where that is another one now; connections stay. @throws LISTEN_FAILED */
+  async moveToPort(): Promise<void> {
+    const before = this.#listening;
+    const { host, port } = this.config;
+    if (!before || before.asked === port) return;
+    const next = await this.#listenAt(host, port);
+    // A stop may have come meanwhile.
+    const isCurrent = this.#listening === before;
+    uWS.us_listen_socket_close(isCurrent ? before.socket : next.socket);
+    if (isCurrent) this.#listening = next;
+  }
+
+  override websocket(endpoint: WebSocketEndpoint): Undo {
+    const undo = super.websocket(endpoint);
+    const limitBytes = nativeLimitBytes(endpoint.frameLimitBytes ?? 0);
+    if (limitBytes > Math.max(this.#nativeLimitBytes, ...this.#wide)) {
+      this.#wide.push(limitBytes);
+      const app = this.#apps.at(-1);
+      if (app) this.#widen(app, limitBytes);
+    }
+    return undo;
+  }
+
+  publish(channel: string, frame: string): void {
+    for (const app of this.#apps) app.publish(channel, frame);
+    this.#publishedBytes += Buffer.byteLength(frame);
+    if (this.#publishedBytes >= this.config.highWaterMarkBytes) this.#lookAtReaders();
+    else this.#look ??= setTimeout(() => this.#lookAtReaders(), lookMs).unref();
+  }
+
+  /** Finds those that do not read what is published, of which the native layer tells nothing. */
+  #lookAtReaders(): void {
+    clearTimeout(this.#look);
+    this.#look = undefined;
+    this.#publishedBytes = 0;
+    for (const connection of this.webSockets) connection.published();
   }
 
   /** Reads the certificate again. */
@@ -76,33 +135,69 @@ export class UwsTransport extends BaseTransport {
   }
 
   #appWith(certificate: Certificate | undefined): uWS.TemplatedApp {
-    const { idleTimeoutS } = this.config;
-    return newApp(certificate)
+    const app = newApp(certificate)
       .filter((res, count) => this.#count(res, count as number))
-      .ws<UserData>('/*', {
-        idleTimeout: idleTimeoutS,
-        sendPingsAutomatically: true,
-        compression: uWS.DISABLED,
-        // The native limits close without a reason; ours apply first and give one.
-        maxPayloadLength: 2 * frameHardLimitBytes(this.config),
-        maxBackpressure: 2 ** 31 - 1,
-        upgrade: (res, req, context) => this.#accept(res, req, context),
-        open: (ws) => {
-          this.#tcp.leave();
-          this.#sockets++;
-          ws.getUserData().connection.attach(ws);
-        },
-        message: (ws, data, isBinary) => ws.getUserData().connection.receive(Buffer.from(data), isBinary),
-        drain: (ws) => ws.getUserData().connection.progressed(),
-        close: (ws, code) => {
-          this.#sockets--;
-          ws.getUserData().connection.ended(code);
-        },
-      })
+      .ws('/*', this.#webSocketsUpTo(this.#nativeLimitBytes))
       .any('/*', (res, req) => this.#accept(res, req, undefined));
+    for (const limitBytes of this.#wide) this.#widen(app, limitBytes);
+    return app;
+  }
+
+  /**
+   * Native limits hold for all WebSockets of a native route. Endpoints of larger frames have routes of their own, which
+   * come before `/*` and pass on to it what is not for them; a second route of the same pattern would replace the first.
+   */
+  #widen(app: uWS.TemplatedApp, limitBytes: number): void {
+    for (const pattern of ['/:segment', '/:segment/*', '//*'])
+      app.ws(pattern, {
+        ...this.#webSocketsUpTo(limitBytes),
+        upgrade: (res, req, context) => {
+          try {
+            const request = this.#passedOn ?? this.requestOf(headOf(res, req));
+            const neededBytes = nativeLimitBytes(this.frameLimitAt(request) ?? 0);
+            const isForThis = neededBytes > this.#nativeLimitBytes && neededBytes <= limitBytes;
+            this.#passedOn = isForThis ? undefined : request;
+            if (isForThis) return this.#accept(res, req, context, request);
+          } catch {
+            // The next route fails as well, and answers.
+          }
+          req.setYield(true);
+        },
+      });
+  }
+
+  #webSocketsUpTo(maxPayloadLength: number): uWS.WebSocketBehavior<UserData> {
+    return {
+      idleTimeout: this.config.idleTimeoutS,
+      sendPingsAutomatically: true,
+      compression: uWS.DISABLED,
+      maxPayloadLength,
+      maxBackpressure: 2 ** 31 - 1,
+      upgrade: (res, req, context) => {
+        const request = this.#passedOn;
+        this.#passedOn = undefined;
+        this.#accept(res, req, context, request);
+      },
+      open: (ws) => {
+        this.#tcp.leave();
+        this.#sockets++;
+        ws.getUserData().connection.attach(ws);
+      },
+      message: (ws, data, isBinary) => ws.getUserData().connection.receive(Buffer.from(data), isBinary),
+      drain: (ws) => ws.getUserData().connection.progressed(),
+      close: (ws, code) => {
+        this.#sockets--;
+        ws.getUserData().connection.ended(code);
+      },
+    };
+  }
+
+  get #nativeLimitBytes(): number {
+    return nativeLimitBytes(this.config.frameLimitBytes);
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#look);
     if (!this.#listening) return;
     uWS.us_listen_socket_close(this.#listening.socket);
     this.#listening = undefined;
@@ -145,7 +240,12 @@ export class UwsTransport extends BaseTransport {
     });
   }
 
-  #accept(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t | undefined): void {
+  #accept(
+    res: uWS.HttpResponse,
+    req: uWS.HttpRequest,
+    context: uWS.us_socket_context_t | undefined,
+    known?: Request,
+  ): void {
     let reply: UwsReply | undefined;
     let aborted = false;
     res.onAborted(() => {
@@ -153,7 +253,7 @@ export class UwsTransport extends BaseTransport {
       reply?.aborted();
     });
     try {
-      const request = this.requestOf(headOf(res, req));
+      const request = known ?? this.requestOf(headOf(res, req));
       if (this.#glued.has(request)) {
         // An immediate close would lose the previous response.
         setImmediate(() => aborted || res.close());
@@ -168,6 +268,11 @@ export class UwsTransport extends BaseTransport {
       else res.close();
     }
   }
+}
+
+/** The native limit of a message: it closes without a reason, so ours apply first and give one. */
+function nativeLimitBytes(frameLimitBytes: number): number {
+  return 2 * frameHardLimitBytes(frameLimitBytes);
 }
 
 /** @throws TLS_UNUSABLE for files that Node.js accepts and the native layer does not */

@@ -1,4 +1,4 @@
-import { kernelStates, pluginStates, type RouteDocs } from '#kernel';
+import { cancelReceipt, kernelStates, pluginStates, type RouteDocs } from '#kernel';
 import { z } from '#zod';
 import type { inspection } from './inspection.js';
 
@@ -158,16 +158,13 @@ const state = z.object({
 /** The path of `DELETE /ui/replies/{number}`. */
 export const cancelParams = z.object({ number: z.string().regex(/^\d{1,15}$/, 'expected a number') });
 
-export const cancelReceipt = z.object({
-  cancelled: z.literal(true),
-  upstreamClosedMs: count.describe('Until the connection to the model was closed'),
-});
+export const cancelResponse = z.object({ cancelled: z.literal(true), ...cancelReceipt.shape });
 
 /** `DELETE /ui/replies/{number}` */
 export const cancelDocs: RouteDocs = {
   summary: 'Cancels a running reply, by its number in the inspector',
   params: cancelParams,
-  responses: { 200: { description: 'Cancelled', content: { 'application/json': cancelReceipt } } },
+  responses: { 200: { description: 'Cancelled', content: { 'application/json': cancelResponse } } },
   errors: ['STREAM_UNKNOWN', 'INVALID_REQUEST', 'DEADLINE_EXCEEDED'],
 };
 

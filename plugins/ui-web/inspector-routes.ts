@@ -1,7 +1,7 @@
 import { type Access, type ChatStreams, type Route, WaggleError } from '#kernel';
 import { expectValid } from '#sdk';
 import type { z } from '#zod';
-import { cancelDocs, cancelParams, type cancelReceipt, stateDocs } from './docs.js';
+import { cancelDocs, cancelParams, type cancelResponse, stateDocs } from './docs.js';
 import { type Inspected, inspection } from './inspection.js';
 
 const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
@@ -35,7 +35,7 @@ export function cancelRoute(
         remoteAddress: request.remoteAddress,
         requestId: request.id,
       });
-      reply.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelReceipt>, headers);
+      reply.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelResponse>, headers);
     },
   };
 }

@@ -78,6 +78,8 @@ describe.runIf(programPath('nginx')).each(ways)('below a path that %s', (_, tran
   it('the documents are shown, and can be tried', async () => {
     const page = await visitor.visit('/docs');
     await page.locator('.opblock').first().waitFor();
+    expect(await page.locator('#address').inputValue()).toBe('/waggle/v1/responses');
+    await page.locator('#endpoint').selectOption('/ws/{client_id}');
     expect(await page.locator('#address').inputValue()).toMatch(/^\/waggle\/ws\/docs-/);
     await page.locator('#connect').click();
     await untilText(page.locator('#state'), 'connected');

@@ -214,25 +214,6 @@ describe('a lost connection', () => {
     const tries = visitor.problems.splice(0);
     expect(tries.filter((each) => !/WebSocket connection to .* failed/.test(each))).toEqual([]);
   });
-
-  it('to another tab is told, and can be taken back, in the middle of an answer', async () => {
-    stage.script(text('One '), 'wait', text('two'), done);
-    const visitor = await stage.visitor();
-    const first = await visitor.visit();
-    await connected(first);
-    await send(first, 'Count');
-    await untilText(first.locator('.answer .markdown'), 'One');
-    const second = await visitor.visit(`/ui${new URL(first.url()).hash}`);
-    await untilText(first.locator('#notice'), 'open in another tab');
-    await untilText(second.locator('.answer .markdown'), 'One');
-    await first.getByRole('button', { name: 'Use it here' }).click();
-    await untilText(second.locator('#notice'), 'open in another tab');
-    await connected(first);
-    stage.agent.release();
-    await answered(first);
-    expect(await answer(first)).toBe('One two');
-    expect(stage.agent.requests).toHaveLength(1);
-  });
 });
 
 describe('an answer that fails', () => {

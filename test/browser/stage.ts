@@ -15,6 +15,8 @@ const boundMs = 20_000;
 export interface StageOptions {
   /** Plugins beside those of every stage, made for each test. */
   readonly plugins?: () => readonly Plugin[];
+  /** Config of `agent-queen`, over that of every stage. */
+  readonly queen?: object;
   /** Lines of the browser's console that are no fault. */
   readonly tolerates?: RegExp;
 }
@@ -27,7 +29,7 @@ export class Stage {
   #browser!: Browser;
   #visitors: Visitor[] = [];
 
-  constructor({ plugins = () => [], tolerates = /^$/ }: StageOptions = {}) {
+  constructor({ plugins = () => [], queen = {}, tolerates = /^$/ }: StageOptions = {}) {
     beforeAll(async () => {
       this.#browser = await startBrowser();
     });
@@ -42,7 +44,11 @@ export class Stage {
       });
       this.hive = await startHive({
         fake: this.fake,
-        config: { 'agent-queen': { candidates: ['scripted'] } },
+        config: {
+          'agent-queen': { candidates: ['scripted'], ...queen },
+          // A page that is told of it need not hold 32 MiB.
+          'endpoint-chat': { bodyLimitBytes: 1024 * 1024 },
+        },
         plugins: [...plugins(), agent, endpointOverview, endpointConversations, uiWeb],
       });
     });

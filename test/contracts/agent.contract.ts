@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { Agent, ChatRequest, StreamChunk } from '#kernel';
 import { chunksOf } from '#sdk';
+import { agentCall } from '../support/agents.js';
 
 export interface AgentSubject {
   readonly agent: Agent;
@@ -27,7 +28,7 @@ export function agentContract(name: string, create: () => Promise<AgentSubject>)
     };
     const collect = async (agent: Agent, request: ChatRequest, signal = new AbortController().signal) => {
       const chunks: StreamChunk[] = [];
-      for await (const batch of agent.generateResponseStream(request, { signal, logger }))
+      for await (const batch of agent.generateResponseStream(request, agentCall({ signal, logger })))
         chunks.push(...chunksOf(batch));
       return chunks;
     };
@@ -65,7 +66,7 @@ export function agentContract(name: string, create: () => Promise<AgentSubject>)
     it('ends when its signal aborts in the middle of an answer', () =>
       using(async ({ agent, slowRequest }) => {
         const abort = new AbortController();
-        const stream = agent.generateResponseStream(slowRequest, { signal: abort.signal, logger });
+        const stream = agent.generateResponseStream(slowRequest, agentCall({ signal: abort.signal, logger }));
         await expect(
           (async () => {
             for await (const _ of stream) abort.abort();
@@ -81,7 +82,7 @@ export function agentContract(name: string, create: () => Promise<AgentSubject>)
     it('can be left in the middle and asked again', () =>
       using(async ({ agent, request, slowRequest }) => {
         const { signal } = new AbortController();
-        for await (const _ of agent.generateResponseStream(slowRequest, { signal, logger })) break;
+        for await (const _ of agent.generateResponseStream(slowRequest, agentCall({ signal, logger }))) break;
         expect((await collect(agent, request)).at(-1)?.type).toBe('done');
       }));
 

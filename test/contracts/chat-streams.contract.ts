@@ -21,13 +21,15 @@ import { config as queenConfig } from '../../plugins/agent-queen/config.js';
 import { Queen } from '../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../plugins/store-memory/memory-store.js';
-import { call, done, ScriptedAgent, type Step, text } from '../support/agents.js';
+import { call, done, ScriptedAgent, type Step, text, unstamped } from '../support/agents.js';
 import { times } from '../support/thorough.js';
+import { conversationOrderContract } from './conversation-order.contract.js';
 
 /** Limits that every implementation has, under these names. */
 export interface StreamLimits {
   readonly maxRunning?: number;
   readonly maxWaiting?: number;
+  readonly maxWaitingPerConversation?: number;
   readonly replyLimitChars?: number;
   readonly replyTimeoutMs?: number;
   readonly cancelTimeoutMs?: number;
@@ -151,6 +153,8 @@ export function chatStreamsContract(name: string, create: Create): void {
   };
 
   describe(`${name} keeps the ChatStreams contract`, () => {
+    conversationOrderContract(streamsOver);
+
     describe('a reply', () => {
       it.each([
         ['finished', [text('Hello '), text('there'), done], { tokens: 2 }],
@@ -230,7 +234,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const reply = streams.start(ask());
         await ended(reply);
         const { conversationId } = reply;
-        expect((await store.read({ userId: 'ann', conversationId })).at(-1)).toEqual({
+        expect(unstamped(await store.read({ userId: 'ann', conversationId })).at(-1)).toEqual({
           role: 'assistant',
           content: `${'x '.repeat(24)}!`,
         });
@@ -293,6 +297,43 @@ export function chatStreamsContract(name: string, create: Create): void {
             for (const { type } of entries) if (type === 'streaming_tool_call') calls.push(type);
           expect(calls).toHaveLength(position < 3 ? 1 : 0);
         }
+      });
+
+      it('gives the same pieces to those who ask for them, early or late', async () => {
+        const words = `${'a few words of any length, '.repeat(5)}`.match(/\S+\s*/g) as string[];
+        const piece = (args: string, from: number) =>
+          ({ type: 'tool_call_piece', id: 't', name: 'look', arguments: args, from }) as const;
+        const agent = new ScriptedAgent('a', [
+          ...words.flatMap((word) => [text(word), 'wait' as const]),
+          [
+            { type: 'thinking', content: 'x'.repeat(300) },
+            { type: 'logprobs', logprobs: [] },
+            text('y'),
+            text('z'),
+          ],
+          'wait',
+          piece('{', 0),
+          [piece('}', 1), { type: 'tool_call', id: 't', name: 'look', arguments: '{}' }, text('!')],
+          done,
+        ]);
+        const { streams } = streamsOver([agent]);
+        const reply = streams.start(ask());
+        const readers: Promise<unknown>[] = [];
+        const piecesRead = async () => {
+          const seen: unknown[] = [];
+          for await (const entries of reply.readPieces({ merge: false }))
+            for (const entry of entries)
+              seen.push('json' in entry ? [entry.json, entry.position] : { ...entry });
+          return seen;
+        };
+        let batches = 0;
+        for await (const _ of reply.read()) {
+          if (batches++ % 9 === 0) readers.push(piecesRead());
+          agent.release();
+        }
+        const [first, ...others] = await Promise.all([...readers, piecesRead()]);
+        expect(first).toHaveLength(words.length + 10);
+        for (const other of others) expect(other).toEqual(first);
       });
 
       it('gives every reader the same, early or late, and asks the agent once', async () => {
@@ -935,7 +976,10 @@ export function chatStreamsContract(name: string, create: Create): void {
         const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
         const [first, second, third] = [streams.start(ask()), streams.start(ask()), streams.start(ask())];
-        expect(await second.cancel('client')).toEqual({ upstreamClosedMs: expect.any(Number) });
+        expect(await second.cancel('client')).toEqual({
+          upstreamClosedMs: expect.any(Number),
+          stopped: expect.anything(),
+        });
         expect(agent.requests).toHaveLength(0);
         await untilFrame(first, 'streaming_start');
         agent.release();

@@ -113,7 +113,7 @@ export function conversationStoreContract(
       expect((await store.read(key('c')))[0]?.role).toBe('user');
     });
 
-    it('gives back how a turn has ended, and the calls of tools, which count', async () => {
+    it('gives back how a turn has ended, and the calls of tools; all that can be long counts', async () => {
       const store = await create(limits);
       const toolCalls = [{ id: '1', name: 'look', arguments: '{"at": 1.0}' }];
       const kept: readonly ChatMessage[] = [
@@ -122,9 +122,17 @@ export function conversationStoreContract(
       ];
       await store.append(key('c'), kept);
       expect(await store.read(key('c'))).toEqual(kept);
-      const large = [{ id: '1', name: 'look', arguments: 'x'.repeat(200) }];
-      const turn: readonly ChatMessage[] = [{ role: 'assistant', content: '', toolCalls: large }];
-      await expect(store.append(key('c'), turn)).rejects.toMatchObject({ code: 'TOO_LARGE' });
+      const long = 'x'.repeat(200);
+      for (const more of [
+        { toolCalls: [{ id: '1', name: 'look', arguments: long }] },
+        { images: ['data:image/png;base64,', long] },
+        { parts: [{ type: 'text' as const, text: long }] },
+        { thinking: long },
+        { extra: { long } },
+      ]) {
+        const turn: readonly ChatMessage[] = [{ role: 'assistant', content: '', ...more }];
+        await expect(store.append(key('c'), turn)).rejects.toMatchObject({ code: 'TOO_LARGE' });
+      }
     });
 
     it('refuses a message that is larger than a whole conversation may be', async () => {
@@ -217,6 +225,170 @@ export function conversationStoreContract(
         if (page.length < 7) break;
       }
       expect(listed).toEqual(ids.reverse());
+    });
+
+    it('gives a conversation page by page, each message once, from the newest back', async () => {
+      const store = await create({ ...limits, maxMessages: 100, conversationLimitChars: 1000 });
+      if (!store.page) return;
+      expect(await store.page(key('c'), { limit: 3 })).toEqual([]);
+      const words = ['a', 'b', 'c', 'd', 'e'];
+      for (const word of words) {
+        await store.append(key('c'), turn(word));
+        await store.append(key('other'), turn('x'));
+      }
+      const pages: (readonly ChatMessage[])[] = [];
+      const numbers: number[] = [];
+      for (let before: number | undefined; ; ) {
+        const page = await store.page(key('c'), { limit: 3, before });
+        pages.unshift(page.map(({ message }) => message));
+        numbers.unshift(...page.map(({ number }) => number));
+        before = page[0]?.number;
+        if (page.length < 3) break;
+        // What is said meanwhile moves no page.
+        await store.append(key('c'), turn('later'));
+      }
+      expect(pages.map(({ length }) => length)).toEqual([1, 3, 3, 3]);
+      expect(pages.flat()).toEqual(words.flatMap(turn));
+      expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+      expect(new Set(numbers).size).toBe(10);
+      expect(await store.page(key('c', 'bob'), { limit: 3 })).toEqual([]);
+      expect(await store.page(key('c'), { limit: 0 })).toEqual([]);
+      expect(await store.page(key('c'), { limit: 9, before: 0 })).toEqual([]);
+    });
+
+    it('renames a conversation, whose later turns leave the title alone', async () => {
+      const store = await create(limits);
+      if (!store.rename) return;
+      await store.append(key('c'), turn('one'));
+      await store.append(key('d'), turn('two'));
+      const [, before] = await store.list('ann', { limit: 9 });
+      expect(await store.rename(key('c'), ' Good\n\0morning \ud800 ')).toBe(true);
+      expect(await store.rename(key('c', 'bob'), 'theirs')).toBe(false);
+      expect(await store.rename(key('x'), 'nothing')).toBe(false);
+      // Its place in the list stays as well.
+      expect((await store.list('ann', { limit: 9 }))[1]).toEqual({ ...before, title: 'Good morning' });
+      await store.append(key('c'), turn('three'));
+      expect((await store.list('ann', { limit: 1 }))[0]).toMatchObject({ title: 'Good morning' });
+      await store.rename(key('c'), 'x'.repeat(200));
+      expect((await store.list('ann', { limit: 1 }))[0]?.title).toBe(`${'x'.repeat(79)}…`);
+    });
+
+    const oneLine = (text: string) => text.replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ');
+    /** The texts that a search finds. */
+    const found = async (store: ConversationStore, text: string, user = 'ann') =>
+      (await store.search?.(user, { text, limit: 100 }))?.hits.map(({ excerpt }) => excerpt);
+
+    const searches: readonly (readonly [text: string, found: readonly string[], lost: readonly string[]])[] =
+      [
+        ['The bee flies home', ['home bee', 'BEE', ' flies,  THE '], ['bee stings']],
+        ['Wetterbericht', ['wetter'], ['bericht']],
+        ['Straße über Ångström', ['strasse', 'UBER angstrom', 'Å'], ['ueber']],
+        ['私は東京都に住んでいます', ['東京', '京都', '東', 'す', '東京都 住'], ['京東', '大']],
+        ['안녕하세요 여러분', ['안녕', '여러'], ['하세']],
+        ['ab 𝒳𠀀𠀁 yz', ['𠀀𠀁', '𠀁', 'x'], ['𠀁𠀀']],
+        ['honey 🐝 bee', ['🐝'], ['🐞']],
+        ['version 3.45.1 of 2024', ['3.45', '2024', '202'], ['024']],
+        ['one\0two\ud800three', ['one', 'two', 'three'], ['onetwo']],
+        ['anything', [], ['', ' ', '?!', '*', '"', '()', '-', '\0', '\ud800']],
+        ['near and or not', ['NEAR', 'and', 'NOT (or', '"near" AND*'], ['near(x y)']],
+        ['words col', ['words:', '^col', '{words} : col'], ['words:x', 'NEAR(words xy, 5)']],
+        [`it's "quoted" 50% a_b`, [`it's`, '"quoted"', '50%', 'a_b'], ["' OR 1=1 --"]],
+        ['a'.repeat(100), ['a', 'a'.repeat(100)], ['aab']],
+      ];
+    it('finds words of any language by their beginning, and takes any text for words', async () => {
+      const store = await create({ ...limits, maxConversations: 100, conversationLimitChars: 1000 });
+      if (!store.search) return;
+      for (const [text, words, lost] of searches) {
+        await store.append(key('c', text), [{ role: 'assistant', content: text }]);
+        await store.append(key('d', text), turn('mmm'));
+        for (const word of words) expect(await found(store, word, text), word).toEqual([oneLine(text)]);
+        for (const word of lost) expect(await found(store, word, text), word).toEqual([]);
+      }
+    });
+
+    it('finds in the conversations of one user alone, whatever the ids look like', async () => {
+      const store = await create({ ...limits, maxConversations: 100 });
+      if (!store.search) return;
+      const users = ['a', 'a_', 'A', 'a b', '', '\0', '\ud800', '"', '*', 'ann', '__proto__'];
+      for (const user of users)
+        await store.append(key('c', user), [{ role: 'user', content: `secret of "${user}"` }]);
+      for (const user of users) expect(await found(store, 'secret', user)).toHaveLength(1);
+      expect(await found(store, 'secret', 'nobody')).toEqual([]);
+    });
+
+    it('finds the newest message first, page by page, and says where it is', async () => {
+      const store = await create({ ...limits, maxMessages: 100, conversationLimitChars: 1000 });
+      if (!store.search) return;
+      const order: string[] = [];
+      for (let at = 0; at < 9; at++) {
+        const id = at % 2 === 0 ? 'even' : 'odd';
+        await store.append(key(id), [
+          { role: 'user', content: `word ${at}`, at: 1000 + at },
+          { role: 'tool', content: 'word in a result' },
+          { role: 'assistant', content: 'nothing' },
+        ]);
+        order.unshift(`word ${at}`);
+      }
+      const hits: string[] = [];
+      for (let before: number | undefined; ; ) {
+        const page = (await store.search('ann', { text: 'word', limit: 4, before })).hits;
+        hits.push(...page.map(({ excerpt }) => excerpt));
+        before = page.at(-1)?.number;
+        if (page.length < 4) break;
+      }
+      expect(hits).toEqual(order);
+      const { hits: all, complete } = await store.search('ann', { text: 'word 8', limit: 9 });
+      expect(complete).toBe(true);
+      const number = expect.any(Number);
+      const hit = {
+        conversationId: 'even',
+        title: 'word 0',
+        number,
+        role: 'user',
+        at: 1008,
+        excerpt: 'word 8',
+      };
+      expect(all).toEqual([hit]);
+      const page = await store.page?.(key('even'), { limit: 1, before: (all[0]?.number ?? 0) + 1 });
+      if (page) expect(page[0]?.message.content).toBe('word 8');
+    });
+
+    it('finds nothing of what is gone: retracted, dropped, forgotten, deleted, renamed', async () => {
+      const store = await create(limits);
+      if (!store.search) return;
+      const gone = turn('gone');
+      await store.append(key('c'), gone);
+      await store.append(key('c'), turn('kept'));
+      expect(await found(store, 'gone')).toEqual(['gone!', 'gone']);
+      await store.retract?.(key('c'), gone);
+      if (store.retract) expect(await found(store, 'gone')).toEqual([]);
+      for (const word of ['two', 'three']) await store.append(key('c'), turn(word));
+      expect(await found(store, 'kept')).toEqual([]);
+      expect(await found(store, 'three')).toEqual(['three!', 'three']);
+      await store.rename?.(key('c'), 'first name');
+      await store.rename?.(key('c'), 'second name');
+      if (store.rename) {
+        expect(await found(store, 'first')).toEqual([]);
+        expect(await store.search('ann', { text: 'name', limit: 9 })).toMatchObject({
+          hits: [{ conversationId: 'c', title: 'second name', excerpt: 'second name' }],
+        });
+      }
+      await store.delete(key('c'));
+      for (const word of ['three', 'name']) expect(await found(store, word)).toEqual([]);
+      // Whatever stands in its place later.
+      for (const id of ['d', 'e', 'f', 'g']) await store.append(key(id), turn(`new ${id}`));
+      for (const word of ['three', 'name', 'gone', 'kept']) expect(await found(store, word)).toEqual([]);
+      expect(await found(store, 'new')).toHaveLength(6);
+    });
+
+    it('shows of a long message the part around the word', async () => {
+      const store = await create({ ...limits, conversationLimitChars: 100_000 });
+      if (!store.search) return;
+      const content = `${'hay '.repeat(1000)}the\nNeedle ${'straw '.repeat(1000)}`;
+      await store.append(key('c'), [{ role: 'user', content }]);
+      const [excerpt = ''] = (await found(store, 'needle')) ?? [];
+      expect(excerpt).toMatch(/^….*hay the Needle straw.*…$/);
+      expect(excerpt.length).toBeLessThan(300);
     });
 
     it('calls a conversation by the start of what its user said first, on one line', async () => {

@@ -115,7 +115,7 @@ export function tcpLimitContract(name: string, plugin: Plugin): void {
       console.log(transport.address.port);
     `;
     const start = async () => {
-      const limited = `ulimit -n 128; exec "$0" --input-type=module -e "$1"`;
+      const limited = `ulimit -n 192; exec "$0" --input-type=module -e "$1"`;
       const child = spawn('sh', ['-c', limited, process.execPath, script], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { chunksOf } from '#sdk';
 import type { UpstreamAgent, UpstreamTimeouts } from '#sdk/upstream';
+import { agentCall } from '../support/agents.js';
 import { expectAtOnce, roundTripMs } from '../support/at-once.js';
 import { eventually } from '../support/eventually.js';
 import {
@@ -222,7 +223,7 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
       const { signal } = new AbortController();
       let text = '';
       let batches = 0;
-      for await (const batch of agent.generateResponseStream(hello(model), { signal, logger })) {
+      for await (const batch of agent.generateResponseStream(hello(model), agentCall({ signal, logger }))) {
         for (const chunk of chunksOf(batch)) if (chunk.type === 'text') text += chunk.content;
         // Longer than the model may take, and while it has more to say.
         if (++batches === 3) await new Promise((resolve) => setTimeout(resolve, 1200));
@@ -250,7 +251,8 @@ export function upstreamAgentContract(name: string, dialect: Dialect): void {
 
     it('closes the socket when its reader leaves in the middle', async () => {
       const { signal } = new AbortController();
-      for await (const _ of agent.generateResponseStream(hello('endless'), { signal, logger })) break;
+      for await (const _ of agent.generateResponseStream(hello('endless'), agentCall({ signal, logger })))
+        break;
       const record = await fake.waitFor((each) => each.atMs.peerClosed !== undefined);
       expect(record.endedBy).toBe('peer');
     });

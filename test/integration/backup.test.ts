@@ -1,15 +1,20 @@
 import {
+  constants,
+  copyFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'libsql';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { config as storeConfig } from '../../plugins/store-sqlite/config.js';
 import { SqliteStore } from '../../plugins/store-sqlite/sqlite-store.js';
 import { eventually } from '../support/eventually.js';
@@ -40,11 +45,26 @@ async function say({ port }: RunningServer, content: string, conversation = 'c')
 }
 
 /** The questions of a conversation, as a server reads them from a file. */
-async function askedIn(path: string, conversationId = 'c'): Promise<readonly string[]> {
+async function askedIn(path: string): Promise<readonly string[]> {
+  return (await askedInEach(path, ['c'])).get('c') ?? [];
+}
+
+/** The same of several. */
+async function askedInEach(
+  path: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const store = await SqliteStore.open(storeConfig.parse({ path }), () => {});
-  const messages = await store.read({ userId: 'ann', conversationId });
+  const all = new Map<string, readonly string[]>();
+  for (const conversationId of ids) {
+    const messages = await store.read({ userId: 'ann', conversationId });
+    all.set(
+      conversationId,
+      messages.flatMap(({ role, content }) => (role === 'user' ? [content] : [])),
+    );
+  }
   await store.close(5000);
-  return messages.flatMap(({ role, content }) => (role === 'user' ? [content as string] : []));
+  return all;
 }
 
 /** A file of conversations that a server has written and left, or still has. */
@@ -54,6 +74,20 @@ async function written(path: string, ending?: NodeJS.Signals, options = inFile(p
   await say(server, 'two');
   if (ending) await server.stop(ending);
   else onTestFinished(async () => void (await server.stop()));
+}
+
+let left: { readonly folder: string; readonly names: readonly string[] } | undefined;
+afterAll(() => left && rmSync(left.folder, { recursive: true }));
+
+/** What such a server leaves when it stops, without one for each test: what the first of them left is copied. */
+async function writtenBefore(path: string): Promise<void> {
+  if (!left) {
+    const folder = mkdtempSync(join(tmpdir(), 'waggle-'));
+    await written(join(folder, 'c.sqlite'), 'SIGTERM');
+    left = { folder, names: readdirSync(folder) };
+  }
+  for (const name of left.names)
+    copyFileSync(join(left.folder, name), path + name.slice('c.sqlite'.length), constants.COPYFILE_EXCL);
 }
 
 describe('`waggle backup` copies what is kept', () => {
@@ -111,12 +145,12 @@ describe('`waggle backup` copies what is kept', () => {
     ]);
   });
 
-  it('while it is written, whole: the first turns of every conversation, and no half of one', async () => {
+  it('while 50 conversations are written: every turn that had ended before, no half of one, and all sound', async () => {
     const folder = tempFolder();
     const [path, copy] = [join(folder.path, 'c.sqlite'), join(folder.path, 'copy.sqlite')];
     const server = await startServer(inFile(path));
     let isCopied = false;
-    const users = ['a', 'b', 'c', 'd'];
+    const users = Array.from({ length: 50 }, (_, index) => `u${index}`);
     const said = new Map(users.map((user) => [user, 0]));
     const talking = users.map(async (user) => {
       do {
@@ -131,11 +165,15 @@ describe('`waggle backup` copies what is kept', () => {
     await Promise.all(talking);
     expect(await server.stop()).toBe(0);
     expect(server.stdout).not.toContain('could not be stored');
+    const file = new Database(copy);
+    expect(file.prepare('PRAGMA integrity_check').raw().all()).toEqual([['ok']]);
+    file.close();
+    const [copied, kept] = [await askedInEach(copy, users), await askedInEach(path, users)];
     for (const user of users) {
-      const asked = await askedIn(copy, user);
+      const asked = copied.get(user) ?? [];
       expect(asked).toEqual(asked.map((_, index) => String(index)));
       expect(asked.length).toBeGreaterThanOrEqual(before.get(user) as number);
-      expect(await askedIn(path, user)).toHaveLength(said.get(user) as number);
+      expect(kept.get(user)).toHaveLength(said.get(user) as number);
     }
   });
 
@@ -158,7 +196,7 @@ describe('`waggle backup` copies what is kept', () => {
       const folder = tempFolder();
       const [path, copy] = [join(folder.path, 'c.sqlite'), join(folder.path, 'to', 'copy.sqlite')];
       mkdirSync(join(folder.path, 'to'));
-      await written(path, 'SIGTERM');
+      await writtenBefore(path);
       const file = new Database(path);
       const large = 'with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)';
       file.exec(`CREATE TABLE large AS ${large} SELECT hex(randomblob(500)) AS bytes FROM n`);
@@ -189,14 +227,14 @@ describe('`waggle backup` refuses with what is known', () => {
     if (before) expect(readFileSync(path).subarray(100).equals(before.subarray(100))).toBe(true);
     expect(readdirSync(folder.path)).toEqual(files);
   };
-  const server: Prepare = (_, path) => written(path, 'SIGTERM');
+  const server: Prepare = (_, path) => writtenBefore(path);
 
   it.each<[string, RegExp, Prepare, string?]>([
     [
       'a copy that is there',
       /copy\.sqlite" is there already/,
       async (folder, path) => {
-        await written(path, 'SIGTERM');
+        await writtenBefore(path);
         folder.write('copy.sqlite', 'dear');
       },
     ],
@@ -205,7 +243,7 @@ describe('`waggle backup` refuses with what is known', () => {
       'a folder',
       /folder" is there already/,
       async (folder, path) => {
-        await written(path, 'SIGTERM');
+        await writtenBefore(path);
         mkdirSync(join(folder.path, 'folder'));
       },
       'folder',
@@ -214,7 +252,7 @@ describe('`waggle backup` refuses with what is known', () => {
       'a copy with the log of an earlier one beside it',
       /copy\.sqlite-wal" is there already/,
       async (folder, path) => {
-        await written(path, 'SIGTERM');
+        await writtenBefore(path);
         folder.write('copy.sqlite-wal', 'old');
       },
     ],
@@ -223,7 +261,7 @@ describe('`waggle backup` refuses with what is known', () => {
       'a folder that is a file',
       /the folder of the copy is a file/,
       async (folder, path) => {
-        await written(path, 'SIGTERM');
+        await writtenBefore(path);
         folder.write('file', '');
       },
       'file/copy',
@@ -255,7 +293,7 @@ describe('`waggle backup` refuses with what is known', () => {
       'a damaged file',
       /it is damaged|malformed/,
       async (_, path) => {
-        await written(path, 'SIGTERM');
+        await writtenBefore(path);
         writeFileSync(path, readFileSync(path).fill(0x41, 4096));
       },
     ],
@@ -264,7 +302,7 @@ describe('`waggle backup` refuses with what is known', () => {
   it.runIf(hasMount)('a disk that is full, and leaves nothing on it', async () => {
     const disk = smallDisk('16k');
     const path = join(tempFolder().path, 'c.sqlite');
-    await written(path, 'SIGTERM');
+    await writtenBefore(path);
     expect(await backUp(join(disk, 'copy.sqlite'), inFile(path))).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^waggle: cannot copy .*: the disk of the copy is full\n$/),
@@ -304,7 +342,7 @@ describe('`waggle backup` refuses with what is known', () => {
   it('a file that another program has for itself, as a start does, and takes neither for a Waggle', async () => {
     const folder = tempFolder();
     const [path, copy] = [join(folder.path, 'c.sqlite'), join(folder.path, 'copy.sqlite')];
-    await written(path, 'SIGTERM');
+    await writtenBefore(path);
     const other = new Database(path);
     other.exec('BEGIN EXCLUSIVE');
     const failed = await backUp(copy, inFile(path));

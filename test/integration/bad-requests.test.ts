@@ -277,11 +277,11 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       ],
       [
         'that is too large',
-        JSON.stringify({ content: 'x'.repeat(1 << 20), user_id: 'u' }),
+        JSON.stringify({ content: 'x'.repeat(1 << 25), user_id: 'u' }),
         {},
         413,
         'TOO_LARGE',
-        /./,
+        /33554432 bytes, the limit "bodyLimitBytes" of endpoint-chat/,
       ],
       [
         'from a foreign page',

@@ -79,8 +79,12 @@ describe.each(Object.entries(lists))('of a server whose %s tell what is for chat
 
   it('no other is offered', async () => {
     const { data } = await (await fetch(`${hive.url}/v1/models`)).json();
-    const offered = data.map(({ id }: { readonly id: string }) => id);
-    expect(offered.filter((id: string) => id.startsWith(`${name}/`))).toEqual([`${name}/${chats}`]);
+    const listed: readonly { readonly id: string; readonly capabilities?: readonly string[] }[] = data;
+    const offered = listed.filter(({ id }) => id.startsWith(`${name}/`));
+    const [first, ...others] = offered;
+    expect(first?.id).toBe(`${name}/${chats}`);
+    // For clients that look for embeddings.
+    for (const { capabilities } of others) expect(capabilities).toEqual(['embedding']);
     const { agents } = await (await fetch(`${hive.url}/agents`)).json();
     expect(agents.find((agent: { readonly name: string }) => agent.name === name)).toMatchObject({
       healthy: true,

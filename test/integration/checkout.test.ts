@@ -1,10 +1,22 @@
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { tempFolder } from '../support/kernel.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -21,8 +33,7 @@ interface Locked {
 }
 
 /** A checkout of its own, without what only work on it needs. */
-function checkout({ compiler = false, built = false } = {}): string {
-  const { path } = tempFolder();
+function checkout({ compiler = false, built = false, path = tempFolder().path } = {}): string {
   const kept = ['kernel', 'plugins', 'config', 'package.json', 'tsconfig.json', ...(built ? ['dist'] : [])];
   for (const name of kept)
     cpSync(join(root, name), join(path, name), { recursive: true, preserveTimestamps: true });
@@ -48,6 +59,15 @@ const edit = (path: string, file: string) => {
 const build = (path: string) =>
   promisify(execFile)(process.execPath, [join(path, 'kernel/host/build.mjs')], { cwd: path, env });
 
+/** The one with a compiler stays for the test that changes it: a compiler takes long for all of it. */
+const compiled = realpathSync(mkdtempSync(join(tmpdir(), 'waggle-')));
+afterAll(() => rmSync(compiled, { recursive: true }));
+const withCompiler = () => checkout({ compiler: true, path: compiled });
+const builtWithCompiler = async () => {
+  if (!existsSync(cli(compiled))) await build(withCompiler());
+  return compiled;
+};
+
 describe('npm start in production', () => {
   it('builds first', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -69,29 +89,29 @@ describe('npm start in production', () => {
     expect.fail('the server did not say that it had stopped');
   });
 
-  it.each<[string, Parameters<typeof checkout>[0], (path: string) => void, string]>([
-    ['built, and without a compiler since', { built: true }, () => {}, ''],
+  it.each<[string, () => string | Promise<string>, (path: string) => void, string]>([
+    ['built, and without a compiler since', () => checkout({ built: true }), () => {}, ''],
     [
       'built, edited, without a compiler',
-      { built: true },
-      (path) => edit(path, 'kernel/host/commands/check.ts'),
-      'edited\n',
-    ],
-    [
-      'built, edited, with a compiler',
-      { built: true, compiler: true },
+      () => checkout({ built: true }),
       (path) => edit(path, 'kernel/host/commands/check.ts'),
       'edited\n',
     ],
     [
       'built in part, without a compiler',
-      { built: true },
+      () => checkout({ built: true }),
       (path) => rmSync(join(path, 'dist/plugins'), { recursive: true }),
       '',
     ],
-    ['not built, with a compiler', { compiler: true }, () => {}, ''],
-  ])('what it builds before runs: %s', async (_, state, change, said) => {
-    const path = checkout(state);
+    ['not built, with a compiler', withCompiler, () => {}, ''],
+    [
+      'built, edited, with a compiler',
+      builtWithCompiler,
+      (path) => edit(path, 'kernel/host/commands/check.ts'),
+      'edited\n',
+    ],
+  ])('what it builds before runs: %s', async (_, begin, change, said) => {
+    const path = await begin();
     change(path);
     await build(path);
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli(path), 'check'], {

@@ -132,7 +132,11 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       const { client } = await open();
       const reply = client.chat('x', { agent: 'story' });
       await reply.next();
-      expect(await reply.cancel()).toEqual({ reason: 'client', upstreamClosedMs: expect.any(Number) });
+      expect(await reply.cancel()).toEqual({
+        reason: 'client',
+        upstreamClosedMs: expect.any(Number),
+        stopped: expect.anything(),
+      });
       expect(await reply.result).toMatchObject({ reason: 'cancelled' });
     });
 

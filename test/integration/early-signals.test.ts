@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { tempFolder } from '../support/kernel.js';
+import { only } from '../support/server.js';
 
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
 const says = fileURLToPath(new URL('../fixtures/signals/says-when.mjs', import.meta.url));
@@ -30,6 +31,9 @@ const stops = plugin(
   ),
 );
 
+/** Who needs to load less is sooner where the signal comes. */
+const few = only('transport-uws', 'endpoint-health');
+
 interface Server {
   /** Resolves when it says so. */
   until(moment: string): Promise<void>;
@@ -40,12 +44,15 @@ interface Server {
   readonly log: () => string;
 }
 
-function start(code: string, isFirst: boolean, watch = false): Server {
+function start(code: string, isFirst: boolean, { watch = false, whole = false } = {}): Server {
   const folder = tempFolder();
   folder.write('slow.js', code);
   const config = folder.write(
     'test.yaml',
-    stringify({ server: { pluginTimeoutMs: 20_000 }, plugins: { slow: { use: './slow.js' } } }),
+    stringify({
+      server: { pluginTimeoutMs: 20_000 },
+      plugins: { ...(whole ? {} : few), slow: { use: './slow.js' } },
+    }),
   );
   const line = ['--import', says, cli, 'start', ...(watch ? ['--watch'] : []), '--config', config];
   const [program = '', ...rest] = [...(isFirst && mayBeFirst ? namespace : []), process.execPath, ...line];
@@ -129,7 +136,7 @@ describe.each([
     ['a changed plugin is imported', imports, 'import'],
     ['a changed plugin is set up', setsUp, 'setup'],
   ])('in watch mode ends it with 0 while %s', async (_, changed, moment) => {
-    const server = start(plugin(named('setup() {}')), isFirst, true);
+    const server = start(plugin(named('setup() {}')), isFirst, { watch: true });
     await server.until('started');
     server.change(changed);
     await server.until(moment);
@@ -139,7 +146,7 @@ describe.each([
 });
 
 it('is heard long before the server is up', async () => {
-  const server = start(plugin(named('setup() {}')), false);
+  const server = start(plugin(named('setup() {}')), false, { whole: true });
   const startedAt = performance.now();
   await server.until('handlers');
   const heardMs = performance.now() - startedAt;

@@ -2,6 +2,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import * as waggle from 'waggle-server';
 import endpointDocs from '../../plugins/endpoint-docs/index.js';
 import { startHive } from '../support/hive.js';
+import { startServer } from '../support/server.js';
 
 // Modules of third parties were written for the last release; these names go with the next one.
 describe('a plugin of the last release', () => {
@@ -54,5 +55,19 @@ describe('a plugin of the last release', () => {
     await hive.kernel.unload('old');
     expect((await fetch(`${hive.url}/old`)).status).toBe(404);
     await hive.close();
+  });
+});
+
+describe('a config of the last release', () => {
+  it('starts the plugin that it names, and says its new name in one line', async () => {
+    const plugins = { 'endpoint-openai': { config: { reasoningField: 'reasoning' } } };
+    const server = await startServer({ config: { plugins } });
+    const lines = server.logs.filter(({ former }) => former !== undefined);
+    expect(lines).toMatchObject([{ level: 'warn', former: 'endpoint-openai', name: 'endpoint-completions' }]);
+    const body = JSON.stringify({ model: 'eliza', messages: [{ role: 'user', content: 'Hallo' }] });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body, headers });
+    expect(answer.status).toBe(200);
+    expect(await server.stop()).toBe(0);
   });
 });

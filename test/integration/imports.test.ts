@@ -149,7 +149,7 @@ describe('a plugin', () => {
   it.each([['nonsense'], ['start', '--nonsense'], ['new', 'nonsense', 'x'], ['--version']])(
     'does not matter to `waggle %s`',
     async (command, ...args) => {
-      const run = await runWaggle(command, { args });
+      const run = await runWaggle(command, { args, alone: true });
       expect(await run.exited).toBe(command === '--version' ? 0 : 1);
       expect(run.stderr).not.toMatch(/^\s+at /m);
     },

@@ -164,6 +164,10 @@ const attempts: Readonly<Record<string, (user: string, owned: Owned) => Promise<
     overSocket(user, { type: 'resume', streamId: stream }),
   'cancelling it over a WebSocket': (user, { stream }) =>
     overSocket(user, { type: 'cancel', streamId: stream }),
+  'allowing a tool of it': (user, { stream }) =>
+    overSocket(user, { type: 'approve', streamId: stream, id: 'c1', allow: true }),
+  'giving the result of a tool of it': (user, { stream }) =>
+    overSocket(user, { type: 'tool_result', streamId: stream, id: 'c1', output: 1 }),
   'reading the task': (user, { task }) => http(user, 'GET', `/tasks/${task}`),
   'cancelling the task': (user, { task }) => http(user, 'DELETE', `/tasks/${task}`),
   'cancelling it with a frame': (user, { task }) => overSocket(user, { type: 'cancel_task', taskId: task }),
@@ -171,6 +175,10 @@ const attempts: Readonly<Record<string, (user: string, owned: Owned) => Promise<
     http(user, 'GET', `/conversations/${conversation}/messages`),
   'exporting it': (user, { conversation }) => http(user, 'GET', `/conversations/${conversation}/export`),
   'deleting it': (user, { conversation }) => http(user, 'DELETE', `/conversations/${conversation}`),
+  'renaming it': (user, { conversation }) =>
+    http(user, 'PATCH', `/conversations/${conversation}`, { title: 'taken over' }),
+  'searching conversations': async (user, { conversation }) =>
+    (await http(user, 'GET', '/conversations/search?q=wait&limit=100')).text.includes(conversation),
   'listing conversations': async (user, { conversation }) =>
     (await http(user, 'GET', '/conversations')).text.includes(conversation),
   'exporting all': async (user, { conversation }) =>
@@ -266,7 +274,10 @@ describe('of two users', () => {
     ['GET', '/conversations?user_id=ann', undefined],
     ['GET', '/conversations/export?user_id=ann', undefined],
     ['GET', '/conversations/c/messages?user_id=ann', undefined],
+    ['GET', '/conversations/search?user_id=ann&q=wait', undefined],
+    ['PATCH', '/conversations/c?user_id=ann', { title: 'x' }],
     ['DELETE', '/conversations/c?user_id=ann', undefined],
+    ['POST', '/conversations/import?user_id=ann', { conversation_id: 'c', role: 'user', content: 'x' }],
   ])('%s %s in the name of another one is refused, and allowed by the scope', async (method, path, body) => {
     const refused = await http('bob', method, path, body);
     expect(refused.status).toBe(403);

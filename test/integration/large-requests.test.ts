@@ -82,15 +82,20 @@ const frames: readonly (readonly [string, string])[] = [
   ['a message that is a task, with a key of one long text', `{"type":"count","${long}":1}`],
 ];
 
-/** The shortest of a few tries. */
-async function shortest(run: () => Promise<unknown>): Promise<number> {
-  let bestMs = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 2; round++) {
-    const from = performance.now();
-    await run();
-    bestMs = Math.min(bestMs, performance.now() - from);
+/**
+ * How many times as long as the other the first takes, each at its shortest. They alternate, and go on while the ratio is above
+ * the limit: what else the machine does may slow one of them down a few times, and what is slow by itself is so every time.
+ */
+async function ratioOf(refused: () => Promise<unknown>, taken: () => Promise<unknown>): Promise<number> {
+  const shortestMs = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY] as [number, number];
+  for (let round = 0; round < 2 || (round < 12 && shortestMs[0] >= ratioLimit * shortestMs[1]); round++) {
+    for (const [index, run] of [refused, taken].entries()) {
+      const from = performance.now();
+      await run();
+      shortestMs[index] = Math.min(shortestMs[index] as number, performance.now() - from);
+    }
   }
-  return bestMs;
+  return shortestMs[0] / shortestMs[1];
 }
 
 describe.each(['transport-uws', 'transport-node'])('over %s', (transport) => {
@@ -130,8 +135,10 @@ describe.each(['transport-uws', 'transport-node'])('over %s', (transport) => {
       expect(answer.text.length).toBeLessThan(8000);
       const taken = await post('/tasks/any?wait=5', `{"input":${body}}`);
       expect(taken.status).toBe(200);
-      const takenMs = await shortest(() => post('/tasks/any?wait=5', `{"input":${body}}`));
-      const ratio = (await shortest(() => post(path, body))) / takenMs;
+      const ratio = await ratioOf(
+        () => post(path, body),
+        () => post('/tasks/any?wait=5', `{"input":${body}}`),
+      );
       expect(ratio).toBeLessThan(ratioLimit);
     },
   );
@@ -142,8 +149,10 @@ describe.each(['transport-uws', 'transport-node'])('over %s', (transport) => {
     expect(JSON.stringify(error).length).toBeLessThan(8000);
     const right = `{"type":"task","task":"any","input":${frame}}`;
     expect((await ask(right)).type).toBe('task_result');
-    const takenMs = await shortest(() => ask(right));
-    const ratio = (await shortest(() => ask(frame))) / takenMs;
+    const ratio = await ratioOf(
+      () => ask(frame),
+      () => ask(right),
+    );
     expect(ratio).toBeLessThan(ratioLimit);
   });
 });

@@ -4,7 +4,7 @@ import { textOf, WsClient } from '../support/ws-client.js';
 
 let server: RunningServer;
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ alone: true });
 });
 afterAll(async () => {
   expect(await server.stop()).toBe(0);
@@ -105,13 +105,13 @@ describe('a stranger, with no model installed,', () => {
     expect(await get('/ready')).toMatchObject({ status: 200, body: { status: 'ready' } });
     const { body } = await get('/agents');
     expect(body.agents).toEqual([
+      expect.objectContaining({ name: 'queen', healthy: true }),
       expect.objectContaining({
         name: 'ollama',
         healthy: false,
         detail: expect.stringContaining('OLLAMA_HOST'),
       }),
       expect.objectContaining({ name: 'eliza', healthy: true }),
-      expect.objectContaining({ name: 'queen', healthy: true }),
     ]);
     expect((await fetch(`${server.url}/docs`)).headers.get('content-type')).toMatch(/^text\/html/);
   });

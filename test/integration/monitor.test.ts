@@ -2,12 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { parse, stringify } from 'yaml';
 import type { Stats } from '../../plugins/monitor-console/docs.js';
 import { ApiDocument } from '../support/api-document.js';
 import { eventually } from '../support/eventually.js';
 import { startFakeOllama } from '../support/fake-ollama/index.js';
 import { tempFolder } from '../support/kernel.js';
-import { type LogLine, type RunningServer, startServer } from '../support/server.js';
+import { type LogLine, only, type RunningServer, startServer } from '../support/server.js';
 import { hasTerminal, TerminalProcess } from '../support/terminal.js';
 import { call } from '../support/transport.js';
 import { WsClient } from '../support/ws-client.js';
@@ -79,9 +80,20 @@ describe('the statistics of a server', () => {
 
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
 
+const chat = [
+  'store-memory',
+  'agent-ollama',
+  'agent-eliza',
+  'tasks-tinypool',
+  'agent-queen',
+  'streams-memory',
+];
+const few = only('transport-uws', 'endpoint-chat', 'endpoint-ws', 'limits-memory', ...chat);
+
 /** A server in a terminal, in which a shell goes on when it has ended. */
 async function startInTerminal({ config = '{}', env = {}, rows = 24, columns = 80 } = {}) {
-  const file = tempFolder().write('terminal.yaml', `plugins: { monitor-console: { config: ${config} } }`);
+  const plugins = { ...few, 'monitor-console': { config: parse(config) } };
+  const file = tempFolder().write('terminal.yaml', stringify({ server: { logFormat: 'json' }, plugins }));
   const start = `exec "${process.execPath}" "${cli}" start --config "${file}"`;
   const terminal = new TerminalProcess(
     `sh -c 'echo pid $$ on $(tty); ${start}'; echo "ended with $?, $(stty size)"`,
@@ -229,5 +241,30 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     process.kill(pid, 'SIGTERM');
     await terminal.exited;
     expect(terminal.output).not.toContain('\x1b');
+  });
+});
+
+describe.runIf(hasTerminal)('the log on a terminal', () => {
+  it.each([
+    ['for people', {}, /.\[32mINFO .\[0m started .\[2mversion=/],
+    ['without colours', { NO_COLOR: '1' }, /\n\d\d:\d\d:\d\d\.\d{3} INFO {2}started version=/],
+    ['JSON for a program', { TERM: 'dumb' }, /\n\{"level":"info",.*"msg":"started"\}/],
+  ])('is written %s', async (_, env, expected) => {
+    const file = tempFolder().write(
+      'off.yaml',
+      stringify({ plugins: { 'monitor-console': { enabled: false } } }),
+    );
+    const terminal = new TerminalProcess(
+      `sh -c 'echo pid $$; exec "${process.execPath}" "${cli}" start --config "${file}"'`,
+      {
+        rows: 24,
+        columns: 200,
+        env: { HOST: '127.0.0.1', PORT: '0', OLLAMA_HOST: 'http://127.0.0.1:9', ...env },
+      },
+    );
+    const pid = await terminal.until(({ output }) => /pid (\d+)/.exec(output)?.[1]);
+    await terminal.until(({ output }) => expected.test(output));
+    process.kill(Number(pid), 'SIGTERM');
+    await terminal.exited;
   });
 });

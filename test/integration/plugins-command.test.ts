@@ -23,7 +23,7 @@ describe('waggle plugins', () => {
     expect(cells(run.stdout)).toMatchObject({
       'transport-uws': [version, 'active', ms, 'transport, access', '-'],
       'agent-eliza': [version, 'active', ms, '-', 'agent eliza'],
-      'endpoint-ws': [version, 'active', ms, '-', expect.stringMatching(/WS \/ws\/\{client_id\}/)],
+      'endpoint-ws': [version, 'active', ms, 'clients', expect.stringMatching(/WS \/ws\/\{client_id\}/)],
     });
     expect(run.logs).toEqual([]);
     await server.stop();

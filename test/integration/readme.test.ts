@@ -12,6 +12,7 @@ import { parse } from 'yaml';
 import { startFakeOpenAi } from '../support/fake-openai.js';
 import { tempFolder } from '../support/kernel.js';
 import { allPages, example, pages, pageText } from '../support/pages.js';
+import { startScriptedServer } from '../support/scripted-server.js';
 import { runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
@@ -47,18 +48,44 @@ describe('the pages', () => {
     await server.stop();
   });
 
-  it.each(['client.mjs', 'typed-client.mjs', 'openai-client.mjs'])(
-    'shows a client that prints an answer: %s',
-    async (name) => {
-      const server = await startServer();
-      const code = example(name).replace('localhost:9797', `127.0.0.1:${server.port}`);
-      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
-        cwd: root,
-      });
-      expect(stdout).toMatch(/\S+ \S+/);
-      await server.stop();
-    },
-  );
+  it.each([
+    'client.mjs',
+    'typed-client.mjs',
+    'openai-client.mjs',
+    'anthropic-client.mjs',
+    'responses-client.mjs',
+    'responses-socket.mjs',
+    'ollama-client.mjs',
+  ])('shows a client that prints an answer: %s', async (name) => {
+    const server = await startServer();
+    const code = example(name).replace('localhost:9797', `127.0.0.1:${server.port}`);
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
+      cwd: root,
+    });
+    expect(stdout).toMatch(/\S+ \S+/);
+    await server.stop();
+  });
+
+  it('shows a client that makes embeddings', async () => {
+    const vector = JSON.stringify({ data: [0, 1].map((index) => ({ index, embedding: [1, 2, 3] })) });
+    const models = JSON.stringify({ data: [{ id: 'embed' }] });
+    const model = await startScriptedServer(
+      { headers: { 'content-type': 'application/json' }, body: vector },
+      { gets: { headers: { 'content-type': 'application/json' }, body: models } },
+    );
+    const plugins = {
+      'agent-openai': { config: { baseUrl: `${model.url}/v1` } },
+      'agent-queen': { config: { candidates: ['openai'] } },
+    };
+    const server = await startServer({ config: { plugins } });
+    const code = example('embeddings-client.mjs').replace('localhost:9797', `127.0.0.1:${server.port}`);
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
+      cwd: root,
+    });
+    expect(stdout).toBe('3 numbers\n3 numbers\n');
+    await server.stop();
+    await model.close();
+  });
 
   it('shows a plugin in 30 lines that answers, and how to configure it', async () => {
     const shout = 'extensions/agent-shout.js';
@@ -91,6 +118,7 @@ describe('the pages', () => {
         'agent-parrot.ts',
         'agent-louder.js',
         'endpoint-greeting.js',
+        'endpoint-motto.js',
         'hello-route.js',
         'token-counter.js',
       ].map((file) => {
@@ -106,6 +134,7 @@ describe('the pages', () => {
       /^[^a-z]*[A-Z][^a-z]*$/,
     );
     expect(await (await fetch(`${server.url}/greeting`)).json()).toEqual({ greeting: 'Hello' });
+    expect(await (await fetch(`${server.url}/motto`)).json()).toEqual({ motto: 'Carpe diem' });
     expect(await (await fetch(`${server.url}/hello/bee`)).json()).toEqual({ hello: 'bee' });
     const counted = await (await fetch(`${server.url}/tokens?user_id=test`)).json();
     expect(counted).toEqual({ tokens: expect.any(Number) });
@@ -148,8 +177,11 @@ describe('the pages', () => {
     expect(textOf(await client.ask({ content: 'an echo', agent: 'text' }))).toBe('an echo');
     await client.close();
     const { data } = (await (await fetch(`${server.url}/v1/models`)).json()) as { data: { id: string }[] };
-    const ids = ['vllm', 'vllm/llama3.2', 'openai', 'text/plain'];
+    const ids = ['vllm', 'vllm/llama3.2', 'text/plain'];
     expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));
+    // Its server is not there.
+    expect(data.map(({ id }) => id)).not.toContain('openai');
+    expect(await (await fetch(`${server.url}/agents`)).text()).toContain('"name":"openai"');
     await server.stop();
     await fake.close();
     plainText.close();
@@ -217,7 +249,7 @@ describe('the pages', () => {
     expect(run.stdout).toMatch(/my-agent {2}optional/);
   });
 
-  it('shows one line that keeps conversations in a file, and how to list and export them', async () => {
+  it('shows one line that keeps conversations in a file, and how to list, search, rename and export them', async () => {
     const config = example('remember.yaml');
     const path = join(tempFolder().path, 'c.sqlite');
     const file = config.replace('store-sqlite }', `store-sqlite, config: { path: ${path} } }`);
@@ -227,12 +259,28 @@ describe('the pages', () => {
     await client.close();
     await first.stop('SIGKILL');
     const second = await startServer({ config: file });
+    const [, change, title] =
+      /^curl -X PATCH 'http:\/\/localhost:9797(\/conversations\S+)' -d '(.*)'$/m.exec(allPages) ?? [];
+    // As curl sends it.
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const renamed = await fetch(`${second.url}${change}`, {
+      method: 'PATCH',
+      headers,
+      body: title as string,
+    });
+    expect(renamed.status).toBe(200);
     const paths = [...allPages.matchAll(/^curl 'http:\/\/localhost:9797(\/conversations\S+)'$/gm)];
     const answers = await Promise.all(paths.map(([, each]) => fetch(`${second.url}${each}`)));
-    const [all, older, exported] = await Promise.all(answers.map((answer) => answer.text()));
-    expect(JSON.parse(all as string).conversations).toMatchObject([{ conversation_id: 'c', messages: 2 }]);
+    const [all, older, found, messages, exported] = await Promise.all(answers.map((each) => each.text()));
+    expect(JSON.parse(all as string).conversations).toMatchObject([
+      { conversation_id: 'c', title: 'Travel', messages: 2 },
+    ]);
     expect(JSON.parse(older as string)).toEqual({ conversations: [] });
-    expect(exported).toMatch(/^{"conversation_id":"c","role":"user","content":"Hallo"}\n{.*}\n$/);
+    expect(JSON.parse(found as string).hits).toMatchObject([{ title: 'Travel', excerpt: 'Hallo' }]);
+    expect(JSON.parse(messages as string).messages).toHaveLength(2);
+    expect(exported).toMatch(
+      /^{"conversation_id":"c","title":"Travel","role":"user","content":"Hallo".*}\n{.*}\n$/,
+    );
     await second.stop();
     // As it stands, in the working directory.
     expect(await (await runWaggle('plugins', { config })).exited).toBe(0);

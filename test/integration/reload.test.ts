@@ -78,12 +78,13 @@ describe('a part of the server that others stand on', () => {
   it('is replaced with all of them, and the server answers again', async () => {
     const { default: agentQueen } = await import('../../plugins/agent-queen/index.js');
     const hive = await startHive();
-    const before = hive.kernel.inspect().plugins.map(({ id, effects }) => ({ id, effects }));
+    const effectsNow = () => new Map(hive.kernel.inspect().plugins.map(({ id, effects }) => [id, effects]));
+    const before = effectsNow();
     await hive.kernel.unload('agent-queen');
     expect(hive.kernel.state).toBe('degraded');
     await hive.kernel.load(agentQueen, { config: {} });
     expect(hive.kernel.state).toBe('ready');
-    expect(hive.kernel.inspect().plugins.map(({ id, effects }) => ({ id, effects }))).toEqual(before);
+    expect(effectsNow()).toEqual(before);
     const client = await WsClient.connect(`${hive.ws}/test`);
     expect((await client.ask({ content: 'Hallo' })).at(-1)).toMatchObject({ type: 'streaming_end' });
     await client.close();

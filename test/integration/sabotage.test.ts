@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { runWaggle, startServer } from '../support/server.js';
+import { only, runWaggle, startServer } from '../support/server.js';
 import { WsClient } from '../support/ws-client.js';
+
+const chat = ['store-memory', 'agent-eliza', 'tasks-tinypool', 'agent-queen', 'streams-memory'];
+const others = only('transport-uws', 'endpoint-health', 'endpoint-ws', ...chat);
 
 /** A config that adds one plugin, `saboteur`, with this setup. */
 const saboteur = (setup: string, entry: object = {}) => ({
@@ -14,6 +17,17 @@ const saboteur = (setup: string, entry: object = {}) => ({
     'saboteur.js': `const transport = Symbol.for('waggle:transport');
 export default { name: 'saboteur', apiVersion: 1, requires: { transport }, ${setup} };`,
   },
+});
+
+/** The same in a process of its own, which ends badly: there with what a chat needs. */
+const alone = ({ config, files }: ReturnType<typeof saboteur>) => ({
+  alone: true,
+  // Here the time-out holds for the imports of a process that begins, too.
+  config: {
+    server: { ...config.server, pluginTimeoutMs: 2000 },
+    plugins: { ...others, ...config.plugins },
+  },
+  files,
 });
 
 const route = (path: string, handler: string) => `setup(ctx, { transport }) {
@@ -95,7 +109,7 @@ describe('a plugin that', () => {
 
   it('hangs in stop is left behind by name, and the process ends', async () => {
     const server = await startServer(
-      saboteur(`setup(ctx) { ctx.effect('a lock', () => () => new Promise(() => {})); }`),
+      alone(saboteur(`setup(ctx) { ctx.effect('a lock', () => () => new Promise(() => {})); }`)),
     );
     expect(await server.stop()).toBe(1);
     expect(server.logs.find((line) => line.msg === 'left something behind')).toMatchObject({
@@ -107,7 +121,7 @@ describe('a plugin that', () => {
 
   it('throws in stop is logged by name, and the others stop', async () => {
     const server = await startServer(
-      saboteur(`setup(ctx) { ctx.effect('a lock', () => () => { throw new Error('stuck'); }); }`),
+      alone(saboteur(`setup(ctx) { ctx.effect('a lock', () => () => { throw new Error('stuck'); }); }`)),
     );
     expect(await server.stop()).toBe(1);
     expect(server.logs.find((line) => line.msg === 'an undo failed')).toMatchObject({ plugin: 'saboteur' });
@@ -147,7 +161,7 @@ import fs from 'node:fs';
       [`setup() { globalThis.left = ${open}; }`, 'setup'],
       [`setup(ctx) { ctx.onReady(() => { globalThis.left = ${open}; }); }`, 'ready'],
     ] as const) {
-      const { files, ...rest } = saboteur(setup);
+      const { files, ...rest } = alone(saboteur(setup));
       const server = await startServer({
         ...rest,
         files: { 'saboteur.js': `${imported}${files['saboteur.js']}` },
@@ -177,7 +191,7 @@ import fs from 'node:fs';
     ],
   ])('whose undo %s is named in the log, and the stop does not end with 0', async (what, setup) => {
     const mayFail = what.includes('failed');
-    const server = await startServer(saboteur(setup, mayFail ? { optional: true } : {}));
+    const server = await startServer(alone(saboteur(setup, mayFail ? { optional: true } : {})));
     expect(await server.stop()).toBe(1);
     const named = server.logs.filter(({ level, plugin }) => level === 'error' && plugin === 'saboteur');
     expect(JSON.stringify(named)).toContain('socket x');
@@ -187,11 +201,13 @@ import fs from 'node:fs';
   it('is stopped while it starts, and whose undo hangs, does not end with 0 either', async () => {
     const run = await runWaggle(
       'start',
-      saboteur(`setup(ctx) {
+      alone(
+        saboteur(`setup(ctx) {
         ctx.effect('socket x', () => () => new Promise(() => {}));
         ctx.logger.info('in setup');
         return new Promise(() => {});
       }`),
+      ),
     );
     await run.untilLog(({ msg }) => msg === 'in setup');
     expect(await run.stop()).toBe(1);
@@ -199,7 +215,7 @@ import fs from 'node:fs';
   });
 
   it('leaks a timer does not keep the process', async () => {
-    const server = await startServer(saboteur('setup() { setInterval(() => {}, 1000); }'));
+    const server = await startServer(alone(saboteur('setup() { setInterval(() => {}, 1000); }')));
     expect(await server.stop()).toBe(1);
     expect(
       server.logs.find((line) => line.msg === 'a plugin left timers running; use ctx.effect'),
@@ -229,10 +245,12 @@ import fs from 'node:fs';
 
   it('throws in a timer ends the server as a crash: logged by name, drained, exit code 1', async () => {
     const server = await startServer(
-      saboteur(
-        route(
-          '/later',
-          `(_, reply) => { setTimeout(() => { throw new Error('boom'); }); reply.json(200, {}); }`,
+      alone(
+        saboteur(
+          route(
+            '/later',
+            `(_, reply) => { setTimeout(() => { throw new Error('boom'); }); reply.json(200, {}); }`,
+          ),
         ),
       ),
     );
@@ -244,7 +262,11 @@ import fs from 'node:fs';
 
   it('leaves a promise rejected ends the server in the same way', async () => {
     const server = await startServer(
-      saboteur(route('/later', `(_, reply) => { Promise.reject(new Error('boom')); reply.json(200, {}); }`)),
+      alone(
+        saboteur(
+          route('/later', `(_, reply) => { Promise.reject(new Error('boom')); reply.json(200, {}); }`),
+        ),
+      ),
     );
     await fetch(`${server.url}/later`);
     expect(await server.exited).toBe(1);

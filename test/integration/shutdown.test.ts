@@ -32,7 +32,7 @@ async function streaming(count: number, model: string, drainTimeoutMs: number) {
 
 describe('SIGTERM', () => {
   it('while nothing runs ends the process with 0; the last line says so', async () => {
-    const server = await startServer();
+    const server = await startServer({ alone: true });
     expect(await server.stop()).toBe(0);
     expect(server.logs.at(-1)).toMatchObject({ msg: 'shutdown complete', exitCode: 0 });
   });
@@ -90,6 +90,7 @@ describe('SIGTERM', () => {
   it('ends an HTTP stream with its terminal event', async () => {
     fake = await startFakeOllama();
     const server = await startServer({
+      alone: true,
       env: { OLLAMA_HOST: fake.url },
       config: { server: { drainTimeoutMs: 100 } },
     });
@@ -106,6 +107,7 @@ describe('SIGTERM', () => {
 
   it('during the start ends it cleanly', async () => {
     const run = await runWaggle('start', {
+      alone: true,
       config: { plugins: { slow: { use: './slow.js' } } },
       files: {
         'slow.js': `export default { name: 'slow', apiVersion: 1, setup(ctx) {

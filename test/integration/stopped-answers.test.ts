@@ -5,7 +5,7 @@ import { config as memoryConfig } from '../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../plugins/store-memory/memory-store.js';
 import { config as sqliteConfig } from '../../plugins/store-sqlite/config.js';
 import { SqliteStore } from '../../plugins/store-sqlite/sqlite-store.js';
-import { done, ScriptedAgent, text } from '../support/agents.js';
+import { done, ScriptedAgent, text, unstamped } from '../support/agents.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { deferred, tempFolder } from '../support/kernel.js';
 import { WsClient } from '../support/ws-client.js';
@@ -128,8 +128,8 @@ describe.each(['uws', 'node'] as const)(
       gate.resolve();
       const end = await client.until((frame) => frame.type === 'cancelled');
       expect(end).toMatchObject({ streamId, reason: 'client' });
-      expect(await held(key)).toEqual([
-        ...before,
+      expect(unstamped(await held(key))).toEqual([
+        ...unstamped(before),
         { role: 'user', content: 'Hi' },
         { role: 'assistant', content: 'whole', end: 'cancelled' },
       ]);
@@ -159,7 +159,7 @@ describe.each(['uws', 'node'] as const)(
       gate.resolve();
       await stopping;
       await expect.poll(() => reply.ended).toBe(true);
-      expect(await held(key)).toEqual([
+      expect(unstamped(await held(key))).toEqual([
         { role: 'user', content: 'Hi' },
         { role: 'assistant', content: 'whole', end: 'cancelled' },
       ]);

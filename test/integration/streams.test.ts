@@ -186,7 +186,12 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
         const receivedAt = performance.now();
         const record = await closedUpstream();
         expectAtOnce((record.atMs.peerClosed ?? Infinity) - sentAt, base);
-        expect(cancelled).toMatchObject({ streamId, reason: 'client', upstreamClosedMs: expect.any(Number) });
+        expect(cancelled).toMatchObject({
+          streamId,
+          reason: 'client',
+          upstreamClosedMs: expect.any(Number),
+          stopped: expect.anything(),
+        });
         expect(cancelled.upstreamClosedMs).toBeLessThanOrEqual(Math.ceil(receivedAt - sentAt));
         // A word after the cancel would be one too many.
         client.send({ type: 'ping' });
@@ -210,7 +215,11 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
         } else {
           const response = await fetch(`${hive.url}/chat/stream/${streamId}`, { method: 'DELETE' });
           expect(response.status).toBe(200);
-          expect(await response.json()).toEqual({ cancelled: true, upstreamClosedMs: expect.any(Number) });
+          expect(await response.json()).toEqual({
+            cancelled: true,
+            upstreamClosedMs: expect.any(Number),
+            stopped: expect.anything(),
+          });
         }
         await reader.until((frame) => frame.type === 'cancelled');
         expect(reader.frames.filter((frame) => frame.type === 'cancelled')).toHaveLength(1);

@@ -1,13 +1,16 @@
 import { SpanStatusCode } from '@opentelemetry/api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { BaseAgent, definePlugin, type EventBus } from '#kernel';
 import agentOpenai from '../../plugins/agent-openai/index.js';
+import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
 import traceOtel from '../../plugins/trace-otel/index.js';
 import { ScriptedAgent } from '../support/agents.js';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
 import { startFakeOpenAi } from '../support/fake-openai.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { leakCheck } from '../support/leaks.js';
+import { ScriptedModel, say, use } from '../support/scripted-model.js';
 import { begin, finish, kindOf, recordSpans } from '../support/spans.js';
 import { WsClient } from '../support/ws-client.js';
 
@@ -246,6 +249,52 @@ describe('a trace', () => {
       'waggle.fallback': true,
       'gen_ai.response.finish_reasons': ['stop'],
     });
+  });
+
+  it('shows the tools that a model calls, and the agents that others ask at the same time', async () => {
+    const actors = definePlugin({
+      name: 'actors',
+      apiVersion: 1,
+      setup(ctx) {
+        const input = z.object({});
+        ctx.registerTask({ name: 'letters:count', lane: 'main', tool: true, input, run: () => 1 });
+        const turns = [
+          [
+            use('letters_count'),
+            use('consult_one', { question: 'a' }),
+            use('consult_two', { question: 'b' }),
+            use('made_up'),
+          ],
+          [say('Done.')],
+        ];
+        ctx.addAgent(new ScriptedModel('boss', turns));
+        for (const name of ['one', 'two']) ctx.addAgent(new ScriptedModel(name, [[say(name)]]));
+      },
+    });
+    const config = { 'agent-queen': { candidates: ['boss'], tools: ['*'], delegates: ['one', 'two'] } };
+    const hive = await startHive({ plugins: [traceOtel, endpointMetrics, actors], config });
+    await ask(hive, {});
+    const metrics = await (await fetch(`${hive.url}/metrics`)).text();
+    await hive.close();
+    const [tree = ''] = spans.trees;
+    expect(tree.split('\n').sort()).toEqual(
+      [
+        'waggle.request',
+        '  waggle.queue',
+        '  invoke_agent boss',
+        '    execute_tool letters:count',
+        '    execute_tool consult_one',
+        '    execute_tool consult_two',
+        '    execute_tool made_up',
+        '    invoke_agent one',
+        '    invoke_agent two',
+      ].sort(),
+    );
+    expect(spans.span('execute_tool made_up').attributes).toMatchObject({ 'error.type': 'TASK_UNKNOWN' });
+    expect(spans.open).toEqual([]);
+    expect(metrics).toContain('waggle_tool_calls_total{tool="letters:count",outcome="succeeded"} 1');
+    expect(metrics).toContain('waggle_tool_calls_total{tool="consult_one",outcome="succeeded"} 1');
+    expect(metrics).not.toContain('made_up');
   });
 
   it('of a cancel says so, and is no error', async () => {

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import type { BusBatch } from '../../kernel/bus.js';
+import type { BusBatch } from '../../kernel/contracts/bus.js';
 import { WaggleError } from '../../kernel/errors.js';
 import { Bus } from '../../kernel/kernel-bus.js';
 import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/kernel.js';
 
-declare module '../../kernel/bus.js' {
+declare module '../../kernel/contracts/bus.js' {
   interface KernelEvents {
     'test:happened': { readonly n: number };
     'test:other': { readonly n: number };

@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const doors = [
   'kernel/index.ts',
   'kernel/sdk/index.ts',
+  'kernel/sdk/dialect/index.ts',
   'kernel/sdk/http/index.ts',
   'kernel/sdk/upstream/index.ts',
   'plugins/endpoint-ws/client/index.ts',

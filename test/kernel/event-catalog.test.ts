@@ -50,7 +50,7 @@ describe('every event', () => {
 interface Base {
   readonly a: string;
 }
-declare module '../bus.js' {
+declare module './bus.js' {
   interface KernelEvents {
     /** One. */
     'x:one': Base & { readonly b?: number };

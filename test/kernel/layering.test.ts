@@ -37,13 +37,21 @@ function resolved(path: string, specifier: string): string {
 const kernel = sourcesOf('kernel');
 const plugins = sourcesOf('plugins');
 
-type Room = 'kernel' | 'contracts' | 'sdk' | 'sdk/http' | 'sdk/upstream' | 'host' | `plugins/${string}`;
+type Room =
+  | 'kernel'
+  | 'contracts'
+  | 'sdk'
+  | 'sdk/dialect'
+  | 'sdk/http'
+  | 'sdk/upstream'
+  | 'host'
+  | `plugins/${string}`;
 
 /** The room of a path from the root, without its ending. */
 function roomOf(path: string): Room | undefined {
   const [, plugin] = /^plugins\/([^/]+)\//.exec(path) ?? [];
   if (plugin) return `plugins/${plugin}`;
-  const [, room] = /^kernel\/(contracts|sdk\/http|sdk\/upstream|sdk|host)\//.exec(path) ?? [];
+  const [, room] = /^kernel\/(contracts|sdk\/dialect|sdk\/http|sdk\/upstream|sdk|host)\//.exec(path) ?? [];
   return (room as Room | undefined) ?? (path.startsWith('kernel/') ? 'kernel' : undefined);
 }
 
@@ -52,6 +60,7 @@ const mayImport: Readonly<Record<string, readonly Room[]>> = {
   kernel: ['contracts'],
   contracts: ['kernel'],
   sdk: ['kernel', 'contracts'],
+  'sdk/dialect': ['kernel', 'contracts', 'sdk'],
   'sdk/http': ['kernel', 'contracts', 'sdk'],
   'sdk/upstream': ['kernel', 'contracts', 'sdk'],
   host: ['kernel', 'contracts', 'sdk'],
@@ -69,6 +78,7 @@ const forbidden: Readonly<Record<string, RegExp>> = {
     /^(#|waggle-server|ws$|undici|ollama|(node:)?(fs|http|https|net|tls|dgram|worker_threads|child_process)\b)/,
   contracts: /^(#(?!zod$)|waggle-server|ws$|undici|ollama|node:(?!module$))/,
   sdk: /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/dialect': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/http': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/upstream': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   host: /^(#(?!zod$|register$)|waggle-server(?!\/client$)|ollama|uWebSockets\.js$|tinypool$)/,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Undo } from '../../kernel/contracts/effect.js';
 import type { PluginContext } from '../../kernel/contracts/plugin-context.js';
-import type { Undo } from '../../kernel/scope.js';
 import { createToken } from '../../kernel/services.js';
 import { plugin, rejection, startKernel } from '../support/kernel.js';
 

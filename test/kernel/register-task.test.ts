@@ -64,7 +64,7 @@ describe('registerTask', () => {
     ['a module that is a text', { name: 'a:b', lane: 'worker', module: './a.js' }, 'it needs lane'],
     ['no function', { name: 'a:b', lane: 'main' }, '"run" is not a function'],
     ['an odd priority', { ...valid, priority: 'asap' }, '"priority" is none of low, normal, high, urgent'],
-    ['an odd number', { ...valid, concurrency: 0 }, '"concurrency" is not an integer from 1 on'],
+    ['an odd number', { ...valid, concurrency: 0 }, 'concurrency: expected integer >= 1'],
   ])('refuses %s and says why', async (_, task, why) => {
     expect((await refused(task)).cause).toMatchObject({
       code: 'KERNEL_TASK_INVALID',

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { EffectScope, type Undo } from '../../kernel/scope.js';
+import type { Undo } from '../../kernel/contracts/effect.js';
+import { EffectScope } from '../../kernel/scope.js';
 import { deferred, never } from '../support/kernel.js';
 
 const longMs = 5_000;

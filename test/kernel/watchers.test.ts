@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PluginContext, ReadonlyRegistry } from '#kernel';
-import { Registry, type Watcher } from '../../kernel/registry.js';
+import type { Watcher } from '../../kernel/contracts/registry.js';
+import { Registry } from '../../kernel/registry.js';
 import { deferred, kernelWith, plugin, rejection, startKernel } from '../support/kernel.js';
 
 interface Thing {

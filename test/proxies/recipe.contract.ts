@@ -110,7 +110,7 @@ export function recipeContract(name: 'nginx' | 'caddy'): void {
       expect((await send('/health')).status).toBe(200);
       // Caddy has no limit of its own, and may answer 502 where Waggle closes before it has all of a body.
       if (name === 'caddy') return;
-      const large = { method: 'POST', headers: json, body: 'x'.repeat(2 ** 20 + 1) };
+      const large = { method: 'POST', headers: json, body: 'x'.repeat(32 * 2 ** 20 + 1) };
       expect((await send('/chat', large)).status).toBe(413);
     });
 

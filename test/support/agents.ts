@@ -1,5 +1,13 @@
 import { pino } from 'pino';
-import type { Agent, AgentCall, AgentHealth, ChatRequest, StreamChunk } from '#kernel';
+import type {
+  Agent,
+  AgentCall,
+  AgentHealth,
+  CallContext,
+  ChatMessage,
+  ChatRequest,
+  StreamChunk,
+} from '#kernel';
 
 /** What a scripted agent does next: yields, throws, or waits until it is released or aborted. */
 export type Step = StreamChunk | readonly StreamChunk[] | Error | 'wait';
@@ -67,5 +75,18 @@ export class ScriptedAgent implements Agent {
 
 /** A call that nobody aborts. */
 export function call(signal: AbortSignal = new AbortController().signal): AgentCall {
-  return { signal, logger: pino({ level: 'silent' }) };
+  return agentCall({ signal, logger: pino({ level: 'silent' }) });
+}
+
+/** The call of an agent that is alone. */
+export function agentCall(context: CallContext): AgentCall {
+  const alone = () => {
+    throw new Error('there are no other agents');
+  };
+  return { ...context, ask: alone, stream: alone, useTools: (_, request, answer) => answer(request) };
+}
+
+/** Stored messages without their times, and without who has answered. */
+export function unstamped(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  return messages.map(({ at: _, answered: __, ...message }) => message);
 }

@@ -4,8 +4,13 @@ import agentEliza from '../../plugins/agent-eliza/index.js';
 import agentOllama from '../../plugins/agent-ollama/index.js';
 import agentQueen from '../../plugins/agent-queen/index.js';
 import endpointChat from '../../plugins/endpoint-chat/index.js';
+import endpointCompletions from '../../plugins/endpoint-completions/index.js';
+import endpointEmbeddings from '../../plugins/endpoint-embeddings/index.js';
 import endpointHealth from '../../plugins/endpoint-health/index.js';
-import endpointOpenai from '../../plugins/endpoint-openai/index.js';
+import endpointMessages from '../../plugins/endpoint-messages/index.js';
+import endpointModels from '../../plugins/endpoint-models/index.js';
+import endpointOllama from '../../plugins/endpoint-ollama/index.js';
+import endpointResponses from '../../plugins/endpoint-responses/index.js';
 import endpointTasks from '../../plugins/endpoint-tasks/index.js';
 import endpointWs from '../../plugins/endpoint-ws/index.js';
 import storeMemory from '../../plugins/store-memory/index.js';
@@ -43,7 +48,12 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(agentQueen, { config: { ...config['agent-queen'] } });
   kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
   kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });
-  kernel.use(endpointOpenai, { config: { ...config['endpoint-openai'] } });
+  kernel.use(endpointModels);
+  kernel.use(endpointCompletions, { config: { ...config['endpoint-completions'] } });
+  kernel.use(endpointResponses, { config: { ...config['endpoint-responses'] } });
+  kernel.use(endpointMessages, { config: { ...config['endpoint-messages'] } });
+  kernel.use(endpointEmbeddings, { config: { ...config['endpoint-embeddings'] } });
+  kernel.use(endpointOllama, { config: { ...config['endpoint-ollama'] } });
   kernel.use(endpointTasks, { config: { ...config['endpoint-tasks'] } });
   kernel.use(endpointWs, { config: { ...config['endpoint-ws'] } });
   for (const plugin of options.plugins ?? []) {

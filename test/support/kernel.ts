@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { UseOptions } from '../../kernel/instance.js';
-import { Kernel, type KernelOptions } from '../../kernel/kernel.js';
+import type { KernelOptions, UseOptions } from '../../kernel/contracts/kernel-options.js';
+import { Kernel } from '../../kernel/kernel.js';
 import type { Logger } from '../../kernel/logger.js';
 import type { Plugin } from '../../kernel/plugin.js';
 import { createLogger } from '../../kernel/sdk/logger.js';

@@ -38,7 +38,7 @@ export type Scripts = Script | readonly Script[] | ((request: Seen) => Script);
 export interface ScriptedServer {
   /** Without a path. */
   readonly url: string;
-  /** The chats among them: what is not a GET. */
+  /** The chats among them: neither a GET nor a question about a model. */
   readonly chats: readonly Seen[];
   readonly requests: readonly Seen[];
   /** Answers of chats from now on. */
@@ -52,16 +52,25 @@ const listed = JSON.stringify({
   data: [{ id: 'm' }],
 });
 
-/** A model server that sends just these bytes. A GET is answered by `gets`, which lists the one model `m` in both dialects. */
+/**
+ * A model server that sends just these bytes. A GET is answered by `gets`, which lists the one model `m` in both dialects, a
+ * question about a model by `shows`.
+ */
 export async function startScriptedServer(
   scripts: Scripts = {},
-  { gets = { headers: { 'content-type': 'application/json' }, body: listed }, tls }: ServerSetup = {},
+  {
+    gets = { headers: { 'content-type': 'application/json' }, body: listed },
+    shows = { status: 404 },
+    tls,
+  }: ServerSetup = {},
 ): Promise<ScriptedServer> {
   const requests: Seen[] = [];
   let chats = 0;
   let next = scriptOf(scripts);
   const nextGet = scriptOf(gets);
+  const nextShow = scriptOf(shows);
   let got = 0;
+  let shown = 0;
   const server = (tls ? createTlsServer(tls) : createServer()) as Server;
   server.on('request', async (request, response) => {
     const pieces: Uint8Array[] = [];
@@ -74,7 +83,8 @@ export async function startScriptedServer(
     const text = Buffer.concat(pieces).toString();
     const seen = { method, path, headers, text, body: parsed(text), closed };
     requests.push(seen);
-    await perform(method === 'GET' ? nextGet(seen, got++) : next(seen, chats++), response);
+    const script = () => (isShow(seen) ? nextShow(seen, shown++) : next(seen, chats++));
+    await perform(method === 'GET' ? nextGet(seen, got++) : script(), response);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
@@ -82,7 +92,7 @@ export async function startScriptedServer(
     url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     requests,
     get chats() {
-      return requests.filter(({ method }) => method !== 'GET');
+      return requests.filter((seen) => seen.method !== 'GET' && !isShow(seen));
     },
     play(others) {
       next = scriptOf(others);
@@ -97,8 +107,13 @@ export async function startScriptedServer(
   };
 }
 
+function isShow({ path }: Seen): boolean {
+  return path.endsWith('/api/show');
+}
+
 export interface ServerSetup {
   readonly gets?: Scripts;
+  readonly shows?: Scripts;
   readonly tls?: ServerOptions;
 }
 

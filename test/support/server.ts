@@ -1,11 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
+import { type Command, type Running, runStanding } from './standing.js';
 import { Waiters } from './waiters.js';
 
 const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
@@ -22,6 +24,8 @@ export interface CommandOptions {
   readonly args?: readonly string[];
   /** A line of shell before it, such as `ulimit -n 96`. */
   readonly shell?: string;
+  /** Whether it runs in a process that runs nothing else, before it or after it. */
+  readonly alone?: boolean;
 }
 
 /** How a server is started. */
@@ -30,30 +34,31 @@ export interface ServerOptions extends CommandOptions {
   readonly transport?: 'uws' | 'node';
 }
 
-/** A `waggle` command that runs as a process of its own. */
+/** A `waggle` command that runs in another process. */
 export class WaggleProcess {
   readonly logs: LogLine[] = [];
   stderr = '';
   stdout = '';
   readonly exited: Promise<number | null>;
-  readonly #process: ChildProcess;
+  readonly #process: Running;
   readonly #waiters = new Waiters();
+  #hasEnded = false;
 
-  constructor(process: ChildProcess, cleanUp: () => Promise<void>) {
+  constructor(process: Running, cleanUp: () => Promise<void>) {
     this.#process = process;
-    process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    process.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
-    if (process.stdout)
-      createInterface({ input: process.stdout }).on('line', (line) => {
-        this.stdout += `${line}\n`;
-        if (line.startsWith('{')) this.logs.push(JSON.parse(line));
-        this.#waiters.check();
-      });
+    createInterface({ input: process.stdout }).on('line', (line) => {
+      this.stdout += `${line}\n`;
+      if (line.startsWith('{')) this.logs.push(JSON.parse(line));
+      this.#waiters.check();
+    });
     // A test that fails must not leave its server behind.
     const kill = () => process.kill('SIGKILL');
     globalThis.process.once('exit', kill);
-    this.exited = once(process, 'close').then(async ([code]) => {
+    this.exited = process.exited.then(async (code) => {
+      this.#hasEnded = true;
       globalThis.process.off('exit', kill);
       await cleanUp();
       this.#waiters.check();
@@ -62,7 +67,7 @@ export class WaggleProcess {
   }
 
   get pid(): number {
-    return this.#process.pid as number;
+    return this.#process.pid;
   }
 
   /** Resolves with the first log line that matches, now or later. */
@@ -70,7 +75,7 @@ export class WaggleProcess {
     const all = () => `such a log line; stdout:\n${this.stdout}\nstderr:\n${this.stderr}`;
     const find = () => {
       const found = this.logs.find(matches);
-      if (!found && this.#process.exitCode !== null) throw new Error(`ended without ${all()}`);
+      if (!found && this.#hasEnded) throw new Error(`ended without ${all()}`);
       return found;
     };
     return this.#waiters.until(find, boundMs, all);
@@ -94,16 +99,31 @@ export async function runWaggle(command: string, options: CommandOptions = {}): 
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
-  const args = ['-c', `${options.shell ?? ':'}; exec "$@"`, 'sh', process.execPath];
-  args.push(cli, command, ...(options.args ?? []));
+  const args = [command, ...(options.args ?? [])];
   if (options.config !== undefined) {
     const file = join(folder, 'test.yaml');
     await writeFile(file, typeof options.config === 'string' ? options.config : stringify(options.config));
     args.push('--config', file);
   }
   const env = { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: '0', ...options.env };
-  const child = spawn('/bin/sh', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  return new WaggleProcess(child, () => rm(folder, { recursive: true, force: true }));
+  // Node.js reads these when it starts.
+  const isAlone =
+    options.alone || options.shell || Object.keys(env).some((name) => /^(NODE|npm)_/.test(name));
+  const run = isAlone ? runAlone : runStanding;
+  const running = await run({ cwd: folder, env, args }, options.shell);
+  return new WaggleProcess(running, () => rm(folder, { recursive: true, force: true }));
+}
+
+function runAlone({ cwd, env, args }: Command, shell = ':'): Running {
+  const line = ['-c', `${shell}; exec "$@"`, 'sh', process.execPath, cli, ...args];
+  const child = spawn('/bin/sh', line, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return {
+    pid: child.pid as number,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exited: once(child, 'close').then(([code]) => code),
+    kill: (signal) => void child.kill(signal),
+  };
 }
 
 /** A server that has started, on a free port, with nothing of this machine's environment. */
@@ -127,6 +147,14 @@ function overNode(config: CommandOptions['config']): object {
     ...rest,
     plugins: { ...plugins, 'transport-uws': { ...plugins['transport-uws'], use: 'transport-node' } },
   };
+}
+
+/** The plugins of the default config without all but these, which a start then need not load. */
+export function only(...ids: readonly string[]): Readonly<Record<string, { readonly enabled: false }>> {
+  const file = new URL('../../config/default.yaml', import.meta.url);
+  const { plugins } = parse(readFileSync(file, 'utf8')) as { readonly plugins: object };
+  const others = Object.keys(plugins).filter((id) => !ids.includes(id));
+  return Object.fromEntries(others.map((id) => [id, { enabled: false }]));
 }
 
 export type RunningServer = Awaited<ReturnType<typeof startServer>>;

@@ -1,5 +1,6 @@
 import type { Agent, ChatRequest, StreamChunk } from '#kernel';
 import { chunksOf } from '#sdk';
+import { agentCall } from './agents.js';
 import { silentLogger as logger } from './kernel.js';
 
 /** A request that says hello. */
@@ -26,7 +27,7 @@ export async function wholeAnswer(
   const sizes: number[] = [];
   let error: unknown;
   try {
-    for await (const batch of agent.generateResponseStream(request, { signal, logger })) {
+    for await (const batch of agent.generateResponseStream(request, agentCall({ signal, logger }))) {
       chunks.push(...chunksOf(batch));
       sizes.push(chunksOf(batch).length);
       await busy?.();

@@ -27,7 +27,8 @@ same<typeof reply, Reply>(true);
 for await (const chunk of reply) {
   same<typeof chunk, Chunk>(true);
   if (chunk.type === 'tool_call') same<typeof chunk.arguments, unknown>(true);
-  else same<typeof chunk.content, string>(true);
+  else if (chunk.type === 'text' || chunk.type === 'thinking') same<typeof chunk.content, string>(true);
+  else if (chunk.type === 'tool_result') same<typeof chunk.output, unknown>(true);
   // @ts-expect-error a tool call has no content
   chunk.content.trim();
   // @ts-expect-error there is no such chunk

@@ -109,6 +109,12 @@ export const plain = definePlugin({
   },
 });
 
+const settings = z.strictObject({ size: z.int(), name: z.string() });
+definePlugin({ name: 'live', apiVersion: 1, config: settings, live: ['size'], setup() {} });
+definePlugin({ name: 'live', apiVersion: 1, config: settings, live: true, setup() {} });
+// @ts-expect-error a key that the config does not have
+definePlugin({ name: 'live', apiVersion: 1, config: settings, live: ['sise'], setup() {} });
+
 // @ts-expect-error another version of the interface
 definePlugin({ name: 'old', apiVersion: 0, setup() {} });
 // @ts-expect-error a plugin without a name

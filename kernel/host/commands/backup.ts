@@ -2,10 +2,10 @@ import { resolve } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { checkConfig, createInstance, type PluginInstance } from '../../instance.js';
 import { createLogger } from '../../sdk/logger.js';
-import { layersOf } from '../config/layers.js';
-import { type Config, readConfig } from '../config/read-config.js';
-import { entriesOf, importEntry } from '../loader/load-plugins.js';
-import type { ConfigOptions } from '../prepare.js';
+import { type ConfigOptions, loadConfig } from '../config/load-config.js';
+import type { Config } from '../config/read-config.js';
+import { importEntry } from '../loader/import-plugin.js';
+import { entriesOf } from '../loader/load-plugins.js';
 import { exitCodes } from '../stop-signals.js';
 
 const nothingKept =
@@ -14,7 +14,7 @@ const nothingKept =
 /** `waggle backup`: copies the data of the one plugin that has a `backup`. */
 export async function backUp(options: ConfigOptions, file: string): Promise<void> {
   const issues: string[] = [];
-  const config = await readConfig(layersOf(options, issues));
+  const config = await loadConfig(options);
   // An unfinished copy is removed at the exit.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => process.exit(exitCodes.forced));

@@ -10,6 +10,7 @@ import {
 } from 'waggle-server/client';
 import WebSocket from 'ws';
 import { messageOf } from '../../errors.js';
+import { serverAddress } from '../server-address.js';
 import { exitCodes } from '../stop-signals.js';
 
 interface ChatSettings {
@@ -41,19 +42,10 @@ function addressOf(
   url: string,
   { user = `terminal-${randomBytes(4).toString('hex')}` }: ChatSettings,
 ): string {
-  const address = new URL(withScheme(url));
+  const address = serverAddress(url, 'ws');
   if (!/\/ws\/[^/]+$/.test(address.pathname))
     address.pathname = `${address.pathname.replace(/\/+$/, '')}/ws/${encodeURIComponent(user)}`;
   return address.href;
-}
-
-/** An address for a WebSocket from any form: `localhost:9797`, a port alone, or the URL of a page of the server. */
-function withScheme(url: string): string {
-  const [, scheme, rest = url] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(url) ?? [];
-  if (scheme && !/^(ws|http)s?$/i.test(scheme))
-    throw new Error('expected the address of a server, as localhost:9797');
-  const host = /^:?\d+(\/|$)/.test(rest) ? `localhost:${rest.replace(':', '')}` : rest;
-  return `${/^(wss|https)$/i.test(scheme ?? '') ? 'wss' : 'ws'}://${host.replace(/#.*$/, '').replace(/\/ui(\/inspector)?\/?$/, '')}`;
 }
 
 /** Questions from standard input, answers to standard output, everything else to standard error. */
@@ -104,7 +96,12 @@ class Conversation {
 
   async #ask(question: string): Promise<void> {
     const { agent, model } = this.#settings;
-    const reply = this.#client.chat(question, { agent, model, conversationId: this.#id });
+    const reply = this.#client.chat(question, {
+      ...{ agent, model, conversationId: this.#id },
+      onApproval: () => {
+        throw new Error('nobody can be asked in a terminal');
+      },
+    });
     this.#reply = reply;
     this.#cancelling = false;
     try {
@@ -146,7 +143,7 @@ class Conversation {
     if (chunk.type === 'text') process.stdout.write(printable(chunk.content));
     else if (!this.#atTerminal) return;
     else if (chunk.type === 'thinking') process.stdout.write(dim(printable(chunk.content)));
-    else process.stdout.write(dim(printable(`[${chunk.name} ${JSON.stringify(chunk.arguments)}]\n`)));
+    else process.stdout.write(dim(printable(`[${stepOf(chunk)}]\n`)));
   }
 
   #notice(text: string): void {
@@ -158,6 +155,19 @@ class Conversation {
     const code = error instanceof WaggleClientError ? `${error.code}: ` : '';
     process.stderr.write(`waggle: ${code}${messageOf(error)}\n`);
   }
+}
+
+/** A step of an answer in one line. */
+function stepOf(step: Exclude<Chunk, { readonly content: string }>): string {
+  if (step.type === 'agent') return `${step.agent}: ${step.via} ${step.state}`;
+  if (step.type === 'tool_call') return `${step.name} ${JSON.stringify(step.arguments)}`;
+  if (step.type === 'tool_result')
+    return `${step.name}: ${step.error?.message ?? JSON.stringify(step.output)}`;
+  return step.type === 'approval_required'
+    ? `${step.name} needs an approval`
+    : step.allow
+      ? 'allowed'
+      : 'denied';
 }
 
 /** Text without control characters: a model must not be able to steer the terminal. */

@@ -1,5 +1,6 @@
 import { messageOf } from '../../errors.js';
-import { type ConfigOptions, prepare } from '../prepare.js';
+import type { ConfigOptions } from '../config/load-config.js';
+import { prepare } from '../prepare.js';
 import { exitCodes } from '../stop-signals.js';
 import { pluginTable } from './plugin-table.js';
 

@@ -2,7 +2,9 @@ import { messageOf, WaggleError } from '../../errors.js';
 import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
 import { version } from '../../sdk/version.js';
-import { type ConfigOptions, prepareWhole } from '../prepare.js';
+import type { ConfigOptions } from '../config/load-config.js';
+import { type Following, followConfig } from '../live/live-server.js';
+import { prepareWhole } from '../prepare.js';
 import { leftOpen, type openHandles, ResourceLedger } from '../resources.js';
 import { exitCodes, type StopSignals } from '../stop-signals.js';
 
@@ -20,7 +22,8 @@ export async function start(
   const resources = new ResourceLedger();
   const stop = (kernel: Kernel, logger: Logger, code: number) =>
     void exitAfterStop(kernel, logger, code, resources, handles);
-  const { kernel, config, logger, allowExit } = await prepareWhole({
+  let following: Following | undefined;
+  const { kernel, config, logger, logLevels, files, allowExit } = await prepareWhole({
     ...options,
     onPhase: resources.onPhase,
     onKernel: (kernel, logger) => {
@@ -29,8 +32,9 @@ export async function start(
         stop(kernel, logger, exitCodes.clean);
       });
       signals?.onReload(() => {
-        logger.info('SIGHUP: certificates are read again');
+        logger.info('SIGHUP: certificates and the config are read again');
         kernel.bus.emit('server:reload', {});
+        void following?.reload('SIGHUP');
       });
     },
   });
@@ -39,11 +43,8 @@ export async function start(
     await kernel.start();
     // From here on `exitOnCrash` logs an exit.
     allowExit();
-    if (options.watch) {
-      const { PluginWatch } = await import('../loader/watch.js');
-      // A stop may have come meanwhile.
-      if (kernel.isRunning) new PluginWatch(kernel, config, logger).start();
-    }
+    const server = { options, kernel, config, logger, logLevels, files };
+    if (kernel.isRunning) following = await followConfig(server, options.watch ?? false);
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
   } catch (err) {
     // A stop during the start is a clean one, and ends the process itself.

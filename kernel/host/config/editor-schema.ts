@@ -7,6 +7,8 @@ export interface Configurable {
   readonly name: string;
   readonly config?: StandardSchemaV1;
   readonly docs: ReadonlyMap<string, string>;
+  /** Keys that it takes while it runs. */
+  readonly live?: true | readonly string[];
 }
 
 type Node = Readonly<Record<string, unknown>>;

@@ -1,25 +1,62 @@
 import type { Origin, Path } from '../../check.js';
 import { childOf, isMap, type Node, waysOf } from '../../json-schema.js';
+import { parseJson } from '../../sdk/json.js';
+import { settingPrefix } from './variables.js';
 
-/** Makes texts that came from the environment the numbers and booleans that the schema asks for. */
+type Meant = (text: string, node: Node | undefined, variable: string) => unknown;
+
+/** Makes texts that came from the environment the numbers, booleans, lists and maps that the schema asks for. */
 export function fromEnvironment(origin: Origin): Origin {
-  return { ...origin, convert: (value, root) => coerce(value, root, [], origin.variable) };
+  return { ...origin, convert: (value, root) => coerce(value, root, [], origin, meant) };
 }
 
-function coerce(value: unknown, node: Node | undefined, path: Path, variable: Origin['variable']): unknown {
+/** The same, and leaves what another schema will describe. */
+export function fromEnvironmentWhereKnown(origin: Origin): Origin {
+  const known: Meant = (text, node, variable) => (isOpen(node) ? text : meant(text, node, variable));
+  return { ...origin, convert: (value, root) => coerce(value, root, [], origin, known) };
+}
+
+function coerce(value: unknown, node: Node | undefined, path: Path, origin: Origin, as: Meant): unknown {
   if (Array.isArray(value))
-    return value.map((item, index) => coerce(item, node?.items, [...path, index], variable));
+    return value.map((item, index) => coerce(item, node?.items, [...path, index], origin, as));
   if (isMap(value))
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [
         key,
-        coerce(item, node && childOf(node, key), [...path, key], variable),
+        coerce(item, node && childOf(node, key), [...path, key], origin, as),
       ]),
     );
-  if (typeof value !== 'string' || !node || !variable(path)) return value;
-  const wants = (type: string) => (waysOf(node) ?? [node]).some((each) => each.type === type);
-  if (wants('string')) return value;
-  if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
-  if (wants('boolean') && /^(true|false)$/.test(value)) return value === 'true';
-  return value;
+  const name = typeof value === 'string' ? origin.variable(path) : undefined;
+  return name === undefined ? value : as(value as string, node, name);
+}
+
+/** Whether any value fits. */
+function isOpen(node: Node | undefined): boolean {
+  return !(node && waysIn(node).some(({ type, enum: known, const: only }) => type ?? known ?? only));
+}
+
+function waysIn(node: Node): readonly Node[] {
+  return waysOf(node) ?? [node];
+}
+
+function meant(text: string, node: Node | undefined, variable: string): unknown {
+  // YAML would have said what it is.
+  if (!node || isOpen(node)) return variable.startsWith(settingPrefix) ? (parsed(text) ?? text) : text;
+  const wants = (type: string) => waysIn(node).some((each) => each.type === type);
+  if (/^\s*[[{]/.test(text)) {
+    const value = parsed(text);
+    if (Array.isArray(value) ? wants('array') : isMap(value) && wants('object')) return value;
+  }
+  if (wants('string')) return text;
+  if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) return Number(text);
+  if (wants('boolean') && /^(true|false)$/.test(text)) return text === 'true';
+  return text;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
 }

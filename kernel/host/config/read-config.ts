@@ -1,11 +1,14 @@
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { z } from '#zod';
 import { checkNow, type Origin, type Path } from '../../check.js';
 import { isMap } from '../../json-schema.js';
 import { logLevels } from '../../sdk/logger.js';
 import { milliseconds, millisecondsOrNone } from '../../sdk/milliseconds.js';
-import { fromEnvironment } from './environment-texts.js';
-import { readYaml } from './read-yaml.js';
+import { logFormats } from '../pretty-log.js';
+import { fromEnvironment, fromEnvironmentWhereKnown } from './environment-texts.js';
+import { extensionNames } from './extension-names.js';
+import { readYaml, type YamlFile } from './read-yaml.js';
+import { type Environment, settingsIn } from './variables.js';
 
 const entry = z.strictObject({
   use: z.string().min(1).optional(),
@@ -21,6 +24,12 @@ export const configFile = z.strictObject({
     .strictObject({
       /** The lowest level that is logged. */
       logLevel: z.enum(logLevels).default('info'),
+      /** The lowest level of single plugins: `{ agent-ollama: debug }`. */
+      logLevels: z.record(z.string(), z.enum(logLevels)).default({}),
+      /** Whether a changed file is applied at once, as `waggle apply` does it. */
+      reload: z.boolean().default(false),
+      /** `auto`: lines for people on a terminal, lines of JSON elsewhere. */
+      logFormat: z.enum(logFormats).default('auto'),
       /** How long running replies may go on after SIGTERM. */
       drainTimeoutMs: millisecondsOrNone.max(3_600_000).default(10_000),
       /** How long one plugin may take for each of setup, ready and stop. */
@@ -32,6 +41,9 @@ export const configFile = z.strictObject({
 });
 
 export type ServerSettings = z.infer<typeof configFile>['server'];
+
+/** Plugins by a former name. */
+const formerNames: Readonly<Record<string, string>> = { 'endpoint-openai': 'endpoint-completions' };
 
 export interface PluginEntry extends z.infer<typeof entry> {
   readonly id: string;
@@ -46,31 +58,60 @@ export interface Config {
   readonly plugins: readonly PluginEntry[];
   /** The extensions folder, and the file that names it. */
   readonly extensions?: { readonly folder: string; readonly file: string };
+  /** Former names of plugins in the files, each with the new one. */
+  readonly renamed: readonly (readonly [string, string])[];
+  /** The place that a value was set at; undefined for a default of a schema. */
+  sourceOf(path: Path): ValueSource | undefined;
   /** One line each. The readable part is returned as well, so that later checks can add their issues. */
   readonly issues: readonly string[];
+}
+
+/** The place that a value was set at. */
+export interface ValueSource {
+  readonly file: string;
+  readonly line?: number | undefined;
+  /** The environment variable that it was taken from. */
+  readonly variable?: string | undefined;
 }
 
 /** Origin of a value of the merged tree. */
 interface Source {
   readonly file: string;
+  /** The variable that its text names, or that sets it as a whole. */
   readonly variable?: string;
   readonly unset?: boolean;
+  /** Not set by that variable, which is not set, but by the default in its text. */
+  readonly isDefault?: boolean;
+  /** Set by a variable alone. */
+  readonly isSetting?: boolean;
 }
 
 type Tree = Record<string, unknown>;
 
 /**
  * Reads YAML files, later ones over earlier ones (maps are merged, lists and scalars replaced), and substitutes the
- * environment for `${NAME}` and `${NAME:-default}`. Never throws: every error is in `issues`.
+ * environment for `${NAME}` and `${NAME:-default}`. Variables `WAGGLE__plugin__key` are the highest layer. Never throws: every error is in `issues`.
  */
-export async function readConfig(
-  files: readonly string[],
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<Config> {
+export async function readConfig(files: readonly string[], env: Environment = process.env): Promise<Config> {
   const issues: string[] = [];
   const sources = new Map<string, Source>();
   const tree: Tree = {};
-  for (const path of files) merge(tree, readYaml(path, issues), [], path, sources, issues);
+  const renamed = new Map<string, string>();
+  const read = new Map<string, YamlFile>();
+  for (const path of files) {
+    const yaml = readYaml(path, issues);
+    read.set(path, yaml);
+    merge(tree, underNewNames(yaml.value, renamed), [], path, sources, issues);
+  }
+  const folder = sourceOf(sources, ['extensions'])?.file;
+  const named = substitute(tree.extensions, ['extensions'], env, sources, []);
+  const known = [...Object.keys(isMap(tree.plugins) ? tree.plugins : {}), ...extensionNames(named, folder)];
+  for (const { path, text, variable } of settingsIn(env, known, issues)) {
+    const why = set(tree, path, text);
+    if (why) issues.push(`${variable}: ${why}`);
+    // Relative paths start in the working directory.
+    sources.set(idOf(path), { file: resolve('environment'), variable, isSetting: true });
+  }
   const filled = substitute(tree, [], env, sources, issues) as Tree;
 
   const origin = originOf(sources, files, []);
@@ -97,8 +138,35 @@ export async function readConfig(
         file: sourceOf(sources, ['extensions'])?.file ?? '',
       },
     }),
+    renamed: [...renamed],
+    sourceOf: (path) => {
+      const { at, source } = nearestSource(sources, path);
+      // A key that nothing sets is in a map that something sets; the items of a list are set with the list.
+      if (!source || (at < path.length && !source.isSetting && typeof path[at] !== 'number'))
+        return undefined;
+      const { file, variable, isDefault, isSetting } = source;
+      const line = isSetting ? undefined : read.get(file)?.lineOf(path);
+      return { file, line, variable: isDefault ? undefined : variable };
+    },
     issues: [...new Set(issues)],
   };
+}
+
+/** A file with the plugins that it lists under their former names under the new ones. */
+function underNewNames(file: unknown, renamed: Map<string, string>): unknown {
+  if (!isMap(file) || !isMap(file.plugins)) return file;
+  const newNameOf = (name: string) => {
+    const now = Object.hasOwn(formerNames, name) ? formerNames[name] : undefined;
+    if (now) renamed.set(name, now);
+    return now ?? name;
+  };
+  const plugins: Tree = {};
+  for (const [id, entry] of Object.entries(file.plugins)) {
+    const used =
+      isMap(entry) && typeof entry.use === 'string' ? { ...entry, use: newNameOf(entry.use) } : entry;
+    plugins[isMap(entry) && entry.use ? id : newNameOf(id)] = used;
+  }
+  return { ...file, plugins };
 }
 
 /** The valid parts of an invalid file. */
@@ -148,6 +216,19 @@ function merge(
   }
 }
 
+/** Puts a text into the tree, with the maps above it. Returns why it cannot. */
+function set(tree: Tree, path: Path, text: string): string | undefined {
+  let at = tree;
+  for (const [depth, key] of path.slice(0, -1).entries()) {
+    const next = at[key] ?? {};
+    if (!isMap(next)) return `${placeOf(path.slice(0, depth + 1))} is set as a whole, and is no map`;
+    at[key] = next;
+    at = next;
+  }
+  at[path.at(-1) as string] = text;
+  return undefined;
+}
+
 /** Whether the upper layer names another module for a plugin than the lower one. */
 function isReplaced(path: Path, before: unknown, now: unknown): boolean {
   if (path.join() !== 'plugins' || !isMap(before) || !isMap(now)) return false;
@@ -157,7 +238,7 @@ function isReplaced(path: Path, before: unknown, now: unknown): boolean {
 function substitute(
   value: unknown,
   path: Path,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   sources: Map<string, Source>,
   issues: string[],
 ): unknown {
@@ -176,6 +257,7 @@ function substitute(
   }
   if (typeof value !== 'string' || !value.includes('${')) return value;
   const source = sourceOf(sources, path);
+  if (source?.isSetting) return value;
   const say = (what: string, first = '') =>
     issues.push(`${first}${basename(source?.file ?? 'config')}: ${placeOf(path)}: ${what}`);
   return value.replace(/\$\$\{|\$\{([^}]*)\}?/g, (match, inside?: string) => {
@@ -187,7 +269,7 @@ function substitute(
     }
     const set = env[name];
     const unset = set === undefined && fallback === undefined;
-    sources.set(idOf(path), { file: source?.file ?? '', variable: name, unset });
+    sources.set(idOf(path), { file: source?.file ?? '', variable: name, unset, isDefault: !set });
     if (unset) say(`the environment variable ${name} is not set`, `${name}: `);
     // As in a shell, `:-` also applies to a variable that is empty.
     return set || (fallback ?? '');
@@ -206,23 +288,34 @@ function originOf(
   base: Path,
   shown?: string,
 ): Origin {
-  return fromEnvironment({
+  const convert = shown === undefined ? fromEnvironmentWhereKnown : fromEnvironment;
+  return convert({
     prefix: (path) => {
-      const name = basename(sourceOf(sources, [...base, ...path])?.file ?? files.at(-1) ?? 'config');
+      const source = sourceOf(sources, [...base, ...path]);
+      if (source?.isSetting) return shown === undefined ? '' : `${shown}.`;
+      const name = basename(source?.file ?? files.at(-1) ?? 'config');
       return shown === undefined ? `${name}: ` : `${name}: ${shown}.`;
     },
-    variable: (path) => sources.get(idOf([...base, ...path]))?.variable,
+    variable: (path) => sourceOf(sources, [...base, ...path])?.variable,
     unset: (path) => sources.get(idOf([...base, ...path]))?.unset ?? false,
   });
 }
 
 /** The source of a value, or else of the nearest value around it. */
 function sourceOf(sources: ReadonlyMap<string, Source>, path: Path): Source | undefined {
-  for (let length = path.length; length > 0; length--) {
-    const found = sources.get(idOf(path.slice(0, length)));
-    if (found) return found;
+  return nearestSource(sources, path).source;
+}
+
+/** The same with the number of keys that lead to it. */
+function nearestSource(
+  sources: ReadonlyMap<string, Source>,
+  path: Path,
+): { readonly at: number; readonly source?: Source } {
+  for (let at = path.length; at > 0; at--) {
+    const source = sources.get(idOf(path.slice(0, at)));
+    if (source) return { at, source };
   }
-  return undefined;
+  return { at: 0 };
 }
 
 function idOf(path: Path): string {

@@ -13,13 +13,16 @@ export function rootOf(url: string): URL {
 /** Configs of all built-in plugins, with the comments of their sources. */
 export async function builtInConfigs(): Promise<readonly Configurable[]> {
   const root = rootOf(import.meta.url);
+  const shared = ['kernel/sdk/http/config.ts', 'kernel/sdk/dialect/config.ts'].flatMap((path) => [
+    ...commentsIn(readFileSync(new URL(path, root), 'utf8')),
+  ]);
   const plugins: Configurable[] = [];
   for (const name of builtInNames()) {
     const { url } = resolvePlugin(name, fileURLToPath(builtIns));
-    const { config } = ((await import(url.href)) as { readonly default: Plugin }).default;
-    const sources = [new URL(`plugins/${name}/config.ts`, root), new URL('kernel/sdk/http/config.ts', root)];
-    const source = sources.find((each) => existsSync(each)) as URL;
-    plugins.push({ name, ...(config && { config }), docs: commentsIn(readFileSync(source, 'utf8')) });
+    const { config, live } = ((await import(url.href)) as { readonly default: Plugin }).default;
+    const own = new URL(`plugins/${name}/config.ts`, root);
+    const docs = existsSync(own) ? [...shared, ...commentsIn(readFileSync(own, 'utf8'))] : shared;
+    plugins.push({ name, ...(config && { config }), ...(live && { live }), docs: new Map(docs) });
   }
   return plugins;
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Configurable } from './editor-schema.js';
 import { keyTable } from './key-table.js';
+import { liveTable } from './live-table.js';
 import { configFile } from './read-config.js';
 import { builtInConfigs, commentsIn, rootOf } from './write-editor-schema.js';
 
@@ -19,7 +20,11 @@ export async function pageTexts(): Promise<ReadonlyMap<string, string>> {
   return new Map(pages.map((path) => [path, withTables(readFileSync(new URL(path, root), 'utf8'), all)]));
 }
 
-function withTables(page: string, all: readonly Configurable[]): string {
+function withTables(text: string, all: readonly Configurable[]): string {
+  const page = text.replace(
+    /(<!-- live keys -->\n).*?(<!-- \/live keys -->)/gs,
+    (_, start: string, end: string) => `${start}\n${liveTable(all)}\n\n${end}`,
+  );
   return page.replace(
     /(<!-- config: ([\w-]+) -->\n).*?(<!-- \/config -->)/gs,
     (_, start: string, name: string, end: string) => {

@@ -1,18 +1,11 @@
-import { realpathSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { basename, dirname, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { messageOf, WaggleError } from '../../errors.js';
-import type { UseOptions } from '../../instance.js';
+import { basename } from 'node:path';
+import { messageOf, type WaggleError } from '../../errors.js';
 import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
-import type { Plugin } from '../../plugin.js';
-import { withTimeout } from '../../with-timeout.js';
+import { nearest } from '../../nearest.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { type Extensions, extensionsOf } from './extensions.js';
-import { whyNotImported } from './import-failure.js';
-import { generationUrl } from './module-hooks.js';
-import { builtIns, packageVersion, type ResolvedPlugin, resolvePlugin } from './resolve-plugin.js';
+import { PluginFiles } from './plugin-files.js';
 
 /** Failures while plugins were imported; empty when there were none. */
 interface Loaded {
@@ -21,29 +14,24 @@ interface Loaded {
   readonly failures: readonly WaggleError[];
 }
 
-/** An imported plugin with the options for `kernel.use`. */
-export interface Imported {
-  readonly plugin: Plugin;
-  readonly options: UseOptions<Plugin>;
-  /** The file or folder that the config names; undefined for built-in plugins and npm packages. */
-  readonly path?: string;
-}
-
 /** Imports every plugin of a config and adds it to the kernel. Never throws: every error is returned. */
-export async function loadPlugins(kernel: Kernel, config: Config, logger: Logger): Promise<Loaded> {
+export async function loadPlugins(
+  kernel: Kernel,
+  config: Config,
+  logger: Logger,
+  files = new PluginFiles(logger),
+): Promise<Loaded> {
   const issues: string[] = [];
   const failures: WaggleError[] = [];
   const { entries, skipped } = entriesOf(config, issues);
   for (const [name, why] of skipped) logSkipped(logger, name, why);
   for (const entry of entries) {
     try {
-      const { plugin, options } = await importEntry(entry, config, logger);
+      const { plugin, options, failure } = await files.import(entry, config);
       kernel.use(plugin, options);
+      if (failure && !entry.optional) failures.push(failure);
     } catch (error) {
-      if (isImportFailure(error)) {
-        kernel.use(failing(entry.id, error), { id: entry.id, optional: entry.optional });
-        if (!entry.optional) failures.push(error);
-      } else issues.push(`${basename(entry.file)}: ${entry.id}: ${messageOf(error)}`);
+      issues.push(issueOf(entry, error));
     }
   }
   return { issues, failures };
@@ -64,90 +52,20 @@ export function entriesOf(config: Config, issues: string[]): Extensions {
     if (known) entries[at] = { ...known, use: extension.use as string };
     else if (!config.plugins.some((entry) => entry.id === extension.id)) entries.push(extension);
   }
+  const ids = [...new Set([...config.plugins, ...entries].map(({ id }) => id))];
+  for (const id of Object.keys(config.server.logLevels))
+    if (!ids.includes(id)) issues.push(unknownLogger(id, ids, config));
   return { entries, skipped };
 }
 
-/** Stand-in for a plugin that could not be imported: it appears in the report and fails in its setup. */
-function failing(name: string, error: WaggleError): Plugin {
-  return {
-    name,
-    apiVersion: 1,
-    setup: () => {
-      throw error;
-    },
-  };
+function unknownLogger(id: string, known: readonly string[], { sourceOf }: Config): string {
+  const { file = 'config', variable } = sourceOf(['server', 'logLevels', id]) ?? {};
+  const meant = nearest(id, known);
+  const hint = meant ? `, did you mean "${meant}"?` : '';
+  return `${variable ?? basename(file)}: server.logLevels.${id}: the config has no plugin of this name${hint}`;
 }
 
-/**
- * Imports the plugin of one entry, or its fallback; each generation reloads all of its modules.
- * @throws KERNEL_PLUGIN_FAILED, KERNEL_PLUGIN_TIMEOUT, KERNEL_PLUGIN_INVALID, and a plain Error where there is no such module
- */
-export async function importEntry(
-  entry: PluginEntry,
-  { server }: Pick<Config, 'server'>,
-  logger: Logger,
-  generation = 0,
-): Promise<Imported> {
-  const { id, optional, origin, config } = entry;
-  const use = entry.use ?? id;
-  const load = async (specifier: string): Promise<Imported> => {
-    const place = resolvePlugin(specifier, entry.file);
-    const plugin = await importPlugin(id, place, generation, server.pluginTimeoutMs);
-    const version = plugin?.version ?? packageVersion(dirname(fileURLToPath(place.url)));
-    const known = version === undefined ? {} : { version };
-    return { ...place, plugin, options: { id, optional, origin, config, module: place.url.href, ...known } };
-  };
-  try {
-    return await load(use);
-  } catch (error) {
-    if (!entry.fallback || !isImportFailure(error)) throw error;
-    logger.warn(
-      { plugin: id, fallback: entry.fallback, node: process.version, why: messageOf(error.cause ?? error) },
-      `the module of "${use}" cannot be loaded; "${entry.fallback}" takes its place`,
-    );
-    return load(entry.fallback);
-  }
-}
-
-async function importPlugin(
-  id: string,
-  { url, path }: ResolvedPlugin,
-  generation: number,
-  timeoutMs: number,
-): Promise<Plugin> {
-  // Plugins outside this package may be TypeScript, and import this copy of it.
-  if (!url.href.startsWith(builtIns.href)) await import('./register.js');
-  const folder = path && statSync(path).isDirectory() ? path : dirname(fileURLToPath(url));
-  if (generation > 0) forgetCommonJs(realpathSync(folder) + sep);
-  const { href } = generation > 0 ? generationUrl(url, folder, generation) : url;
-  let plugin: Plugin | undefined;
-  const run = async () => {
-    try {
-      const { default: found } = (await import(href)) as { readonly default?: Plugin };
-      // The form that compilers give to `export default` in CommonJS.
-      const { __esModule: isCompiled, default: inner } = Object(found);
-      plugin = isCompiled ? inner : found;
-    } catch (cause) {
-      const why = path ? whyNotImported(cause, fileURLToPath(url)) : messageOf(cause);
-      throw new WaggleError('KERNEL_PLUGIN_FAILED', { plugin: id, phase: 'import', why }, { cause });
-    }
-  };
-  await withTimeout({ plugin: id, phase: 'import', timeoutMs, signal: new AbortController().signal }, run);
-  if (plugin === undefined)
-    throw new WaggleError('KERNEL_PLUGIN_INVALID', { plugin: id, why: 'its module has no default export' });
-  return plugin;
-}
-
-function isImportFailure(
-  error: unknown,
-): error is WaggleError<'KERNEL_PLUGIN_FAILED' | 'KERNEL_PLUGIN_TIMEOUT'> {
-  return WaggleError.is(error, 'KERNEL_PLUGIN_FAILED') || WaggleError.is(error, 'KERNEL_PLUGIN_TIMEOUT');
-}
-
-/** Node caches CommonJS modules by path, without the generation. */
-function forgetCommonJs(folder: string): void {
-  const { cache } = createRequire(import.meta.url);
-  for (const path of Object.keys(cache))
-    if (path.startsWith(folder) && !path.slice(folder.length).split(sep).includes('node_modules'))
-      delete cache[path];
+/** The issue of an entry that names no plugin. */
+export function issueOf({ id, file }: PluginEntry, error: unknown): string {
+  return `${basename(file)}: ${id}: ${messageOf(error)}`;
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { LoadHook, ResolveHook } from 'node:module';
+import type { LoadHook, ResolveFnOutput, ResolveHook } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { OxcError } from 'oxc-transform';
 
@@ -8,8 +8,8 @@ const isTypeScript = /\.m?ts$/;
 const own = import.meta.url;
 
 /**
- * Resolves imports of modules outside this package: `waggle-server` is this copy of it, `./x.js` may be an `x.ts`, and a
- * module of a reloaded plugin gets the generation of that plugin.
+ * Resolves imports of modules outside this package: `waggle-server` is this copy of it, `zod` as well where there is no other,
+ * `./x.js` may be an `x.ts`, and a module of a reloaded plugin gets the generation of that plugin.
  */
 export const resolve: ResolveHook = async (specifier, context, next) => {
   const parent = context.parentURL ? new URL(context.parentURL) : undefined;
@@ -17,9 +17,23 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
   // The runtime helpers of oxc come from this package, so that plugins need not install them.
   if (specifier.startsWith('@oxc-project/runtime/') && parent && isTypeScript.test(parent.pathname))
     return next(specifier, { ...context, parentURL: own });
-  const found = await next(typeScriptFor(specifier, context.parentURL) ?? specifier, context);
+  const found = await foundBy(next, typeScriptFor(specifier, context.parentURL) ?? specifier, context);
   return parent ? { ...found, url: sameGeneration(found.url, parent) } : found;
 };
+
+/** A plugin of a single file gets this package's copy of zod; one with a copy of its own uses that. */
+async function foundBy(
+  next: Parameters<ResolveHook>[2],
+  specifier: string,
+  context: Parameters<ResolveHook>[1],
+): Promise<ResolveFnOutput> {
+  try {
+    return await next(specifier, context);
+  } catch (error) {
+    if (!/^zod(\/|$)/.test(specifier)) throw error;
+    return next(specifier, { ...context, parentURL: own });
+  }
+}
 
 /** Compiles TypeScript as `tsc` does with `verbatimModuleSyntax` and `experimentalDecorators`. */
 export const load: LoadHook = async (url, context, next) => {

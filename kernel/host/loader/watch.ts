@@ -1,54 +1,59 @@
-import { existsSync, type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { WaggleError } from '../../errors.js';
 import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
 import type { Config, PluginEntry } from '../config/read-config.js';
 import { extensionsFolder } from './extensions.js';
-import { entriesOf, importEntry, logSkipped } from './load-plugins.js';
-import { resolvePlugin } from './resolve-plugin.js';
-
-interface Known {
-  readonly use: string | undefined;
-  /** Its file or folder; undefined for built-in plugins and npm packages, which are not watched. */
-  readonly path: string | undefined;
-  readonly print: string;
-}
+import { entriesOf, logSkipped } from './load-plugins.js';
+import { type FilesSeen, filesSeen, foldersAt, type PluginFiles } from './plugin-files.js';
 
 const debounceMs = 100;
+
+/** The server whose plugins are watched. */
+export interface Watched {
+  readonly kernel: Kernel;
+  readonly logger: Logger;
+  readonly files: PluginFiles;
+  /** As it was applied last. */
+  readonly config: Config;
+  /** Runs one change of the server after the other. */
+  inTurn<T>(step: () => Promise<T>): Promise<T>;
+}
 
 /**
  * Follows the files of a running kernel's plugins: reloads changed ones, loads those added to the extensions folder, and
  * unloads those removed from it. A new version that fails changes nothing.
  */
 export class PluginWatch {
+  readonly #server: Watched;
   readonly #kernel: Kernel;
-  readonly #config: Config;
   readonly #logger: Logger;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, FilesSeen>();
   readonly #issues = new Set<string>();
   readonly #skipped = new Set<string>();
   #watchers: readonly FSWatcher[] = [];
-  #generations = 0;
   #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(kernel: Kernel, config: Config, logger: Logger) {
-    this.#kernel = kernel;
-    this.#config = config;
-    this.#logger = logger;
+  constructor(server: Watched) {
+    this.#server = server;
+    this.#kernel = server.kernel;
+    this.#logger = server.logger;
   }
 
   start(): void {
     this.#watchFolders();
-    const { entries, skipped } = entriesOf(this.#config, []);
-    for (const entry of entries) this.#known.set(entry.id, knownOf(entry));
+    const { skipped } = entriesOf(this.#server.config, []);
     for (const name of skipped.keys()) this.#skipped.add(name);
+    this.follow();
+  }
+
+  /** Takes the plugins as they are: all of them were brought up to date. */
+  follow(): void {
+    this.#known.clear();
+    for (const entry of entriesOf(this.#server.config, []).entries)
+      this.#known.set(entry.id, this.#server.files.seen(entry.id) ?? filesSeen(entry));
     this.#watchFolders();
-    this.#kernel.bus.on('kernel:state', ({ to }) => {
-      if (to === 'draining') this.close();
-    });
   }
 
   close(): void {
@@ -62,8 +67,8 @@ export class PluginWatch {
     clearTimeout(this.#timer);
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
-      this.#running = this.#running
-        .then(() => this.#sync())
+      this.#server
+        .inTurn(() => this.#sync())
         .catch((err: unknown) => this.#logger.error({ err }, 'watching the plugins failed'));
     }, debounceMs);
   }
@@ -73,7 +78,7 @@ export class PluginWatch {
     // Before the files are read, so that a later change triggers another run.
     this.#watchFolders();
     const issues: string[] = [];
-    const { entries, skipped } = entriesOf(this.#config, issues);
+    const { entries, skipped } = entriesOf(this.#server.config, issues);
     for (const [name, why] of skipped) {
       if (!this.#skipped.has(name)) logSkipped(this.#logger, name, why);
       this.#skipped.add(name);
@@ -93,11 +98,12 @@ export class PluginWatch {
   async #bringUp(entry: PluginEntry): Promise<'unchanged' | 'loaded' | 'lacking' | 'refused'> {
     const { id } = entry;
     const before = this.#known.get(id);
-    const now = knownOf(entry, before?.path);
+    const now = filesSeen(entry, before?.path);
     if (this.#closed || (before?.use === now.use && before?.print === now.print)) return 'unchanged';
     this.#known.set(id, now);
     try {
-      const { plugin, options } = await importEntry(entry, this.#config, this.#logger, ++this.#generations);
+      const { plugin, options, failure } = await this.#server.files.import(entry, this.#server.config);
+      if (failure) throw failure;
       await this.#kernel.reload(plugin, options);
       this.#logger.info({ plugin: id, version: options.version }, before ? 'reloaded' : 'loaded');
       return 'loaded';
@@ -134,7 +140,7 @@ export class PluginWatch {
   /** Replaces all watchers: a folder that was replaced is another one under the same name. */
   #watchFolders(): void {
     const paths = [...this.#known.values()].flatMap(({ path }) => path ?? []);
-    const folders = new Set([extensionsFolder(this.#config), ...paths].flatMap(foldersAt));
+    const folders = new Set([extensionsFolder(this.#server.config), ...paths].flatMap(foldersAt));
     const before = this.#watchers;
     this.#watchers = [...folders].flatMap((folder) => this.#watcherOf(folder) ?? []);
     for (const watcher of before) watcher.close();
@@ -149,48 +155,4 @@ export class PluginWatch {
       return undefined;
     }
   }
-}
-
-function knownOf(entry: PluginEntry, before?: string): Known {
-  const path = pathOf(entry) ?? (entry.use ? before : undefined);
-  return { use: entry.use, path, print: path ? filesAt(path).map(printOf).join('\n') : '' };
-}
-
-function pathOf(entry: PluginEntry): string | undefined {
-  try {
-    return resolvePlugin(entry.use ?? entry.id, entry.file).path;
-  } catch {
-    return undefined; // The import reports it.
-  }
-}
-
-/** The folder at a path with its subfolders, the folder of a file, or the nearest existing one. */
-function foldersAt(path: string): readonly string[] {
-  if (!existsSync(path) || !statSync(path).isDirectory()) return [nearestFolder(dirname(path))];
-  return [
-    path,
-    ...childrenOf(path)
-      .filter(({ isFolder }) => isFolder)
-      .flatMap((child) => foldersAt(child.path)),
-  ];
-}
-
-function nearestFolder(path: string): string {
-  return existsSync(path) || path === dirname(path) ? path : nearestFolder(dirname(path));
-}
-
-function filesAt(path: string): readonly string[] {
-  if (!existsSync(path) || !statSync(path).isDirectory()) return [path];
-  return childrenOf(path).flatMap((child) => (child.isFolder ? filesAt(child.path) : [child.path]));
-}
-
-function childrenOf(folder: string): readonly { readonly path: string; readonly isFolder: boolean }[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => name !== 'node_modules' && !name.startsWith('.'))
-    .map((child) => ({ path: join(folder, child.name), isFolder: child.isDirectory() }));
-}
-
-function printOf(path: string): string {
-  const { mtimeMs, size, ino } = statSync(path, { throwIfNoEntry: false }) ?? {};
-  return [path, mtimeMs, size, ino].join(' ');
 }

@@ -4,8 +4,8 @@ import {
   type Principal,
   userIdLimitChars,
 } from '../../contracts/access.js';
+import type { Undo } from '../../contracts/effect.js';
 import { WaggleError } from '../../errors.js';
-import type { Undo } from '../../scope.js';
 
 /** The authenticators of a server, in the order of the config. */
 export class Authenticators {

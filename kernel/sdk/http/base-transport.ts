@@ -1,12 +1,13 @@
-import type { EventBus } from '../../bus.js';
+import type { EventBus } from '../../contracts/bus.js';
+import type { Undo } from '../../contracts/effect.js';
 import type { ErrorFormat, Guard, Route, Transport, WebSocketEndpoint } from '../../contracts/transport.js';
 import { wrongDurations } from '../../duration.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
-import type { Undo } from '../../scope.js';
 import { settleWithin } from '../settle-within.js';
 import { AllowedHosts } from './allowed-hosts.js';
-import type { TransportConfig } from './config.js';
+import { BodyRoom } from './body-room.js';
+import { limitOf, type TransportConfig, wrongLimits } from './config.js';
 import type { Connection, ConnectionHost } from './connection.js';
 import { Gate } from './gate.js';
 import { corsHeaders, isLoopback, judgeOrigin, type OriginVerdict, preflightHeaders } from './origin.js';
@@ -30,15 +31,17 @@ interface Found {
 export abstract class BaseTransport implements Transport {
   protected readonly config: TransportConfig;
   protected readonly logger: Logger;
-  readonly #hosts: AllowedHosts;
-  readonly #proxies: TrustedProxies;
+  #hosts: AllowedHosts;
+  readonly #proxies = new TrustedProxies([]);
+  #distrust: Undo;
   /** For requests without a trusted proxy. */
-  readonly #direct: Forwarded & { readonly basePath: string };
+  #direct: Forwarded & { readonly basePath: string };
   /** Decides who may come in. */
   readonly access: Gate;
   readonly #routes = new RouteTable<Route>();
   readonly #endpoints = new RouteTable<WebSocketEndpoint>();
   readonly #formats = new Set<ErrorFormat>();
+  readonly #room: BodyRoom;
   readonly #connecting: ConnectionHost;
   readonly #replying: { -readonly [K in keyof ReplyHost]: ReplyHost[K] };
   #closing = false;
@@ -46,12 +49,10 @@ export abstract class BaseTransport implements Transport {
   constructor(config: TransportConfig, logger: Logger, bus: EventBus) {
     const { stallTimeoutMs } = config;
     this.config = config;
-    this.#hosts = new AllowedHosts([config.host, ...config.allowedHosts]);
-    this.#proxies = new TrustedProxies(config.trustedProxies);
-    this.#direct = {
-      basePath: basePathOf(config.basePath) as string,
-      protocol: config.tls ? 'https' : 'http',
-    };
+    this.#room = new BodyRoom(config);
+    this.#hosts = hostsOf(config);
+    this.#distrust = this.#proxies.add(config.trustedProxies);
+    this.#direct = directOf(config);
     this.logger = logger;
     const slow = new SlowReaders(stallTimeoutMs, (err) =>
       logger.error({ err }, 'looking for slow readers failed'),
@@ -68,11 +69,20 @@ export abstract class BaseTransport implements Transport {
       bus,
       slow,
       connections: new Set(),
+      room: this.#room,
     };
     this.#replying = { logger, stallTimeoutMs, leaving: false, replies: new Set() };
   }
 
   abstract readonly address: Transport['address'];
+
+  /** Takes changed values of `liveTransportKeys` over. */
+  configure(): void {
+    this.#hosts = hostsOf(this.config);
+    void this.#distrust();
+    this.#distrust = this.#proxies.add(this.config.trustedProxies);
+    this.#direct = directOf(this.config);
+  }
 
   get basePath(): string {
     return this.#direct.basePath;
@@ -95,12 +105,16 @@ export abstract class BaseTransport implements Transport {
   }
 
   route(route: Route): Undo {
-    const [why] = wrongDurations({ timeoutMs: route.timeoutMs }, 1);
+    const { bodyLimitBytes } = route;
+    const [why] = [...wrongDurations({ timeoutMs: route.timeoutMs }, 1), ...wrongLimits({ bodyLimitBytes })];
     if (why) throw new WaggleError('ROUTE_INVALID', { path: route.path, why });
     return this.#routes.add(route.method, route.path, route);
   }
 
   websocket(endpoint: WebSocketEndpoint): Undo {
+    const { path, frameLimitBytes } = endpoint;
+    const [why] = wrongLimits({ frameLimitBytes });
+    if (why) throw new WaggleError('ROUTE_INVALID', { path, why });
     const remove = this.#endpoints.add('GET', endpoint.path, endpoint);
     return async () => {
       await remove();
@@ -172,7 +186,12 @@ export abstract class BaseTransport implements Transport {
     const forwarded = told
       ? { ...told, basePath: told.basePath ?? basePath, protocol: told.protocol ?? protocol }
       : this.#direct;
-    return new Request(head, this.config.bodyLimitBytes, forwarded);
+    return new Request(head, forwarded);
+  }
+
+  /** The limit of frames at the endpoint of an upgrade, where that has one of its own. */
+  protected frameLimitAt(request: Request): number | undefined {
+    return this.#find(request).endpoints?.values.get('GET')?.frameLimitBytes;
   }
 
   /** Handles a request whose headers have arrived. Never throws: errors are sent and logged. */
@@ -217,7 +236,8 @@ export abstract class BaseTransport implements Transport {
       throw new WaggleError('NOT_FOUND', { path: request.path.slice(0, 200) });
     }
 
-    const methods = routes?.values ?? endpoints?.values ?? new Map();
+    // A path may have routes, and take upgrades as well.
+    const methods = new Map<string, unknown>([...(routes?.values ?? []), ...(endpoints?.values ?? [])]);
     const allow = [...methods.keys(), ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'];
     const route = routes?.values.get(method === 'HEAD' ? 'GET' : method);
     if (!route) reply.add({ allow: allow.join(', ') });
@@ -231,18 +251,18 @@ export abstract class BaseTransport implements Transport {
       throw new WaggleError('UPGRADE_REQUIRED', { path: request.path });
     }
     if (verdict === 'refused' && method !== 'GET' && method !== 'HEAD') throw refused();
-    this.#checkLength(request);
 
     request.params = routes.params;
     reply.expire(route.timeoutMs ?? this.config.requestTimeoutMs);
     const { access = 'user', path: named } = route;
     const entered = this.access.enter({ request, access, path: named });
-    if (entered)
-      entered.then(
-        () => this.#handle(route, request, reply),
-        (error: unknown) => this.#failed(error, request, reply, named),
-      );
-    else this.#handle(route, request, reply);
+    entered?.then(
+      () => this.#handle(route, request, reply),
+      (error: unknown) => this.#failed(error, request, reply, named),
+    );
+    // At once, because the body arrives while its user is found out.
+    this.#acceptBody(request, route);
+    if (!entered) this.#handle(route, request, reply);
   }
 
   #handle(route: Route, request: Request, reply: BaseReply): void {
@@ -270,8 +290,10 @@ export abstract class BaseTransport implements Transport {
   }
 
   #formatFor(path: string): ErrorFormat | undefined {
-    for (const each of this.#formats) if (path.startsWith(`${each.path}/`)) return each;
-    return undefined;
+    let found: ErrorFormat | undefined;
+    for (const each of this.#formats)
+      if (isBelow(path, each.path) && each.path.length > (found?.path.length ?? 0)) found = each;
+    return found;
   }
 
   #preflight(request: Request, reply: BaseReply, verdict: OriginVerdict, allow: string): void {
@@ -293,12 +315,14 @@ export abstract class BaseTransport implements Transport {
       });
     request.params = params;
     const { remoteAddress } = request;
+    const query = request.query.size > 0 ? request.query : undefined;
     const offered = request.header('sec-websocket-protocol')?.split(',') ?? [];
     const protocol = offered.some((each) => each.trim() === endpoint.protocol)
       ? endpoint.protocol
       : undefined;
-    const { access = 'user', path } = endpoint;
-    const entry = this.access.enterSocket({ request, access, path });
+    const { access = 'user', path, credentials } = endpoint;
+    const inHandshake = credentials === 'handshake';
+    const entry = this.access.enterSocket({ request, access, path, inHandshake });
     const accepted: unknown = endpoint.accept?.(request);
     // TypeScript accepts an async function here; a connection must not be open before it is accepted.
     if (accepted instanceof Promise) {
@@ -306,14 +330,14 @@ export abstract class BaseTransport implements Transport {
       throw new TypeError(`accept() of ${endpoint.path} returned a promise; it must decide at once`);
     }
     // At once, because uWebSockets closes some of the connections that are upgraded outside the call that brought them.
-    reply.upgrade({ host: this.#connecting, endpoint, params, remoteAddress, protocol, entry });
+    reply.upgrade({ host: this.#connecting, endpoint, params, query, remoteAddress, protocol, entry });
   }
 
-  #checkLength(request: Request): void {
+  /** @throws TOO_LARGE, BODIES_FULL */
+  #acceptBody(request: Request, { bodyLimitBytes, limitedBy }: Route): void {
     const length = request.header('content-length');
-    if (length === undefined) return;
-    const { bodyLimitBytes } = this.config;
-    if (Number(length) > bodyLimitBytes) throw new WaggleError('TOO_LARGE', { limitBytes: bodyLimitBytes });
+    const limit = limitOf('bodyLimitBytes', bodyLimitBytes, limitedBy, this.config);
+    request.body.accept(limit, this.#room, length === undefined ? undefined : Number(length));
   }
 
   #failed(err: unknown, request: Request, reply: BaseReply, route = request.path): void {
@@ -343,4 +367,16 @@ function refused(): WaggleError {
     'pages of this origin may not call; the config key "allowedOrigins" lists those that may, and a proxy in front of ' +
     'this server has to pass "Host" on as it came';
   return new WaggleError('FORBIDDEN', { why });
+}
+
+function isBelow(path: string, of: string): boolean {
+  return path.startsWith(of) && (path.length === of.length || path[of.length] === '/');
+}
+
+function hostsOf({ host, allowedHosts }: TransportConfig): AllowedHosts {
+  return new AllowedHosts([host, ...allowedHosts]);
+}
+
+function directOf({ basePath, tls }: TransportConfig): Forwarded & { readonly basePath: string } {
+  return { basePath: basePathOf(basePath) as string, protocol: tls ? 'https' : 'http' };
 }

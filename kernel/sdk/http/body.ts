@@ -1,10 +1,13 @@
 import { WaggleError } from '../../errors.js';
 import { type Deferred, deferred } from '../deferred.js';
 import { parseJson } from '../json.js';
+import type { Arriving, BodyRoom } from './body-room.js';
+import { Collected, type SizeLimit } from './collected.js';
 import { codingsIn, decoded, looksLikeGzip } from './content-coding.js';
 
 // Also accepts the default content type of `curl -d`; the body must still be JSON.
 const readable = /^(application\/([\w.+-]+\+)?json|application\/x-www-form-urlencoded)$/;
+const readableText = new RegExp(`${readable.source}|^text/plain$`);
 
 /** Headers of a body, and the depth limit of its JSON. */
 export interface Reading {
@@ -13,68 +16,126 @@ export interface Reading {
   readonly depthLimit?: number | undefined;
 }
 
-/** A request body, buffered up to a limit. */
-export class Body {
-  readonly #limitBytes: number;
-  // One growing buffer: a list of one-byte chunks would take a hundred times their size.
-  #bytes = Buffer.alloc(0);
-  #sizeBytes = 0;
+/** The limits of a body, and the place for its bytes. */
+interface Allowance {
+  readonly limit: SizeLimit;
+  readonly room: BodyRoom;
+  readonly collected: Collected;
+}
+
+/** A request body. It takes room from the moment its limit is known until it has been parsed. */
+export class Body implements Arriving {
+  #allowance: Allowance | undefined;
   #state: 'arriving' | 'whole' | { readonly error: unknown } = 'arriving';
   #settled: Deferred<void> | undefined;
-
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
-  }
+  #isWhole = false;
+  #value: Promise<unknown> | undefined;
+  #sinceMs = 0;
 
   /** Whether the whole body has arrived. */
   get isWhole(): boolean {
-    return this.#state === 'whole';
+    return this.#isWhole;
   }
 
-  /** Copies the chunk, because native layers reuse their memory. @throws TOO_LARGE above the limit, and drops the body */
-  push(chunk: Uint8Array): void {
+  get receivedBytes(): number {
+    return this.#allowance?.collected.sizeBytes ?? 0;
+  }
+
+  get takenBytes(): number {
+    return this.#allowance?.collected.takenBytes ?? 0;
+  }
+
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Sets its limit, before its first part; a declared length takes its room at once. @throws TOO_LARGE, BODIES_FULL */
+  accept(limit: SizeLimit, room: BodyRoom, lengthBytes?: number): void {
+    const least = limit.bytes <= room.limitBytes ? limit : { bytes: room.limitBytes, key: room.key };
+    const collected = new Collected(least, room, this);
+    if (lengthBytes !== undefined) collected.reserve(lengthBytes);
+    this.#allowance = { limit: least, room, collected };
+    this.#sinceMs = performance.now();
+    if (this.#state === 'arriving') room.enter(this);
+  }
+
+  /** @throws TOO_LARGE and BODIES_FULL, which end the body */
+  push(part: Uint8Array): void {
     if (this.#state !== 'arriving') return;
-    const sizeBytes = this.#sizeBytes + chunk.byteLength;
-    if (sizeBytes > this.#limitBytes) {
-      const error = new WaggleError('TOO_LARGE', { limitBytes: this.#limitBytes });
+    try {
+      this.#allowance?.collected.push(part);
+    } catch (error) {
       this.fail(error);
       throw error;
     }
-    if (sizeBytes > this.#bytes.byteLength) {
-      const bytes = Buffer.allocUnsafe(Math.min(this.#limitBytes, sizeBytes * 2));
-      bytes.set(this.#bytes.subarray(0, this.#sizeBytes));
-      this.#bytes = bytes;
-    }
-    this.#bytes.set(chunk, this.#sizeBytes);
-    this.#sizeBytes = sizeBytes;
   }
 
   end(): void {
     this.#settle('whole');
   }
 
-  /** Ends the body with an error, which `json` then throws. */
+  /** Ends a body that has not arrived with an error, which `json` then throws. */
   fail(error: unknown): void {
     this.#settle({ error });
   }
 
-  /** @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, TOO_DEEP, INVALID_JSON, INVALID_REQUEST for a wrong coding */
-  async json({ contentType, contentEncoding, depthLimit }: Reading): Promise<unknown> {
+  giveWay(error: WaggleError): void {
+    this.fail(error);
+  }
+
+  /** Forgets a body that is no longer wanted. */
+  drop(error: Error): void {
+    this.fail(error);
+    if (this.#state === 'whole') this.#state = { error };
+    this.#value = undefined;
+    this.#allowance?.collected.drop();
+  }
+
+  /** Gives the room back at the end of its request, whatever still reads it. */
+  release(): void {
+    this.#allowance?.room.leave(this);
+    this.#allowance?.collected.release();
+  }
+
+  /** @throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, BODIES_FULL, TOO_DEEP, INVALID_JSON, INVALID_REQUEST for a wrong coding */
+  json(reading: Reading): Promise<unknown> {
+    this.#value ??= this.#read(reading, readable).then((text) => parseJson(text, reading.depthLimit));
+    return this.#value;
+  }
+
+  /** Also reads `text/plain`, which is what `fetch` calls a text. @throws as `json`, INVALID_JSON only if it is not UTF-8 */
+  text(reading: Reading): Promise<string> {
+    return this.#read(reading, readableText);
+  }
+
+  async #read({ contentType, contentEncoding }: Reading, types: RegExp): Promise<string> {
     const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
-    if (type && !readable.test(type)) throw new WaggleError('UNSUPPORTED_MEDIA_TYPE', { type });
+    if (type && !types.test(type)) throw new WaggleError('UNSUPPORTED_MEDIA_TYPE', { type });
     const codings = codingsIn(contentEncoding);
     if (this.#state === 'arriving') this.#settled ??= deferred();
     await this.#settled?.promise;
     if (typeof this.#state === 'object') throw this.#state.error;
-    const bytes = this.#bytes.subarray(0, this.#sizeBytes);
-    const plain = codings.length > 0 ? await decoded(bytes, codings, this.#limitBytes) : bytes;
-    return parseJson(decode(plain), depthLimit);
+    return this.#text(codings);
+  }
+
+  /** The text, whose bytes are forgotten: of what follows one copy is enough. */
+  async #text(codings: readonly string[]): Promise<string> {
+    const { collected, limit, room } = this.#allowance ?? {};
+    if (!collected || !limit || !room) return '';
+    const plain = await decoded(collected, codings, () => new Collected(limit, room));
+    try {
+      return decode(plain.bytes);
+    } finally {
+      plain.drop();
+    }
   }
 
   #settle(state: 'whole' | { readonly error: unknown }): void {
     if (this.#state !== 'arriving') return;
     this.#state = state;
-    if (state !== 'whole') this.#bytes = Buffer.alloc(0);
+    this.#isWhole = state === 'whole';
+    this.#allowance?.room.leave(this);
+    if (state !== 'whole') this.#allowance?.collected.drop();
     this.#settled?.resolve();
   }
 }

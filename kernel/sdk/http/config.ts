@@ -1,6 +1,7 @@
 import { z } from '#zod';
 import { milliseconds, seconds } from '../milliseconds.js';
 import { nameOf } from './allowed-hosts.js';
+import type { SizeLimit } from './collected.js';
 import { whyNoOrigin } from './origin.js';
 import { basePathOf } from './target.js';
 import { whyNoNetwork } from './trusted-proxies.js';
@@ -23,9 +24,11 @@ export const transportConfig = z.strictObject({
   maxHttpConnections: z.int().min(1).default(10_000),
   /** The same limit per address, or per /64 of IPv6; connections of trusted proxies are not counted. */
   maxHttpConnectionsPerAddress: z.int().min(1).default(5000),
-  /** Size of a request body, before and after decompression. */
+  /** Size of a request body, before and after decompression, where its route sets no other limit. */
   bodyLimitBytes: bytes.default(1024 * 1024),
-  /** Size of a WebSocket frame. Up to four times as much, only the frame is refused. */
+  /** Size of all bodies that are being received or wait to be parsed; the next one is answered 429. */
+  bodiesLimitBytes: bytes.default(256 * 1024 * 1024),
+  /** Size of a WebSocket frame, where its endpoint sets no other limit. Up to four times as much, but at most 4 MiB more, only the frame is refused. */
   frameLimitBytes: bytes.default(64 * 1024),
   /** Unsent bytes of one connection before it is closed with 4429. */
   backlogLimitBytes: bytes.default(1024 * 1024),
@@ -84,7 +87,45 @@ export const transportConfig = z.strictObject({
 /** The config of a transport, with defaults. */
 export type TransportConfig = Readonly<z.output<typeof transportConfig>>;
 
+/** The keys that a transport takes while it runs. The others belong to the port, or to the connections that it has. */
+export const liveTransportKeys = [
+  'maxConnections',
+  'maxHttpConnections',
+  'maxHttpConnectionsPerAddress',
+  'bodyLimitBytes',
+  'bodiesLimitBytes',
+  'backlogLimitBytes',
+  'highWaterMarkBytes',
+  'requestTimeoutMs',
+  'closeTimeoutMs',
+  'authTimeoutMs',
+  'allowedHosts',
+  'allowedOrigins',
+  'trustedProxies',
+  'basePath',
+] as const satisfies readonly (keyof TransportConfig)[];
+
+/** The limit of a route or of an endpoint: that of its plugin, or of the transport. */
+export function limitOf(
+  key: 'bodyLimitBytes' | 'frameLimitBytes',
+  ownBytes: number | undefined,
+  plugin: string | undefined,
+  config: TransportConfig,
+): SizeLimit {
+  if (ownBytes === undefined) return { bytes: config[key], key: `"${key}" of the transport` };
+  return { bytes: ownBytes, key: plugin && `"${key}" of ${plugin}` };
+}
+
+/** Mistakes in the limits of a route or an endpoint. */
+export function wrongLimits(limits: Readonly<Record<string, number | undefined>>): readonly string[] {
+  return Object.entries(limits).flatMap(([key, bytes]) =>
+    bytes === undefined || (Number.isSafeInteger(bytes) && bytes > 0)
+      ? []
+      : `${key}: expected an integer >= 1, got ${bytes}`,
+  );
+}
+
 /** The size up to which only a too large frame is refused; a larger one ends its connection. */
-export function frameHardLimitBytes({ frameLimitBytes }: TransportConfig): number {
-  return 4 * frameLimitBytes;
+export function frameHardLimitBytes(frameLimitBytes: number): number {
+  return frameLimitBytes + Math.min(3 * frameLimitBytes, 4 * 1024 * 1024);
 }

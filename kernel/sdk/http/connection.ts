@@ -1,12 +1,15 @@
-import type { EventBus } from '../../bus.js';
 import type { Principal } from '../../contracts/access.js';
+import type { EventBus } from '../../contracts/bus.js';
 import { closeCode } from '../../contracts/close-codes.js';
 import type { Socket, SocketHandler, WebSocketEndpoint } from '../../contracts/transport.js';
 import { type ClientErrorCode, toClientError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { randomId } from '../random-id.js';
 import { networkOf } from './address.js';
-import { frameHardLimitBytes, type TransportConfig } from './config.js';
+import type { BodyRoom } from './body-room.js';
+import type { SizeLimit } from './collected.js';
+import { frameHardLimitBytes, limitOf, type TransportConfig } from './config.js';
+import { FrameParts } from './frame-parts.js';
 import type { Gate, SocketEntry } from './gate.js';
 import type { SlowReaders } from './slow-readers.js';
 import { SocketAccess } from './socket-access.js';
@@ -33,6 +36,8 @@ export interface ConnectionHost {
   readonly connections: Set<Connection>;
   /** Connections by network, where their number is limited. */
   readonly addresses: Tally;
+  /** For the parts of frames, as for those of bodies. */
+  readonly room: BodyRoom;
 }
 
 /** Who a connection belongs to. */
@@ -40,6 +45,7 @@ export interface Opening {
   readonly host: ConnectionHost;
   readonly endpoint: WebSocketEndpoint;
   readonly params: Readonly<Record<string, string>>;
+  readonly query?: URLSearchParams | undefined;
   readonly remoteAddress: string;
   /** The sub-protocol that was chosen. */
   readonly protocol?: string | undefined;
@@ -57,6 +63,7 @@ export abstract class Connection implements Socket {
   // Not a UUID, of which Node keeps fifteen pieces.
   readonly id = randomId();
   readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams | undefined;
   readonly remoteAddress: string;
   readonly endpoint: WebSocketEndpoint;
   readonly #host: ConnectionHost;
@@ -69,8 +76,9 @@ export abstract class Connection implements Socket {
   /** What waits of a frame that is over the backlog limit by itself: it does not count against that. */
   #largeBytes = 0;
 
-  constructor({ host, endpoint, params, remoteAddress, entry }: Opening) {
+  constructor({ host, endpoint, params, query, remoteAddress, entry }: Opening) {
     this.params = params;
+    this.query = query;
     this.remoteAddress = remoteAddress;
     this.endpoint = endpoint;
     this.#host = host;
@@ -101,6 +109,13 @@ export abstract class Connection implements Socket {
     if (this.bufferedBytes <= this.#host.config.highWaterMarkBytes) return Promise.resolve(true);
     this.#drained ??= waiting();
     return this.#drained.promise;
+  }
+
+  /** Frames were sent to it past `send`: as one of many. */
+  published(): void {
+    if (this.closed || this.bufferedBytes === 0) return;
+    if (this.#isBehind) this.#tooSlow('backlog');
+    else this.#host.slow.watch(this);
   }
 
   close(code: number, reason: string): void {
@@ -141,13 +156,13 @@ export abstract class Connection implements Socket {
       ...(userId && { userId }),
     });
     if (!entry) return void this.admitted([]);
-    this.#access = new SocketAccess(this, gate, entry, config.authTimeoutMs);
+    this.#access = new SocketAccess(this, gate, entry, config.authTimeoutMs, this.#limit.bytes);
     this.#access.begin();
   }
 
   /** The user is known, or does not matter. `held` came meanwhile. */
   admitted(held: readonly string[]): void {
-    const { bus, config, gate } = this.#host;
+    const { bus, gate } = this.#host;
     const { id, principal } = this;
     const limit = principal && gate.limitsOf(principal)?.connectionsAtOnce;
     if (limit !== undefined && gate.sockets.countOf(principal?.id ?? '') > limit)
@@ -161,7 +176,7 @@ export abstract class Connection implements Socket {
       this.#host.logger.error({ err, connection: id }, 'a WebSocket endpoint could not open a connection');
       this.close(1011, 'internal error');
     }
-    for (const text of held) this.#handle(text, Buffer.byteLength(text) > config.frameLimitBytes);
+    for (const text of held) this.#handle(text, Buffer.byteLength(text) > this.#limit.bytes);
   }
 
   /** Closes it with the code of the refusal; a mistake of a plugin is logged. */
@@ -179,16 +194,26 @@ export abstract class Connection implements Socket {
 
   /** The native layer says: a frame has come. Its memory is ours only until this returns. */
   receive(data: Buffer, isBinary: boolean): void {
-    const { config } = this.#host;
     const { byteLength } = data;
-    const isTooLarge = byteLength > config.frameLimitBytes;
+    const { bytes: limitBytes } = this.#limit;
+    const isTooLarge = byteLength > limitBytes;
     if (isBinary) this.close(1003, 'text frames only');
-    else if (isTooLarge && (!this.#handler?.tooLarge || byteLength > frameHardLimitBytes(config)))
+    else if (isTooLarge && (!this.#handler?.tooLarge || byteLength > frameHardLimitBytes(limitBytes)))
       this.close(1009, 'frame too large');
     if (this.closed) return;
     const text = data.toString();
     if (this.#access && !this.#access.isAdmitted) this.#access.receive(text);
     else this.#handle(text, isTooLarge);
+  }
+
+  /** For a native layer that shows what it holds of a frame that is not complete. */
+  protected frameParts(): FrameParts {
+    return new FrameParts(this.#host.room, () => this.noRoom());
+  }
+
+  /** There is no room for a frame. */
+  protected noRoom(): void {
+    this.close(closeCode.tryAgainLater, 'too many large frames at once');
   }
 
   /** The native layer says: bytes have left. */
@@ -267,13 +292,18 @@ export abstract class Connection implements Socket {
   #handle(text: string, isTooLarge: boolean): void {
     if (this.closed || !this.#handler) return;
     try {
-      const result = isTooLarge
-        ? this.#handler.tooLarge?.(text, this.#host.config.frameLimitBytes)
-        : this.#handler.message(text);
+      const { bytes, key } = this.#limit;
+      const result = isTooLarge ? this.#handler.tooLarge?.(text, bytes, key) : this.#handler.message(text);
       if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error));
     } catch (error) {
       this.#failed(error);
     }
+  }
+
+  /** Of a frame. Computed, because an idle connection should hold little. */
+  get #limit(): SizeLimit {
+    const { frameLimitBytes, limitedBy } = this.endpoint;
+    return limitOf('frameLimitBytes', frameLimitBytes, limitedBy, this.#host.config);
   }
 
   get #isOneTooMany(): boolean {
@@ -336,7 +366,7 @@ function waiting(): Waiting {
   return { promise, resolve };
 }
 
-declare module '../../bus.js' {
+declare module '../../contracts/bus.js' {
   interface KernelEvents {
     /** A WebSocket is open. `path` is that of its endpoint: `/ws/{client_id}`; `userId` is absent until it is known. */
     'connection:opened': {

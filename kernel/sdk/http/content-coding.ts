@@ -1,17 +1,18 @@
-import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import { WaggleError } from '../../errors.js';
+import type { Collected } from './collected.js';
 
-type Decode = (bytes: Uint8Array, options: { readonly maxOutputLength: number }) => Promise<Buffer>;
+/** A stream that decodes a body. */
+type Decoder = (body: Uint8Array) => Transform;
 
-const zlibDecode = promisify(inflate) as Decode;
-const rawDecode = promisify(inflateRaw) as Decode;
-const decoders: Readonly<Record<string, Decode>> = {
-  gzip: promisify(gunzip) as Decode,
-  'x-gzip': promisify(gunzip) as Decode,
+const options = { chunkSize: 64 * 1024 };
+const decoders: Readonly<Record<string, Decoder>> = {
+  gzip: () => createGunzip(options),
+  'x-gzip': () => createGunzip(options),
   // Many clients leave out the zlib header.
-  deflate: (bytes, options) => (hasZlibHeader(bytes) ? zlibDecode : rawDecode)(bytes, options),
-  br: promisify(brotliDecompress) as Decode,
+  deflate: (body) => (hasZlibHeader(body) ? createInflate : createInflateRaw)(options),
+  br: () => createBrotliDecompress(options),
 };
 /** Nested codings beyond this are an error. */
 const mostCodings = 2;
@@ -32,23 +33,51 @@ export function codingsIn(header: string | undefined): readonly string[] {
   return codings;
 }
 
-/** The decoded body. @throws TOO_LARGE, INVALID_REQUEST where the body does not have a coding */
+/**
+ * The decoded body, in a place that `next` makes for each coding; the place before it is dropped.
+ * @throws TOO_LARGE, BODIES_FULL, INVALID_REQUEST where the body does not have a coding
+ */
 export async function decoded(
-  body: Uint8Array,
+  body: Collected,
   codings: readonly string[],
-  limitBytes: number,
-): Promise<Uint8Array> {
-  let bytes = body;
-  for (const coding of codings.toReversed())
+  next: () => Collected,
+): Promise<Collected> {
+  let from = body;
+  for (const coding of codings.toReversed()) {
+    const to = next();
     try {
-      bytes = await (decoders[coding] as Decode)(bytes, { maxOutputLength: limitBytes });
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-        throw new WaggleError('TOO_LARGE', { limitBytes }, { cause });
-      const issues = [`Content-Encoding: the body is not ${coding}, or a part of it is missing`];
-      throw new WaggleError('INVALID_REQUEST', { issues }, { cause });
+      await decode(from.bytes, coding, to);
+    } catch (error) {
+      to.drop();
+      throw error;
+    } finally {
+      from.drop();
     }
-  return bytes;
+    from = to;
+  }
+  return from;
+}
+
+function decode(body: Uint8Array, coding: string, to: Collected): Promise<void> {
+  const decoder = (decoders[coding] as Decoder)(body);
+  return new Promise((resolve, reject) => {
+    const refuse = (cause?: unknown) => {
+      const issues = [`Content-Encoding: the body is not ${coding}, or a part of it is missing`];
+      reject(new WaggleError('INVALID_REQUEST', { issues }, { cause }));
+    };
+    // To a decoder it is nothing that is wrong.
+    if (body.byteLength === 0) return refuse();
+    decoder.on('data', (part: Uint8Array) => {
+      try {
+        to.push(part);
+      } catch (error) {
+        decoder.destroy();
+        reject(error);
+      }
+    });
+    decoder.on('end', resolve).on('error', refuse);
+    decoder.end(body);
+  });
 }
 
 /** Whether bytes look like a gzip body without its `Content-Encoding`. */

@@ -1,4 +1,3 @@
-import type { EventBus } from '../../bus.js';
 import type {
   Access,
   AuditEntry,
@@ -8,10 +7,11 @@ import type {
   Principal,
   UsageLimits,
 } from '../../contracts/access.js';
+import type { EventBus } from '../../contracts/bus.js';
+import type { Undo } from '../../contracts/effect.js';
 import type { Guard, GuardedRequest, RouteAccess } from '../../contracts/transport.js';
 import { toClientError, WaggleError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
-import type { Undo } from '../../scope.js';
 import { AuditLog } from './audit-log.js';
 import { Authenticators } from './authenticators.js';
 import { Guards } from './guards.js';
@@ -33,6 +33,8 @@ export interface Visit {
 /** A request for a route, or for an upgrade. */
 export interface Entrance extends Visit {
   readonly request: Request;
+  /** An upgrade whose first frame cannot name the user. */
+  readonly inHandshake?: boolean;
 }
 
 /** An upgrade that is let in: its user is known, still to be found out, or to be told by the first frame. */
@@ -204,7 +206,10 @@ export class Gate implements Access {
       return asked ? asked.then(() => principal) : principal;
     };
     if (!needsUser) return agreed(undefined);
-    const found = this.#authenticators.find(new RequestCredentials(entrance.request));
+    const credentials = new RequestCredentials(entrance.request);
+    const found = entrance.inHandshake
+      ? this.authenticate(credentials)
+      : this.#authenticators.find(credentials);
     return found instanceof Promise ? found.then(agreed) : agreed(found);
   }
 

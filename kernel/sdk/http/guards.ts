@@ -1,5 +1,5 @@
+import type { Undo } from '../../contracts/effect.js';
 import type { Guard, GuardedRequest } from '../../contracts/transport.js';
-import type { Undo } from '../../scope.js';
 
 /** The conditions of plugins for requests and upgrades. */
 export class Guards {

@@ -1,6 +1,6 @@
 import type { Principal } from '../../contracts/access.js';
+import type { Undo } from '../../contracts/effect.js';
 import { every } from '../../every.js';
-import type { Undo } from '../../scope.js';
 import type { SocketAccess } from './socket-access.js';
 import { Tally } from './tally.js';
 

@@ -4,6 +4,7 @@ export * from './base-transport.js';
 export * from './certificate.js';
 export * from './config.js';
 export * from './connection.js';
+export * from './lingering.js';
 export { isCrossOrigin } from './origin.js';
 export * from './query.js';
 export * from './reply.js';

@@ -156,6 +156,7 @@ export abstract class BaseReply implements HttpResponse {
     const { replies, onIdle } = this.#host;
     if (replies.delete(this) && replies.size === 0) onIdle?.();
     if (!complete) this.request.abort(new Error('the client has gone'));
+    this.request.body.release();
     this.#pump?.stop();
   }
 
@@ -200,7 +201,7 @@ export abstract class BaseReply implements HttpResponse {
     const closes = this.#closes;
     this.#state = 'done';
     clearTimeout(this.#deadline);
-    this.request.body.fail(new Error('the answer came before the body'));
+    this.request.body.drop(begun());
     this.end(status, all, status === 204 || status === 304 ? undefined : body, closes);
     this.#pump?.stop();
   }
@@ -222,6 +223,7 @@ export abstract class BaseReply implements HttpResponse {
     const begin = (part: string): boolean => {
       closes = this.#closes;
       this.#state = 'begun';
+      this.request.body.drop(begun());
       clearTimeout(this.#deadline);
       const all = this.#headers({ ...headers, ...parts.headers?.() });
       return this.begin(status, all, part, closes);
@@ -263,6 +265,10 @@ export abstract class BaseReply implements HttpResponse {
     all['x-request-id'] = this.request.id;
     return all;
   }
+}
+
+function begun(): Error {
+  return new Error('the response has begun; the body is forgotten');
 }
 
 function plainError(error: WaggleError<ClientErrorCode>, { id: requestId }: Request): ErrorAnswer {

@@ -3,7 +3,7 @@ import type { HttpRequest } from '../../contracts/transport.js';
 import { WaggleError } from '../../errors.js';
 import { randomId } from '../random-id.js';
 import { plainAddress } from './address.js';
-import { Body } from './body.js';
+import { Body, type Reading } from './body.js';
 import { targetOf } from './target.js';
 import type { Forwarded } from './trusted-proxies.js';
 
@@ -32,7 +32,7 @@ export class Request implements HttpRequest {
   principal: Principal | undefined;
   /** Host that the client has called, with its port. */
   readonly host: string | undefined;
-  readonly body: Body;
+  readonly body = new Body();
   /** Set when a route is found. */
   params: Readonly<Record<string, string>> = {};
   readonly #head: RequestHead;
@@ -41,7 +41,7 @@ export class Request implements HttpRequest {
   #abort: AbortController | undefined;
   #reason: unknown;
 
-  constructor(head: RequestHead, bodyLimitBytes: number, forwarded: Forwarded = {}) {
+  constructor(head: RequestHead, forwarded: Forwarded = {}) {
     const id = head.headers.get('x-request-id');
     this.id = id && /^[\w.~-]{1,128}$/.test(id) ? id : randomId();
     this.method = head.method;
@@ -52,7 +52,6 @@ export class Request implements HttpRequest {
     this.peerAddress = plainAddress(head.remoteAddress);
     this.remoteAddress = forwarded.remoteAddress ?? this.peerAddress;
     this.#protocol = forwarded.protocol ?? 'http';
-    this.body = new Body(bodyLimitBytes);
     this.#head = head;
     if (!this.hasBody) this.body.end();
   }
@@ -90,8 +89,15 @@ export class Request implements HttpRequest {
   }
 
   json(depthLimit?: number): Promise<unknown> {
-    const [contentType, contentEncoding] = [this.header('content-type'), this.header('content-encoding')];
-    return this.body.json({ contentType, contentEncoding, depthLimit });
+    return this.body.json({ ...this.#encoding, depthLimit });
+  }
+
+  text(): Promise<string> {
+    return this.body.text(this.#encoding);
+  }
+
+  get #encoding(): Reading {
+    return { contentType: this.header('content-type'), contentEncoding: this.header('content-encoding') };
   }
 
   /** Aborts the signal: the response is no longer wanted. */

@@ -1,5 +1,5 @@
+import type { Undo } from '../../contracts/effect.js';
 import { WaggleError } from '../../errors.js';
-import type { Undo } from '../../scope.js';
 
 /** The values of a path by method, and the named parts of the path. */
 export interface Match<T> {

@@ -1,5 +1,5 @@
+import type { Undo } from '../../contracts/effect.js';
 import { every } from '../../every.js';
-import type { Undo } from '../../scope.js';
 
 /** A connection with unsent bytes. */
 export interface Reader {

@@ -7,6 +7,8 @@ import type { Gate, SocketEntry, Visit } from './gate.js';
 /** Frames that are held until the user is known. */
 const heldFrames = 32;
 const heldChars = 64 * 1024;
+/** Of a frame with credentials. */
+const tokenFrameChars = 256 * 1024;
 /** The warning precedes the end of the credentials by this time. */
 const warningMs = 30_000;
 
@@ -33,17 +35,27 @@ export class SocketAccess {
   #visit: Visit | undefined;
   readonly #timeoutMs: number;
   #isJudging = false;
+  readonly #heldLimitChars: number;
   #timer: NodeJS.Timeout | undefined;
   #held: string[] = [];
   #heldChars = 0;
-  #isWarned = false;
+  #isWarned: boolean;
 
   /** `timeoutMs`: for the first frame, and for newer credentials once the old ones have expired. */
-  constructor(socket: AccessedSocket, gate: Gate, entry: SocketEntry, timeoutMs: number) {
+  constructor(
+    socket: AccessedSocket,
+    gate: Gate,
+    entry: SocketEntry,
+    timeoutMs: number,
+    frameLimitBytes: number,
+  ) {
     this.#socket = socket;
     this.#gate = gate;
     this.#entry = entry;
+    // Where no frame can bring newer credentials, a warning would be a frame that its client does not know.
+    this.#isWarned = entry.entrance.inHandshake ?? false;
     this.#timeoutMs = timeoutMs;
+    this.#heldLimitChars = Math.max(heldChars, frameLimitBytes);
   }
 
   begin(): void {
@@ -136,7 +148,7 @@ export class SocketAccess {
   #hold(text: string): void {
     this.#held.push(text);
     this.#heldChars += text.length;
-    if (this.#held.length > heldFrames || this.#heldChars > heldChars)
+    if (this.#held.length > heldFrames || this.#heldChars > this.#heldLimitChars)
       this.#socket.close(closeCode.policyViolation, 'too many frames before the user is known');
   }
 }
@@ -148,6 +160,8 @@ function visitOf({ entrance: { request, access, path } }: SocketEntry): Visit {
 }
 
 function tokenIn(text: string): string | undefined {
+  // Only frames of a known user may be large.
+  if (text.length > tokenFrameChars) return undefined;
   try {
     const frame = parseJson(text);
     if (!isJsonObject(frame) || frame.type !== 'auth') return undefined;

@@ -27,7 +27,9 @@ export class TcpLimit {
   readonly #config: TransportConfig;
   readonly #logger: Logger;
   readonly #counts: TcpCounts;
-  readonly #proxies: TrustedProxies;
+  #proxies = new TrustedProxies([]);
+  /** The list that they were made of. */
+  #trusted: readonly string[] = [];
   #descriptors = Number.POSITIVE_INFINITY;
   #open = 0;
   #byNetwork = new Map<string, number>();
@@ -39,7 +41,6 @@ export class TcpLimit {
     this.#config = config;
     this.#logger = logger;
     this.#counts = counts;
-    this.#proxies = new TrustedProxies(config.trustedProxies);
   }
 
   /** Reads the number of free descriptors. A quarter stays free for other uses, because accepting without one would spin. */
@@ -69,9 +70,16 @@ export class TcpLimit {
     this.#open--;
   }
 
+  #isTrusted(address: string): boolean {
+    const { trustedProxies } = this.#config;
+    if (trustedProxies !== this.#trusted) this.#proxies = new TrustedProxies(trustedProxies);
+    this.#trusted = trustedProxies;
+    return this.#proxies.has(address);
+  }
+
   #enterFrom(remoteAddress: string, limit: number): boolean {
     // A proxy's connections belong to many clients.
-    if (this.#proxies.has(remoteAddress)) return true;
+    if (this.#isTrusted(remoteAddress)) return true;
     if (performance.now() - this.#countedAtMs >= censusMs) this.#count();
     const network = networkOf(remoteAddress);
     const open = this.#byNetwork.get(network) ?? 0;

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import type { Undo } from '../../scope.js';
+import type { Undo } from '../../contracts/effect.js';
 import { plainAddress } from './address.js';
 import type { RequestHead } from './request.js';
 import { basePathOf } from './target.js';

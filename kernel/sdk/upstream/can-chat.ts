@@ -6,3 +6,11 @@ const otherUse =
 export function soundsLikeChat(name: string): boolean {
   return !otherUse.test(name);
 }
+
+/** Names of embedding models. */
+const embeds = /embed|(^|[/_.-])(bge|gte|e5|minilm|paraphrase|sentence|colbert)([/_.:-]|\d|$)/i;
+
+/** Guesses from its name whether a model makes embeddings, where the server does not say. */
+export function soundsLikeEmbedding(name: string): boolean {
+  return embeds.test(name) && !/rerank/i.test(name);
+}

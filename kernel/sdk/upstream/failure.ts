@@ -4,6 +4,7 @@ import { faultKind, lackIn } from './fault-kind.js';
 import { oneLine } from './one-line.js';
 import { IncompleteError, ModelError, PieceError } from './pieces.js';
 import { tlsReason } from './tls.js';
+import { tokensIn } from './tokens-in.js';
 
 const unreachable =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|ECONNABORTED)$/;
@@ -80,7 +81,7 @@ function modelFailure(upstream: Upstream, cause: ModelError): WaggleError {
       return new WaggleError('AGENT_UNAVAILABLE', { agent, why: `${server} is busy`, ...wait }, options);
     }
     case 'context':
-      return new WaggleError('CONTEXT_TOO_LONG', { agent, why }, options);
+      return new WaggleError('CONTEXT_TOO_LONG', { agent, why, ...tokensIn(cause.message) }, options);
     case 'model':
       return new WaggleError('AGENT_FAILED', { agent, why, model }, options);
     case 'refused':

@@ -38,6 +38,7 @@ const rules: readonly Rule[] = [
         'exceeds?( the| its)?( available| maximum| model.s)* (context|number of tokens)',
         'longer than (the|this|its)( model.s| maximum)* context',
         '(prompt|input) is too long|too many (input )?tokens: ',
+        'input \\(\\d+ tokens\\) is too large to process',
         'must have less than \\d+ tokens',
       ].join('|'),
       'i',
@@ -54,12 +55,12 @@ const rules: readonly Rule[] = [
   {
     kind: 'refused',
     statuses: [500, 501],
-    says: /does not support (tools|tool|function|images?|vision|thinking|chat|multimodal)|\b(image|audio|video|tools?|multimodal)( input| data)? (is|are) not supported|tools? param requires|^option "|^invalid format: /i,
+    says: /does not support (tools|tool|function|images?|vision|thinking|chat|multimodal|embeddings?)|\b(image|audio|video|tools?|multimodal)( input| data)? (is|are) not supported|tools? param requires|^option "|^invalid format: /i,
   },
 ];
 
 const lacking =
-  /does not support (tools?|functions?|images?|vision|thinking|chat|multimodal|audio|video)\b|\b(image|audio|video|tools?|multimodal)(?: input| data)? (?:is|are) not supported|(tools?) param requires/i;
+  /does not support (tools?|functions?|images?|vision|thinking|chat|multimodal|audio|video|embeddings?)\b|\b(image|audio|video|tools?|multimodal)(?: input| data)? (?:is|are) not supported|(tools?) param requires/i;
 
 /** The capability that a model lacks, according to its server; another model may have it. */
 export function lackIn(message: string): string | undefined {

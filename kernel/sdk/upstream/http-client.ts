@@ -4,7 +4,7 @@ import type { UpstreamResponse } from './response.js';
 export interface Inquiry {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 /** Follows one request. */

@@ -12,6 +12,8 @@ export * from './failure.js';
 export * from './fault.js';
 export * from './finish-reason.js';
 export type { Inquiry } from './http-client.js';
+export { jsonBody } from './json-body.js';
+export * from './logprobs.js';
 export * from './model-list.js';
 export * from './one-line.js';
 export * from './parts.js';

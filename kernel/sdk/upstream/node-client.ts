@@ -9,6 +9,7 @@ import { timerMs } from '../../duration.js';
 import { aborted, connectTimeout, ExchangeError, parseErrorCode } from './exchange-error.js';
 import type { Call, CallListener, HttpClient, Inquiry } from './http-client.js';
 import type { BodySink, UpstreamResponse } from './response.js';
+import { sentBody } from './sent-body.js';
 
 /** Requests over `node:http` and `node:https`, whose connections are kept for the next request. */
 export class NodeClient implements HttpClient {
@@ -70,7 +71,8 @@ class NodeCall implements Call {
 
   #send(mayRetry: boolean): ClientRequest {
     const isSecure = this.#url.protocol === 'https:';
-    const { method = 'GET', headers, body } = this.#inquiry;
+    const { method = 'GET', headers, body: text } = this.#inquiry;
+    const body = text === undefined ? undefined : sentBody(text);
     const request = (isSecure ? httpsRequest : httpRequest)(this.#url, {
       method,
       agent: this.#agent,

@@ -54,6 +54,12 @@ export class TrackRecord {
     this.#answeredAt = performance.now();
   }
 
+  /** Records an answer that came as a whole. */
+  answered(): void {
+    this.answerBegan();
+    this.answerEnded();
+  }
+
   /** Records a failed answer. */
   answerFailed(failure: WaggleError): void {
     if (!isFault(failure)) return;

@@ -1,20 +1,26 @@
 import {
-  type AgentCall,
   type AgentHealth,
   BaseAgent,
+  type CallContext,
   type ChatRequest,
+  type ContextWindow,
+  type Embeddings,
+  type EmbedRequest,
   type StreamChunk,
 } from '../../contracts/agent.js';
 import { messageOf, WaggleError } from '../../errors.js';
 import type { AbortSource } from '../cancellation.js';
 import { checkContent } from '../content.js';
+import { checkInputs, checkVectors } from '../embeddings.js';
 import { settleWithin } from '../settle-within.js';
+import { answerFailure } from './answer-failure.js';
+import { embeddingRefusal } from './embedding-refusal.js';
 import { Exchange, type ExchangeLimits } from './exchange.js';
 import { ExchangeError } from './exchange-error.js';
 import { hasAnswered, type Upstream, upstreamFailure } from './failure.js';
 import type { HttpClient } from './http-client.js';
 import { SocketClient } from './http1/socket-client.js';
-import { late, ModelList } from './model-list.js';
+import { type ListedModel, late, ModelList } from './model-list.js';
 import { NodeClient } from './node-client.js';
 import type { PieceReader, PieceSource } from './pieces.js';
 import { TrackRecord } from './track-record.js';
@@ -23,6 +29,13 @@ import type { UpstreamWay } from './upstream-way.js';
 import { Watchdog } from './watchdog.js';
 
 const bodyLimitBytes = 4 << 20;
+/** Requests of fewer tokens do not wait for the size of an unknown context window. */
+const unaskedTokens = 2048;
+/** How long a server that has not told it is not asked again. */
+const describedTtlMs = 30_000;
+const describedLimit = 1000;
+/** The vectors of 2048 inputs, of 4096 numbers each in base64, have 45 MB. */
+const embeddingsLimitBytes = 64 << 20;
 
 /** The model server of an agent. */
 export interface ModelServer extends Upstream {
@@ -51,12 +64,13 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   readonly #limits: ExchangeLimits = { bodyLimitBytes, onConnected: () => this.#record.connected() };
 
   readonly #answers: AnswerContext<Piece>;
+  readonly #describedAt = new Map<string, number>();
 
   constructor(server: ModelServer, timeouts: UpstreamTimeouts) {
     super();
     this.name = server.agent;
     this.server = server;
-    this.models = new ModelList((signal) => this.list(signal), timeouts.connectTimeoutMs);
+    this.models = new ModelList((signal) => this.list(signal), timeouts.connectTimeoutMs, server.model);
     this.#timeouts = timeouts;
     this.#record = new TrackRecord(server.agent);
     const { connectTimeoutMs } = timeouts;
@@ -80,14 +94,14 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     exchange: Exchange,
     request: ChatRequest,
     model: string,
-    headers: AgentCall['headers'],
+    headers: CallContext['headers'],
   ): Promise<PieceSource<Piece>>;
 
   /** A reader for one answer. */
   protected abstract reader(): PieceReader<Piece>;
 
-  /** Requests the names of the server's models. `models` caches them. */
-  protected abstract list(signal: AbortSignal): Promise<readonly string[]>;
+  /** Requests the server's models: the names of those that can chat, or more about any of them. `models` caches them. */
+  protected abstract list(signal: AbortSignal): Promise<readonly ListedModel[]>;
 
   /** The model for a request without one, usually from `models.known`; undefined where there is none, empty for the server's choice. */
   protected abstract preferredModel(signal: AbortSignal): Promise<string | undefined>;
@@ -115,6 +129,40 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     return new Exchange(this.#client, this.#limits, source);
   }
 
+  /**
+   * For agents whose server makes embeddings: sends the request with `ask`, within `firstTokenTimeoutMs`, and validates the
+   * vectors. The connection is closed, or free for the next request, when it ends. @throws as `generateResponseStream`, and
+   * INVALID_REQUEST for too many inputs
+   */
+  protected async embedWith(
+    request: EmbedRequest,
+    call: CallContext,
+    ask: (exchange: Exchange, signal: AbortSignal) => Promise<Embeddings>,
+  ): Promise<Embeddings> {
+    checkInputs(request);
+    call.signal.throwIfAborted();
+    this.#record.checkBackOff();
+    const limits = { ...this.#limits, bodyLimitBytes: embeddingsLimitBytes };
+    const exchange = new Exchange(this.#client, limits, call);
+    const watchdog = new Watchdog(call, () => exchange.abort());
+    let isOver = false;
+    try {
+      watchdog.watch(this.#timeouts.firstTokenTimeoutMs, 'until the embeddings were complete');
+      const made = await ask(exchange, watchdog.signal);
+      checkVectors(this.name, request.input.length, made.embeddings);
+      isOver = true;
+      this.#record.answered();
+      return made;
+    } catch (error) {
+      if (call.signal.aborted) throw call.signal.reason;
+      const refusal = watchdog.expired ? undefined : embeddingRefusal(this.server, error);
+      throw answerFailure(this.#answers, refusal ?? error, watchdog.expired, call.logger);
+    } finally {
+      watchdog.stop();
+      await exchange.close(isOver);
+    }
+  }
+
   /** Closes every connection. */
   close(): void {
     this.models.close();
@@ -124,9 +172,62 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
   /** @throws AGENT_UNAVAILABLE, AGENT_TIMEOUT, AGENT_PROTOCOL, AGENT_DISCONNECTED, AGENT_FAILED, CONTEXT_TOO_LONG */
   generateResponseStream(
     request: ChatRequest,
-    call: AgentCall,
+    call: CallContext,
   ): AsyncIterableIterator<readonly StreamChunk[]> {
     return new UpstreamAnswer(this.#answers, request, call);
+  }
+
+  /** The window of the model, as `windowOf` knows it; what is unknown is asked for where a request is long. */
+  contextWindow(
+    request: ChatRequest,
+    tokens: number,
+    call: CallContext,
+  ): ContextWindow | undefined | Promise<ContextWindow | undefined> {
+    const model = request.model ?? this.knownModel();
+    const window = model === undefined ? undefined : this.windowOf(model, request, tokens);
+    if (window !== undefined || tokens < unaskedTokens) return window;
+    return this.#askedWindow(request, tokens, call.signal);
+  }
+
+  /** The context window that a request for a model will have, as far as it is known. */
+  protected windowOf(model: string, _request: ChatRequest, _tokens: number): ContextWindow | undefined {
+    const { contextLength } = this.models.find(model) ?? {};
+    return contextLength === undefined ? undefined : { tokens: contextLength };
+  }
+
+  /** Asks the server for what `windowOf` needs. */
+  protected async describe(_model: string, signal: AbortSignal): Promise<void> {
+    await this.models.known(signal);
+  }
+
+  async #askedWindow(
+    request: ChatRequest,
+    tokens: number,
+    signal: AbortSignal,
+  ): Promise<ContextWindow | undefined> {
+    const watchdog = new Watchdog(signal);
+    try {
+      watchdog.watch(this.#timeouts.connectTimeoutMs, 'until it has described its model');
+      const model = request.model ?? (await this.preferredModel(watchdog.signal));
+      if (model === undefined) return undefined;
+      await this.#describe(model, watchdog.signal);
+      return this.windowOf(model, request, tokens);
+    } catch {
+      // The list of models failed: the request itself says why.
+      return undefined;
+    } finally {
+      watchdog.stop();
+    }
+  }
+
+  /** The same, but not for each request of a server that does not tell. */
+  async #describe(model: string, signal: AbortSignal): Promise<void> {
+    const now = performance.now();
+    if (now - (this.#describedAt.get(model) ?? Number.NEGATIVE_INFINITY) < describedTtlMs) return;
+    if (this.#describedAt.size >= describedLimit) this.#describedAt.clear();
+    this.#describedAt.set(model, now);
+    // What is not known then stays unknown.
+    await this.describe(model, signal).catch(() => {});
   }
 
   /** Healthy when the server answers and has a model. A missing, refused or late list does not matter while answers succeed. */
@@ -134,7 +235,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     if (this.#record.isAnswering) {
       // Some servers handle one request at a time.
       this.models.freshen();
-      return { healthy: true, models: this.models.names };
+      return this.#detailed({ healthy: true, models: this.models.names });
     }
     const { connectTimeoutMs } = this.#timeouts;
     const watchdog = new Watchdog(signal);
@@ -146,7 +247,7 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
         throw new ExchangeError('ETIMEDOUT', 'no answer in time');
       const health = await checked;
       this.#record.reached();
-      return health;
+      return this.#detailed(health);
     } catch (error) {
       return this.#unlisted(error, watchdog.signal.aborted, since);
     } finally {
@@ -161,16 +262,30 @@ export abstract class UpstreamAgent<Piece> extends BaseAgent {
     const detail = messageOf(failure);
     if (this.canAskUnlisted && this.#record.mayWork(failure, isUp)) {
       const { names } = this.models;
-      return { healthy: true, detail, models: names.length === 0 && model ? [model] : names };
+      return this.#detailed({
+        healthy: true,
+        detail,
+        models: names.length === 0 && model ? [model] : names,
+      });
     }
     this.#record.notReached(failure);
     return { healthy: false, detail };
   }
 
+  #detailed(health: AgentHealth): AgentHealth {
+    const { details } = this.models;
+    const model = health.healthy ? this.knownModel() : undefined;
+    return {
+      ...health,
+      ...(model && { model }),
+      ...(details.length > 0 && { modelDetails: details }),
+    };
+  }
+
   #ask(
     exchange: Exchange,
     request: ChatRequest,
-    call: AgentCall,
+    call: CallContext,
     signalOf: () => AbortSignal,
   ): Promise<PieceSource<Piece>> {
     const model = request.model ?? this.knownModel();

@@ -1,7 +1,7 @@
-import type { AgentCall, ChatRequest, StreamChunk } from '../../contracts/agent.js';
+import type { CallContext, ChatRequest, StreamChunk } from '../../contracts/agent.js';
 import { WaggleError } from '../../errors.js';
+import { answerFailure, type FailureContext } from './answer-failure.js';
 import type { Exchange } from './exchange.js';
-import type { ModelList } from './model-list.js';
 import {
   IncompleteError,
   ModelError,
@@ -11,7 +11,6 @@ import {
   type PieceSource,
   type Pieces,
 } from './pieces.js';
-import type { TrackRecord } from './track-record.js';
 import { Watchdog } from './watchdog.js';
 
 /** Time limits of an agent for its model server. */
@@ -24,23 +23,19 @@ export interface UpstreamTimeouts {
 }
 
 /** The part of an agent that its answers share. */
-export interface AnswerContext<Piece> {
-  readonly agent: string;
+export interface AnswerContext<Piece> extends FailureContext {
   readonly timeouts: UpstreamTimeouts;
-  readonly models: ModelList;
-  readonly record: TrackRecord;
   /** Refuses content that the model server does not take. @throws AGENT_FAILED */
   check(request: ChatRequest): void;
-  exchange(call: AgentCall): Exchange;
+  exchange(call: CallContext): Exchange;
   reader(): PieceReader<Piece>;
   /** Sends the request. `signalOf` creates the signal for a wait before it. */
   ask(
     exchange: Exchange,
     request: ChatRequest,
-    call: AgentCall,
+    call: CallContext,
     signalOf: () => AbortSignal,
   ): Promise<PieceSource<Piece>>;
-  failureOf(cause: unknown): WaggleError;
 }
 
 type Batch = readonly StreamChunk[];
@@ -55,7 +50,7 @@ const end: Result = { done: true, value: undefined };
 export class UpstreamAnswer<Piece> implements AsyncIterableIterator<Batch>, PieceListener<Piece> {
   readonly #context: AnswerContext<Piece>;
   readonly #request: ChatRequest;
-  readonly #call: AgentCall;
+  readonly #call: CallContext;
   #exchange: Exchange | undefined;
   #watchdog: Watchdog | undefined;
   #reader: PieceReader<Piece> | undefined;
@@ -71,7 +66,7 @@ export class UpstreamAnswer<Piece> implements AsyncIterableIterator<Batch>, Piec
   #isPulling = false;
   #isClosed = false;
 
-  constructor(context: AnswerContext<Piece>, request: ChatRequest, call: AgentCall) {
+  constructor(context: AnswerContext<Piece>, request: ChatRequest, call: CallContext) {
     this.#context = context;
     this.#request = request;
     this.#call = call;
@@ -213,16 +208,7 @@ export class UpstreamAnswer<Piece> implements AsyncIterableIterator<Batch>, Piec
     if (rest) return void this.#giveBatch(rest);
     // Refused before anything was sent.
     if (!this.#exchange) return void fail(error);
-    const { agent, models, record } = this.#context;
-    const expired = this.#watchdog?.expired;
-    const failure = expired
-      ? new WaggleError('AGENT_TIMEOUT', { agent, ...expired }, { cause: error })
-      : this.#context.failureOf(error);
-    if (WaggleError.is(failure, 'AGENT_FAILED') && failure.details?.model)
-      models.forget(failure.details.model);
-    record.answerFailed(failure);
-    if (!expired) logger.debug({ err: failure }, 'the model server failed');
-    fail(failure);
+    fail(answerFailure(this.#context, error, this.#watchdog?.expired, logger));
   }
 
   /** Calls `ended` when the connection is closed or free. */

@@ -5,9 +5,8 @@ const linesKept = 500;
 
 /** A console for a channel: connect, edit a frame, send it, see the responses. */
 export function startConsole(channels) {
-  const [address, state, type, frame, connect, send, log] = 'address state type frame connect send log'
-    .split(' ')
-    .map((id) => document.getElementById(id));
+  const [endpoint, address, state, type, frame, connect, send, log] =
+    'endpoint address state type frame connect send log'.split(' ').map((id) => document.getElementById(id));
   let socket;
   let streamId = '';
 
@@ -46,19 +45,26 @@ export function startConsole(channels) {
   };
 
   const frames = new Map();
-  for (const [key, message] of channels.flatMap((channel) => Object.entries(channel.messages)))
-    if (key.startsWith('receive.') && !frames.has(message.name)) frames.set(message.name, message.payload);
-  type.append(...[...frames.keys()].map((name) => element('option', {}, name)));
   const fill = () => {
     const payload = frames.get(type.value) ?? {};
     frame.value = JSON.stringify(exampleOf(payload, streamId));
   };
-  address.value = (root.pathname.slice(0, -1) + (channels[0]?.address ?? '/')).replace(
-    /\{\w+\}/g,
-    () => `docs-${Date.now().toString(36)}`,
-  );
-  fill();
+  const choose = () => {
+    const { address: path = '/', messages = {} } = channels[Math.max(0, endpoint.selectedIndex)] ?? {};
+    frames.clear();
+    for (const [key, message] of Object.entries(messages))
+      if (key.startsWith('receive.')) frames.set(message.name, message.payload);
+    type.replaceChildren(...[...frames.keys()].map((name) => element('option', {}, name)));
+    address.value = (root.pathname.slice(0, -1) + path).replace(
+      /\{\w+\}/g,
+      () => `docs-${Date.now().toString(36)}`,
+    );
+    fill();
+  };
+  endpoint.append(...channels.map((channel) => element('option', {}, channel.address)));
+  choose();
 
+  endpoint.addEventListener('change', choose);
   type.addEventListener('change', fill);
   document.getElementById('connection').addEventListener('submit', (event) => {
     event.preventDefault();

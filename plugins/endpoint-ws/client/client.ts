@@ -2,12 +2,14 @@ import { Connection, type ConnectionSettings } from './connection.js';
 import { expectDurations } from './duration.js';
 import { WaggleClientError } from './error.js';
 import type { Exchange, Line } from './exchange.js';
+import { Listeners } from './listeners.js';
 import type { ServerFrame } from './server-frame.js';
 import { StreamedReply } from './streamed-reply.js';
 import { Task } from './task.js';
 import type {
   Answer,
   ChatOptions,
+  ClientEvents,
   ClientState,
   ConnectOptions,
   Reply,
@@ -24,8 +26,12 @@ export class WaggleClient {
   readonly #line: Line;
   /** By request id, and by the server's id once known. */
   readonly #running = new Map<string, Exchange>();
+  readonly #listeners: Listeners;
 
-  constructor(settings: ConnectionSettings, settled: { opened(): void; closed(error: Error): void }) {
+  constructor(
+    settings: ConnectionSettings & Pick<ConnectOptions, 'after'>,
+    settled: { opened(): void; closed(error: Error): void },
+  ) {
     this.#line = {
       answerTimeoutMs: settings.answerTimeoutMs,
       send: (frame) => this.#connection.send(frame),
@@ -34,8 +40,11 @@ export class WaggleClient {
         this.#running.delete(id);
       },
     };
+    this.#listeners = new Listeners(settings.after, (frame) => this.#connection.send(frame));
     this.#connection = new Connection(settings, {
       opened: () => {
+        // First, because until then the server holds back what comes.
+        this.#listeners.connected();
         for (const exchange of new Set(this.#running.values())) exchange.connected();
         settled.opened();
       },
@@ -53,10 +62,10 @@ export class WaggleClient {
 
   /** Sends a request and streams the reply. While disconnected, the request waits for the next connection. */
   chat(content: string, options: ChatOptions = {}): Reply {
-    const { signal: _, timeoutMs: __, ...fields } = options;
-    return this.#begin(
-      new StreamedReply(this.#line, { type: 'stream_request', content, ...fields }, options),
-    );
+    const { signal: _, timeoutMs: __, onApproval: ___, tools, ...fields } = options;
+    const offered = tools?.map(({ run: ____, ...tool }) => tool);
+    const request = { type: 'stream_request', content, ...fields, tools: offered };
+    return this.#begin(new StreamedReply(this.#line, request, options));
   }
 
   /** Sends a request and returns the complete reply. */
@@ -72,6 +81,24 @@ export class WaggleClient {
   /** Runs a task on the server and returns its output. */
   task<Output = unknown>(name: string, input: unknown, options: TaskOptions = {}): Promise<Output> {
     return this.#begin(new Task(this.#line, name, input, options)).result as Promise<Output>;
+  }
+
+  /**
+   * Calls a listener with each frame of a type: `notification` (each once and in order, also after lost connections),
+   * `inbox_gap` (those that the server no longer has), `stream_available`, `auth_expiring`, `error`, or a message type of the
+   * server's tasks. Returns a function that removes the listener.
+   */
+  on<Type extends keyof ClientEvents>(type: Type, listener: (frame: ClientEvents[Type]) => void): () => void;
+  on(type: string, listener: (frame: Readonly<Record<string, unknown>>) => void): () => void;
+  on(type: string, listener: (frame: never) => void): () => void {
+    return this.#listeners.add(type, listener);
+  }
+
+  /** Sends a message type of the server's tasks. False while disconnected: it was not sent. */
+  send(type: string, fields: object = {}): boolean {
+    const isOpen = this.state === 'open' || this.state === 'draining';
+    if (isOpen) this.#connection.send({ ...fields, type });
+    return isOpen;
   }
 
   /** Closes the connection. Replies fail with `CLOSED`, and can be resumed elsewhere while the server keeps them. */
@@ -95,6 +122,7 @@ export class WaggleClient {
 
   #received(frame: ServerFrame): void {
     const { type, requestId = '', streamId, taskId } = frame;
+    this.#listeners.receive(frame as ServerFrame & Readonly<Record<string, unknown>>);
     const exchange = this.#running.get(streamId ?? taskId ?? '') ?? this.#running.get(requestId);
     exchange?.receive(frame);
     if (exchange?.id !== undefined && !exchange.ended) this.#running.set(exchange.id, exchange);
@@ -109,13 +137,13 @@ export class WaggleClient {
  * @throws CONNECTION_LOST when the first attempt fails; after that the client reconnects by itself
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<WaggleClient> {
-  const { reconnect = {}, answerTimeoutMs = 10_000, heartbeatMs = 15_000, onState, token } = options;
+  const { reconnect = {}, answerTimeoutMs = 10_000, heartbeatMs = 15_000, onState, token, after } = options;
   const { WebSocket = (globalThis as { WebSocket?: WebSocketClass }).WebSocket } = options;
   if (!WebSocket)
     throw new TypeError('there is no global WebSocket: pass one as connect(url, { WebSocket })');
   const { baseMs, maxMs } = reconnect || {};
   expectDurations({ answerTimeoutMs, heartbeatMs, 'reconnect.baseMs': baseMs, 'reconnect.maxMs': maxMs });
-  const settings = { url, WebSocket, reconnect, answerTimeoutMs, heartbeatMs, onState, token };
+  const settings = { url, WebSocket, reconnect, answerTimeoutMs, heartbeatMs, onState, token, after };
   return new Promise((resolve, reject) => {
     const settled = { opened: () => resolve(client), closed: reject };
     const client: WaggleClient = new WaggleClient(settings, settled);

@@ -24,4 +24,15 @@ export interface ServerFrame {
   readonly ahead?: number;
   readonly progress?: unknown;
   readonly output?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly executor?: 'server' | 'client';
+  readonly durationMs?: number;
+  readonly expiresInMs?: number;
+  readonly allow?: boolean;
+  readonly by?: string;
+  readonly via?: 'consult' | 'handover';
+  readonly state?: 'started' | 'ended' | 'failed';
+  readonly parent?: string;
+  readonly stopped?: { readonly agents: number; readonly tools: number };
+  readonly unstopped?: readonly string[];
 }

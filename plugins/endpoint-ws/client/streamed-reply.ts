@@ -1,6 +1,7 @@
 import { Exchange, type Line } from './exchange.js';
 import type { ServerFrame } from './server-frame.js';
-import type { Answer, CancelReceipt, Chunk, Reply, ResumeOptions, ToolCall } from './types.js';
+import { Steps } from './steps.js';
+import type { Answer, CancelReceipt, ChatOptions, Chunk, Reply, ResumeOptions } from './types.js';
 
 /** A trailing high surrogate: the first half of a character. */
 const halfCharacter = /[\ud800-\udbff]$/;
@@ -11,6 +12,9 @@ const halfCharacter = /[\ud800-\udbff]$/;
  */
 const repeatLimitChars = 64 * 1024;
 
+/** The part of the options that takes part in the reply. */
+type Helpers = Pick<ChatOptions, 'tools' | 'onApproval'>;
+
 /** A reply that survives lost connections: it resumes from its position and appends nothing twice. */
 export class StreamedReply extends Exchange<Answer> implements Reply {
   agent: string | undefined;
@@ -18,15 +22,19 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
   text = '';
   position: number;
   readonly #request: object;
-  readonly #toolCalls = new Map<string, ToolCall>();
+  readonly #steps = new Steps();
+  readonly #helpers: Helpers;
+  /** Answers about tool calls that the server has not confirmed, by call. */
+  readonly #answers = new Map<string, object>();
   readonly #queue: Chunk[] = [];
   readonly #waiting = new Set<() => void>();
   #thinking = '';
   #requestChars = 0;
   #left = false;
 
-  constructor(line: Line, request: object, options: ResumeOptions, streamId?: string) {
+  constructor(line: Line, request: object, options: ResumeOptions & Helpers, streamId?: string) {
     super(line, options);
+    this.#helpers = options;
     this.#request = request;
     this.position = options.position ?? 0;
     this.id = streamId;
@@ -73,6 +81,18 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     return cancelled;
   }
 
+  toolResult(id: string, output: unknown): void {
+    this.#answer(id, { type: 'tool_result', output: output ?? null });
+  }
+
+  toolError(id: string, reason: string): void {
+    this.#answer(id, { type: 'tool_result', error: reason });
+  }
+
+  approve(id: string, allow: boolean, reason?: string): void {
+    this.#answer(id, { type: 'approve', allow, reason });
+  }
+
   protected ask(): void {
     const { requestId, id: streamId, position } = this;
     if (this.#requestChars > repeatLimitChars && streamId === undefined)
@@ -82,6 +102,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     else if (streamId === undefined)
       this.#requestChars = this.line.send({ ...this.#request, requestId, positions: true });
     else this.line.send({ type: 'resume', streamId, position, requestId, positions: true });
+    for (const answer of this.#answers.values()) this.line.send(answer);
   }
 
   protected stop(): void {
@@ -93,16 +114,24 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     if (type === 'streaming_start') this.#name(frame);
     else if (type === 'streaming_token') this.#append('text', content, frame.position);
     else if (type === 'streaming_thinking') this.#append('thinking', content, frame.position);
-    else if (type === 'streaming_tool_call') this.#call(frame);
-    else if (type === 'streaming_end') this.#finish(reason, frame);
-    else if (type === 'message') {
+    else if (type === 'streaming_end') {
+      this.agent = frame.agent ?? this.agent;
+      this.#finish(reason, frame);
+    } else if (type === 'message') {
       this.#name(frame);
       this.#append('text', content, content.length);
       this.#finish(reason, frame);
     } else if (type === 'cancelled') {
-      if (this.cancelling) this.#finish('cancelled', { cancelled: { reason, upstreamClosedMs } });
+      const { stopped, unstopped } = frame;
+      const cancelled = {
+        reason,
+        upstreamClosedMs,
+        ...(stopped && { stopped }),
+        ...(unstopped && { unstopped }),
+      };
+      if (this.cancelling) this.#finish('cancelled', { cancelled });
       else this.fail(this.error('CANCELLED', `cancelled by the server: ${reason}`));
-    }
+    } else this.#step(frame);
   }
 
   #name({ agent, conversationId }: ServerFrame): void {
@@ -120,18 +149,48 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
     if (type === 'text') this.text += fresh;
     else this.#thinking += fresh;
     const last = this.#queue.at(-1);
-    const before = last?.type === type ? last.content : '';
+    const before = last?.type === type && 'content' in last ? last.content : '';
     if (before) this.#queue.pop();
     this.#queue.push({ type, content: before + fresh });
     this.#wake();
   }
 
-  #call({ id = '', name = '', arguments: input, argumentsText }: ServerFrame): void {
-    if (this.#toolCalls.has(id)) return;
-    const call = { type: 'tool_call', id, name, arguments: input, argumentsText } as const;
-    this.#toolCalls.set(id, call);
-    this.#queue.push(call);
+  #step(frame: ServerFrame): void {
+    const step = this.#steps.read(frame, this.position);
+    if (!step) return;
+    if (step.type === 'tool_result' || step.type === 'approval_resolved') this.#answers.delete(step.id);
+    this.#queue.push(step);
     this.#wake();
+    const { tools, onApproval } = this.#helpers;
+    if (step.type === 'approval_required' && onApproval)
+      this.#decide(
+        () => onApproval(step),
+        (allow) => this.approve(step.id, allow === true),
+        (reason) => this.approve(step.id, false, reason),
+      );
+    if (step.type !== 'tool_call' || step.executor !== 'client') return;
+    const run = tools?.find(({ name }) => name === step.name)?.run;
+    if (run)
+      this.#decide(
+        () => run(step.arguments as never),
+        (output) => this.toolResult(step.id, output),
+        (reason) => this.toolError(step.id, reason),
+      );
+  }
+
+  /** Runs code of the program. Its failure is an answer, too. */
+  #decide(work: () => unknown, done: (result: unknown) => void, failed: (reason: string) => void): void {
+    Promise.resolve()
+      .then(work)
+      .then(done)
+      .catch((error: unknown) => failed(error instanceof Error ? error.message : String(error)));
+  }
+
+  #answer(id: string, answer: object): void {
+    if (this.ended || this.id === undefined) return;
+    const frame = { ...answer, streamId: this.id, id };
+    this.#answers.set(id, frame);
+    this.line.send(frame);
   }
 
   #finish(
@@ -140,7 +199,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
   ): void {
     const { text, streamId, agent, conversationId } = this;
     const thinking = this.#thinking;
-    const toolCalls = [...this.#toolCalls.values()];
+    const toolCalls = this.#steps.calls;
     this.succeed({
       ...{ text, thinking, toolCalls, reason, streamId, agent, conversationId },
       ...{ usage, timings, cancelled },
@@ -149,7 +208,7 @@ export class StreamedReply extends Exchange<Answer> implements Reply {
 
   #pull(): Chunk | undefined {
     const chunk = this.#queue.shift();
-    if (!chunk || chunk.type === 'tool_call' || this.#queue.length > 0 || this.ended) return chunk;
+    if (!chunk || !('content' in chunk) || this.#queue.length > 0 || this.ended) return chunk;
     const { type, content } = chunk;
     if (!halfCharacter.test(content)) return chunk;
     // The first half waits for the second.

@@ -38,10 +38,31 @@ export interface ConnectOptions {
   readonly reconnect?: ReconnectOptions | false | undefined;
   /** Time limit for the server to accept a connection, confirm a cancel, and close. Default 10,000. */
   readonly answerTimeoutMs?: number | undefined;
+  /** The `seq` of the last notification that the program has; 0 for all that are kept. Without it those from now on. */
+  readonly after?: number | undefined;
   /** Interval of pings. A server that is silent between two pings is considered gone. Default 15,000. */
   readonly heartbeatMs?: number | undefined;
   /** Called on every change, with an error when the client is `closed` by anything but `close()`. */
   readonly onState?: ((state: ClientState, error?: WaggleClientError) => void) | undefined;
+}
+
+/** Frames outside of requests, by type. */
+export interface ClientEvents {
+  /** A message of the server, outside of any reply. */
+  readonly notification: { readonly seq: number; readonly topic: string; readonly data: unknown };
+  /** The server no longer has the notifications from the first to the last of these numbers. */
+  readonly inbox_gap: { readonly from: number; readonly to: number };
+  /** Another connection of the user, or the server, has started a reply: `client.resume(streamId)` reads it. */
+  readonly stream_available: {
+    readonly streamId: string;
+    readonly conversationId: string;
+    readonly agent: string;
+    readonly question?: string;
+  };
+  /** The credentials end at this time, in milliseconds since 1970. */
+  readonly auth_expiring: { readonly expiresAt: number };
+  /** A refused frame; errors of requests fail these as well. */
+  readonly error: { readonly code: string; readonly message: string };
 }
 
 /** Options of all requests. */
@@ -62,8 +83,22 @@ export interface ResumeOptions extends RequestOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** A tool that this program runs for the model. */
+export interface ClientTool {
+  /** 1 to 64 characters of `A-Z a-z 0-9 _ -`. */
+  readonly name: string;
+  readonly description?: string | undefined;
+  /** A JSON Schema of the arguments. */
+  readonly parameters?: object | undefined;
+  /** Returns the result, any JSON; a throw is told to the model. Without it: answer with `reply.toolResult`. */
+  readonly run?: ((input: never) => unknown) | undefined;
+}
+
 /** Options of `chat` and `ask`. */
 export interface ChatOptions extends RequestOptions {
+  readonly tools?: readonly ClientTool[] | undefined;
+  /** Decides whether the server may run a tool. Without it: answer with `reply.approve`. */
+  readonly onApproval?: ((question: ApprovalRequired) => boolean | Promise<boolean>) | undefined;
   readonly agent?: string | undefined;
   readonly model?: string | undefined;
   readonly conversationId?: string | undefined;
@@ -73,7 +108,20 @@ export interface ChatOptions extends RequestOptions {
     readonly maxTokens?: number | undefined;
     readonly seed?: number | undefined;
     readonly stop?: readonly string[] | undefined;
+    readonly presencePenalty?: number | undefined;
+    readonly frequencyPenalty?: number | undefined;
+    readonly reasoningEffort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined;
+    /** `json`, or a JSON Schema that the answer must match. */
+    readonly format?: 'json' | object | undefined;
+    readonly toolChoice?: 'none' | 'auto' | 'required' | { readonly name: string } | undefined;
+    readonly parallelToolCalls?: boolean | undefined;
+    /** `false`: a conversation beyond the context window is refused; else its oldest turns are left out. */
+    readonly truncate?: boolean | undefined;
+    /** Options of one kind of model server, by its name. */
+    readonly providerOptions?: Readonly<Record<string, object>> | undefined;
   };
+  /** Pictures beside the text, as data URLs in base64. */
+  readonly images?: readonly string[] | undefined;
   readonly priority?: 'low' | 'normal' | 'high' | undefined;
   /** Whether the reply ends with the connection. Default `continue`, so that it can be resumed. */
   readonly onDisconnect?: 'continue' | 'cancel' | undefined;
@@ -97,6 +145,47 @@ export interface ToolCall {
   readonly arguments: unknown;
   /** The arguments as text, if they are not JSON. */
   readonly argumentsText?: string | undefined;
+  /** The side that runs it. */
+  readonly executor?: 'server' | 'client' | undefined;
+}
+
+/** The result of a tool, as the model gets it. */
+export interface ToolResult {
+  readonly type: 'tool_result';
+  readonly id: string;
+  readonly name: string;
+  readonly output?: unknown;
+  readonly error?: { readonly code: string; readonly message: string } | undefined;
+  readonly durationMs: number;
+}
+
+/** The question whether the server may run a tool. */
+export interface ApprovalRequired {
+  readonly type: 'approval_required';
+  /** The id of the tool call. */
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: unknown;
+  readonly argumentsText?: string | undefined;
+  readonly expiresInMs: number;
+}
+
+/** The answer to it. */
+export interface ApprovalResolved {
+  readonly type: 'approval_resolved';
+  readonly id: string;
+  readonly allow: boolean;
+  /** The user; absent if the time was over. */
+  readonly by?: string | undefined;
+}
+
+/** An agent that works for another one. */
+export interface AgentStep {
+  readonly type: 'agent';
+  readonly agent: string;
+  readonly via: 'consult' | 'handover';
+  readonly state: 'started' | 'ended' | 'failed';
+  readonly parent: string;
 }
 
 /** Token usage of an answer, with details if the model server reports them. */
@@ -107,13 +196,21 @@ export type Usage = Readonly<Record<'inputTokens' | 'outputTokens', number>> &
 export type Chunk =
   | { readonly type: 'text'; readonly content: string }
   | { readonly type: 'thinking'; readonly content: string }
-  | ToolCall;
+  | ToolCall
+  | ToolResult
+  | ApprovalRequired
+  | ApprovalResolved
+  | AgentStep;
 
 /** Confirmation of a cancel. */
 export interface CancelReceipt {
   readonly reason: string;
   /** Time from the cancel until the connection to the model was closed. */
   readonly upstreamClosedMs: number;
+  /** The number of agents and tools that have stopped. */
+  readonly stopped?: { readonly agents: number; readonly tools: number } | undefined;
+  /** Names of agents and tools that ignore the cancel. */
+  readonly unstopped?: readonly string[] | undefined;
 }
 
 /** A complete reply. */
@@ -147,6 +244,12 @@ export interface Reply extends AsyncIterableIterator<Chunk> {
   readonly position: number;
   /** The complete reply, whether or not the chunks are read. */
   readonly result: Promise<Answer>;
+  /** Answers a call of a tool of this program. */
+  toolResult(id: string, output: unknown): void;
+  /** Reports that a tool of this program has failed. */
+  toolError(id: string, reason: string): void;
+  /** Answers `approval_required`; the model sees the reason. */
+  approve(id: string, allow: boolean, reason?: string): void;
   /** Stops the model. Undefined when the reply had already ended. */
   cancel(): Promise<CancelReceipt | undefined>;
 }

@@ -1,6 +1,6 @@
+import { AnswerParts } from './answer-parts.js';
 import { copyFrom } from './clipboard.js';
 import { element } from './elements.js';
-import { LiveMarkdown } from './live-markdown.js';
 import { inPlainWords } from './plain-words.js';
 
 /**
@@ -9,6 +9,7 @@ import { inPlainWords } from './plain-words.js';
  *
  * @typedef {object} Surroundings
  * @property {(text: string) => void} announce to screen readers
+ * @property {(by: string) => string} who the name of a user
  * @property {() => void} grew called when the view has grown
  * @property {(message: Message) => void} retry sends the question again
  */
@@ -29,8 +30,7 @@ export class AnswerView {
   #message;
   #run;
   #around;
-  #live;
-  #text = '';
+  #parts;
   /** True while new blocks are announced. */
   #speaks = false;
   #thinking = element('div', { className: 'thoughts', dir: 'auto' });
@@ -52,21 +52,29 @@ export class AnswerView {
     this.#message = message;
     this.#run = run;
     this.#around = around;
-    this.#live = new LiveMarkdown({ settled: (block) => this.#spoken(block), late: () => around.grew() });
-    this.element.append(this.#heading, this.#thinkingBox, this.#live.element, this.#state, this.#footer);
+    this.#parts = new AnswerParts(message, {
+      ...{ announce: around.announce, who: around.who, late: () => around.grew() },
+      settled: (block) => this.#spoken(block),
+    });
+    this.element.append(this.#heading, this.#thinkingBox, this.#parts.element, this.#state, this.#footer);
     this.#watcher = {
       grew: (type, content) => this.#grow(type, content),
+      stepped: (step) => {
+        this.#parts.step(step);
+        this.#changed();
+      },
       queued: () => this.#showState(),
       ended: () => this.#end(),
     };
     if (message.thinking) this.#grow('thinking', message.thinking);
-    if (run && !run.ended) {
-      if (message.content) this.#grow('text', message.content);
+    const isLive = run !== undefined && !run.ended;
+    this.#parts.begin(isLive ? run : undefined);
+    if (isLive) {
+      if (!this.#parts.isEmpty) this.#thinkingTitle.textContent = 'Thoughts';
       run.watchers.add(this.#watcher);
       this.#speaks = true;
-      this.element.setAttribute('aria-busy', 'true');
       this.#showState();
-    } else this.#end(message.content);
+    } else this.#end();
   }
 
   /** Detaches the view from its run. */
@@ -80,10 +88,13 @@ export class AnswerView {
       this.#thinkingBox.hidden = false;
       this.#thinking.append(content);
     } else {
-      if (this.#text === '') this.#thinkingTitle.textContent = 'Thoughts';
-      this.#text += content;
-      this.#live.append(content);
+      if (this.#parts.isEmpty) this.#thinkingTitle.textContent = 'Thoughts';
+      this.#parts.append(content);
     }
+    this.#changed();
+  }
+
+  #changed() {
     this.#showState();
     this.#around.grew();
   }
@@ -97,17 +108,19 @@ export class AnswerView {
 
   #showState() {
     const run = this.#run;
-    const text = !run || run.ended ? '' : stateOf(run, this.#text !== '', !this.#thinkingBox.hidden);
+    const text = !run || run.ended ? '' : stateOf(run, this.#parts, !this.#thinkingBox.hidden);
     if (this.#state.textContent !== text) this.#state.textContent = text;
     this.#state.hidden = text === '';
+    // Screen readers may pass over what is busy, and so over what they are asked.
+    const isBusy = run !== undefined && !run.ended && run.asks.size === 0;
+    if (!isBusy) this.element.removeAttribute('aria-busy');
+    else if (!this.element.hasAttribute('aria-busy')) this.element.setAttribute('aria-busy', 'true');
   }
 
-  /** @param {string} [text] not shown yet */
-  #end(text) {
+  #end() {
     const { content, thinking, agent, error, stopped, pending } = this.#message;
-    this.#live.finish(text);
+    this.#parts.finish();
     this.#speaks = false;
-    this.element.removeAttribute('aria-busy');
     if (agent) this.#heading.textContent = `Answer by ${agent}`;
     if (thinking) this.#thinkingTitle.textContent = 'Thoughts';
     this.#showState();
@@ -132,10 +145,11 @@ export class AnswerView {
   }
 }
 
-/** State of a run without visible text. @param {Run} run @param {boolean} speaks @param {boolean} thinks */
-function stateOf({ ahead, stopping }, speaks, thinks) {
+/** State of a run that does not show it by itself. @param {Run} run @param {AnswerParts} parts @param {boolean} thinks */
+function stateOf({ ahead, stopping }, parts, thinks) {
   if (stopping) return 'Stopping';
-  if (speaks) return '';
+  if (parts.isBetween) return 'Working';
+  if (!parts.isEmpty) return '';
   if (thinks) return 'Thinking';
   if (ahead > 0) return ahead === 1 ? 'Waiting: one ahead of you' : `Waiting: ${ahead} ahead of you`;
   return 'Waiting for the first word';

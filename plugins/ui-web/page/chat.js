@@ -17,7 +17,9 @@ import { agents, endpoints, me, ServerConversations, signOut, unauthorized } fro
 import { startShortcuts } from './shortcuts.js';
 import { SideList } from './side-list.js';
 import { SignIn } from './sign-in.js';
-import { forgetAll, forgetTab, keepInTab, recall, remember } from './storage.js';
+import { progressOf } from './steps.js';
+import { forgetAll, forgetTab, keepInTab, onStored, recall, remember } from './storage.js';
+import { isNewer, withoutTurn } from './stored-answers.js';
 import { startThemeButton } from './theme-button.js';
 import { showWelcome } from './welcome.js';
 
@@ -41,9 +43,9 @@ if (user) {
   remember('owner', user.id);
 }
 // In an open server a secret: it gives access to the conversations, so it is random and sent to this server only.
-const clientId = recall('user') ?? randomId();
-remember('user', clientId);
-const userId = user ? undefined : clientId;
+const openUser = recall('user') ?? randomId();
+remember('user', openUser);
+const userId = user ? undefined : openUser;
 
 const conversations = new Conversations();
 /** Running answers, by conversation. @type {Map<string, { run: Run, messages: Message[] }>} */
@@ -52,6 +54,8 @@ const runs = new Map();
 let server;
 /** @type {string | undefined} */
 let current;
+/** A conversation that was asked for and is not known yet. @type {string | undefined} */
+let wanted;
 /** @type {Message[]} */
 let messages = [];
 /** @type {AnswerView[]} */
@@ -86,7 +90,7 @@ const list = new SideList(
   byId('delete', HTMLDialogElement),
   { remove },
 );
-const line = new Line(clientId, userId, {
+const line = new Line(userId, {
   entered: (state) => {
     notice.show(state);
     if (state === 'open' && wasLost) announce('Reconnected.');
@@ -97,11 +101,18 @@ const line = new Line(clientId, userId, {
     if (state === 'open') void lookAtAgents();
   },
   expiring: () => void renew('Your sign-in ends within half a minute.', true),
+  available: (reply) => void join(reply),
 });
+
+/** A user as this page calls them. In an open server the names are secrets. @param {string} by */
+function who(by) {
+  if (by === (user?.id ?? openUser)) return 'you';
+  return user ? by : 'somebody else';
+}
 
 /** True if this tab is disconnected and will not reconnect by itself. */
 function isOver() {
-  return isSignedOut || line?.state === 'elsewhere' || line?.state === 'refused';
+  return isSignedOut || line?.state === 'refused';
 }
 
 /** The user of this page, signed in if the server asks for it. */
@@ -193,12 +204,12 @@ function start(id, all, isNews) {
   conversations.keep(id, all, isNews);
   const run = new Run({
     ...{ line, conversationId: id, question: question.content, message: answer },
-    // After a takeover by another tab, that tab stores the conversation.
     save: () => {
-      if (line.state !== 'elsewhere' && conversations.find(id)) conversations.keep(id, all, false);
+      if (conversations.find(id)) conversations.keep(id, all, false);
     },
   });
   runs.set(id, { run, messages: all });
+  run.watchers.add({ asked: (isOpen) => showAsked(id, isOpen) });
   void run.over.then(async () => {
     runs.delete(id);
     if (answer.error?.code === 'STREAM_GONE') await recover(id, all);
@@ -214,6 +225,75 @@ function start(id, all, isNews) {
     if (id === current && !answer.pending)
       announce(answer.error ? 'The answer failed.' : 'End of the answer.');
   });
+}
+
+/**
+ * Shows a reply that another tab or device, or the server, has started.
+ * @param {Parameters<import('./line.js').LineEvents['available']>[0]} reply
+ */
+async function join({ streamId, conversationId: id, question = '' }) {
+  const before = runs.get(id)?.run;
+  if (before?.isOf(streamId)) return;
+  if (before) {
+    // The answers of a conversation come one after the other: that one is over by then.
+    await before.over;
+    return before.isOf(streamId) ? undefined : refresh(id);
+  }
+  // Another tab of this browser may have stored the question and a part of the answer.
+  const all = withoutTurn(
+    conversations.messages(id).filter(({ pending }) => !pending),
+    question,
+  );
+  const known = all.length;
+  const answer = Run.message({});
+  answer.pending = { requestId: randomId(), streamId };
+  all.push({ role: 'user', content: question }, answer);
+  // It was opened before anything of it was known.
+  if (current === undefined && wanted === id) {
+    current = id;
+    history.replaceState(null, '', `#c/${id}`);
+  }
+  if (id === current) messages = all;
+  start(id, all, true);
+  showJoined(id);
+  void runs.get(id)?.run.over.then(() => refresh(id));
+  // Other devices may have added more before.
+  const found = withoutTurn((await messagesOf(id)) ?? [], question, answer.content);
+  if (found.length <= known || !answer.pending) return;
+  all.splice(0, known, ...found);
+  showJoined(id);
+}
+
+/** @param {string} id */
+function showJoined(id) {
+  if (id !== current) return showFrame();
+  show();
+  scroller.toEnd();
+}
+
+/** The messages of the server. @param {string} id */
+async function messagesOf(id) {
+  serverSeen = lookAtServer();
+  await serverSeen;
+  return conversations.find(id)?.known ? server?.messages(id).catch(() => undefined) : undefined;
+}
+
+/** Takes over the messages of the server, where they differ. @param {string} id */
+async function refresh(id) {
+  const found = await messagesOf(id);
+  const shown = id === current ? messages : conversations.messages(id);
+  if (!found || runs.has(id) || !isNewer(found, shown)) return;
+  conversations.keep(id, found, false);
+  if (id !== current) return;
+  messages = found;
+  show();
+}
+
+/** A conversation waits for an approval, or no more. @param {string} id @param {boolean} isOpen */
+function showAsked(id, isOpen) {
+  showFrame();
+  const title = conversations.find(id)?.title;
+  if (isOpen && id !== current && title) announce(`“${title}” waits for your approval.`);
 }
 
 /** Gets the stored answer from the server when its stream can no longer be resumed. @param {string} id @param {Message[]} all */
@@ -273,6 +353,7 @@ async function remove(id) {
 }
 
 function startNew() {
+  wanted = undefined;
   history.pushState(null, '', location.href.replace(/#.*/, ''));
   open();
   composer.focus();
@@ -294,8 +375,9 @@ async function fetchMessages(id) {
   const isKnown = conversations.find(id)?.known;
   const found = isKnown ? await server?.messages(id).catch(() => undefined) : undefined;
   if (current !== id || messages.at(-1)?.pending) return;
-  if (messages.length > 0 && !(found && isNewer(found))) return;
+  if (messages.length > 0 && !(found && isNewer(found, messages))) return;
   if (!found?.length) {
+    wanted = id;
     history.replaceState(null, '', location.href.replace(/#.*/, ''));
     return open();
   }
@@ -305,18 +387,11 @@ async function fetchMessages(id) {
   scroller.toEnd();
 }
 
-/** Whether the server has more than this page, or other messages. @param {Message[]} found */
-function isNewer(found) {
-  const isSame = (/** @type {Message} */ { role, content }, /** @type {number} */ index) =>
-    role === messages[index]?.role && content === messages[index]?.content;
-  return found.length > messages.length || (found.length === messages.length && !found.every(isSame));
-}
-
 function show() {
   for (const view of views) view.leave();
   views = [];
   const run = current === undefined ? undefined : runs.get(current)?.run;
-  const around = { announce, grew: () => scroller.grew(), retry };
+  const around = { announce, who, grew: () => scroller.grew(), retry };
   const shown = messages.map((message) => {
     if (message.role === 'user') return questionView(message);
     const view = new AnswerView(message, message === run?.message ? run : undefined, around);
@@ -333,7 +408,8 @@ function showFrame() {
   const title = (current !== undefined && conversations.find(current)?.title) || 'New conversation';
   byId('title', HTMLElement).textContent = title;
   document.title = current === undefined ? 'Waggle' : `${title} – Waggle`;
-  list.show(conversations.entries, current);
+  const asking = [...runs].filter(([, { run }]) => run.asks.size > 0).map(([id]) => id);
+  list.show(conversations.entries, current, new Set(asking));
   composer.busy = current !== undefined && runs.has(current);
 }
 
@@ -408,13 +484,25 @@ startShortcuts({
 addEventListener('hashchange', open);
 addEventListener('popstate', open);
 addEventListener('pagehide', () => {
-  if (line.state === 'elsewhere') return;
   for (const [id, run] of runs) if (conversations.find(id)) conversations.keep(id, run.messages, false);
 });
 
 addEventListener(unauthorized, () => void askAgain());
 tabs.addEventListener('message', () => {
   if (user) startOver();
+});
+// Another tab has stored something.
+onStored((name) => {
+  if (name === 'conversations') {
+    conversations.read();
+    return showFrame();
+  }
+  if (current === undefined || name !== `messages:${current}` || runs.has(current)) return;
+  const stored = conversations.messages(current);
+  if (progressOf(stored) === progressOf(messages)) return;
+  messages = stored;
+  show();
+  scroller.grew();
 });
 // Other devices may have gone on meanwhile.
 document.addEventListener('visibilitychange', () => {

@@ -1,3 +1,4 @@
+import { shortened } from './steps.js';
 import { forget, namesOf, recall, remember } from './storage.js';
 
 /**
@@ -5,6 +6,7 @@ import { forget, namesOf, recall, remember } from './storage.js';
  * @property {'user' | 'assistant'} role
  * @property {string} content
  * @property {string} [thinking]
+ * @property {import('./steps.js').Step[]} [steps] in the order of the answer
  * @property {string} [agent] that answered
  * @property {Choice} [choice] requested agent and model
  * @property {string} [note] statistics of the answer
@@ -59,6 +61,7 @@ export class Conversations {
 
   /** Stores the messages of a conversation. With news it becomes the newest. @param {string} id @param {readonly Message[]} messages */
   keep(id, messages, isNews = true) {
+    this.read();
     const first = messages.find(({ role }) => role === 'user')?.content ?? '';
     const pending = messages.at(-1)?.pending !== undefined;
     const before = this.find(id);
@@ -66,12 +69,13 @@ export class Conversations {
     this.#put({ ...before, id, title: before?.title || titleOf(first), updatedAt, pending });
     this.#makeRoom(
       id,
-      () => remember('conversations', this.#entries) && remember(`messages:${id}`, messages),
+      () => remember('conversations', this.#entries) && remember(`messages:${id}`, shortened(messages)),
     );
   }
 
   /** Merges the list of the server. @param {readonly { id: string, title: string, updatedAt: number, known: number }[]} listed */
   merge(listed) {
+    this.read();
     for (const { id, title, updatedAt, known } of listed) {
       const before = this.find(id);
       this.#put({ id, title: before?.title || title, updatedAt, pending: before?.pending ?? false, known });
@@ -90,6 +94,7 @@ export class Conversations {
 
   /** @param {string} id */
   remove(id) {
+    this.read();
     this.#entries = this.#entries.filter((entry) => entry.id !== id);
     forget(`messages:${id}`);
     remember('conversations', this.#entries);

@@ -1,22 +1,24 @@
 import { connect } from 'waggle-server/client';
+import { randomId } from './random-id.js';
 import { root } from './server.js';
 
 /**
- * `elsewhere`: another tab has taken over. `signed-out`: the server asks for credentials. `refused`: another attempt would
- * fail as well.
- * @typedef {'connecting' | 'open' | 'draining' | 'reconnecting' | 'elsewhere' | 'signed-out' | 'refused'} LineState
+ * `signed-out`: the server asks for credentials. `refused`: another attempt would fail as well.
+ * @typedef {'connecting' | 'open' | 'draining' | 'reconnecting' | 'signed-out' | 'refused'} LineState
  * @typedef {import('waggle-server/client').WaggleClient} Client
  *
  * @typedef {object} LineEvents
  * @property {(state: LineState) => void} entered
  * @property {() => void} expiring called shortly before the end of the credentials
+ * @property {(reply: import('waggle-server/client').ClientEvents['stream_available']) => void} available another
+ *   connection of the user, or the server, has started a reply
  */
 
 const baseMs = 250;
 const maxMs = 5000;
 
 /** States by close code. @type {Readonly<Record<number, LineState>>} */
-const ends = { 4401: 'signed-out', 4403: 'signed-out', 4409: 'elsewhere' };
+const ends = { 4401: 'signed-out', 4403: 'signed-out' };
 
 /** The connection of this page, retried until the server is available. */
 export class Line {
@@ -33,9 +35,11 @@ export class Line {
   /** Counts the clients: events of an older one are not heard. */
   #turn = 0;
 
-  /** @param {string} clientId @param {string | undefined} userId @param {LineEvents} events */
-  constructor(clientId, userId, events) {
-    const url = new URL(`ws/${clientId}`, root);
+  /** @param {string | undefined} userId @param {LineEvents} events */
+  constructor(userId, events) {
+    // Each tab is a client of its own.
+    const url = new URL(`ws/${randomId()}`, root);
+    if (userId !== undefined) url.searchParams.set('user_id', userId);
     url.protocol = root.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#url = url.href;
     this.userId = userId;
@@ -58,7 +62,6 @@ export class Line {
     for (let failures = 0; turn === this.#turn; failures++) {
       try {
         const client = await connect(this.#url, {
-          WebSocket: this.#socketClass(),
           reconnect: { attempts: Number.POSITIVE_INFINITY, baseMs, maxMs },
           onState: (state, error) => {
             if (turn !== this.#turn) return;
@@ -67,6 +70,8 @@ export class Line {
             else if (this.state !== 'connecting') this.#enter(ends[error?.closeCode ?? 0] ?? 'refused');
           },
         });
+        client.on('auth_expiring', this.#events.expiring);
+        client.on('stream_available', this.#events.available);
         if (turn === this.#turn) this.#current = client;
         else void client.close();
       } catch {
@@ -76,20 +81,6 @@ export class Line {
       if (this.#current) return this.#current;
     }
     return this.client;
-  }
-
-  /** The client passes no frame on that belongs to no answer. */
-  #socketClass() {
-    const { expiring } = this.#events;
-    return class extends WebSocket {
-      /** @param {string} url */
-      constructor(url) {
-        super(url);
-        this.addEventListener('message', ({ data }) => {
-          if (String(data).startsWith('{"type":"auth_expiring"')) expiring();
-        });
-      }
-    };
   }
 
   /** @param {LineState} state */

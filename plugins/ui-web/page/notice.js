@@ -14,11 +14,6 @@ const states = {
     short: 'Reconnecting',
     long: 'The connection is lost. It will be restored when the server is back.',
   },
-  elsewhere: {
-    short: 'In another tab',
-    long: 'Waggle is open in another tab.',
-    action: 'Use it here',
-  },
   'signed-out': { short: 'Signed out' },
   refused: { short: 'Disconnected', long: 'The server closed the connection.', action: 'Reconnect' },
 };

@@ -1,6 +1,8 @@
+import { noteOf } from './answer-note.js';
 import { nextFrame } from './elements.js';
 import { postChat } from './post-chat.js';
 import { randomId } from './random-id.js';
+import { isAsked, noteStep, wasHandedOver } from './steps.js';
 
 /**
  * @typedef {import('./conversations.js').Message} Message
@@ -9,6 +11,8 @@ import { randomId } from './random-id.js';
  * Callbacks of a running answer.
  * @typedef {object} Watcher
  * @property {(type: 'text' | 'thinking', content: string) => void} [grew]
+ * @property {(step: import('./steps.js').Step) => void} [stepped] a step is new or has changed
+ * @property {(isOpen: boolean) => void} [asked] the server asks about a tool, or no more
  * @property {(ahead: number) => void} [queued]
  * @property {() => void} [ended]
  */
@@ -29,6 +33,8 @@ export class Run {
   ahead = 0;
   /** @type {Set<Watcher>} */
   watchers = new Set();
+  /** Calls of tools that the server asks about. @type {Set<string>} */
+  asks = new Set();
   #stop = new AbortController();
   #save;
   #savedAt = performance.now();
@@ -50,6 +56,11 @@ export class Run {
     return { role: 'assistant', content: '', choice, pending: { requestId: randomId() } };
   }
 
+  /** True if it is the answer of this stream. @param {string} streamId */
+  isOf(streamId) {
+    return this.#reply?.streamId === streamId || this.message.pending?.streamId === streamId;
+  }
+
   /** True after the user's request to stop. */
   get stopping() {
     return this.#stop.signal.aborted;
@@ -60,6 +71,11 @@ export class Run {
     if (this.ended || this.stopping) return;
     this.#stop.abort();
     this.#reply?.cancel().catch(() => {}); // How it went is told by the reply itself.
+  }
+
+  /** Answers whether a tool may be run. @param {string} id @param {boolean} allow @param {string} [reason] for the model */
+  approve(id, allow, reason) {
+    this.#reply?.approve(id, allow, reason);
   }
 
   /** @param {import('./line.js').Line} line @param {string} conversationId @param {string} question */
@@ -99,11 +115,15 @@ export class Run {
     const { message } = this;
     this.#reply = reply;
     if (this.stopping) reply.cancel().catch(() => {});
+    // A server repeats only what stands at the end of the text so far.
+    for (const step of message.steps ?? []) if (step.type === 'call' && isAsked(step)) this.#ask(step, true);
     for await (const chunk of reply) {
       if (!message.pending?.streamId) this.#name(reply);
-      if (chunk.type !== 'tool_call') this.#grow(chunk.type, chunk.content);
-      // Text up to then arrives at once.
-      await nextFrame();
+      if ('content' in chunk) {
+        this.#grow(chunk.type, chunk.content);
+        // Text up to then arrives at once.
+        await nextFrame();
+      } else this.#step(chunk);
     }
     this.#finish(await reply.result);
   }
@@ -141,23 +161,41 @@ export class Run {
     if (type === 'text') message.content += content;
     else message.thinking = (message.thinking ?? '') + content;
     this.#tell(({ grew }) => grew?.(type, content));
+    this.#saveAtTimes();
+  }
+
+  /** @param {import('./steps.js').StepChunk} chunk */
+  #step(chunk) {
+    const step = noteStep(this.message, chunk);
+    if (!step) return;
+    if (chunk.type.startsWith('approval')) this.#save();
+    else this.#saveAtTimes();
+    if (step.type === 'call' && this.asks.has(step.id) !== isAsked(step)) this.#ask(step, isAsked(step));
+    else this.#tell(({ stepped }) => stepped?.(step));
+  }
+
+  /** @param {import('./steps.js').CallStep} step @param {boolean} isOpen */
+  #ask(step, isOpen) {
+    if (isOpen) this.asks.add(step.id);
+    else this.asks.delete(step.id);
+    this.#tell(({ stepped }) => stepped?.(step));
+    this.#tell(({ asked }) => asked?.(isOpen));
+  }
+
+  #saveAtTimes() {
     if (performance.now() - this.#savedAt < saveEveryMs) return;
     this.#savedAt = performance.now();
     this.#save();
   }
 
   /** @param {import('waggle-server/client').Answer} answer */
-  #finish({ reason, agent, usage, timings }) {
+  #finish(answer) {
     const { message } = this;
+    const { agent, reason } = answer;
     delete message.pending;
-    if (agent) message.agent = agent;
+    if (agent && !wasHandedOver(message)) message.agent = agent;
     if (reason === 'cancelled') message.stopped = true;
-    message.note = [
-      ...(message.choice?.model ? [message.choice.model] : []),
-      ...(usage ? [`${usage.outputTokens.toLocaleString('en')} tokens`] : []),
-      ...(timings ? [`${(timings.totalMs / 1000).toFixed(1)} s`] : []),
-      ...(reason === 'length' ? ['cut off at the limit'] : []),
-    ].join(' · ');
+    message.note = noteOf(answer, message.choice?.model);
     this.#save();
   }
 

@@ -13,6 +13,8 @@ export class Scroller {
     // Scrollable content must be reachable with the keyboard.
     box.tabIndex = 0;
     box.addEventListener('scroll', () => this.#look(), { passive: true });
+    // Whoever unfolds something reads it. It is filled after this event.
+    box.addEventListener('toggle', () => requestAnimationFrame(() => this.#look()), true);
     button.addEventListener('click', () => {
       this.toEnd();
       box.focus();

@@ -1,3 +1,5 @@
+import { answersOf } from './stored-answers.js';
+
 /** The root of this server, which a proxy may serve below a path. */
 export const root = new URL('../../../', import.meta.url);
 
@@ -99,15 +101,7 @@ export class ServerConversations {
   /** @param {string} id @returns {Promise<import('./conversations.js').Message[]>} */
   async messages(id) {
     const { messages } = await ask(`conversations/${encodeURIComponent(id)}/messages?${this.#user}`);
-    return messages
-      .filter((/** @type {any} */ { role }) => role === 'user' || role === 'assistant')
-      .flatMap((/** @type {any} */ { role, content, end }) => {
-        const ended = { ...(end === 'cancelled' ? { stopped: true } : end && { error: {} }) };
-        const message = { role, content: String(content) };
-        if (role === 'assistant') return [{ ...message, ...ended }];
-        // A question without an answer.
-        return end ? [message, { role: 'assistant', content: '', ...ended }] : [message];
-      });
+    return answersOf(messages);
   }
 
   /** @param {string} id */

@@ -23,21 +23,24 @@ export class SideList {
     this.#actions = actions;
   }
 
-  /** @param {readonly Entry[]} entries @param {string | undefined} current */
-  show(entries, current) {
-    const shown = JSON.stringify([current, entries.map(({ id, title, pending }) => [id, title, pending])]);
+  /** @param {readonly Entry[]} entries @param {string | undefined} current @param {ReadonlySet<string>} asking those that wait for an approval */
+  show(entries, current, asking) {
+    const rows = entries.map(({ id, title, pending }) => [id, title, pending, asking.has(id)]);
+    const shown = JSON.stringify([current, rows]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     const focused =
       document.activeElement instanceof HTMLElement ? document.activeElement.dataset.key : undefined;
-    this.#list.replaceChildren(...entries.map((entry) => this.#item(entry, entry.id === current)));
+    this.#list.replaceChildren(
+      ...entries.map((entry) => this.#item(entry, entry.id === current, asking.has(entry.id))),
+    );
     this.#empty.hidden = entries.length > 0;
     if (focused)
       /** @type {HTMLElement | null} */ (this.#list.querySelector(`[data-key="${focused}"]`))?.focus();
   }
 
-  /** @param {Entry} entry @param {boolean} isCurrent */
-  #item({ id, title, pending }, isCurrent) {
+  /** @param {Entry} entry @param {boolean} isCurrent @param {boolean} asks */
+  #item({ id, title, pending }, isCurrent, asks) {
     const link = element(
       'a',
       { href: `#c/${id}`, title },
@@ -45,8 +48,11 @@ export class SideList {
     );
     link.dataset.key = id;
     if (isCurrent) link.setAttribute('aria-current', 'page');
-    if (pending)
-      link.append(element('span', { className: 'pending', role: 'img', 'aria-label': 'being answered' }));
+    if (pending) {
+      const state = asks ? 'waits for your approval' : 'being answered';
+      const className = asks ? 'pending asks' : 'pending';
+      link.append(element('span', { className, role: 'img', 'aria-label': state, title: state }));
+    }
     const remove = element('button', {
       ...{ type: 'button', className: 'icon delete', title: 'Delete', 'aria-label': `Delete “${title}”` },
     });

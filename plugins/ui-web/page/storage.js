@@ -55,6 +55,13 @@ export function namesOf(start) {
   }
 }
 
+/** Calls back with each name whose value another tab has changed. @param {(name: string) => void} listener */
+export function onStored(listener) {
+  addEventListener('storage', ({ key }) => {
+    if (key?.startsWith(prefix)) listener(key.slice(prefix.length));
+  });
+}
+
 /** Removes everything of this tab but the theme. */
 export function forgetTab() {
   for (const name of namesOf('')) if (name !== 'theme') forget(name);

@@ -1,6 +1,7 @@
 /** The clients of all workloads: one process, raw sockets, told what to do by the rig. */
 import { textOf } from '../answers/corpus.mjs';
 import { Asking } from './asking.mjs';
+import { broadcast } from './broadcast.mjs';
 import { RawConnection } from './connection.mjs';
 import { dialects } from './frames.mjs';
 import { HttpConnection } from './http-connection.mjs';
@@ -177,6 +178,13 @@ const actions = {
       lost: Math.round(missing.reduce((sum, each) => sum + Math.max(0, each), 0) / perToken),
       incomplete: missing.filter((each) => each > 0).length,
     };
+  },
+
+  /** Notifications to all connections, of which a share is asleep. */
+  async broadcast({ stalledShare = 0, ...how }) {
+    const asleep = Math.round(connections.length * stalledShare);
+    for (const connection of connections.slice(0, asleep)) connection.sleep();
+    return broadcast(connections.slice(asleep), how);
   },
 
   async leave() {

@@ -32,6 +32,11 @@ export class RawConnection {
     this.#socket.write(sent.frame);
   }
 
+  /** Reads nothing from now on. */
+  sleep() {
+    this.#socket.pause();
+  }
+
   /** Without a goodbye, as a network does it. */
   drop() {
     this.#socket.resetAndDestroy();

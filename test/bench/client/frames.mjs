@@ -20,6 +20,26 @@ const socketIo = {
   token: { before: '42["streaming_token",{"streamId":"', between: '","content":"', after: '"}]' },
 };
 
+/** Events of the Responses API: a token is one of several kinds, and ends with its number. */
+const responses = {
+  open: [],
+  request: (content) =>
+    JSON.stringify({ type: 'response.create', model: 'queen', input: content, store: false }),
+  read: (text) => {
+    const { type, delta, response } = JSON.parse(text);
+    if (type === 'response.output_text.delta') return { type: 'streaming_token', content: delta };
+    if (type === 'response.created') return { type: 'streaming_start', streamId: response.id };
+    return { type: type === 'response.completed' ? 'streaming_end' : 'ignored' };
+  },
+  kindAt: '{"type":"response.'.length,
+  token: {
+    before: '{"type":"response.output_text.delta","item_id":"msg_',
+    between: '_0","output_index":0,"content_index":0,"delta":"',
+    after: '","logprobs":[],"sequence_number":}',
+  },
+  isNumbered: true,
+};
+
 /** HTTP/1.1 on a kept connection; `X` in the body is the question. */
 const post = (path, body, headers = '') => {
   const [before, after] = body.split('X');
@@ -41,7 +61,7 @@ const ollama = {
   http: true,
   request: post('/api/chat', '{"model":"bench","messages":[{"role":"user","content":"X"}],"stream":true}'),
 };
-export const dialects = { waggle, socketIo, sse, ndjson, ollama };
+export const dialects = { waggle, responses, socketIo, sse, ndjson, ollama };
 
 /** All streams have ids of this length, so that frames are equally long everywhere. */
 export const streamIdChars = 24;

@@ -2,6 +2,13 @@ import { contentBytes, textOf } from '../answers/corpus.mjs';
 import { lineContentAt } from '../mock/line.mjs';
 import { contentAt, overheadBytes } from './frames.mjs';
 
+/** Two characters, at the place where the kinds of a dialect differ, as a number. */
+const kindOf = (text) => text.charCodeAt(0) * 256 + text.charCodeAt(1);
+/** The kinds of events of the Responses API, of which the text, the first and the last are looked at. */
+const events = { text: kindOf('ou'), created: kindOf('cr'), completed: kindOf('co') };
+const textDelta = 'output_text.delta'.length;
+const letterA = 'a'.charCodeAt(0);
+const digits = { from: '0'.charCodeAt(0), to: '9'.charCodeAt(0) };
 const startKind = 's'.charCodeAt(0) * 256 + 't'.charCodeAt(0);
 const tokenKind = 't'.charCodeAt(0) * 256 + 'o'.charCodeAt(0);
 const endKind = 'e'.charCodeAt(0) * 256 + 'n'.charCodeAt(0);
@@ -39,12 +46,24 @@ export class CountedStream {
   text(bytes, from, to) {
     const at = from + this.#dialect.kindAt;
     const kind = bytes[at] * 256 + bytes[at + 1];
-    if (kind === tokenKind) {
+    if (this.#dialect.isNumbered) this.#event(kind, bytes, from, to);
+    else if (kind === tokenKind) {
       this.frames++;
       this.contentBytes += to - from - this.#overhead;
     } else if (kind === startKind) this.started++;
     else if (kind === endKind) this.#onEnd(this.#mistake());
     else this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
+  }
+
+  #event(kind, bytes, from, to) {
+    const end = from + this.#dialect.kindAt + textDelta;
+    // `output_text.delta` alone has an `a` there, and a quote behind it.
+    if (kind === events.text && bytes[end - 1] === letterA && bytes[end] === quote) {
+      this.frames++;
+      this.contentBytes += to - from - this.#overhead - numberChars(bytes, to);
+    } else if (kind === events.created) this.started++;
+    else if (kind === events.completed && bytes[from + this.#dialect.kindAt + 2] === 'm'.charCodeAt(0))
+      this.#onEnd(this.#mistake());
   }
 
   #mistake() {
@@ -54,6 +73,13 @@ export class CountedStream {
       return `${this.contentBytes} bytes of content in ${this.frames} frames in place of ${wanted} in ${this.tokens}`;
     return this.frames > this.tokens ? `${this.frames} frames for ${this.tokens} tokens` : undefined;
   }
+}
+
+/** Digits before the brace that ends an event. */
+function numberChars(bytes, to) {
+  let at = to - 2;
+  while (bytes[at] >= digits.from && bytes[at] <= digits.to) at--;
+  return to - 2 - at;
 }
 
 /** The same for a stream that others join. */
@@ -126,7 +152,8 @@ export class ExactStream {
     } else if (frame.type === 'streaming_start' && !this.#started) this.#started = true;
     else if (frame.type === 'streaming_end')
       this.#onEnd(this.#text === textOf(this.#count) ? undefined : 'the text is not what was sent');
-    else this.#onEnd(`an unexpected frame: ${JSON.stringify(frame).slice(0, 200)}`);
+    else if (frame.type !== 'ignored')
+      this.#onEnd(`an unexpected frame: ${JSON.stringify(frame).slice(0, 200)}`);
   }
 }
 

@@ -11,6 +11,8 @@ import w10 from './w10-short.mjs';
 import w11 from './w11-starts.mjs';
 import w12 from './w12-growth.mjs';
 import w13 from './w13-python.mjs';
+import w14 from './w14-responses.mjs';
+import w15 from './w15-broadcast.mjs';
 
 /** In the order in which they are played and published. */
-export const workloads = [w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13];
+export const workloads = [w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15];

@@ -1,6 +1,7 @@
 import type { Plugin } from '../../../kernel/index.js';
 import { bodiesContract } from './bodies.contract.js';
 import { limitsContract } from './limits.contract.js';
+import { roomContract } from './room.contract.js';
 import { routesContract } from './routes.contract.js';
 import { shutdownContract } from './shutdown.contract.js';
 import { streamsContract } from './streams.contract.js';
@@ -13,5 +14,6 @@ export function transportContract(name: string, plugin: Plugin, module: string):
   streamsContract(name, plugin);
   websocketsContract(name, plugin);
   limitsContract(name, plugin);
+  roomContract(name, plugin);
   shutdownContract(name, plugin, module);
 }

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { TransportConfig } from '#sdk/http';
 import type { Plugin, Socket } from '../../../kernel/index.js';
@@ -83,6 +83,65 @@ export function limitsContract(name: string, plugin: Plugin): void {
       client.send(frame);
       expect(codes).toContain((await client.closed).code);
       expect(client.messages).toEqual([]);
+    });
+  });
+
+  describe(`${name}: an endpoint with a limit of its own for frames`, () => {
+    const mib = 1024 * 1024;
+    const endpoints = [
+      { path: '/usual/{id}' },
+      { path: '/wide/{id}', frameLimitBytes: 8 * mib, limitedBy: 'endpoint-x' },
+      { path: '/wider', frameLimitBytes: 16 * mib, limitedBy: 'endpoint-y' },
+      { path: '/narrow', frameLimitBytes: 100 },
+    ];
+    const open = async (path: string, later = false) => {
+      const { port, websocket } = await run({ frameLimitBytes: 1000, bodiesLimitBytes: 64 * mib });
+      for (const each of later ? endpoints.toReversed() : endpoints)
+        websocket({
+          ...each,
+          open: (socket) => ({
+            message: (got) => void socket.send(`got ${got.length}`),
+            tooLarge: (got, bytes, key) => void socket.send(`${got.length} > ${bytes}, ${key}`),
+          }),
+        });
+      return Client.open(port, path);
+    };
+
+    it.each([
+      ['/usual/1', 1000, '"frameLimitBytes" of the transport'],
+      ['/wide/1', 8 * mib, '"frameLimitBytes" of endpoint-x'],
+      ['//wide/1/', 8 * mib, '"frameLimitBytes" of endpoint-x'],
+      ['/wider', 16 * mib, '"frameLimitBytes" of endpoint-y'],
+      ['/narrow', 100, undefined],
+    ])('%s takes frames of %i bytes, and says whose limit it is', async (path, bytes, key) => {
+      for (const later of [false, true]) {
+        const client = await open(path, later);
+        client.send('x'.repeat(bytes));
+        client.send('x'.repeat(bytes + 1));
+        client.send('next');
+        expect(await client.take(3)).toEqual([`got ${bytes}`, `${bytes + 1} > ${bytes}, ${key}`, 'got 4']);
+        client.ws.terminate();
+      }
+    });
+
+    it.each([
+      ['/usual/1', 4000],
+      ['/wide/1', 12 * mib],
+      ['/narrow', 400],
+    ])('%s ends a connection with frames above %i bytes', async (path, hardBytes) => {
+      for (const bytes of [hardBytes + 1, 2 * hardBytes + 1]) {
+        const client = await open(path);
+        client.send('x'.repeat(hardBytes));
+        expect(await client.take(1)).toEqual([expect.stringMatching(`^${hardBytes} > `)]);
+        client.send('x'.repeat(bytes));
+        expect([1009, 1006]).toContain((await client.closed).code);
+      }
+    });
+
+    it.each([0, 1.5])('may not have one of %d', async (frameLimitBytes) => {
+      const { websocket } = await run();
+      const add = () => websocket({ path: '/x', frameLimitBytes, open: () => ({ message: () => {} }) });
+      expect(add).toThrow(expect.objectContaining({ code: 'ROUTE_INVALID' }));
     });
   });
 
@@ -200,6 +259,48 @@ export function limitsContract(name: string, plugin: Plugin): void {
       send(socket);
       expect(await closed.promise).toBe(4429);
       expect(log).toContainEqual(expect.objectContaining({ why: 'backlog' }));
+      client.ws.terminate();
+    });
+
+    it('are found among all who get what is published, and hold up nobody', async () => {
+      const server = await run(limits);
+      if (!server.transport.publish) return;
+      const closed = deferred<number>();
+      server.websocket({
+        path: '/ws/{id}',
+        open: (socket) => {
+          socket.subscribe?.('all');
+          return { message: () => {}, closed: (code) => socket.params.id === 'slow' && closed.resolve(code) };
+        },
+      });
+      const [slow, quick] = [
+        await Client.open(server.port, '/ws/slow'),
+        await Client.open(server.port, '/ws/quick'),
+      ];
+      slow.ws.pause();
+      let count = 0;
+      let isClosed = false;
+      void closed.promise.then(() => {
+        isClosed = true;
+      });
+      // The quick one has each before the next is sent.
+      for (; !isClosed && count < 10_000; count++) {
+        server.transport.publish('all', `${count} ${text}`);
+        expect((await quick.take(count + 1)).at(-1)).toBe(`${count} ${text}`);
+      }
+      expect(await closed.promise).toBe(4429);
+      slow.ws.terminate();
+      quick.ws.terminate();
+    });
+
+    it('are closed with 4429 when they stall on what was published', async () => {
+      const { client, socket, closed, log, transport } = await paused({ stallTimeoutMs: 200 });
+      if (!transport.publish) return void client.ws.terminate();
+      socket.subscribe?.('all');
+      // What is published leaves at the end of the turn.
+      for (; socket.bufferedBytes < 200_000; await nextTurn()) transport.publish('all', text);
+      expect(await closed.promise).toBe(4429);
+      expect(log).toContainEqual(expect.objectContaining({ why: 'stall' }));
       client.ws.terminate();
     });
 

@@ -247,8 +247,16 @@ export function routesContract(name: string, plugin: Plugin): void {
       const evil = { method: 'POST', headers: { origin: 'https://evil.test' } };
       expect(await codeAt('/other/throws', evil)).toBe('other FORBIDDEN');
       expect(await codeAt('/others')).toBe('NOT_FOUND');
-      expect(await codeAt('/other')).toBe('NOT_FOUND');
+      expect(await codeAt('/other')).toBe('other NOT_FOUND');
       expect((await call(port, { method: 'OPTIONS', path: '/other/nowhere' })).status).toBe(204);
+      const deeper = (path: string) => ({
+        path,
+        format: () => ({ status: 418, body: { error: { code: path } } }),
+      });
+      for (const path of ['/other/a/b', '/other/a', '/']) transport.errors(deeper(path));
+      expect(await codeAt('/other/a')).toBe('/other/a');
+      expect(await codeAt('/other/a/b/c')).toBe('/other/a/b');
+      expect(await codeAt('/other/ab')).toBe('other NOT_FOUND');
       await undo();
       expect(await codeAt('/other/nowhere')).toBe('NOT_FOUND');
     });

@@ -54,6 +54,40 @@ export function websocketsContract(name: string, plugin: Plugin): void {
       client.ws.terminate();
     });
 
+    it('sends what is published in the order of all that is sent, to those that have joined the channel', async () => {
+      const { port, websocket, transport } = await run();
+      if (!transport.publish) return;
+      const publish = (frame: string) => transport.publish?.('news', frame);
+      websocket({
+        path: '/ws',
+        open: (socket) => ({
+          message: () => {
+            publish('no');
+            socket.subscribe?.('news');
+            socket.send('1');
+            publish('2');
+            socket.send(['3', '4']);
+            publish('5');
+            publish('6');
+            socket.unsubscribe?.('news');
+            publish('no');
+            socket.send('7');
+            socket.subscribe?.('news');
+            publish('8');
+            socket.unsubscribe?.('news');
+            socket.close(1000, 'over');
+            publish('no');
+            socket.subscribe?.('news');
+          },
+        }),
+      });
+      const client = await Client.open(port, '/ws');
+      client.send('go');
+      await client.closed;
+      expect(client.messages.join('')).toBe('12345678');
+      publish('to nobody');
+    });
+
     it('chooses no subprotocol and no compression', async () => {
       const { port } = await echo();
       const socket = await RawWebSocket.open(port, {

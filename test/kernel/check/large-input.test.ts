@@ -27,6 +27,10 @@ const part = z.discriminatedUnion(
   ],
   { error },
 );
+const kinds = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.enum(['file', 'sound']) }),
+  z.looseObject({ type: z.literal('text'), text: name }),
+]);
 const content = z.union([name, z.array(part)], { error }).nullish();
 const message = z.object({ role: name, content }, { error });
 
@@ -106,6 +110,16 @@ describe('a request with very many issues', () => {
       'one of several maps fits',
       z.array(z.union([z.object({ a: name }), z.object({ b: name })])),
       list({ b: 'me' }),
+    ],
+    [
+      'one of several kinds fits, and others say less of their keys',
+      z.array(kinds),
+      list({ type: 'text', text: 'me', more: 1 }),
+    ],
+    [
+      'a rule reads other types beside them',
+      z.array(z.object({ at: z.coerce.number(), part: kinds })),
+      list({ at: '1', part: { type: 'text', text: 'me' } }),
     ],
     ['a map has any keys', z.record(z.string(), z.coerce.number()), map('1')],
   ])('is only seen where the schema itself refuses it: %s', async (_, schema, input) => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { fromClient } from '#sdk';
 import { check } from '../../../kernel/sdk/check-request.js';
 import { chatBody } from '../../../plugins/endpoint-chat/body.js';
-import { chatBody as openaiBody, textBody } from '../../../plugins/endpoint-openai/body.js';
+import { chatBody as openaiBody, textBody } from '../../../plugins/endpoint-completions/body.js';
 import { submission } from '../../../plugins/endpoint-tasks/docs.js';
 import { clientFrames } from '../../../plugins/endpoint-ws/frames.js';
 

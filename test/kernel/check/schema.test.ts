@@ -42,6 +42,10 @@ describe('a check', () => {
     ['a literal', z.literal('on'), 'off', 'expected "on", got string "off"'],
     ['a boolean', z.boolean(), 'yes', 'expected true or false, got string "yes"'],
     ['a list', z.array(z.string()), {}, 'expected list, got map'],
+    ['a list that is too long', z.array(z.int()).max(2), [1, 2, 3], 'expected list of <=2 items'],
+    ['a list that is empty', z.array(z.int()).min(1), [], 'expected list of >=1 items'],
+    ['a list of another length', z.array(z.int()).length(2), [1], 'expected list of exactly 2 items'],
+    ['a list with words of its own', z.array(z.int()).max(1, 'expected one'), [1, 2], 'expected one'],
     ['a map', z.object({}), [], 'expected map, got list'],
     ['null', z.string(), null, 'expected string, got null'],
     [

@@ -37,7 +37,14 @@ plugins:
 extensions: ./more
 `);
     expect(config).toEqual({
-      server: { logLevel: 'info', drainTimeoutMs: 10_000, pluginTimeoutMs: 10_000 },
+      server: {
+        logLevel: 'info',
+        logLevels: {},
+        reload: false,
+        logFormat: 'auto',
+        drainTimeoutMs: 10_000,
+        pluginTimeoutMs: 10_000,
+      },
       plugins: [
         { id: 'zeta', file: expect.any(String), origin: expect.anything(), optional: false, enabled: true },
         {
@@ -52,8 +59,22 @@ extensions: ./more
         },
       ],
       extensions: { folder: './more', file: expect.stringMatching(/a\.yaml$/) },
+      renamed: [],
+      sourceOf: expect.any(Function),
       issues: [],
     });
+  });
+
+  it.each([
+    ['plugins: { endpoint-openai: { config: { a: 1 } } }', { id: 'endpoint-completions', config: { a: 1 } }],
+    ['plugins: { endpoint-openai: }', { id: 'endpoint-completions' }],
+    ['plugins: { mine: { use: endpoint-openai } }', { id: 'mine', use: 'endpoint-completions' }],
+    ['plugins: { endpoint-openai: { use: ./mine.js } }', { id: 'endpoint-openai', use: './mine.js' }],
+  ])('may name a plugin by its former name: %s', async (text, expected) => {
+    const { plugins, renamed, issues } = await read(text);
+    expect({ plugins, issues }).toMatchObject({ plugins: [expected], issues: [] });
+    const isOwn = text.includes('./mine.js');
+    expect(renamed).toEqual(isOwn ? [] : [['endpoint-openai', 'endpoint-completions']]);
   });
 
   it.each(['', '# only a comment', 'server:\nplugins:\n', '{}'])('may be empty: %j', async (text) => {
@@ -144,7 +165,9 @@ describe('anchors', () => {
     [
       'a place that is too deep',
       'server: { x-a: 1 }',
-      ['a.yaml: server.x-a: unknown key (known: logLevel, drainTimeoutMs, pluginTimeoutMs)'],
+      [
+        'a.yaml: server.x-a: unknown key (known: logLevel, logLevels, reload, logFormat, drainTimeoutMs, pluginTimeoutMs)',
+      ],
     ],
   ])('%s', async (_, text, expected) => {
     expect((await read(text)).issues).toEqual(expected);

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../../kernel/host/config/read-config.js';
-import { entriesOf, importEntry } from '../../../kernel/host/loader/load-plugins.js';
+import { importEntry } from '../../../kernel/host/loader/import-plugin.js';
+import { entriesOf } from '../../../kernel/host/loader/load-plugins.js';
 import { rejection, silentLogger, startKernel, type TempFolder, tempFolder } from '../../support/kernel.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));

@@ -13,9 +13,9 @@ import {
   timerMs,
 } from '#sdk';
 import { Watchdog } from '#sdk/upstream';
+import type { KernelOptions } from '../../../kernel/contracts/kernel-options.js';
 import { configFile } from '../../../kernel/host/config/read-config.js';
 import { builtInNames } from '../../../kernel/host/loader/resolve-plugin.js';
-import type { KernelOptions } from '../../../kernel/kernel.js';
 import { retryAfterMs } from '../../../kernel/sdk/upstream/retry-after.js';
 import { submission } from '../../../plugins/endpoint-tasks/docs.js';
 import { clientFrames } from '../../../plugins/endpoint-ws/frames.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { AgentCall } from '#kernel';
+import type { CallContext } from '#kernel';
 import { cancellationOf, LazyAbortController, LazyAgentCall } from '#sdk';
 import { silentLogger } from '../../../kernel/logger.js';
 
@@ -13,17 +13,17 @@ function lazyCall() {
       return logger();
     },
   };
-  const call: AgentCall = new LazyAgentCall(source, { timeoutMs: 40, headers: { traceparent: '00-1' } });
+  const call: CallContext = new LazyAgentCall(source, { timeoutMs: 40, headers: { traceparent: '00-1' } });
   return { abort, signal, logger, call };
 }
 
 /** The ways in which wrappers of agents pass a call on, with a signal of their own where there is one. */
-const derived: readonly [name: string, derive: (call: AgentCall, own?: AbortSignal) => AgentCall][] = [
+const derived: readonly [name: string, derive: (call: CallContext, own?: AbortSignal) => CallContext][] = [
   ['itself', (call, own) => (own ? { ...call, signal: own } : call)],
   ['a spread', (call, own) => ({ ...call, ...(own && { signal: own }) })],
   ['Object.assign', (call, own) => Object.assign({}, call, own && { signal: own })],
   ['its fields', ({ signal, logger }, own) => ({ signal: own ?? signal, logger })],
-  ['Object.create', (call, own) => Object.create(call, own ? { signal: { value: own } } : {}) as AgentCall],
+  ['Object.create', (call, own) => Object.create(call, own ? { signal: { value: own } } : {}) as CallContext],
   [
     'a Proxy',
     (call, own) =>

@@ -5,6 +5,7 @@ import { config } from '../../../plugins/agent-eliza/config.js';
 import { Eliza } from '../../../plugins/agent-eliza/eliza.js';
 import { respond } from '../../../plugins/agent-eliza/respond.js';
 import { agentContract } from '../../contracts/agent.contract.js';
+import { agentCall } from '../../support/agents.js';
 
 const ask = (content: string) => ({ id: 'q', messages: [{ role: 'user' as const, content }] });
 
@@ -48,7 +49,7 @@ describe('Eliza', () => {
 
   it('collects its stream into a whole answer', async () => {
     const eliza = new Eliza(config.parse({ wordDelayMs: 0 }));
-    const call = { signal: new AbortController().signal, logger: pino({ level: 'silent' }) };
+    const call = agentCall({ signal: new AbortController().signal, logger: pino({ level: 'silent' }) });
     const { content, reason, usage } = await eliza.generateResponse(ask('Hallo'), call);
     expect(content).toBe(respond('Hallo', 1, 1));
     expect(reason).toBe('stop');

@@ -156,6 +156,20 @@ describe('the config of agent-openai', () => {
   });
 
   it.each([
+    "Unsupported parameter: 'reasoning_effort' is not supported with this model.",
+    'Unrecognized request argument supplied: reasoning_effort',
+    'unsupported_value reasoning.effort',
+    '"gpt-oss" does not support reasoning effort',
+  ])('learns that a model has no reasoning effort from %j', async (message) => {
+    const { answers, chats } = await sent(
+      {},
+      { asked: { reasoningEffort: 'high' }, scripts: [refusing(message), answer] },
+    );
+    expect(answers.map(({ text }) => text)).toEqual(['Hi', 'Hi']);
+    expect(chats.map(({ body }) => body.reasoning_effort)).toEqual(['high', undefined, undefined]);
+  });
+
+  it.each([
     'max_tokens is too large: 5000. This model supports at most 4096 completion tokens',
     'messages are empty',
   ])('asks once where it says %j', async (message) => {

@@ -6,7 +6,12 @@ import { ScriptedAgent } from '../../support/agents.js';
 import { plugin, recordingLogger, startKernel } from '../../support/kernel.js';
 
 /** What a start with these candidates and agents warns of. */
-async function warnings(candidates: string[], names: readonly string[], late: readonly string[] = []) {
+async function warnings(
+  candidates: string[],
+  names: readonly string[],
+  late: readonly string[] = [],
+  more: object = {},
+) {
   const { logger, lines } = recordingLogger();
   const agents = plugin('agents', {
     setup(ctx: PluginContext) {
@@ -16,7 +21,7 @@ async function warnings(candidates: string[], names: readonly string[], late: re
       });
     },
   });
-  const kernel = await startKernel([storeMemory, [agentQueen, { config: { candidates } }], agents], {
+  const kernel = await startKernel([storeMemory, [agentQueen, { config: { candidates, ...more } }], agents], {
     logger,
   });
   await kernel.stop();
@@ -35,5 +40,14 @@ describe('a candidate that no plugin has registered', () => {
     const told = await warnings(candidates, names, late);
     expect(told).toMatchObject(expected.map((each) => ({ level: 'warn', plugin: 'agent-queen', ...each })));
     expect(told).toHaveLength(expected.length);
+  });
+
+  it('is told apart from delegates, routes and patterns', async () => {
+    const more = { delegates: ['orders', 'support-*'], routes: [{ match: 'invoice', agent: 'biling' }] };
+    const told = await warnings(['ollama', '*'], ['ollama', 'billing'], [], more);
+    expect(told.map(({ agent, meant, msg }) => [agent, meant, msg])).toEqual([
+      ['orders', undefined, 'no plugin has registered this agent of `delegates`'],
+      ['biling', 'billing', 'no plugin has registered this agent of `routes`'],
+    ]);
   });
 });

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ChatMessage, ToolCall, TurnEnd } from '#kernel';
-import { inContext } from '../../../plugins/agent-queen/context.js';
+import {
+  inContext as conversationOf,
+  latestFrom,
+  withoutFirst,
+} from '../../../plugins/agent-queen/context.js';
 import { remembered } from '../../../plugins/agent-queen/turn.js';
 import { config as memoryConfig } from '../../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
@@ -20,14 +24,21 @@ const calls = (...ids: readonly string[]) => assistant('', { toolCalls: ids.map(
 const result = (id: string): ChatMessage => ({ role: 'tool', content: 'found', toolCallId: id });
 const system = (content: string): ChatMessage => ({ role: 'system', content });
 
+/** The messages for an agent whose window is unknown. */
+function inContext(history: readonly ChatMessage[], turn: readonly ChatMessage[], limit: number) {
+  const conversation = conversationOf(history, turn);
+  return withoutFirst(conversation.messages, latestFrom(conversation, limit));
+}
+
 /** Why a strict server refuses it: templates of llama.cpp, vLLM and Mistral, and Anthropic's API. */
 function refusalOf(messages: readonly ChatMessage[]): string | undefined {
   const rest = messages.slice(messages.findIndex(({ role }) => role !== 'system'));
   if (rest[0]?.role !== 'user') return 'it does not begin with the user';
   let open = new Set<string | undefined>();
-  for (const [at, { role, content, images, toolCalls, toolCallId, end }] of rest.entries()) {
+  for (const [at, message] of rest.entries()) {
+    const { role, content, images, toolCalls, toolCallId, end } = message;
     const before = rest[at - 1];
-    if (end) return 'an end is for the store';
+    if (end || 'at' in message || 'answered' in message) return 'it has what is for the store';
     if (role === 'system') return 'the system speaks later';
     if (role === 'tool' && !open.delete(toolCallId)) return 'a result without a call';
     if (role !== 'tool' && open.size > 0) return 'a call without a result';

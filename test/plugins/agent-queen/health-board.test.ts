@@ -17,7 +17,7 @@ beforeEach(() => {
     looks++;
     return { healthy: isWell };
   };
-  board = new HealthBoard(ttlMs, 1000);
+  board = new HealthBoard({ healthTtlMs: ttlMs, healthTimeoutMs: 1000 });
 });
 afterEach(() => void vi.useRealTimers());
 

@@ -8,7 +8,7 @@ import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
 import { agentContract } from '../../contracts/agent.contract.js';
-import { call, done, ScriptedAgent, type Step, text } from '../../support/agents.js';
+import { call, done, ScriptedAgent, type Step, text, unstamped } from '../../support/agents.js';
 
 function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) {
   const registry = new Registry<ScriptedAgent>('agent');
@@ -22,7 +22,7 @@ function court(agents: readonly ScriptedAgent[], options: Partial<Config> = {}) 
   for (const name of ['asked', 'answered', 'failed', 'cancelled'] as const)
     bus.on(`agent:${name}`, ({ agent }) => void told.push(`${name} ${agent}`));
   const queen = new Queen(config.parse({ candidates, ...options }), registry, store, bus);
-  return { queen, store, told, bus };
+  return { queen, store, told, bus, registry };
 }
 
 const command = { id: 'r1', userId: 'ann', conversationId: 'c1', content: 'Hi' };
@@ -192,7 +192,7 @@ describe('the Queen', () => {
     expect(error).toMatchObject({ code });
     expect(String(error)).not.toContain('boom');
     expect(b.requests).toHaveLength(0);
-    expect(await store.read(key)).toEqual([
+    expect(unstamped(await store.read(key))).toEqual([
       { role: 'user', content: 'Hi' },
       { role: 'assistant', content: 'Hel', end: 'failed' },
     ]);
@@ -250,7 +250,7 @@ describe('the Queen', () => {
       ),
     );
     expect(error).toBeDefined();
-    expect(await store.read(key)).toEqual([
+    expect(unstamped(await store.read(key))).toEqual([
       { role: 'user', content: 'Hi' },
       { role: 'assistant', content: 'Hel', end: 'cancelled' },
     ]);
@@ -366,7 +366,7 @@ describe('the Queen', () => {
       ),
     );
     expect(Boolean(error)).toBe(abortAt === 'text');
-    expect(await store.read(key)).toEqual([
+    expect(unstamped(await store.read(key))).toEqual([
       { role: 'user', content: 'Hi' },
       { role: 'assistant', content: 'Hello', end: 'cancelled' },
     ]);
@@ -401,7 +401,7 @@ describe('the Queen', () => {
     await expect.poll(() => a.requests.length).toBeGreaterThan(1);
     abort.abort();
     expect((await collected).error).toBeDefined();
-    expect(await store.read(key)).toEqual([{ role: 'user', content: 'Hi', end: 'cancelled' }]);
+    expect(unstamped(await store.read(key))).toEqual([{ role: 'user', content: 'Hi', end: 'cancelled' }]);
     expect(queen.waiting.size).toBe(0);
   });
 
@@ -422,7 +422,7 @@ describe('the Queen', () => {
     expect((await collect(asking(queen, command, call()))).words).toBe('Hello there');
     const { error } = await collect(asking(queen, { ...command, conversationId: 'd', agent: 'a' }, call()));
     expect(error).toMatchObject({ code: 'AGENT_FAILED' });
-    const kept = await store.read({ ...key, conversationId: 'd' });
+    const kept = unstamped(await store.read({ ...key, conversationId: 'd' }));
     expect(kept).toEqual([{ role: 'user', content: 'Hi', end: 'failed' }]);
   });
 
@@ -542,12 +542,18 @@ describe('the Queen', () => {
     expect((await collect(asking(queen, command, call()))).agents[0]).toMatchObject({ agent: 'a' });
   });
 
-  it('lists every agent with its health', async () => {
-    const [a, b] = [new ScriptedAgent('a'), new ScriptedAgent('b')];
+  it('lists every agent with its health: herself, her candidates in their order, the others', async () => {
+    const [a, b, c] = [new ScriptedAgent('a'), new ScriptedAgent('b'), new ScriptedAgent('c')];
+    const modelDetails = [{ name: 'm', contextLength: 4096 }];
+    a.healthy = { healthy: true, models: ['m'], modelDetails };
     b.healthy = { healthy: false, detail: 'asleep' };
-    const { queen } = court([a, b]);
+    const { queen, registry } = court([a, b, c], { candidates: ['c', 'queen', 'a', 'c', 'nobody'] });
+    registry.add(queen as unknown as ScriptedAgent, 'test');
+    const { name, description } = queen;
     expect(await queen.statuses()).toEqual([
-      { name: 'a', healthy: true },
+      { name, description, healthy: true },
+      { name: 'c', healthy: true },
+      { name: 'a', healthy: true, models: ['m'], modelDetails },
       { name: 'b', healthy: false, detail: 'asleep' },
     ]);
   });
@@ -566,7 +572,13 @@ describe('the Queen', () => {
     for (const name of ['answered', 'cancelled'] as const)
       bus.on(`agent:${name}`, (event) => void ends.push({ name, ...event }));
     await collect(asking(queen, command, call()));
-    const about = { streamId: 'r1', userId: command.userId, agent: 'a', runMs: expect.any(Number) };
+    const about = {
+      attempt: expect.any(Number),
+      streamId: 'r1',
+      userId: command.userId,
+      agent: 'a',
+      runMs: expect.any(Number),
+    };
     const { type: _, ...cost } = end;
     expect(ends).toEqual([{ name: 'answered', ...about, ...cost }]);
 

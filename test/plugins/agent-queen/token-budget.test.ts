@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type ChatChunk,
   type ChatRequest,
   type ChatSink,
   type Limits,
@@ -66,7 +67,7 @@ function court(script: readonly Step[], options: Partial<Config> = {}, more: rea
   const settings = config.parse({ candidates, ...options });
   const store = new MemoryStore(storeConfig.parse({}));
   const queen = new Queen(settings, agents, store, new Bus(() => {}), new TokenBudget(limits, settings));
-  const written: (StreamChunk['type'] | 'agent' | 'queued')[] = [];
+  const written: ChatChunk['type'][] = [];
   const sink: ChatSink & { onWrite?: () => void } = {
     text: '',
     write(batch) {
@@ -237,5 +238,34 @@ describe('the reservation', () => {
     await queen.reply({ ...command, principal }, call(), sink);
     expect(reserved).toEqual([]);
     expect(agent.requests[0]).not.toHaveProperty('options');
+  });
+
+  it('are reserved for each further turn and each agent that is asked, and settled as all have told', async () => {
+    const b = new ScriptedAgent('b', [text('b'), told(3, 4)]);
+    const calls = { type: 'tool_call', id: 'c', name: 'consult_b', arguments: '{"question":"?"}' } as const;
+    const { queen, agent, sink, reserved, settled } = court(
+      [calls, told(100, 10)],
+      { maxSteps: 2, delegates: ['b'] },
+      [b],
+    );
+    await queen.reply(command, call(), sink);
+    expect([agent.requests.length, b.requests.length]).toEqual([3, 2]);
+    expect(reserved).toHaveLength(5);
+    expect(settled.reduce((sum, each) => sum + each)).toBe(3 * 110 + 2 * 7);
+    expect(b.requests[0]?.options).toEqual({ maxTokens: 4096 });
+  });
+
+  it('end the reply where the day does not suffice for its next turn', async () => {
+    const calls = { type: 'tool_call', id: 'c', name: 'made_up', arguments: '{}' } as const;
+    const b = new ScriptedAgent('b', [text('b'), done]);
+    const { queen, agent, sink, settled, reserved, spend } = court(
+      [calls, told(100, 10)],
+      { delegates: ['b'] },
+      [b],
+    );
+    sink.onWrite = () => spend(1);
+    expect(await rejection(queen.reply(command, call(), sink))).toMatchObject({ code: 'BUDGET_EXCEEDED' });
+    expect(agent.requests).toHaveLength(1);
+    expect([reserved.length, settled.length]).toEqual([1, 1]);
   });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ConversationStore } from '#kernel';
+import { type ChatMessage, ConversationStore, definePlugin } from '#kernel';
 import endpointConversations from '../../../plugins/endpoint-conversations/index.js';
 import { allLinesOf } from '../../../plugins/endpoint-conversations/json-lines.js';
 import { config } from '../../../plugins/store-memory/config.js';
@@ -69,7 +69,7 @@ describe.each([
 
   it('give the messages of a conversation to its user alone', async () => {
     const { response } = await chat('reader', 'Hallo', 'c 1');
-    expect((await get('/conversations/c%201/messages?user_id=reader')).json).toEqual({
+    expect((await get('/conversations/c%201/messages?user_id=reader')).json).toMatchObject({
       messages: [
         { role: 'user', content: 'Hallo' },
         { role: 'assistant', content: response },
@@ -87,7 +87,9 @@ describe.each([
       { role: 'assistant', content: 'part', end: 'cancelled' },
     ] as const;
     await hive.kernel.get(ConversationStore).append(key, kept);
-    expect((await get('/conversations/c/messages?user_id=ender')).json).toEqual({ messages: kept });
+    const { json } = await get('/conversations/c/messages?user_id=ender');
+    const number = expect.any(Number);
+    expect(json).toEqual({ messages: kept.map((message) => ({ number, ...message })) });
     const { text } = await get('/conversations/c/export?user_id=ender');
     const lines = text
       .trim()
@@ -138,13 +140,203 @@ describe.each([
     expect(said[0].content).toBe('one\ntwo');
     const all = lines((await get('/conversations/export?user_id=exporter')).text);
     expect(all).toHaveLength(6);
-    expect(all.slice(0, 4)).toEqual(said);
+    // The latest one last, as an import restores them.
+    expect(all.slice(2)).toEqual(said);
     expect((await get('/conversations/x/export?user_id=exporter')).status).toBe(404);
     const nothing = await get('/conversations/export?user_id=nobody');
     expect([nothing.status, nothing.text]).toEqual([200, '']);
   });
 
+  const send = (method: string, path: string, body: unknown) =>
+    call(Number(new URL(hive.url).port), {
+      method,
+      path,
+      headers: { 'content-type': typeof body === 'string' ? 'text/plain' : 'application/json' },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+
+  it('give a conversation page by page', async () => {
+    for (const word of ['one', 'two', 'three']) await chat('pager', word, 'c');
+    const page = async (query: string) =>
+      (await get(`/conversations/c/messages?user_id=pager&limit=4${query}`)).json.messages;
+    const last = await page('');
+    const first = await page(`&before=${last[0].number}`);
+    expect([first.length, last.length]).toEqual([2, 4]);
+    const { json } = await get('/conversations/c/messages?user_id=pager');
+    expect([...first, ...last]).toEqual(json.messages);
+    expect(await page(`&before=${first[0].number}`)).toEqual([]);
+    expect((await get('/conversations/none/messages?user_id=pager&before=9')).status).toBe(404);
+  });
+
+  it('rename a conversation', async () => {
+    await chat('renamer', 'Hallo', 'c 1');
+    const renamed = await send('PATCH', '/conversations/c%201?user_id=renamer', { title: ' My\ntalk ' });
+    expect([renamed.status, renamed.json]).toEqual([200, { conversation_id: 'c 1', title: 'My talk' }]);
+    await chat('renamer', 'Hallo again', 'c 1');
+    expect((await get('/conversations?user_id=renamer')).json.conversations).toMatchObject([
+      { conversation_id: 'c 1', title: 'My talk', messages: 4 },
+    ]);
+    const other = await send('PATCH', '/conversations/c%201?user_id=other', { title: 'mine' });
+    expect([other.status, other.json.error.code]).toEqual([404, 'CONVERSATION_UNKNOWN']);
+    for (const title of ['', ' \n', '\u0000', 'x'.repeat(201), 5, undefined])
+      expect((await send('PATCH', '/conversations/c%201?user_id=renamer', { title })).status).toBe(400);
+  });
+
+  it('find what was said, where, and by its user alone', async () => {
+    await chat('searcher', 'Where do bees live?', 'hive');
+    await chat('searcher', 'And wasps?', 'nest');
+    await chat('other searcher', 'bees', 'theirs');
+    await send('PATCH', '/conversations/nest?user_id=searcher', { title: 'Not about bees' });
+    const { json } = await get('/conversations/search?user_id=searcher&q=BEE');
+    expect(json).toMatchObject({
+      complete: true,
+      hits: [
+        {
+          conversation_id: 'hive',
+          title: 'Where do bees live?',
+          role: 'user',
+          excerpt: 'Where do bees live?',
+        },
+        { conversation_id: 'nest', excerpt: 'Not about bees' },
+      ],
+    });
+    const [said, title] = json.hits;
+    expect(title).not.toHaveProperty('role');
+    expect(title.number).toBeLessThan(0);
+    const around = `/conversations/hive/messages?user_id=searcher&limit=1&before=${said.number + 1}`;
+    expect((await get(around)).json.messages).toMatchObject([{ content: 'Where do bees live?' }]);
+    const page = (before = '') => get(`/conversations/search?user_id=searcher&q=bee&limit=1${before}`);
+    expect((await page()).json.hits).toEqual([said]);
+    expect((await page(`&before=${said.number}`)).json.hits).toEqual([title]);
+    expect((await page(`&before=${title.number}`)).json.hits).toEqual([]);
+  });
+
+  it('import what was exported, once, and show it as it was', async () => {
+    const kept: readonly ChatMessage[] = [
+      {
+        role: 'user',
+        content: 'one\ntwo \u2028 \ud800 \0',
+        images: ['data:image/png;base64,AAAA'],
+        at: 1000,
+      },
+      {
+        role: 'assistant',
+        content: '',
+        thinking: 'hm',
+        toolCalls: [{ id: '1', name: 'look', arguments: '{"at": 1.0}', extra: { signature: 'x' } }],
+      },
+      { role: 'tool', content: '5', toolCallId: '1', toolName: 'look' },
+      {
+        role: 'assistant',
+        content: 'five',
+        agent: 'support',
+        end: 'cancelled',
+        at: 2000,
+        answered: { agent: 'queen', model: 'm', usage: { inputTokens: 1, outputTokens: 2 } },
+        extra: { a: 1 },
+      },
+      {
+        role: 'user',
+        content: 'x',
+        name: 'bob',
+        parts: [
+          { type: 'text', text: 'x' },
+          { type: 'other', value: { type: 'file' } },
+        ],
+      },
+    ];
+    const stored = hive.kernel.get(ConversationStore);
+    for (const id of ['first', 'a/b', 'last'])
+      await stored.append({ userId: 'from', conversationId: id }, kept);
+    await stored.rename?.({ userId: 'from', conversationId: 'a/b' }, 'Renamed');
+    const { text } = await get('/conversations/export?user_id=from');
+    const first = await send('POST', '/conversations/import?user_id=to', text);
+    const ids = ['first', 'a/b', 'last'];
+    expect([first.status, first.json]).toEqual([
+      200,
+      { imported: ids.map((conversation_id) => ({ conversation_id, messages: 5 })), skipped: [] },
+    ]);
+    expect((await get('/conversations/export?user_id=to')).text).toBe(text);
+    for (const id of ids) expect(await stored.read({ userId: 'to', conversationId: id })).toEqual(kept);
+    const titles = async (user: string) =>
+      (await get(`/conversations?user_id=${user}`)).json.conversations.map(
+        ({ conversation_id, title }: Record<string, string>) => [conversation_id, title],
+      );
+    expect(await titles('to')).toEqual(await titles('from'));
+    // Once more, when one has grown, one is gone, and one is another.
+    await stored.append({ userId: 'to', conversationId: 'first' }, [{ role: 'user', content: 'more' }]);
+    await stored.delete({ userId: 'to', conversationId: 'a/b' });
+    await stored.delete({ userId: 'to', conversationId: 'last' });
+    await stored.append({ userId: 'to', conversationId: 'last' }, [{ role: 'user', content: 'another' }]);
+    const again = await send('POST', '/conversations/import?user_id=to&first_line=101', text);
+    expect(again.json).toEqual({
+      imported: [{ conversation_id: 'a/b', messages: 5 }],
+      skipped: [
+        { conversation_id: 'first', line: 101, why: 'it is there already' },
+        { conversation_id: 'last', line: 111, why: 'a conversation with other messages has this id' },
+      ],
+    });
+    expect(await stored.read({ userId: 'to', conversationId: 'first' })).toHaveLength(6);
+  });
+
+  it('import nothing of lines with a mistake, and name the line', async () => {
+    const line = (more: object) =>
+      JSON.stringify({ conversation_id: 'c', role: 'user', content: 'x', ...more });
+    for (const [bad, why] of [
+      ['{', 'line 3: invalid JSON'],
+      ['[]', 'line 3: '],
+      [line({ role: 'robot' }), 'line 3: role: '],
+      [line({ content: 5 }), 'line 3: content: expected string'],
+      [line({ images: ['file:///a.png'] }), 'line 3: images.0: expected a data: or http(s) URL of an image'],
+      [line({ conversation_id: '' }), 'line 3: conversation_id: '],
+      [
+        Array.from({ length: 1000 }, (_, id) => line({ conversation_id: `m${id}` })).join('\n'),
+        'line 1002: more than 1000 conversations',
+      ],
+      ['['.repeat(100), 'line 3: the JSON is nested deeper than'],
+    ] as const) {
+      const { status, json } = await send(
+        'POST',
+        '/conversations/import?user_id=careless',
+        `${line({})}\n\n${bad}\n`,
+      );
+      expect([status, json.error.code]).toEqual([400, 'INVALID_REQUEST']);
+      expect(json.error.message).toContain(why);
+    }
+    expect((await get('/conversations?user_id=careless')).json.conversations).toEqual([]);
+    const large = line({ content: 'x'.repeat(8_000_001) });
+    const { json } = await send(
+      'POST',
+      '/conversations/import?user_id=careless',
+      `${large}\n${line({ conversation_id: 'd' })}`,
+    );
+    expect(json).toMatchObject({
+      imported: [{ conversation_id: 'd' }],
+      skipped: [
+        { conversation_id: 'c', line: 1, why: expect.stringMatching(/^more than 8000000 characters/) },
+      ],
+    });
+  });
+
+  it('import for one user at a time', async () => {
+    const lines = JSON.stringify({ conversation_id: 'c', role: 'user', content: 'x' });
+    const both = await Promise.all(
+      [1, 2].map(() => send('POST', '/conversations/import?user_id=twice', lines)),
+    );
+    const codes = both.map(({ status }) => status).sort();
+    expect([
+      [200, 200],
+      [200, 409],
+    ]).toContainEqual(codes);
+    expect((await get('/conversations/c/messages?user_id=twice')).json.messages).toHaveLength(1);
+  });
+
   it.each([
+    ['/conversations/search?user_id=u', 'q: expected string'],
+    ['/conversations/search?user_id=u&q=', 'q: '],
+    ['/conversations/search?user_id=u&q=x&before=x', 'before: expected an integer'],
+    ['/conversations/search?user_id=u&q=x&limit=101', 'limit: expected an integer 1-100'],
+    ['/conversations/c/messages?user_id=u&limit=0', 'limit: expected an integer 1-1000'],
     ['/conversations', 'user_id: expected string'],
     ['/conversations?user_id=', 'user_id: expected string 1-128 characters'],
     ['/conversations?user_id=u&limit=0', 'limit: expected an integer 1-100'],
@@ -174,6 +366,49 @@ describe.each([
   });
 });
 
+describe('a store that can do no more than it has to', () => {
+  it('is asked for nothing else, and the routes say so', async () => {
+    const memory = new MemoryStore(config.parse({}));
+    const poor: ConversationStore = {
+      append: (...args) => memory.append(...args),
+      delete: (...args) => memory.delete(...args),
+      list: (...args) => memory.list(...args),
+      read: (...args) => memory.read(...args),
+    };
+    const store = definePlugin({
+      name: 'store-poor',
+      apiVersion: 1,
+      provides: [ConversationStore],
+      setup: (ctx) => void ctx.provide(ConversationStore, poor),
+    });
+    const hive = await startHive({ store, plugins: [endpointConversations] });
+    const ask = (method: string, path: string, body?: string) =>
+      call(Number(new URL(hive.url).port), { method, path, ...(body && { body }) });
+    const line = (content: string) => `${JSON.stringify({ conversation_id: 'c', role: 'user', content })}\n`;
+    const title = JSON.stringify({ conversation_id: 'd', title: 'new', role: 'user', content: 'x' });
+    const lines = `${line('one')}${line('two')}${title}\n`;
+    expect((await ask('POST', '/conversations/import?user_id=u', lines)).json.imported).toHaveLength(2);
+    const messages = '/conversations/c/messages?user_id=u';
+    expect((await ask('GET', messages)).json.messages).toEqual([
+      { role: 'user', content: 'one' },
+      { role: 'user', content: 'two' },
+    ]);
+    expect((await ask('GET', `${messages}&limit=1`)).json.messages).toEqual([
+      { role: 'user', content: 'two' },
+    ]);
+    for (const [method, path, body] of [
+      ['GET', `${messages}&before=2`],
+      ['GET', '/conversations/search?user_id=u&q=one'],
+      ['PATCH', '/conversations/c?user_id=u', '{"title":"new"}'],
+    ] as const) {
+      const { status, json } = await ask(method, path, body);
+      expect([status, json.error.code]).toEqual([501, 'NOT_IMPLEMENTED']);
+      expect(json.error.message).toMatch(/^this server cannot \w+ /);
+    }
+    await hive.close();
+  });
+});
+
 describe('an export of everything', () => {
   it('reads the next conversation when there is room for it, and misses none that changes meanwhile', async () => {
     const store = new MemoryStore(config.parse({}));
@@ -194,7 +429,7 @@ describe('an export of everything', () => {
     expect(reads).toBe(1);
     await store.append({ userId: 'ann', conversationId: 'c7' }, turn);
     await store.delete({ userId: 'ann', conversationId: 'c8' });
-    const ids = new Set(['c2499']);
+    const ids = new Set(['c0']);
     for (let next = await lines.next(); !next.done; next = await lines.next())
       ids.add(JSON.parse(next.value.split('\n')[0] as string).conversation_id);
     expect(ids.size).toBe(2499);

@@ -62,7 +62,7 @@ describe('the page', () => {
   it('has a name for everything that one can fill in, and fits a narrow screen', async () => {
     const { text } = await get('/docs');
     const fields = [...text.matchAll(/<(?:input|select|textarea) id="(\w+)"/g)].map(([, id]) => id);
-    expect(fields).toEqual(['address', 'type', 'frame']);
+    expect(fields).toEqual(['endpoint', 'address', 'type', 'frame']);
     for (const id of fields) expect(text).toContain(`<label for="${id}">`);
     expect(text).toContain('content="width=device-width, initial-scale=1"');
   });
@@ -128,7 +128,10 @@ describe('the documents', () => {
       expect(json.paths[path].get.summary).not.toBe('Not described');
     await hive.kernel.unload('hello');
     expect((await get('/openapi.json')).json.paths).not.toHaveProperty('/hello/{name}');
-    expect(Object.keys((await get('/asyncapi.json')).json.channels)).toEqual(['/ws/{client_id}']);
+    expect(Object.keys((await get('/asyncapi.json')).json.channels)).toEqual([
+      '/v1/responses',
+      '/ws/{client_id}',
+    ]);
   });
 
   it('are named in the overview', async () => {

@@ -76,7 +76,7 @@ describe('an OpenAPI document', () => {
     const { responses } = document([route('PUT', '/bees/{id}', described)]).paths['/bees/{id}'].put;
     const codes = (schema: Json) => schema.properties.error.properties.code.enum;
     const schemaOf = (status: string) => responses[status].content['application/json'].schema;
-    expect(Object.keys(responses)).toEqual(['200', '400', '403', '404', '409', '413', '415', '503']);
+    expect(Object.keys(responses)).toEqual(['200', '400', '403', '404', '409', '413', '415', '429', '503']);
     expect(codes(schemaOf('400'))).toEqual(['INVALID_JSON', 'INVALID_REQUEST', 'TOO_DEEP']);
     expect(codes(schemaOf('403'))).toEqual(['FORBIDDEN']);
     expect(codes(schemaOf('404'))).toEqual(['NOT_FOUND']);
@@ -130,7 +130,7 @@ describe('an OpenAPI document', () => {
     const { get } = document([route('GET', '/bare/{a}/{b_2}')]).paths['/bare/{a}/{b_2}'];
     expect(get.summary).toBe('Not described');
     expect(get.parameters.map(({ name }: Json) => name)).toEqual(['a', 'b_2']);
-    expect(Object.keys(get.responses)).toEqual(['404', '413', 'default']);
+    expect(Object.keys(get.responses)).toEqual(['404', '413', '429', 'default']);
   });
 
   it('takes a schema that cannot say itself for one that allows anything', () => {

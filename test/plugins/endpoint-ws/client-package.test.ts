@@ -23,7 +23,7 @@ describe('the client, as others get it,', () => {
     }
   });
 
-  it('is small: less than 430 lines of code', () => {
+  it('is small: less than 600 lines of code', () => {
     const lines = readdirSync(sources).flatMap((name) =>
       readFileSync(join(sources, name), 'utf8')
         .replace(/^import [^;]*;$/gm, '')
@@ -34,7 +34,7 @@ describe('the client, as others get it,', () => {
         .filter((line) => /\w/.test(line) && !/^\s*(\/\/|\/?\*)/.test(line)),
     );
     expect(lines.length).toBeGreaterThan(200);
-    expect(lines.length).toBeLessThan(430);
+    expect(lines.length).toBeLessThan(600);
   });
 
   it('has types that are good in a page, without those of Node.js', async () => {

@@ -273,6 +273,74 @@ describe('a reply', () => {
   });
 });
 
+describe('what comes outside of replies', () => {
+  const note = (seq: number, data: unknown = seq) => ({ type: 'notification', seq, topic: 't', data });
+
+  it('is heard once and in order, also after a lost connection', async () => {
+    const heard: unknown[] = [];
+    server.onFrame = ({ type, after }, peer) => {
+      if (type !== 'inbox') return;
+      if (after === undefined) {
+        peer.send({ type: 'inbox', seq: 4 }, note(5), note(7));
+        peer.cut();
+      } else peer.send({ type: 'inbox_gap', from: 8, to: 9 }, note(7), note(10), { type: 'made-up' });
+    };
+    const client = await open();
+    client.on('notification', ({ seq }) => heard.push(seq));
+    client.on('inbox_gap', ({ from, to }) => heard.push([from, to]));
+    await new Promise<void>((resolve) => client.on('made-up', () => resolve()));
+    expect(heard).toEqual([5, 7, [8, 9], 10]);
+    expect(server.frames).toEqual([{ type: 'inbox' }, { type: 'inbox', after: 7 }]);
+  });
+
+  it('is heard, too, from a server whose numbers are lower than those of the one before', async () => {
+    const heard: unknown[] = [];
+    server.onFrame = ({ type }, peer) => {
+      if (type === 'inbox') peer.send({ type: 'inbox', seq: 4 }, note(5));
+      else peer.send({ type: 'over' });
+    };
+    const client = await open({ after: 1000 });
+    client.on('notification', ({ seq }) => heard.push(seq));
+    const over = new Promise<void>((resolve) => client.on('over', () => resolve()));
+    client.send('ping');
+    await over;
+    expect(heard).toEqual([5]);
+  });
+
+  it('is asked for before anything else on a new connection', async () => {
+    const client = await open({ after: 3 });
+    client.on('notification', () => {});
+    server.onFrame = (frame, peer) => {
+      if (frame.type === 'stream_request') peer.send(start(frame), end());
+    };
+    await client.ask('Hallo');
+    expect(server.frames.map(({ type }) => type)).toEqual(['inbox', 'stream_request']);
+    expect(server.frames[0]).toEqual({ type: 'inbox', after: 3 });
+  });
+
+  it('costs a client nothing that does not listen', async () => {
+    server.onFrame = (frame, peer) => peer.send(note(1), start(frame), end());
+    await (await open()).ask('Hallo');
+    expect(server.frames.map(({ type }) => type)).toEqual(['stream_request']);
+  });
+
+  it('may be any type, until the listener is removed', async () => {
+    const heard: unknown[] = [];
+    server.onFrame = ({ type, text }, peer) => peer.send({ type, text }, { type: 'over' });
+    const client = await open();
+    const off = client.on('echo', ({ text }) => heard.push(text));
+    const heardAll = () => new Promise<void>((resolve) => client.on('over', () => resolve()));
+    expect(client.send('echo', { text: 'a', type: 'no' })).toBe(true);
+    await heardAll();
+    off();
+    client.send('echo', { text: 'b' });
+    await heardAll();
+    expect(heard).toEqual(['a']);
+    await client.close();
+    expect(client.send('echo')).toBe(false);
+  });
+});
+
 describe('a cancel', () => {
   /** Starts and says one word; on a cancel it gives the receipt. */
   const stoppable = (frame: ClientFrame, peer: Peer) => {

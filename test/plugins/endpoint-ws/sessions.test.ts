@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ChatStreams, Socket, TaskDefinition } from '#kernel';
 import { Bus } from '../../../kernel/kernel-bus.js';
 import { Registry } from '../../../kernel/registry.js';
+import { RateLimit } from '../../../kernel/sdk/rate-limit.js';
 import { config } from '../../../plugins/endpoint-ws/config.js';
-import { RateLimit } from '../../../plugins/endpoint-ws/rate-limit.js';
 import { Session } from '../../../plugins/endpoint-ws/session.js';
 import { type SessionSettings, Sessions } from '../../../plugins/endpoint-ws/sessions.js';
 import { createEngine } from '../../support/engine.js';
@@ -35,6 +35,7 @@ const sessionsOver = (
   work: Pick<SessionSettings, 'engine' | 'tasks' | 'limits'> = noTasks,
 ) =>
   new Sessions({
+    transport: {},
     streams,
     ...work,
     config: config.parse({}),

@@ -174,7 +174,7 @@ describe('a file that store-sqlite cannot use is refused with what to do', () =>
     file.exec('PRAGMA user_version = 99');
     file.close();
     const before = readFileSync(path);
-    expect(await refusal(path)).toMatch(/a newer Waggle has written it \(schema 99, this one reads 1\)/);
+    expect(await refusal(path)).toMatch(/a newer Waggle has written it \(schema 99, this one reads 2\)/);
     expect(readFileSync(path)).toEqual(before);
   });
 

@@ -73,6 +73,18 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     await streams.close();
   });
 
+  it.each([
+    ['the same as its parts, once', long, 1],
+    ['another one, besides', 'y'.repeat(1000), 2],
+  ])('a picture that is %s', async (_, image, times) => {
+    const { streams } = streamsOver([text('.'), done], {});
+    const parts = [{ type: 'image' as const, url: long }];
+    const messages = [{ ...user, content: '', images: [image], parts }];
+    streams.start({ userId: 'ann', content: '', messages });
+    expect(Math.round(streams.stats.chars / long.length)).toBe(times);
+    await streams.close();
+  });
+
   it('also when its agent goes on after a cancel: until that has stopped', async () => {
     const { streams, agent } = streamsOver([], { totalLimitChars: 1800, cancelTimeoutMs: 1 });
     let release = () => {};

@@ -139,7 +139,10 @@ describe('the place of a reply', () => {
     const reply = streams.start(hi);
     expect(streams.stats).toMatchObject({ [where]: 1 });
     await vi.waitUntil(() => agent.running >= running);
-    expect(await reply.cancel('client')).toEqual({ upstreamClosedMs: expect.any(Number) });
+    expect(await reply.cancel('client')).toEqual({
+      upstreamClosedMs: expect.any(Number),
+      stopped: expect.anything(),
+    });
     await new Promise(setImmediate);
     expect(cancel).toHaveBeenCalledTimes(1);
     expect(engine.countsOf(task)).toMatchObject({ cancelled: 1, [where]: 0 });

@@ -63,6 +63,17 @@ async function begun(run: TaskRun): Promise<void> {
   for await (const _ of run.updates()) break;
 }
 
+it('threads start with the first task that runs on one', async () => {
+  made = createEngine({ workers: 2 });
+  const { engine, tasks } = made;
+  tasks.add({ name: 'waits', lane: 'main', run: (input) => input }, 'test');
+  expect(await engine.submit('waits', 1).result).toBe(1);
+  expect(threads.all).toHaveLength(0);
+  tasks.add({ name: 'echo', lane: 'worker', module: task('echo') }, 'test');
+  expect(await engine.submit('echo', 2).result).toBe(2);
+  expect(threads.all).toHaveLength(2);
+});
+
 describe('a task that calls process.exit', () => {
   it('takes tinypool along', async () => {
     expect(await bare('exit')).toBe(

@@ -53,3 +53,62 @@ declare module '*/page/plain-words.js' {
     readonly retryAfterMs?: number;
   }): string;
 }
+
+declare module '*/page/steps.js' {
+  interface Step {
+    readonly type: 'call' | 'agent';
+    readonly at: number;
+    readonly agent?: string;
+    readonly state?: string;
+    readonly nested?: boolean;
+    input?: string;
+    readonly output?: string;
+  }
+  interface Answer {
+    readonly role: 'user' | 'assistant';
+    content: string;
+    agent?: string;
+    readonly steps?: Step[];
+    readonly pending?: object;
+  }
+  interface Chunk {
+    readonly type: string;
+    readonly [field: string]: unknown;
+  }
+  export function noteStep(message: Answer, chunk: Chunk): Step | undefined;
+  export function progressOf(messages: readonly Answer[]): string;
+  export function wasHandedOver(message: Answer): boolean;
+  export function shortened(messages: readonly Answer[]): readonly Answer[];
+  export function cut(text: string, chars: number): string;
+}
+
+declare module '*/page/stored-answers.js' {
+  export function answersOf(
+    stored: readonly { readonly role: string; readonly content: unknown; readonly end?: unknown }[],
+  ): readonly {
+    readonly role: string;
+    readonly content: string;
+    readonly stopped?: boolean;
+    readonly error?: object;
+  }[];
+}
+
+declare module '*/page/approval-view.js' {
+  export function decisionOf(
+    question: { readonly until: number; readonly allow?: boolean; readonly by?: string },
+    who: (by: string) => string,
+  ): string;
+}
+
+declare module '*/page/agent-line.js' {
+  export function inWords(
+    step: {
+      readonly agent: string;
+      readonly via: string;
+      readonly state: string;
+      readonly parent: string;
+      readonly nested?: boolean;
+    },
+    isLive: boolean,
+  ): string;
+}

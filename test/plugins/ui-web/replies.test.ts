@@ -60,7 +60,11 @@ describe('running replies', () => {
     for (const headers of [{}, as('ann')])
       expect((await cancel(1, headers)).status).toBe('authorization' in headers ? 403 : 401);
     const answer = await cancel(1, as('root'));
-    expect(answer.json).toEqual({ cancelled: true, upstreamClosedMs: expect.any(Number) });
+    expect(answer.json).toEqual({
+      cancelled: true,
+      upstreamClosedMs: expect.any(Number),
+      stopped: expect.anything(),
+    });
     expect(first.ended).toBe(true);
     expect(audit).toContainEqual({
       action: 'admin',

@@ -1,8 +1,9 @@
-"""`langchain-openai`, as its users set it up."""
+"""`langchain-openai` and `langchain-ollama`, as their users set them up."""
 
 from cases import run
 from langchain_core.messages import ToolMessage
-from langchain_openai import ChatOpenAI
+from langchain_ollama import ChatOllama, OllamaEmbeddings
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
 
@@ -48,4 +49,29 @@ def answer_of_a_shape(url: str):
     return model(url).with_structured_output(City).invoke("shape").model_dump()
 
 
-run(invoked, streamed, usage_of_a_stream, tool_calls_and_their_results, answer_of_a_shape)
+def embeddings(url: str):
+    texts = {"base_url": f"{url}/v1", "api_key": "any", "model": "openai/m", "check_embedding_ctx_length": False}
+    return OpenAIEmbeddings(**texts).embed_documents(["a", "b"])
+
+
+def of_ollama(url: str):
+    model = ChatOllama(base_url=url, model="openai/m")
+    called = model.bind_tools([get_weather]).invoke("calls")
+    streamed = "".join(chunk.text for chunk in model.stream("text"))
+    return [model.invoke("text").content, streamed, [call["args"] for call in called.tool_calls]]
+
+
+def embeddings_of_ollama(url: str):
+    return OllamaEmbeddings(base_url=url, model="openai/m").embed_documents(["a", "b"])
+
+
+run(
+    invoked,
+    streamed,
+    usage_of_a_stream,
+    tool_calls_and_their_results,
+    answer_of_a_shape,
+    embeddings,
+    of_ollama,
+    embeddings_of_ollama,
+)

@@ -166,12 +166,19 @@ def all_kinds_of_options(url: str):
     return answer.choices[0].message.content
 
 
+def embeddings(url: str):
+    api = client(url)
+    numbers = api.embeddings.create(model="openai/m", input=["a", "b"], encoding_format="float")
+    base64 = api.embeddings.create(model="openai/m", input=["a", "b"])
+    return [[each.embedding for each in made.data] for made in (numbers, base64)]
+
+
 def model_that_is_none(url: str):
     return failure(lambda: client(url).chat.completions.create(**asks("text") | {"model": "nobody"}))
 
 
 def other_api(url: str):
-    return failure(lambda: client(url).responses.create(model="openai/m", input="text"))
+    return failure(lambda: client(url).moderations.create(input="text"))
 
 
 def field_that_is_wrong(url: str):
@@ -233,34 +240,36 @@ def request_that_takes_too_long(url: str):
     return failure(lambda: hasty.chat.completions.create(**asks("endless, timed out")))
 
 
-run(
-    models,
-    whole_answer,
-    whole_answer_async,
-    streamed_answer,
-    streamed_answer_async,
-    usage_of_a_stream,
-    put_together_by_the_client,
-    tool_calls,
-    streamed_tool_calls,
-    conversation_with_a_tool,
-    answer_of_a_shape,
-    streamed_answer_of_a_shape,
-    reasoning,
-    older_completions,
-    raw_response,
-    all_kinds_of_options,
-    model_that_is_none,
-    other_api,
-    field_that_is_wrong,
-    request_that_the_model_refuses,
-    prompt_that_is_too_long,
-    model_that_is_busy,
-    model_that_is_busy_once,
-    model_that_is_busy_once_streamed,
-    model_that_breaks,
-    model_that_breaks_off,
-    stream_that_is_closed,
-    stream_that_is_closed_async,
-    request_that_takes_too_long,
-)
+if __name__ == "__main__":
+    run(
+        models,
+        whole_answer,
+        whole_answer_async,
+        streamed_answer,
+        streamed_answer_async,
+        usage_of_a_stream,
+        put_together_by_the_client,
+        tool_calls,
+        streamed_tool_calls,
+        conversation_with_a_tool,
+        answer_of_a_shape,
+        streamed_answer_of_a_shape,
+        reasoning,
+        older_completions,
+        raw_response,
+        all_kinds_of_options,
+        embeddings,
+        model_that_is_none,
+        other_api,
+        field_that_is_wrong,
+        request_that_the_model_refuses,
+        prompt_that_is_too_long,
+        model_that_is_busy,
+        model_that_is_busy_once,
+        model_that_is_busy_once_streamed,
+        model_that_breaks,
+        model_that_breaks_off,
+        stream_that_is_closed,
+        stream_that_is_closed_async,
+        request_that_takes_too_long,
+    )

@@ -70,7 +70,12 @@ export class Connection {
     this.#parser.begin();
     if (this.#isReused) this.#socket.ref();
     if (!this.#connecting) call.onConnected();
-    this.#socket.write(call.text);
+    const { text = '', bytes } = call.request ?? {};
+    if (!bytes) return void this.#socket.write(text);
+    this.#socket.cork();
+    this.#socket.write(text);
+    this.#socket.write(bytes);
+    this.#socket.uncork();
   }
 
   /** Whether another call can be sent. */

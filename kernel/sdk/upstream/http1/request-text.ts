@@ -1,4 +1,5 @@
 import type { Inquiry } from '../http-client.js';
+import { sentBody } from '../sent-body.js';
 
 const token = /^[\w!#$%&'*+.^`|~-]+$/;
 const visible = /^[\t -~]*$/;
@@ -10,12 +11,18 @@ const ofConnection = new Set([
 
 type Headers = NonNullable<Inquiry['headers']>;
 
+/** A request as it is sent: its head, and the body where that is large. */
+export interface RequestParts {
+  readonly text: string;
+  readonly bytes?: Uint8Array;
+}
+
 /** Texts of requests. The head of a request with frozen headers is kept for the next one with the same URL and headers. */
 export class RequestText {
   #last: { readonly href: string; readonly headers: Headers; readonly lines: string } | undefined;
 
-  /** The text of a request; undefined for one that is left to Node.js, which may refuse it. */
-  of(url: URL, { method = 'GET', headers = none, body }: Inquiry): string | undefined {
+  /** The parts of a request; undefined for one that is left to Node.js, which may refuse it. */
+  of(url: URL, { method = 'GET', headers = none, body }: Inquiry): RequestParts | undefined {
     if (method !== 'GET' && (method !== 'POST' || body === undefined)) return undefined;
     const { href } = url;
     const last = this.#last;
@@ -24,8 +31,10 @@ export class RequestText {
     if (lines === undefined) return undefined;
     // Other headers may change until the next request, as a token does that has expired.
     if (!isSame && Object.isFrozen(headers)) this.#last = { href, headers, lines };
-    const length = body === undefined ? '' : `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-    return `${method}${lines}${length}\r\n${body ?? ''}`;
+    if (body === undefined) return { text: `${method}${lines}\r\n` };
+    const sent = sentBody(body);
+    const head = `${method}${lines}Content-Length: ${Buffer.byteLength(sent)}\r\n\r\n`;
+    return typeof sent === 'string' ? { text: head + sent } : { text: head, bytes: sent };
   }
 }
 

@@ -3,6 +3,7 @@ import { aborted } from '../exchange-error.js';
 import type { Call, CallListener } from '../http-client.js';
 import type { BodySink, UpstreamResponse } from '../response.js';
 import type { Connection } from './connection.js';
+import type { RequestParts } from './request-text.js';
 
 /** Limit of the bytes that are held for a body that is not read yet. */
 const heldLimitBytes = 64 << 10;
@@ -14,8 +15,8 @@ export class SocketCall implements Call, UpstreamResponse {
   hasResponse = false;
   isOver = false;
   isPaused = false;
-  /** The request; empty once it has been answered. */
-  text: string;
+  /** The request; undefined once it has been answered. */
+  request: RequestParts | undefined;
   readonly #listener: CallListener;
   #connection: Connection | undefined;
   #sink: BodySink | undefined;
@@ -24,8 +25,8 @@ export class SocketCall implements Call, UpstreamResponse {
   #isComplete = false;
   #error: Error | undefined;
 
-  constructor(text: string, listener: CallListener) {
-    this.text = text;
+  constructor(request: RequestParts, listener: CallListener) {
+    this.request = request;
     this.#listener = listener;
   }
 
@@ -42,7 +43,7 @@ export class SocketCall implements Call, UpstreamResponse {
     this.statusCode = status;
     this.headers = headers;
     this.hasResponse = true;
-    this.text = '';
+    this.request = undefined;
     this.#listener.onResponse(this);
   }
 

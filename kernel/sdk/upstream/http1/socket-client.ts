@@ -18,9 +18,9 @@ export class SocketClient implements HttpClient {
   }
 
   send(url: URL, inquiry: Inquiry, listener: CallListener): Call {
-    const text = this.#texts.of(url, inquiry);
-    if (text === undefined) return this.#other.send(url, inquiry, listener);
-    const call = new SocketCall(text, listener);
+    const request = this.#texts.of(url, inquiry);
+    if (!request) return this.#other.send(url, inquiry, listener);
+    const call = new SocketCall(request, listener);
     this.#pool.send(url, call);
     return call;
   }

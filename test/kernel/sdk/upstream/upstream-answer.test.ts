@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentCall, AgentHealth, StreamChunk } from '#kernel';
+import type { AgentHealth, StreamChunk } from '#kernel';
 import {
   type Exchange,
   ModelError,
@@ -9,6 +9,7 @@ import {
   type Pieces,
   UpstreamAgent,
 } from '#sdk/upstream';
+import { agentCall } from '../../../support/agents.js';
 import { silentLogger } from '../../../support/kernel.js';
 
 /** A source that a test feeds. What comes before it is pulled stays ready. */
@@ -114,7 +115,7 @@ describe('an answer of a model server', () => {
   const start = () => {
     const agent = new ScriptedAgent();
     const abort = new AbortController();
-    const call: AgentCall = { signal: abort.signal, logger: silentLogger };
+    const call = agentCall({ signal: abort.signal, logger: silentLogger });
     const request = { id: 'id', messages: [{ role: 'user' as const, content: 'hi' }] };
     return { agent, source: agent.source, abort, answer: agent.generateResponseStream(request, call) };
   };

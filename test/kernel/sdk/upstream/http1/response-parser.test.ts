@@ -30,7 +30,8 @@ function parsed(pieces: readonly Uint8Array[]): object {
   return {
     head,
     body,
-    isWhole,
+    // What follows a switch is no part of HTTP, whether it comes with it or later.
+    isWhole: isSwitch || isWhole,
     code,
     isSwitch,
     isComplete: !code && parser.end(),

@@ -1,0 +1,83 @@
+import { chmodSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { messageOf, WaggleError } from '../../errors.js';
+import type { ConfigOptions } from '../config/load-config.js';
+import { exitCodes } from '../stop-signals.js';
+import { differenceText } from './difference-text.js';
+import { isStopping, type LiveConfig } from './live-config.js';
+import { ownSocket } from './runtime-folder.js';
+import { touchedBy } from './touched.js';
+
+/** The commands that a running server takes from others of the same user. */
+export type ControlCommand = 'plan' | 'apply';
+
+/** The outcome of a command: the text for its terminal, and its exit code. */
+export interface ControlAnswer {
+  readonly text: string;
+  readonly code: number;
+}
+
+const requestTimeoutMs = 5000;
+const maxConnections = 16;
+const requestLimitChars = 100;
+
+/** Takes commands on a Unix domain socket that only this user can open. It keeps no process alive. */
+export async function openControlSocket(
+  live: LiveConfig,
+  options: ConfigOptions,
+): Promise<{ close(): void }> {
+  const connections = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket)).on('error', () => {});
+    socket.unref().setTimeout(requestTimeoutMs, () => socket.destroy());
+    receive(socket, async (command) => {
+      socket.setTimeout(0);
+      socket.end(`${JSON.stringify(await answer(live, command))}\n`);
+    });
+  });
+  server.maxConnections = maxConnections;
+  const path = ownSocket(options);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(path, () => resolve());
+  });
+  server.on('error', (err) => live.logger.warn({ err }, 'the control socket failed'));
+  server.unref();
+  chmodSync(path, 0o600);
+  return {
+    close() {
+      server.close();
+      for (const socket of connections) socket.destroySoon();
+    },
+  };
+}
+
+function receive(socket: Socket, act: (command: string) => Promise<void>): void {
+  let text = '';
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+    if (text.length > requestLimitChars) socket.destroy();
+    else if (text.includes('\n')) {
+      socket.removeAllListeners('data');
+      act(text.trim()).catch(() => socket.destroy());
+    }
+  });
+}
+
+async function answer(live: LiveConfig, command: string): Promise<ControlAnswer> {
+  if (command !== 'plan' && command !== 'apply')
+    return { text: 'waggle: the server is of another version\n', code: exitCodes.failed };
+  try {
+    // Before a change, which ends what it touches.
+    const touched = touchedBy(live.kernel);
+    const text = differenceText(await live[command](), touched);
+    if (command === 'apply') live.logger.info({ change: text.trim().split('\n') }, 'the config was applied');
+    return { text, code: exitCodes.clean };
+  } catch (error) {
+    if (WaggleError.is(error, 'KERNEL_CONFIG_INVALID'))
+      return { text: `${error.details.issues.join('\n')}\n`, code: exitCodes.badConfig };
+    if (isStopping(error)) return { text: 'waggle: the server is stopping\n', code: exitCodes.failed };
+    if (command === 'apply') live.logger.error({ err: error }, 'the config was not applied');
+    return { text: `waggle: nothing was changed: ${messageOf(error)}\n`, code: exitCodes.failed };
+  }
+}

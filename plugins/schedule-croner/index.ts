@@ -1,0 +1,23 @@
+import { definePlugin, TaskEngine, TaskSchedules } from '#kernel';
+import { config } from './config.js';
+import { Schedules } from './schedules.js';
+
+export default definePlugin({
+  name: 'schedule-croner',
+  apiVersion: 1,
+  config,
+  requires: { engine: TaskEngine },
+  provides: [TaskSchedules],
+  setup(ctx, { engine }) {
+    const { bus, logger } = ctx;
+    const schedules = new Schedules(ctx.config.schedules, { engine, bus, logger });
+    ctx.effect('alarms of tasks', () => () => schedules.stop());
+    ctx.tasks.watch(schedules);
+    ctx.provide(TaskSchedules, schedules);
+    ctx.onReady(() => {
+      const tasks = schedules.unknown;
+      if (tasks.length > 0) logger.warn({ tasks }, 'schedules of tasks that nothing registers');
+    });
+    ctx.onDrain(() => schedules.stop());
+  },
+});
