@@ -15,7 +15,6 @@ export interface InboxLimits {
 export interface Portion {
   readonly frames: readonly string[];
   readonly seq: number;
-  readonly isLast: boolean;
 }
 
 const portionChars = 32 * 1024;
@@ -77,10 +76,10 @@ export class Inbox {
       frames.push(notification.json);
       ({ seq } = notification);
       chars += notification.json.length;
-      if (chars >= portionChars) return { frames, seq, isLast: seq === this.#seq };
+      if (chars >= portionChars) return { frames, seq };
     }
     gapBefore(this.#seq + 1);
-    return { frames, seq: this.#seq, isLast: true };
+    return { frames, seq: this.#seq };
   }
 
   /** Drops what was kept long enough. */

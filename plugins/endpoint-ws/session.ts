@@ -20,7 +20,7 @@ import { authOkFrame, checkUnexpired, errorFrame, IdMap, RateLimit } from '#sdk'
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type Asker, type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
-import type { Inbox, Portion } from './inbox.js';
+import type { Inbox } from './inbox.js';
 import { SessionTasks } from './session-tasks.js';
 
 const work: ReadonlySet<ClientFrame['type']> = new Set(['stream_request', 'message', 'task', 'registered']);
@@ -53,8 +53,8 @@ export class Session implements SocketHandler {
   older: Session | undefined;
   readonly socket: Socket;
   readonly #host: SessionHost;
-  readonly #rate: RateLimit;
   // Created on first use: most connections of a large server are idle.
+  #rateIfAny: RateLimit | undefined;
   /** Replies being sent, by stream. */
   #readersIfAny: IdMap<ReplyReader> | undefined;
   #wholeIfAny: Set<AbortController> | undefined;
@@ -73,7 +73,6 @@ export class Session implements SocketHandler {
     this.userId = userId;
     this.#host = host;
     this.#behindFrom = host.inbox.seq;
-    this.#rate = new RateLimit(host.config.maxFramesPerSecond, performance.now());
   }
 
   /** Whether all replies are delivered. */
@@ -87,7 +86,7 @@ export class Session implements SocketHandler {
 
   /** A frame takes effect before this returns: frames that arrive together are handled in order. */
   message(text: string): void | Promise<void> {
-    if (!this.#rate.take(performance.now())) return this.#tooMany();
+    if (!this.#takesFrame()) return this.#tooMany();
     try {
       const frame = readFrame(text, this.#host.tasks);
       this.#bad = 0;
@@ -102,7 +101,7 @@ export class Session implements SocketHandler {
   }
 
   tooLarge(text: string, limitBytes: number, key?: string): void {
-    if (!this.#rate.take(performance.now())) this.#tooMany();
+    if (!this.#takesFrame()) this.#tooMany();
     else this.#refuse(new WaggleError('TOO_LARGE', { limitBytes, key }), requestIdOf(text));
   }
 
@@ -131,11 +130,11 @@ export class Session implements SocketHandler {
   /** Sends the notifications that it has missed, and from then on each as it comes. */
   catchUp(): void {
     if (this.#isCatchingUp) return;
-    for (let portion: Portion | undefined; !portion?.isLast; ) {
-      portion = this.#host.inbox.after(this.userId, this.#behindFrom ?? this.#host.inbox.seq);
-      this.#behindFrom = portion.seq;
-      const { frames } = portion;
-      if (frames.length === 0 || this.socket.send(frames) || portion.isLast) continue;
+    const { inbox } = this.#host;
+    for (let reached = this.#behindFrom ?? inbox.seq; reached < inbox.seq; ) {
+      const { frames, seq } = inbox.after(this.userId, reached);
+      reached = this.#behindFrom = seq;
+      if (frames.length === 0 || this.socket.send(frames) || seq === inbox.seq) continue;
       this.#isCatchingUp = true;
       void this.socket.drained().then((isOpen) => {
         this.#isCatchingUp = false;
@@ -298,6 +297,13 @@ export class Session implements SocketHandler {
     const { size: readers = 0 } = this.#readersIfAny ?? {};
     const { size: whole = 0 } = this.#wholeIfAny ?? {};
     return readers + whole + (this.#tasksIfAny?.size ?? 0);
+  }
+
+  /** Whether a frame is within the limit of frames per second. */
+  #takesFrame(): boolean {
+    const now = performance.now();
+    this.#rateIfAny ??= new RateLimit(this.#host.config.maxFramesPerSecond, now);
+    return this.#rateIfAny.take(now);
   }
 
   get #readers(): IdMap<ReplyReader> {

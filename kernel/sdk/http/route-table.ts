@@ -47,10 +47,13 @@ export class RouteTable<T> {
     const fixed = this.#fixed.get(path);
     if (fixed) return { values: fixed.values, params: {} };
     if (this.#named.length === 0) return undefined;
-    const segments = path.split('/');
-    const entry = this.#named.find((each) => fits(each.segments, segments));
-    const params = entry && paramsOf(entry, segments);
-    return params && { values: entry.values, params };
+    const segments = segmentsOf(path);
+    for (const entry of this.#named) {
+      if (!fits(entry.segments, segments)) continue;
+      const params = paramsOf(entry, segments);
+      return params && { values: entry.values, params };
+    }
+    return undefined;
   }
 
   #find(shape: string): Entry<T> | undefined {
@@ -67,6 +70,18 @@ export class RouteTable<T> {
     if (this.#fixed.get(entry.shape) === entry) this.#fixed.delete(entry.shape);
     this.#named = this.#named.filter((other) => other !== entry);
   }
+}
+
+// A transport looks into one table after the other with the same path.
+let latestPath = '';
+let latestSegments: readonly string[] = [''];
+
+function segmentsOf(path: string): readonly string[] {
+  if (path !== latestPath) {
+    latestPath = path;
+    latestSegments = path.split('/');
+  }
+  return latestSegments;
 }
 
 function parse<T>(path: string): Entry<T> {
@@ -126,14 +141,18 @@ function fits(pattern: readonly string[], segments: readonly string[]): boolean 
   return true;
 }
 
+/** Not in the value of a name, whatever it stands for; and in that of a whole segment. */
+const refusedInRest = /[\\\p{Cc}]/u;
+const refusedInSegment = /[/\\\p{Cc}]/u;
+
 function paramsOf<T>(entry: Entry<T>, segments: readonly string[]): Record<string, string> | undefined {
   const params: Record<string, string> = {};
   for (let at = 0; at < entry.segments.length; at++) {
     const part = entry.segments[at] as string;
     if (!isNamed(part)) continue;
     const value = isRest(part)
-      ? decode(segments.slice(at).join('/'), /[\\\p{Cc}]/u)
-      : decode(segments[at] as string, /[/\\\p{Cc}]/u);
+      ? decode(segments.slice(at).join('/'), refusedInRest)
+      : decode(segments[at] as string, refusedInSegment);
     if (value === undefined) return undefined;
     params[nameOf(part)] = value;
   }

@@ -15,11 +15,12 @@ interface Got {
 /** All that follows a number. */
 function all(inbox: Inbox, userId: string, after: number): readonly Got[] {
   const got: Got[] = [];
-  for (let seq = after, isLast = false; !isLast; ) {
+  let seq = after;
+  do {
     const portion = inbox.after(userId, seq);
     got.push(...portion.frames.map((frame) => JSON.parse(frame) as Got));
-    ({ seq, isLast } = portion);
-  }
+    ({ seq } = portion);
+  } while (seq < inbox.seq);
   return got;
 }
 
