@@ -56,6 +56,8 @@ export default defineConfig({
       '#kernel': `${root}kernel/index.ts`,
       '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
       '#sdk/http': `${root}kernel/sdk/http/index.ts`,
+      '#sdk/streams': `${root}kernel/sdk/streams/index.ts`,
+      '#sdk/tasks': `${root}kernel/sdk/tasks/index.ts`,
       '#sdk/upstream': `${root}kernel/sdk/upstream/index.ts`,
       '#sdk/search-words': `${root}kernel/sdk/search-words.ts`,
       '#sdk': `${root}kernel/sdk/index.ts`,

@@ -1,11 +1,10 @@
 import { Chat, ChatStreams, definePlugin, Limits, TaskEngine } from '#kernel';
-import { config } from './config.js';
-import { MemoryStreams } from './memory-streams.js';
+import { LocalStreams, streamsConfig } from '#sdk/streams';
 
 export default definePlugin({
   name: 'streams-memory',
   apiVersion: 1,
-  config,
+  config: streamsConfig,
   live: true,
   requires: { chat: Chat, tasks: TaskEngine },
   optional: { limits: Limits },
@@ -13,7 +12,7 @@ export default definePlugin({
   setup(ctx, { chat, tasks, limits }) {
     if (typeof tasks.admit !== 'function')
       throw new Error('the plugin that provides "tasks" is too old: its engine has no "admit"');
-    const streams = new MemoryStreams(chat, tasks, ctx.config, ctx.bus, ctx.logger, limits);
+    const streams = new LocalStreams(chat, tasks, ctx.config, ctx.bus, ctx.logger, limits);
     ctx.registerTask(streams.task);
     ctx.effect('running replies', () => () => streams.close());
     ctx.provide(ChatStreams, streams);

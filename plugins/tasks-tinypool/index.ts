@@ -1,13 +1,11 @@
 import { definePlugin, TaskEngine } from '#kernel';
-import { config, liveKeys } from './config.js';
-import { Engine } from './engine.js';
-import { createLanes } from './lanes.js';
+import { createLanes, Engine, liveTaskKeys, tasksConfig } from '#sdk/tasks';
 
 export default definePlugin({
   name: 'tasks-tinypool',
   apiVersion: 1,
-  config,
-  live: liveKeys,
+  config: tasksConfig,
+  live: liveTaskKeys,
   provides: [TaskEngine],
   setup(ctx) {
     const lanes = createLanes(ctx.config, ctx.logger, {

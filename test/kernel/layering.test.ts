@@ -43,6 +43,8 @@ type Room =
   | 'sdk'
   | 'sdk/dialect'
   | 'sdk/http'
+  | 'sdk/streams'
+  | 'sdk/tasks'
   | 'sdk/upstream'
   | 'host'
   | `plugins/${string}`;
@@ -51,7 +53,8 @@ type Room =
 function roomOf(path: string): Room | undefined {
   const [, plugin] = /^plugins\/([^/]+)\//.exec(path) ?? [];
   if (plugin) return `plugins/${plugin}`;
-  const [, room] = /^kernel\/(contracts|sdk\/dialect|sdk\/http|sdk\/upstream|sdk|host)\//.exec(path) ?? [];
+  const [, room] =
+    /^kernel\/(contracts|sdk\/(?:dialect|http|streams|tasks|upstream)|sdk|host)\//.exec(path) ?? [];
   return (room as Room | undefined) ?? (path.startsWith('kernel/') ? 'kernel' : undefined);
 }
 
@@ -62,6 +65,8 @@ const mayImport: Readonly<Record<string, readonly Room[]>> = {
   sdk: ['kernel', 'contracts'],
   'sdk/dialect': ['kernel', 'contracts', 'sdk'],
   'sdk/http': ['kernel', 'contracts', 'sdk'],
+  'sdk/streams': ['kernel', 'contracts', 'sdk'],
+  'sdk/tasks': ['kernel', 'contracts', 'sdk'],
   'sdk/upstream': ['kernel', 'contracts', 'sdk'],
   host: ['kernel', 'contracts', 'sdk'],
 };
@@ -80,6 +85,8 @@ const forbidden: Readonly<Record<string, RegExp>> = {
   sdk: /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/dialect': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/http': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/streams': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/tasks': /^(#(?!zod$|register$)|waggle-server|ollama|uWebSockets\.js$)/,
   'sdk/upstream': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   host: /^(#(?!zod$|register$)|waggle-server(?!\/client$)|ollama|uWebSockets\.js$|tinypool$)/,
 };

@@ -2,9 +2,9 @@ import type { z } from 'zod';
 import type { TaskDefinition } from '#kernel';
 import { Bus } from '../../kernel/kernel-bus.js';
 import { Registry } from '../../kernel/registry.js';
-import { config } from '../../plugins/tasks-tinypool/config.js';
-import { Engine } from '../../plugins/tasks-tinypool/engine.js';
-import { createLanes } from '../../plugins/tasks-tinypool/lanes.js';
+import { tasksConfig as config } from '../../kernel/sdk/tasks/config.js';
+import { Engine } from '../../kernel/sdk/tasks/engine.js';
+import { createLanes } from '../../kernel/sdk/tasks/lanes.js';
 import { recordingLogger } from './kernel.js';
 
 /** An engine without a kernel, and the registry that feeds it. */

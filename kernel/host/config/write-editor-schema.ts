@@ -13,18 +13,23 @@ export function rootOf(url: string): URL {
 /** Configs of all built-in plugins, with the comments of their sources. */
 export async function builtInConfigs(): Promise<readonly Configurable[]> {
   const root = rootOf(import.meta.url);
-  const shared = ['kernel/sdk/http/config.ts', 'kernel/sdk/dialect/config.ts'].flatMap((path) => [
-    ...commentsIn(readFileSync(new URL(path, root), 'utf8')),
-  ]);
   const plugins: Configurable[] = [];
   for (const name of builtInNames()) {
     const { url } = resolvePlugin(name, fileURLToPath(builtIns));
     const { config, live } = ((await import(url.href)) as { readonly default: Plugin }).default;
-    const own = new URL(`plugins/${name}/config.ts`, root);
-    const docs = existsSync(own) ? [...shared, ...commentsIn(readFileSync(own, 'utf8'))] : shared;
-    plugins.push({ name, ...(config && { config }), ...(live && { live }), docs: new Map(docs) });
+    const own = ['config', 'index'].map((file) => textOf(new URL(`plugins/${name}/${file}.ts`, root)));
+    // Of the rooms whose doors it opens: two configs may use one name.
+    const rooms = own.flatMap((text) => [...text.matchAll(/'#sdk\/(\w+)'/g)].map(([, room]) => room));
+    const shared = [...new Set(rooms)].map((room) => textOf(new URL(`kernel/sdk/${room}/config.ts`, root)));
+    const docs = new Map([...shared, own[0] as string].flatMap((text) => [...commentsIn(text)]));
+    plugins.push({ name, ...(config && { config }), ...(live && { live }), docs });
   }
   return plugins;
+}
+
+/** The text of a file, which may not exist. */
+function textOf(url: URL): string {
+  return existsSync(url) ? readFileSync(url, 'utf8') : '';
 }
 
 /** Text of `config/schema.json`, generated from the plugins of this checkout. */

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { type StartCommand, type StreamFrame, WaggleError } from '#kernel';
 import { Bus } from '../../../kernel/kernel-bus.js';
 import { Registry } from '../../../kernel/registry.js';
+import { type StreamsConfig as Config, streamsConfig as config } from '../../../kernel/sdk/streams/config.js';
+import { LocalStreams } from '../../../kernel/sdk/streams/local-streams.js';
 import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
-import { type Config, config } from '../../../plugins/streams-memory/config.js';
-import { MemoryStreams } from '../../../plugins/streams-memory/memory-streams.js';
 import { done, ScriptedAgent, type Step, text } from '../../support/agents.js';
 import { createEngine } from '../../support/engine.js';
 import { rejection, silentLogger } from '../../support/kernel.js';
@@ -23,12 +23,12 @@ function streamsOver(script: readonly Step[], limits: Partial<Config>) {
   const bus = new Bus(() => {});
   const store = new MemoryStore(storeConfig.parse({}));
   const queen = new Queen(queenConfig.parse({ candidates: ['a'] }), agents, store, bus);
-  const streams = new MemoryStreams(queen, engine, config.parse(limits), bus, silentLogger);
+  const streams = new LocalStreams(queen, engine, config.parse(limits), bus, silentLogger);
   tasks.add(streams.task, 'test');
   return { streams, agent, engine };
 }
 
-async function framesOf(streams: MemoryStreams, command: Partial<StartCommand> = {}) {
+async function framesOf(streams: LocalStreams, command: Partial<StartCommand> = {}) {
   const frames: StreamFrame[] = [];
   for await (const batch of streams.start({ userId: 'ann', content: 'Hi', ...command }).read())
     frames.push(...batch.map(({ frame }) => frame));

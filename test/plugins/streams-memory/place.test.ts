@@ -2,14 +2,14 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type AdmitOptions, Chat, type EventName, TaskEngine } from '#kernel';
 import { Bus } from '../../../kernel/kernel-bus.js';
 import { Registry } from '../../../kernel/registry.js';
+import { type StreamsConfig as Config, streamsConfig as config } from '../../../kernel/sdk/streams/config.js';
+import { LocalReply } from '../../../kernel/sdk/streams/local-reply.js';
+import { LocalStreams } from '../../../kernel/sdk/streams/local-streams.js';
 import { config as queenConfig } from '../../../plugins/agent-queen/config.js';
 import { Queen } from '../../../plugins/agent-queen/queen.js';
 import { config as storeConfig } from '../../../plugins/store-memory/config.js';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
-import { type Config, config } from '../../../plugins/streams-memory/config.js';
 import streamsMemory from '../../../plugins/streams-memory/index.js';
-import { MemoryReply } from '../../../plugins/streams-memory/memory-reply.js';
-import { MemoryStreams } from '../../../plugins/streams-memory/memory-streams.js';
 import { done, ScriptedAgent, type Step, text } from '../../support/agents.js';
 import { createEngine } from '../../support/engine.js';
 import { plugin, rejection, silentLogger, startKernel } from '../../support/kernel.js';
@@ -33,7 +33,7 @@ function streamsOver(
     taskBus.on(`task:${name}` satisfies EventName, (event) => void events.push(`${name} ${event.name}`));
   const store = new MemoryStore(storeConfig.parse({}));
   const queen = new Queen(queenConfig.parse({ candidates: ['a'] }), agents, store, bus);
-  const streams = new MemoryStreams(queen, wrap(engine), config.parse(limits), bus, silentLogger);
+  const streams = new LocalStreams(queen, wrap(engine), config.parse(limits), bus, silentLogger);
   tasks.add(streams.task, 'test');
   return { streams, agent, engine, events };
 }
@@ -102,7 +102,7 @@ describe('an engine that passes the request for a place on', () => {
 describe('an answer that is complete', () => {
   it('is not aborted afterwards', async () => {
     const { streams } = streamsOver([text('.'), done]);
-    const reply = streams.start(hi) as MemoryReply;
+    const reply = streams.start(hi) as LocalReply;
     await reply.whole();
     await new Promise(setImmediate);
     expect(reply.abort.isAborted()).toBe(false);
@@ -135,7 +135,7 @@ describe('the place of a reply', () => {
   ])('is given back by one cancel %s', async (_, running, where) => {
     const { streams, agent, engine } = streamsOver(['wait'], { maxRunning: 1 });
     if (where === 'waiting') streams.start(hi);
-    const cancel = vi.spyOn(MemoryReply.prototype, 'cancel');
+    const cancel = vi.spyOn(LocalReply.prototype, 'cancel');
     const reply = streams.start(hi);
     expect(streams.stats).toMatchObject({ [where]: 1 });
     await vi.waitUntil(() => agent.running >= running);

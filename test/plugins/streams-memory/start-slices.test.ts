@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { StartSlices } from '../../../plugins/streams-memory/start-slices.js';
+import { StartSlices } from '../../../kernel/sdk/streams/start-slices.js';
 
 describe('StartSlices', () => {
   it('lets few begin at once', () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type TaskPriority, taskPriorities } from '#kernel';
-import type { Entry } from '../../../plugins/tasks-tinypool/owner-turns.js';
-import { PriorityQueue } from '../../../plugins/tasks-tinypool/priority-queue.js';
+import type { Entry } from '../../../kernel/sdk/tasks/owner-turns.js';
+import { PriorityQueue } from '../../../kernel/sdk/tasks/priority-queue.js';
 import { times } from '../../support/thorough.js';
 
 interface Item {

@@ -1,12 +1,7 @@
-import {
-  type ClientErrorCode,
-  type SubmitOptions,
-  type TaskPriority,
-  type TaskRun,
-  type TaskUpdate,
-  WaggleError,
-} from '#kernel';
-import { charsIn, type Deferred, deferred } from '#sdk';
+import type { SubmitOptions, TaskPriority, TaskRun, TaskUpdate } from '../../contracts/task.js';
+import { type ClientErrorCode, WaggleError } from '../../errors.js';
+import { charsIn } from '../chars.js';
+import { type Deferred, deferred } from '../deferred.js';
 import type { RegisteredTask } from './registered-task.js';
 import { type Outcome, Turn } from './turn.js';
 import { UpdateLog } from './update-log.js';

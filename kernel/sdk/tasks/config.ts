@@ -1,8 +1,9 @@
-import { taskPriorities } from '#kernel';
-import { milliseconds } from '#sdk';
-import { z } from '#zod';
+import { taskPriorities } from '../../contracts/task.js';
+import { z } from '../../contracts/zod.js';
+import { milliseconds } from '../milliseconds.js';
 
-export const config = z.strictObject({
+/** Config of plugins that run tasks in this process. */
+export const tasksConfig = z.strictObject({
   /** Threads. With 0 the worker lane runs on the main thread, where a run cannot be ended by force: for tests. */
   workers: z.int().min(0).max(256).default(4),
   /** Runs of the main lane at the same time, replies included. */
@@ -33,10 +34,11 @@ export const config = z.strictObject({
   maxDeadLetters: z.int().min(0).default(100),
 });
 
-export type Config = z.infer<typeof config>;
+/** The config of tasks that run in this process. */
+export type TasksConfig = z.infer<typeof tasksConfig>;
 
-/** The keys that are not those of its threads and its line. */
-export const liveKeys = [
+/** The keys of its config that may change while it runs: not those of its threads and its line. */
+export const liveTaskKeys = [
   'mainConcurrency',
   'queueLimit',
   'maxPriority',
@@ -46,4 +48,4 @@ export const liveKeys = [
   'keepMs',
   'maxKept',
   'maxDeadLetters',
-] as const satisfies readonly (keyof Config)[];
+] as const satisfies readonly (keyof TasksConfig)[];

@@ -1,11 +1,10 @@
+import { type Checked, checkNow } from '../../check.js';
+import type { Principal } from '../../contracts/access.js';
+import type { EventBus } from '../../contracts/bus.js';
+import type { Watcher } from '../../contracts/registry.js';
 import {
   type AdmitOptions,
-  type ClientErrorCode,
   type DeadLetter,
-  type EventBus,
-  type Logger,
-  messageOf,
-  type Principal,
   type Release,
   type SubmitOptions,
   type TaskDefinition,
@@ -17,27 +16,20 @@ import {
   type TaskRun,
   type TaskStats,
   taskPriorities,
-  toClientError,
-  WaggleError,
-  type Watcher,
-} from '#kernel';
-import {
-  type Checked,
-  checkNow,
-  deferred,
-  ExpiringSet,
-  fromClient,
-  IdMap,
-  KeyedRuns,
-  LinkedList,
-  mayActFor,
-  type RequestKey,
-  requestKey,
-  settleWithin,
-  wrongDurations,
-} from '#sdk';
+} from '../../contracts/task.js';
+import { wrongDurations } from '../../duration.js';
+import { type ClientErrorCode, messageOf, toClientError, WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { mayActFor } from '../acting-user.js';
+import { fromClient } from '../check-request.js';
+import { deferred } from '../deferred.js';
+import { ExpiringSet } from '../expiring-set.js';
+import { IdMap } from '../id-map.js';
+import { KeyedRuns, type RequestKey, requestKey } from '../keyed-runs.js';
+import { LinkedList } from '../linked-list.js';
+import { settleWithin } from '../settle-within.js';
 import { Admission } from './admission.js';
-import type { Config } from './config.js';
+import type { TasksConfig } from './config.js';
 import type { Lane } from './lane.js';
 import { PriorityQueue } from './priority-queue.js';
 import { QueuePositionNotifier } from './queue-position-notifier.js';
@@ -61,7 +53,7 @@ const crashCodes = new Set<ClientErrorCode>(['TASK_CRASHED', 'TASK_OUT_OF_MEMORY
  * exactly once.
  */
 export class Engine implements TaskEngine, Watcher<TaskDefinition> {
-  readonly #config: Config;
+  readonly #config: TasksConfig;
   readonly #lanes: Readonly<Record<LaneName, Lane>>;
   readonly #bus: EventBus;
   readonly #logger: Logger;
@@ -89,7 +81,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #onEmpty: (() => void) | undefined;
 
   constructor(
-    config: Config,
+    config: TasksConfig,
     lanes: Readonly<Record<LaneName, Lane>>,
     workers: () => TaskStats['workers'],
     bus: EventBus,

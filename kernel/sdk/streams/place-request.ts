@@ -1,15 +1,15 @@
-import type { AdmitOptions, TaskPriority } from '#kernel';
-import { LazySignal } from '#sdk';
-import type { MemoryReply } from './memory-reply.js';
+import type { AdmitOptions, TaskPriority } from '../../contracts/task.js';
+import { LazySignal } from '../lazy-signal.js';
+import type { LocalReply } from './local-reply.js';
 
 /** The request of a reply for a place in the line. */
-export class PlaceRequest extends LazySignal<MemoryReply> implements AdmitOptions {
+export class PlaceRequest extends LazySignal<LocalReply> implements AdmitOptions {
   readonly priority: TaskPriority | undefined;
   readonly owner: string;
   readonly onQueued: (ahead: number) => void;
   readonly onStop: () => void;
 
-  constructor(reply: MemoryReply, priority: TaskPriority | undefined) {
+  constructor(reply: LocalReply, priority: TaskPriority | undefined) {
     super(reply);
     this.priority = priority;
     this.owner = reply.userId;

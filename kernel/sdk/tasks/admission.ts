@@ -1,5 +1,7 @@
-import { type AdmitOptions, type Release, type TaskPriority, WaggleError } from '#kernel';
-import { type Cancellation, cancellationOf, deferred } from '#sdk';
+import type { AdmitOptions, Release, TaskPriority } from '../../contracts/task.js';
+import { WaggleError } from '../../errors.js';
+import { type Cancellation, cancellationOf } from '../cancellation.js';
+import { deferred } from '../deferred.js';
 import type { RegisteredTask } from './registered-task.js';
 import { type Outcome, Turn } from './turn.js';
 

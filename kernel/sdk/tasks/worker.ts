@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MessagePort } from 'node:worker_threads';
-import type { TaskCall, TaskFunction, TaskLogger, TaskUpdate } from '#kernel';
+import type { TaskCall, TaskFunction, TaskLogger, TaskUpdate } from '../../contracts/task.js';
 import type { Boot, FromThread, Job, PlainError, ToThread } from './messages.js';
 
 // Runs on a thread of tinypool. It imports only types from the kernel, so that threads start quickly.

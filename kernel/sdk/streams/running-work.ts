@@ -1,4 +1,4 @@
-import type { CancelReceipt } from '#kernel';
+import type { CancelReceipt } from '../../contracts/stream.js';
 
 interface Work {
   readonly kind: 'agent' | 'tool';

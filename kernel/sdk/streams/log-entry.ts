@@ -1,5 +1,7 @@
-import type { LogEntry, Logprob, StreamFrame, ToolCall, ToolCallPiece } from '#kernel';
-import { charsIn, spliceable } from '#sdk';
+import type { Logprob, ToolCall, ToolCallPiece } from '../../contracts/agent.js';
+import type { LogEntry, StreamFrame } from '../../contracts/stream.js';
+import { charsIn } from '../chars.js';
+import { spliceable } from '../raw-json.js';
 
 /** Pieces are put together until they are this long. */
 export const mergedChars = 8 * 1024;

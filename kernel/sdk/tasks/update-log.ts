@@ -1,4 +1,4 @@
-import type { TaskUpdate } from '#kernel';
+import type { TaskUpdate } from '../../contracts/task.js';
 
 const done = { done: true, value: undefined } as const;
 

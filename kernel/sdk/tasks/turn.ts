@@ -1,5 +1,8 @@
-import type { ClientErrorCode, SubmitOptions, TaskPriority, TaskState, WaggleError } from '#kernel';
-import { type Deferred, deferred, type Place, randomId } from '#sdk';
+import type { SubmitOptions, TaskPriority, TaskState } from '../../contracts/task.js';
+import type { ClientErrorCode, WaggleError } from '../../errors.js';
+import { type Deferred, deferred } from '../deferred.js';
+import type { Place } from '../linked-list.js';
+import { randomId } from '../random-id.js';
 import type { RegisteredTask } from './registered-task.js';
 
 /** The end of a turn. */

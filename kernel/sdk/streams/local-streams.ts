@@ -1,38 +1,25 @@
-import {
-  type Chat,
-  type ChatMessage,
-  type ChatStreams,
-  type EventBus,
-  type Limits,
-  type Logger,
-  type Principal,
-  type Release,
-  type Reply,
-  type StartCommand,
-  type StreamStats,
-  type TaskDefinition,
-  type TaskEngine,
-  type TaskPriority,
-  WaggleError,
-} from '#kernel';
-import {
-  charsIn,
-  conversationKey,
-  deferred,
-  ExpiringSet,
-  IdMap,
-  KeyedRuns,
-  LinkedList,
-  mayActFor,
-  type RequestKey,
-  randomId,
-  requestKey,
-  settleWithin,
-  traceContextOf,
-} from '#sdk';
-import type { Config } from './config.js';
+import type { Limits, Principal } from '../../contracts/access.js';
+import type { ChatMessage } from '../../contracts/agent.js';
+import type { EventBus } from '../../contracts/bus.js';
+import type { Chat } from '../../contracts/chat.js';
+import type { ChatStreams, Reply, StartCommand, StreamStats } from '../../contracts/stream.js';
+import type { Release, TaskDefinition, TaskEngine, TaskPriority } from '../../contracts/task.js';
+import { WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { mayActFor } from '../acting-user.js';
+import { charsIn } from '../chars.js';
+import { conversationKey } from '../conversation.js';
+import { deferred } from '../deferred.js';
+import { ExpiringSet } from '../expiring-set.js';
+import { traceContextOf } from '../headers.js';
+import { IdMap } from '../id-map.js';
+import { KeyedRuns, type RequestKey, requestKey } from '../keyed-runs.js';
+import { LinkedList } from '../linked-list.js';
+import { randomId } from '../random-id.js';
+import { settleWithin } from '../settle-within.js';
+import type { StreamsConfig } from './config.js';
 import { ConversationTurns } from './conversation-turns.js';
-import { type Ending, MemoryReply, type ReplyEvents } from './memory-reply.js';
+import { type Ending, LocalReply, type ReplyEvents } from './local-reply.js';
 import { PlaceRequest } from './place-request.js';
 import type { ReplyLog } from './reply-log.js';
 import { StartSlices } from './start-slices.js';
@@ -43,20 +30,20 @@ const retryAfterMs = 1000;
 const chatTask = 'chat:message';
 
 /** Starts replies on a place of the task engine, and keeps them for a while after their end. */
-export class MemoryStreams implements ChatStreams, ReplyEvents {
+export class LocalStreams implements ChatStreams, ReplyEvents {
   /** The limits and the counts of replies. Only `admit` uses it. */
   readonly task: TaskDefinition;
   readonly #chat: Chat;
   readonly #tasks: TaskEngine;
-  readonly #config: Config;
+  readonly #config: StreamsConfig;
   readonly #bus: EventBus;
   readonly #logger: Logger;
   /** Absent without a plugin that counts usage. */
   readonly #limits: Limits | undefined;
-  readonly #replies = new IdMap<MemoryReply>();
-  readonly #keyed = new KeyedRuns<MemoryReply>();
-  readonly #unended = new LinkedList<MemoryReply>();
-  readonly #kept: ExpiringSet<MemoryReply>;
+  readonly #replies = new IdMap<LocalReply>();
+  readonly #keyed = new KeyedRuns<LocalReply>();
+  readonly #unended = new LinkedList<LocalReply>();
+  readonly #kept: ExpiringSet<LocalReply>;
   readonly #slices = new StartSlices();
   readonly #turns: ConversationTurns;
   /** Logs with new entries for their readers. */
@@ -66,7 +53,14 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   #draining = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(chat: Chat, tasks: TaskEngine, config: Config, bus: EventBus, logger: Logger, limits?: Limits) {
+  constructor(
+    chat: Chat,
+    tasks: TaskEngine,
+    config: StreamsConfig,
+    bus: EventBus,
+    logger: Logger,
+    limits?: Limits,
+  ) {
     this.#chat = chat;
     this.#tasks = tasks;
     this.#config = config;
@@ -119,7 +113,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     const messages = command.messages?.map(inParts);
     const requestChars = charsIn(...Object.values({ ...command, messages }));
     const request = { ...command, id: streamId, streamId, conversationId };
-    const reply = new MemoryReply(request, requestChars, this.#config, this);
+    const reply = new LocalReply(request, requestChars, this.#config, this);
     reply.share = share;
     let place: Promise<Release>;
     try {
@@ -173,11 +167,11 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return this.#slices.enter();
   }
 
-  loggerOf(reply: MemoryReply): Logger {
+  loggerOf(reply: LocalReply): Logger {
     return this.#logger.child(bindingsOf(reply));
   }
 
-  started(reply: MemoryReply, agent: string): void {
+  started(reply: LocalReply, agent: string): void {
     this.#bus.emit('chat:started', { streamId: reply.streamId, userId: reply.userId, agent });
   }
 
@@ -188,7 +182,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     return true;
   }
 
-  stopped(reply: MemoryReply, chars: number): void {
+  stopped(reply: LocalReply, chars: number): void {
     this.#chars -= chars;
     if (reply.turn) this.#turns.leave(reply.turn);
     reply.turn = undefined;
@@ -200,7 +194,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     this.#stale.push(log);
   }
 
-  ended(reply: MemoryReply, ending: Ending): void {
+  ended(reply: LocalReply, ending: Ending): void {
     if (reply.unended) this.#unended.remove(reply.unended);
     reply.unended = undefined;
     reply.share?.settle(0);
@@ -222,14 +216,14 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
   }
 
   /** Asks for a place in the line. @throws QUEUE_FULL, SHUTTING_DOWN */
-  #admit(reply: MemoryReply, priority: TaskPriority | undefined): Promise<Release> {
+  #admit(reply: LocalReply, priority: TaskPriority | undefined): Promise<Release> {
     return this.#tasks.admit(chatTask, new PlaceRequest(reply, priority));
   }
 
   /** The same once it is the reply's turn in its conversation: until then it takes no place from others. */
   async #admitAfter(
     turn: Promise<void>,
-    reply: MemoryReply,
+    reply: LocalReply,
     priority: TaskPriority | undefined,
   ): Promise<Release> {
     await turn;
@@ -254,13 +248,13 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
     }
   }
 
-  #forget(reply: MemoryReply): void {
+  #forget(reply: LocalReply): void {
     this.#keyed.drop(reply);
     this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
   }
 
-  #report(reply: MemoryReply, ending: Ending): void {
+  #report(reply: LocalReply, ending: Ending): void {
     const { streamId, userId } = reply;
     const { timings } = ending;
     const logger = this.#logger;
@@ -282,7 +276,7 @@ export class MemoryStreams implements ChatStreams, ReplyEvents {
 }
 
 /** Fields of every log line about a reply. */
-function bindingsOf({ streamId, ids: { requestId, userId } }: MemoryReply) {
+function bindingsOf({ streamId, ids: { requestId, userId } }: LocalReply) {
   // The full id would give access to the reply.
   return { stream: streamId.slice(0, 6), requestId, userId };
 }

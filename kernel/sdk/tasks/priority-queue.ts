@@ -1,4 +1,4 @@
-import { type TaskPriority, taskPriorities } from '#kernel';
+import { type TaskPriority, taskPriorities } from '../../contracts/task.js';
 import { type Entry, OwnerTurns } from './owner-turns.js';
 
 const descending = [...taskPriorities].reverse();

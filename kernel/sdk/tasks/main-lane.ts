@@ -1,5 +1,7 @@
-import { type Logger, type TaskCall, type TaskDefinition, type TaskFunction, WaggleError } from '#kernel';
-import { deferred } from '#sdk';
+import type { TaskCall, TaskDefinition, TaskFunction } from '../../contracts/task.js';
+import { WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { deferred } from '../deferred.js';
 import type { Attempt, Lane } from './lane.js';
 import { moduleUrl } from './module-url.js';
 import type { Run } from './run.js';

@@ -1,22 +1,15 @@
+import type { Delegation, StreamChunk, ToolCall, ToolCallPiece, ToolResult } from '../../contracts/agent.js';
+import type { AgentChosen, ChatChunk, ContextReport } from '../../contracts/chat.js';
 import type {
-  AgentChosen,
   CancelReason,
   CancelReceipt,
-  ChatChunk,
-  ClientErrorCode,
-  ContextReport,
-  Delegation,
   StartCommand,
-  StreamChunk,
   StreamFrame,
   TerminalFrame,
   Timings,
-  ToolCall,
-  ToolCallPiece,
-  ToolResult,
-  WaggleError,
-} from '#kernel';
-import { errorFrame } from '#sdk';
+} from '../../contracts/stream.js';
+import type { ClientErrorCode, WaggleError } from '../../errors.js';
+import { errorFrame } from '../error-frame.js';
 import type { ReplyLog } from './reply-log.js';
 
 /** A request that was accepted, with the ids that it was given. */

@@ -1,4 +1,4 @@
-import type { TaskCounts, TaskDefinition } from '#kernel';
+import type { TaskCounts, TaskDefinition } from '../../contracts/task.js';
 import { PriorityQueue } from './priority-queue.js';
 import type { Turn } from './turn.js';
 

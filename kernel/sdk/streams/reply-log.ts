@@ -1,15 +1,7 @@
-import {
-  type ApprovalRequired,
-  type LogEntry,
-  type Logprob,
-  type PieceEntry as Piece,
-  type ReadableListener,
-  type ReplyReader,
-  type StreamFrame,
-  type ToolCall,
-  type ToolCallPiece,
-  WaggleError,
-} from '#kernel';
+import type { ApprovalRequired, Logprob, ToolCall, ToolCallPiece } from '../../contracts/agent.js';
+import type { ReadableListener } from '../../contracts/readable.js';
+import type { LogEntry, PieceEntry as Piece, ReplyReader, StreamFrame } from '../../contracts/stream.js';
+import { WaggleError } from '../../errors.js';
 import { JoinedContent } from './joined-content.js';
 import {
   after,

@@ -1,33 +1,29 @@
-import {
-  type CancelReason,
-  type CancelReceipt,
-  type Chat,
-  type ChatChunk,
-  type ChatSink,
-  type ClientAnswer,
-  type ClientErrorCode,
-  type ContextReport,
-  type LogEntry,
-  type Logger,
-  type PieceEntry,
-  type Release,
-  type Reply,
-  type ReplyProgress,
-  type ReplyReader,
-  type Reservation,
-  type StreamChunk,
-  type StreamFrame,
-  type TerminalFrame,
-  type Timings,
-  type ToolCall,
-  toClientError,
-  type Usage,
-  WaggleError,
-  type WholeReply,
-} from '#kernel';
-import { type AgentCallSource, LazyAbortController, LazyAgentCall, type Place, settleWithin } from '#sdk';
+import type { Reservation } from '../../contracts/access.js';
+import type { StreamChunk, ToolCall } from '../../contracts/agent.js';
+import type { Chat, ChatChunk, ChatSink, ClientAnswer, ContextReport } from '../../contracts/chat.js';
+import type {
+  CancelReason,
+  CancelReceipt,
+  LogEntry,
+  PieceEntry,
+  Reply,
+  ReplyProgress,
+  ReplyReader,
+  StreamFrame,
+  TerminalFrame,
+  Timings,
+  WholeReply,
+} from '../../contracts/stream.js';
+import type { Release } from '../../contracts/task.js';
+import type { Usage } from '../../contracts/usage.js';
+import { type ClientErrorCode, toClientError, WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { LazyAbortController } from '../lazy-abort-controller.js';
+import { type AgentCallSource, LazyAgentCall } from '../lazy-agent-call.js';
+import type { Place } from '../linked-list.js';
+import { settleWithin } from '../settle-within.js';
 import { AwaitedAnswers } from './awaited-answers.js';
-import type { Config } from './config.js';
+import type { StreamsConfig } from './config.js';
 import type { ConversationTurn } from './conversation-turns.js';
 import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
 import { type LogEvents, ReplyLog } from './reply-log.js';
@@ -42,21 +38,21 @@ export type Ending = { readonly timings: Timings } & (
 
 /** The owner of a reply. */
 export interface ReplyEvents {
-  loggerOf(reply: MemoryReply): Logger;
-  started(reply: MemoryReply, agent: string): void;
+  loggerOf(reply: LocalReply): Logger;
+  started(reply: LocalReply, agent: string): void;
   /** A log has grown by this many characters and pieces; false when there is no room for them. */
   grew(chars: number, tokens: number): boolean;
   /** Nothing works on a reply any more, and its request is dropped: this many characters are free. */
-  stopped(reply: MemoryReply, chars: number): void;
+  stopped(reply: LocalReply, chars: number): void;
   /** The readers of a log have to be woken soon. */
   stale(log: ReplyLog): void;
   /** Called before an agent is asked: a promise where it has to wait for a later turn of the event loop. */
   starting(): Promise<void> | undefined;
-  ended(reply: MemoryReply, ending: Ending): void;
+  ended(reply: LocalReply, ending: Ending): void;
 }
 
 /** Pulls one answer from the chat agent into its log. */
-export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource {
+export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   readonly #log: ReplyLog;
   readonly #writer: FrameWriter;
   /** Aborted by a cancel and by a failure: the reply leaves the line, and its agent stops. */
@@ -67,7 +63,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   failure: WaggleError<ClientErrorCode> | undefined;
   keyId: string | undefined;
   /** Its place among all that have not ended. */
-  unended: Place<MemoryReply> | undefined;
+  unended: Place<LocalReply> | undefined;
   /** Its turn in its conversation, until its agent has stopped; undefined where it has none. */
   turn: ConversationTurn | undefined;
   /** Its share of the replies that its user may have at once. */
@@ -75,7 +71,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   /** Until its agent has stopped. */
   #request: ReplyRequest | undefined;
   #requestChars: number;
-  readonly #config: Config;
+  readonly #config: StreamsConfig;
   readonly #events: ReplyEvents;
   #queuedMs: number | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -98,7 +94,7 @@ export class MemoryReply implements Reply, ChatSink, LogEvents, AgentCallSource 
   #logger: Logger | undefined;
 
   /** `requestChars`: the characters of the request. */
-  constructor(request: ReplyRequest, requestChars: number, config: Config, events: ReplyEvents) {
+  constructor(request: ReplyRequest, requestChars: number, config: StreamsConfig, events: ReplyEvents) {
     const { streamId, conversationId, requestId, userId, agent } = request;
     this.ids = { streamId, conversationId, requestId, userId, agent };
     this.#request = request;

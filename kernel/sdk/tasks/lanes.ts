@@ -1,5 +1,6 @@
-import type { Logger, TaskStats } from '#kernel';
-import type { Config } from './config.js';
+import type { TaskStats } from '../../contracts/task.js';
+import type { Logger } from '../../logger.js';
+import type { TasksConfig } from './config.js';
 import type { LaneName } from './engine.js';
 import type { Lane } from './lane.js';
 import { MainLane } from './main-lane.js';
@@ -21,7 +22,7 @@ const noThreads: TaskStats['workers'] = { alive: 0, busy: 0, lost: 0 };
 
 /** Both lanes. Without workers, the worker lane is on the main thread, too, one run at a time. */
 export function createLanes(
-  config: Config,
+  config: TasksConfig,
   logger: Logger,
   { free, lost }: LanesEvents,
 ): Readonly<Record<LaneName, Lane>> & Threads {

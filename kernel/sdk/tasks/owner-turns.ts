@@ -1,4 +1,5 @@
-import { IdMap, LinkedList, type Place } from '#sdk';
+import { IdMap } from '../id-map.js';
+import { LinkedList, type Place } from '../linked-list.js';
 
 /** An item in the line. */
 export interface Entry<T> {

@@ -1,4 +1,4 @@
-import type { ClientAnswer } from '#kernel';
+import type { ClientAnswer } from '../../contracts/chat.js';
 
 interface Waiting {
   readonly type: ClientAnswer['type'];

@@ -1,4 +1,4 @@
-import type { TaskDefinition } from '#kernel';
+import type { TaskDefinition } from '../../contracts/task.js';
 import type { Run } from './run.js';
 
 /** A try under way. */

@@ -1,9 +1,9 @@
-import { WaggleError } from '#kernel';
-import { type Deferred, deferred } from '#sdk';
-import type { Config } from './config.js';
+import { WaggleError } from '../../errors.js';
+import { type Deferred, deferred } from '../deferred.js';
+import type { StreamsConfig } from './config.js';
 
 /** `cancelTimeoutMs`: also how long the next turn waits for the agent of a reply that has ended. */
-type Limits = Pick<Config, 'maxWaitingPerConversation' | 'cancelTimeoutMs'>;
+type Limits = Pick<StreamsConfig, 'maxWaitingPerConversation' | 'cancelTimeoutMs'>;
 
 /** A reply in the line of its conversation. */
 interface Waiting {

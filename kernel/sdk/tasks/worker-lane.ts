@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { Tinypool } from 'tinypool';
-import type { Logger, TaskDefinition } from '#kernel';
-import { settleWithin } from '#sdk';
+import type { TaskDefinition } from '../../contracts/task.js';
+import type { Logger } from '../../logger.js';
+import { settleWithin } from '../settle-within.js';
 import type { Attempt, Lane } from './lane.js';
 import { moduleUrl } from './module-url.js';
 import type { Run } from './run.js';

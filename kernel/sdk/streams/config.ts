@@ -1,7 +1,8 @@
-import { milliseconds, millisecondsOrNone } from '#sdk';
-import { z } from '#zod';
+import { z } from '../../contracts/zod.js';
+import { milliseconds, millisecondsOrNone } from '../milliseconds.js';
 
-export const config = z.strictObject({
+/** Config of plugins whose replies run in this process. */
+export const streamsConfig = z.strictObject({
   /** Replies that run at the same time. */
   maxRunning: z.int().min(1).default(2000),
   /** Replies that may wait for their turn. */
@@ -24,4 +25,5 @@ export const config = z.strictObject({
   totalLimitChars: z.int().min(1).default(128_000_000),
 });
 
-export type Config = z.infer<typeof config>;
+/** The config of replies that run in this process. */
+export type StreamsConfig = z.infer<typeof streamsConfig>;

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { TaskUpdate } from '#kernel';
+import type { TaskUpdate } from '../../contracts/task.js';
 
 /** The first data of a thread. */
 export interface Boot {

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Tinypool } from 'tinypool';
-import { type Logger, WaggleError } from '#kernel';
+import { WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
 import type { FromThread, Job, PlainError } from './messages.js';
 import type { Run } from './run.js';
 import { bindingsOf } from './turn.js';

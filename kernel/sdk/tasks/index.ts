@@ -1,0 +1,4 @@
+// The door `#sdk/tasks`: tasks that run in this process, for the plugins that provide `TaskEngine`.
+export * from './config.js';
+export * from './engine.js';
+export * from './lanes.js';
