@@ -160,17 +160,21 @@ export interface StreamStats {
 
 /** Starts replies and keeps their logs. */
 export interface ChatStreams {
-  /** @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH when the id of another request comes again */
-  start(command: StartCommand): Reply;
+  /**
+   * Replies of one conversation are answered in the order of these calls.
+   * @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH when the id of another request comes again
+   */
+  start(command: StartCommand): Promise<Reply>;
   /**
    * The reply with this id, running or ended; undefined when it never existed, its log is gone, or it belongs to another user
    * than `principal`. Without one, in an open server, the id alone gives access.
    */
-  find(streamId: string, principal?: Principal): Reply | undefined;
-  /** All replies that can be read. An id gives access: show it only to its owner. */
+  find(streamId: string, principal?: Principal): Promise<Reply | undefined>;
+  /** All replies of this process that can be read. An id gives access: show it only to its owner. */
   list(): readonly Reply[];
-  /** Those of a user that have not ended. */
+  /** Those of a user in this process that have not ended. */
   runningOf?(userId: string): readonly Reply[];
+  /** Of this process. */
   readonly stats: StreamStats;
   /** @deprecated The same as `stats`. */
   readonly figures?: StreamStats;

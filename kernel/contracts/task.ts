@@ -236,10 +236,17 @@ export interface TaskStats extends TaskCounts {
 
 /** Runs tasks within bounds. Each submission ends in exactly one way: succeeded, failed, cancelled or rejected. */
 export interface TaskEngine {
-  /** @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
-  submit<N extends string>(name: N, input: TaskInput<N>, options?: SubmitOptions): TaskRun<TaskOutput<N>>;
   /**
-   * A place on the main lane for work that the caller runs, bounds and ends itself, under the name and the limits of a
+   * Resolves once the run is accepted; `onQueued` may be called before that.
+   * @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH
+   */
+  submit<N extends string>(
+    name: N,
+    input: TaskInput<N>,
+    options?: SubmitOptions,
+  ): Promise<TaskRun<TaskOutput<N>>>;
+  /**
+   * A place on the main lane of this process for work that the caller runs, bounds and ends itself, under the name and the limits of a
    * registered task. It waits, counts and is announced like a run, but cannot be found by its id.
    * @throws at once TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN; the promise rejects with TASK_CANCELLED
    */
@@ -248,14 +255,14 @@ export interface TaskEngine {
    * The run with this id; undefined when it never existed, is no longer kept, or belongs to another user than `principal`.
    * Without one, in an open server, the id alone gives access.
    */
-  find(taskId: string, principal?: Principal): TaskRun | undefined;
-  /** Counts of one task since it was registered. */
+  find(taskId: string, principal?: Principal): Promise<TaskRun | undefined>;
+  /** Counts of one task since it was registered in this process. */
   countsOf(name: string): TaskCounts | undefined;
   readonly stats: TaskStats;
   /** @deprecated The same as `stats`. */
   readonly figures?: TaskStats;
   /** In order of failure: the newest last. */
-  readonly deadLetters: readonly DeadLetter[];
+  deadLetters(): Promise<readonly DeadLetter[]>;
 }
 
 /** Provided by the plugin that runs tasks. */

@@ -103,12 +103,15 @@ export class Summaries {
     if (messages.length === 0 || this.#kept.get(key)?.last === markOf(messages.at(-1))) return;
     const { userId, conversationId = '' } = request;
     this.#waiting.set(key, leftOut);
+    void this.#run(userId, conversationId);
+  }
+
+  async #run(owner: string | undefined, conversationId: string): Promise<void> {
     try {
-      const run = this.#engine.submit(taskName, { conversationId }, { priority: 'low', owner: userId });
-      // The engine logs why one has failed; the next turn asks again.
-      run.result.catch(() => {});
+      const run = await this.#engine.submit(taskName, { conversationId }, { priority: 'low', owner });
+      await run.result;
     } catch {
-      // There is no room: the next turn asks again.
+      // There is no room, or it has failed, which the engine logs: the next turn asks again.
     }
   }
 }

@@ -22,7 +22,7 @@ export const answerWhole: Handler = async (streams, request, response) => {
   const command = await readCommand(request);
   // Without a request_id the client cannot come back for it.
   const onDisconnect = command.onDisconnect ?? (command.requestId ? 'continue' : 'cancel');
-  const reply = streams.start({
+  const reply = await streams.start({
     ...command,
     endpoint: 'POST /chat',
     onDisconnect,
@@ -44,7 +44,11 @@ export const answerWhole: Handler = async (streams, request, response) => {
 /** `POST /chat/stream`: frames as they arrive. A failure before the first one is a JSON error. */
 export const answerStream: StreamHandler = async (streams, request, response, heartbeatMs) => {
   const command = await readCommand(request);
-  const reply = streams.start({ ...command, endpoint: 'POST /chat/stream', ...traceContextIn(request) });
+  const reply = await streams.start({
+    ...command,
+    endpoint: 'POST /chat/stream',
+    ...traceContextIn(request),
+  });
   await send(reply, reply.read(), request, response, heartbeatMs);
 };
 
@@ -54,7 +58,7 @@ export const resumeStream: StreamHandler = async (streams, request, response, he
   const lastEventId = request.header('last-event-id') || undefined;
   // Takes precedence: EventSource sends it when it reconnects, and cannot change its address.
   const position = await readPosition(lastEventId ?? request.query.get('position') ?? undefined);
-  const reply = streams.find(streamId, request.principal);
+  const reply = await streams.find(streamId, request.principal);
   if (!reply) throw new WaggleError('STREAM_GONE', { streamId });
   const isEventSource = lastEventId !== undefined && encodingFor(request.header('accept')).isEventStream;
   // EventSource reconnects after the end as well; only a 204 stops it.
@@ -66,7 +70,8 @@ export const resumeStream: StreamHandler = async (streams, request, response, he
 /** `DELETE /chat/stream/{stream_id}`: responds when the connection to the model is closed. @throws STREAM_UNKNOWN */
 export const cancelStream: Handler = async (streams, request, response) => {
   const streamId = request.params.stream_id as string;
-  const receipt = await streams.find(streamId, request.principal)?.cancel('client');
+  const reply = await streams.find(streamId, request.principal);
+  const receipt = await reply?.cancel('client');
   if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
   response.json(200, { cancelled: true, ...receipt } satisfies z.infer<typeof cancelResponse>);
 };

@@ -58,7 +58,7 @@ export class Completions {
     request: HttpRequest,
     response: HttpResponse,
   ): Promise<void> {
-    const run = this.#answers.start(asked, request);
+    const run = await this.#answers.start(asked, request);
     const { includeUsage } = asked;
     const { createdAt, modelOf } = run;
     const head = { streamId: run.reply.streamId, createdAt, modelOf, includeUsage };

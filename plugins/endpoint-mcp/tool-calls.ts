@@ -34,8 +34,8 @@ export async function callTool(
   try {
     const output =
       work.kind === 'task'
-        ? await outputOf(engine.submit(work.task, args, { owner: principal?.id }), request)
-        : await answerOf(ask(streams, work.agent, args, principal), request);
+        ? await outputOf(await engine.submit(work.task, args, { owner: principal?.id }), request)
+        : await answerOf(await ask(streams, work.agent, args, principal), request);
     return { content: [{ type: 'text', text: cut(textOf(output), resultLimitChars) }] };
   } catch (error) {
     const text = cut(toClientError(error).message, resultLimitChars);
@@ -58,7 +58,12 @@ function progressIn(updates: readonly TaskUpdate[]): unknown {
 }
 
 /** Starts a reply without a conversation. In an open server everybody is a user of their own. @throws errors of the streams */
-function ask(streams: ChatStreams, agent: string, args: Arguments, principal: Principal | undefined): Reply {
+async function ask(
+  streams: ChatStreams,
+  agent: string,
+  args: Arguments,
+  principal: Principal | undefined,
+): Promise<Reply> {
   const { question } = args;
   if (typeof question !== 'string' || question === '')
     throw new WaggleError('INVALID_REQUEST', { issues: ['question: expected a text'] });

@@ -26,7 +26,7 @@ export class MessagesApi {
   /** `POST /v1/messages` */
   async create(request: HttpRequest, response: HttpResponse): Promise<void> {
     const asked = await readMessages(request, (model) => this.#models.agentOf(model));
-    const run = this.#answers.start(asked, request);
+    const run = await this.#answers.start(asked, request);
     const { reply, modelOf } = run;
     const head = { streamId: reply.streamId, requestId: request.id, display: asked.display, modelOf };
     const headers = headersFor(request);

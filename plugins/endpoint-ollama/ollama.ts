@@ -100,7 +100,7 @@ export class OllamaApi {
       response.json(200, loadedBody(model, shape, asked.unloads), exposedHeaders);
       return;
     }
-    const run = this.#answers.start(asked, request);
+    const run = await this.#answers.start(asked, request);
     if (asked.streamed) {
       const lines = new Lines(shape, run.modelOf);
       await this.#answers.stream(run, response, lineHeaders, lines, {});

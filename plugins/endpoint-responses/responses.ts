@@ -74,13 +74,13 @@ export class Responses {
    * Starts a response. `before` has the items of the responses that it follows.
    * @throws INVALID_REQUEST, FORBIDDEN, AGENT_UNKNOWN, QUEUE_FULL, SHUTTING_DOWN
    */
-  start(
+  async start(
     body: ResponseBody,
     before: readonly Item[],
     input: readonly Item[],
     asker: Asker & { readonly onDisconnect?: 'continue'; readonly isWarmUp?: boolean },
     request?: HttpRequest,
-  ): LiveResponse {
+  ): Promise<LiveResponse> {
     const { models } = this.#services;
     const items = [...before, ...input];
     const { custom, ...asked } = requestOf(body, items, models.agentOf(body.model), asker);
@@ -90,7 +90,7 @@ export class Responses {
       ...((onDisconnect ?? body.background) && { onDisconnect: 'continue' as const }),
       ...(isWarmUp && { options: { ...asked.command.options, maxTokens: 1 } }),
     };
-    const run = this.answers.start({ ...asked, command }, request);
+    const run = await this.answers.start({ ...asked, command }, request);
     // An idempotency key joins a response that was started before.
     const earlier = this.#live.get(run.reply);
     if (earlier) return earlier;
@@ -113,14 +113,16 @@ export class Responses {
     };
     this.#live.set(run.reply, live);
     if (body.store !== false) this.#unstored.set(run.reply.streamId, live);
+    // A failure may have been faster.
+    if (run.reply.ended) this.#ended(run.reply.streamId);
     if (body.background) hold(run.reply);
     return live;
   }
 
   /** A response whose log can be read, or was not read to its end before it was dropped. */
-  live(id: string, principal: Principal | undefined): LiveResponse | undefined {
+  async live(id: string, principal: Principal | undefined): Promise<LiveResponse | undefined> {
     if (!id.startsWith('resp_')) return undefined;
-    const reply = this.#services.streams.find(id.slice('resp_'.length), principal);
+    const reply = await this.#services.streams.find(id.slice('resp_'.length), principal);
     const live = reply && this.#live.get(reply);
     return live?.isDeleted ? undefined : live;
   }
@@ -134,7 +136,7 @@ export class Responses {
 
   /** Cancels it, if it runs, and forgets it. @throws RESPONSE_UNKNOWN */
   async delete(id: string, principal: Principal | undefined): Promise<void> {
-    const live = this.live(id, principal);
+    const live = await this.live(id, principal);
     if (live) {
       live.isDeleted = true;
       this.#unstored.delete(live.run.reply.streamId);
@@ -205,7 +207,7 @@ export class Responses {
   }
 
   async #found(id: string, principal: Principal | undefined): Promise<StoredResponse | undefined> {
-    const live = this.live(id, principal);
+    const live = await this.live(id, principal);
     if (live && live.head.body.store !== false) return { response: currentResponse(live), input: live.input };
     return this.#stored.find(principal?.id ?? anyone, id);
   }

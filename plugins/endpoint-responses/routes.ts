@@ -47,7 +47,7 @@ export class ResponseRoutes {
     const asker = { headers: await readRunHeaders(request), principal };
     const before = await this.#before(body.previous_response_id, principal);
     const input = await this.#responses.resolved(itemsOf(body), before, principal);
-    const live = this.#responses.start(body, before, input, asker, request);
+    const live = await this.#responses.start(body, before, input, asker, request);
     if (body.stream) return this.#stream(live, response, {});
     if (body.background) return this.#send(live, response, currentResponse(live));
     const events = new ResponseEvents(live.head);
@@ -69,7 +69,7 @@ export class ResponseRoutes {
       const { response: found } = await this.#responses.find(id, request.principal);
       return response.json(200, found, exposedHeaders);
     }
-    const live = this.#responses.live(id, request.principal);
+    const live = await this.#responses.live(id, request.principal);
     if (live) return this.#stream(live, response, { after, tellsFailures: true });
     await this.#responses.find(id, request.principal);
     throw new WaggleError('STREAM_GONE', { streamId: id.slice(0, 200) });
@@ -85,7 +85,7 @@ export class ResponseRoutes {
   /** `POST /v1/responses/{response_id}/cancel`: responds when the connection to the model is closed. */
   async cancel(request: HttpRequest, response: HttpResponse): Promise<void> {
     const id = idIn(request);
-    const live = this.#responses.live(id, request.principal);
+    const live = await this.#responses.live(id, request.principal);
     await live?.run.reply.cancel('client');
     const found = live ? currentResponse(live) : (await this.#responses.find(id, request.principal)).response;
     response.json(200, found, exposedHeaders);
@@ -125,7 +125,7 @@ export class ResponseRoutes {
       asker,
     );
     const { answers } = this.#responses;
-    const run = answers.start(asked, request);
+    const run = await answers.start(asked, request);
     await answers.whole(run, request, response, exposedHeaders, (answer) => {
       const text = answer.items.map((item) => (item.type === 'text' ? item.content : '')).join('');
       const key = run.reply.streamId;

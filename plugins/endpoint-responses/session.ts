@@ -103,22 +103,24 @@ export class ResponseSession implements SocketHandler {
       if (this.#socket.closed) return;
       const isWarmUp = generate === false;
       const asker = { headers: {}, principal, connection, onDisconnect: 'continue' as const, isWarmUp };
-      live = responses.start(body, before, input, asker);
+      live = await responses.start(body, before, input, asker);
       this.#deliver(live);
       if (place.isCancelled) void live.run.reply.cancel('client');
     } finally {
-      if (!live) {
-        this.#current = undefined;
-        this.#host.onDelivered();
-      }
+      if (!live) this.#giveUp();
     }
   }
 
-  #resume(id: string, after: number | undefined): void {
-    const live = this.#host.responses.live(id, this.#socket.principal);
-    if (!live) throw new WaggleError('RESPONSE_UNKNOWN', { responseId: id.slice(0, 200) });
+  async #resume(id: string, after: number | undefined): Promise<void> {
     this.#takePlace();
-    this.#deliver(live, after);
+    let live: LiveResponse | undefined;
+    try {
+      live = await this.#host.responses.live(id, this.#socket.principal);
+      if (!live) throw new WaggleError('RESPONSE_UNKNOWN', { responseId: id.slice(0, 200) });
+      this.#deliver(live, after);
+    } finally {
+      if (!live) this.#giveUp();
+    }
   }
 
   async #cancel(id: string | undefined): Promise<void> {
@@ -128,9 +130,16 @@ export class ResponseSession implements SocketHandler {
       current.isCancelled = true;
       return;
     }
-    const live = id === undefined ? current?.live : this.#host.responses.live(id, this.#socket.principal);
+    const { responses } = this.#host;
+    const live = id === undefined ? current?.live : await responses.live(id, this.#socket.principal);
     const receipt = await live?.run.reply.cancel('client');
     if (!receipt) throw new WaggleError('RESPONSE_UNKNOWN', { responseId: id?.slice(0, 200) ?? 'in flight' });
+  }
+
+  /** Nothing is delivered in the place that was taken. */
+  #giveUp(): void {
+    this.#current = undefined;
+    this.#host.onDelivered();
   }
 
   /** @throws BUSY */

@@ -61,7 +61,7 @@ export async function submitTask(
   if (!tasks.find(name)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
   const body = await expectValid(submission, await request.json());
   const { input, priority, timeout_ms: timeoutMs, delay_ms: delayMs, user_id, request_id } = body;
-  const run = engine.submit(name, input, {
+  const run = await engine.submit(name, input, {
     priority,
     timeoutMs,
     delayMs,
@@ -75,8 +75,12 @@ export async function submitTask(
 }
 
 /** `GET /tasks/{task}` @throws TASK_UNKNOWN */
-export function lookAtRun(engine: TaskEngine, request: HttpRequest, response: HttpResponse): void {
-  response.json(200, reportOf(find(engine, request)));
+export async function lookAtRun(
+  engine: TaskEngine,
+  request: HttpRequest,
+  response: HttpResponse,
+): Promise<void> {
+  response.json(200, reportOf(await find(engine, request)));
 }
 
 /** `DELETE /tasks/{task}` @throws TASK_UNKNOWN */
@@ -85,14 +89,14 @@ export async function cancelRun(
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
-  const run = find(engine, request);
+  const run = await find(engine, request);
   const cancelled = !run.ended && (await run.cancel());
   response.json(200, { cancelled, state: run.state } satisfies z.infer<typeof cancelAnswer>);
 }
 
-function find(engine: TaskEngine, { params, principal }: HttpRequest): TaskRun {
+async function find(engine: TaskEngine, { params, principal }: HttpRequest): Promise<TaskRun> {
   const id = params.task as string;
-  const run = engine.find(id, principal);
+  const run = await engine.find(id, principal);
   if (!run) throw new WaggleError('TASK_UNKNOWN', { task: id.slice(0, 128) });
   return run;
 }

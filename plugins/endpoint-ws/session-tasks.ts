@@ -13,6 +13,11 @@ import type { SessionHost } from './session.js';
 
 const portionChars = 32 * 1024;
 
+interface About {
+  readonly taskId: string;
+  readonly requestId?: string;
+}
+
 /** Format of the frames about one run. */
 interface Wording {
   update(update: TaskUpdate): object;
@@ -26,6 +31,8 @@ export class SessionTasks {
   readonly #asker: Asker;
   readonly #host: SessionHost;
   readonly #watched = new Map<string, AsyncIterableIterator<readonly TaskUpdate[]>>();
+  /** Runs that are being submitted. */
+  #pending = 0;
 
   constructor(socket: Socket, asker: Asker, host: SessionHost) {
     this.#socket = socket;
@@ -34,16 +41,17 @@ export class SessionTasks {
   }
 
   get size(): number {
-    return this.#watched.size;
+    return this.#pending + this.#watched.size;
   }
 
   /** A `task` frame. @throws TASK_UNKNOWN, and errors of the engine */
-  run({ task, input, ...options }: TaskFrame): Promise<void> {
+  async run({ task, input, ...options }: TaskFrame): Promise<void> {
     if (!this.#host.tasks.find(task)?.exposed) throw new WaggleError('TASK_UNKNOWN', { task });
-    const run = this.#submit(task, input, options);
+    const run = await this.#submit(task, input, options, (about) =>
+      this.#send({ type: 'task_accepted', ...about }),
+    );
     const about = aboutOf(run, options.requestId);
-    this.#send({ type: 'task_accepted', ...about });
-    return this.#watch(run, about, {
+    await this.#watch(run, about, {
       update: ({ type, value }) => ({
         type: 'task_progress',
         ...about,
@@ -55,20 +63,20 @@ export class SessionTasks {
   }
 
   /** A frame whose type is the name of a task; the response frames have that type, too. */
-  answer({ name, input, requestId }: MessageFrame): Promise<void> {
-    const run = this.#submit(name, input, { requestId });
+  async answer({ name, input, requestId }: MessageFrame): Promise<void> {
+    const run = await this.#submit(name, input, { requestId });
     const responseOf = (value: unknown) => ({
       type: name,
       ...(isJsonObject(value) ? value : { output: value }),
       ...(requestId !== undefined && { requestId }),
     });
     const wording = { update: ({ value }: TaskUpdate) => responseOf(value), output: responseOf };
-    return this.#watch(run, aboutOf(run, requestId), wording);
+    await this.#watch(run, aboutOf(run, requestId), wording);
   }
 
   /** @throws TASK_UNKNOWN when the run does not exist or has ended */
   async cancel(taskId: string): Promise<void> {
-    const run = this.#host.engine?.find(taskId, this.#asker.principal);
+    const run = await this.#host.engine?.find(taskId, this.#asker.principal);
     if (!run || run.ended || !(await run.cancel())) throw new WaggleError('TASK_UNKNOWN', { task: taskId });
     // A watched run reports it itself.
     if (!this.#watched.has(taskId) && run.error) this.#send(errorFrame(run.error, { taskId }));
@@ -80,34 +88,46 @@ export class SessionTasks {
     this.#socket = undefined;
   }
 
-  #submit(
+  /** The run is pending until it is watched. */
+  async #submit(
     name: string,
     input: unknown,
     { requestId, ...options }: SubmitOptions & { readonly requestId?: string | undefined },
-  ): TaskRun {
+    accepted: (about: About) => void = () => {},
+  ): Promise<TaskRun> {
     const { engine } = this.#host;
     if (!engine) throw new WaggleError('TASK_UNKNOWN', { task: name });
-    let run: TaskRun | undefined;
+    let about: About | undefined;
+    /** Told before its id was known. */
+    let aheadAtFirst: number | undefined;
     const onQueued = (ahead: number) => {
-      if (run) this.#send({ type: 'queue_update', ...aboutOf(run, requestId), ahead });
+      if (about) this.#send({ type: 'queue_update', ...about, ahead });
+      else aheadAtFirst = ahead;
     };
-    run = engine.submit(name, input, {
-      ...options,
-      owner: this.#asker.userId,
-      connection: this.#asker.connection,
-      idempotencyKey: requestId,
-      onQueued,
-    });
-    return run;
+    this.#pending++;
+    try {
+      const run = await engine.submit(name, input, {
+        ...options,
+        owner: this.#asker.userId,
+        connection: this.#asker.connection,
+        idempotencyKey: requestId,
+        onQueued,
+      });
+      about = aboutOf(run, requestId);
+      accepted(about);
+      if (aheadAtFirst !== undefined) onQueued(aheadAtFirst);
+      return run;
+    } catch (error) {
+      this.#pending--;
+      this.#host.onDelivered();
+      throw error;
+    }
   }
 
-  async #watch(
-    run: TaskRun,
-    about: { readonly taskId: string; readonly requestId?: string },
-    wording: Wording,
-  ): Promise<void> {
-    // A repeated request on the same connection: the run is already watched.
-    if (this.#watched.has(run.id)) return;
+  async #watch(run: TaskRun, about: About, wording: Wording): Promise<void> {
+    this.#pending--;
+    // It has closed meanwhile; or, a repeated request on the same connection, the run is already watched.
+    if (!this.#socket || this.#watched.has(run.id)) return this.#host.onDelivered();
     const updates = run.updates();
     this.#watched.set(run.id, updates);
     try {
@@ -149,9 +169,6 @@ function* portions(frames: readonly string[]): Iterable<readonly string[]> {
   if (portion.length > 0) yield portion;
 }
 
-function aboutOf(
-  run: TaskRun,
-  requestId: string | undefined,
-): { readonly taskId: string; readonly requestId?: string } {
+function aboutOf(run: TaskRun, requestId: string | undefined): About {
   return { taskId: run.id, ...(requestId !== undefined && { requestId }) };
 }

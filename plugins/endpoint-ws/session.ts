@@ -59,6 +59,8 @@ export class Session implements SocketHandler {
   #readersIfAny: IdMap<ReplyReader> | undefined;
   #wholeIfAny: Set<AbortController> | undefined;
   #tasksIfAny: SessionTasks | undefined;
+  /** Replies that are being started or looked for. */
+  #pending = 0;
   #bad = 0;
   /**
    * The last notification that it has had, while it does not get them as they come: until its first frame, which may ask for
@@ -221,36 +223,55 @@ export class Session implements SocketHandler {
     this.#send(authOkFrame(principal ?? { id: this.userId, scopes: [] }));
   }
 
-  #answer(frame: ChatFrame): void {
+  async #answer(frame: ChatFrame): Promise<void> {
     this.#checkLimit();
-    const reply = this.#host.streams.start(commandOf(frame, this.#asker));
-    // A repeated request on the same connection: it is already being answered.
-    if (this.#readers.get(reply.streamId)) return;
-    this.#deliver(reply, reply.read(), frame.positions, frame.requestId);
-  }
-
-  #resume(streamId: string, position: number, positions: boolean): void {
-    const reply = this.#host.streams.find(streamId, this.socket.principal);
-    if (!reply) {
-      this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
-      return;
+    this.#pending++;
+    try {
+      const reply = await this.#host.streams.start(commandOf(frame, this.#asker));
+      // A repeated request on the same connection: it is already being answered.
+      if (this.#readers.get(reply.streamId)) return;
+      this.#deliver(reply, reply.read(), frame.positions, frame.requestId);
+    } finally {
+      this.#settled();
     }
-    const earlier = this.#readers.get(streamId);
-    if (!earlier) this.#checkLimit();
-    const reader = reply.read(position);
-    // The new reader comes first, so that the reply always has one.
-    void earlier?.return();
-    this.#deliver(reply, reader, positions);
   }
 
-  #give({ streamId, id }: { readonly streamId: string; readonly id: string }, answer: ClientAnswer): void {
-    const reply = this.#host.streams.find(streamId, this.socket.principal);
+  async #resume(streamId: string, position: number, positions: boolean): Promise<void> {
+    if (!this.reads(streamId)) this.#checkLimit();
+    this.#pending++;
+    try {
+      const reply = await this.#host.streams.find(streamId, this.socket.principal);
+      if (!reply) {
+        this.#send(errorFrame(new WaggleError('STREAM_GONE', { streamId }), { streamId }));
+        return;
+      }
+      const earlier = this.#readers.get(streamId);
+      const reader = reply.read(position);
+      // The new reader comes first, so that the reply always has one.
+      void earlier?.return();
+      this.#deliver(reply, reader, positions);
+    } finally {
+      this.#settled();
+    }
+  }
+
+  /** A reply was started or found, or not: what is delivered counts by itself. */
+  #settled(): void {
+    this.#pending--;
+    this.#host.onDelivered();
+  }
+
+  async #give(
+    { streamId, id }: { readonly streamId: string; readonly id: string },
+    answer: ClientAnswer,
+  ): Promise<void> {
+    const reply = await this.#host.streams.find(streamId, this.socket.principal);
     if (!reply) throw new WaggleError('TOOL_CALL_UNKNOWN', { id: id.slice(0, 128) });
     reply.answer(id, answer);
   }
 
   async #cancel(streamId: string): Promise<void> {
-    const reply = this.#host.streams.find(streamId, this.socket.principal);
+    const reply = await this.#host.streams.find(streamId, this.socket.principal);
     const receipt = await reply?.cancel('client');
     if (!receipt) throw new WaggleError('STREAM_UNKNOWN', { streamId });
     // A reader of the stream gets this frame from the log.
@@ -266,7 +287,7 @@ export class Session implements SocketHandler {
     try {
       // Without a requestId the client cannot come back for it.
       const onDisconnect = frame.onDisconnect ?? (requestId ? 'continue' : 'cancel');
-      const reply = this.#host.streams.start(commandOf({ ...frame, onDisconnect }, this.#asker));
+      const reply = await this.#host.streams.start(commandOf({ ...frame, onDisconnect }, this.#asker));
       const answer = await reply.whole(abort.signal);
       const { conversationId } = reply;
       this.#send({ type: 'message', ...answer, conversationId, ...(requestId && { requestId }) });
@@ -278,6 +299,8 @@ export class Session implements SocketHandler {
 
   /** Sends the reply until its end, or until its reader leaves. */
   #deliver({ streamId }: Reply, reader: ReplyReader, positions: boolean, requestId?: string): void {
+    // It may have closed while the reply was started or found.
+    if (this.socket.closed) return void reader.return();
     this.#readers.set(streamId, reader);
     const delivery = new Delivery(this.socket, reader, positions, (error) => {
       if (this.#readers.get(streamId) === reader) this.#readers.delete(streamId);
@@ -292,11 +315,11 @@ export class Session implements SocketHandler {
     if (this.#busy >= limit) throw new WaggleError('BUSY', { limit, what: 'replies on one connection' });
   }
 
-  /** Replies and tasks in progress. */
+  /** Replies and tasks that are asked for or in progress. */
   get #busy(): number {
     const { size: readers = 0 } = this.#readersIfAny ?? {};
     const { size: whole = 0 } = this.#wholeIfAny ?? {};
-    return readers + whole + (this.#tasksIfAny?.size ?? 0);
+    return this.#pending + readers + whole + (this.#tasksIfAny?.size ?? 0);
   }
 
   /** Whether a frame is within the limit of frames per second. */

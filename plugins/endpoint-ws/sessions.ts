@@ -102,15 +102,14 @@ export class Sessions implements WebSocketEndpoint, Clients {
   }
 
   /** Tells the other connections of its user of a reply that has begun. */
-  began(streamId: string, userId: string): void {
-    let next: Session | undefined;
-    for (let session = this.#users.newest(userId); session; session = next) {
-      next = session.older;
-      // Mostly the only one, which has asked for it.
-      if (session.reads(streamId)) continue;
-      const reply = this.#host.streams.find(streamId);
-      if (reply) session.announce(reply);
-    }
+  async began(streamId: string, userId: string): Promise<void> {
+    // Mostly the only one, which has asked for it.
+    const others: Session[] = [];
+    for (let session = this.#users.newest(userId); session; session = session.older)
+      if (!session.reads(streamId)) others.push(session);
+    if (others.length === 0) return;
+    const reply = await this.#host.streams.find(streamId);
+    if (reply) for (const session of others) session.announce(reply);
   }
 
   /** Drops notifications that were kept long enough. */

@@ -26,6 +26,7 @@ export class Scheduled implements ScheduledTask {
   readonly #context: ScheduleContext;
   readonly #alarm: Alarm;
   #run: TaskRun | undefined;
+  #isSubmitting = false;
   #missed = 0;
   #lastAt: number | undefined;
 
@@ -63,18 +64,21 @@ export class Scheduled implements ScheduledTask {
   #due({ at, missed, lastMissedAt }: Due): void {
     if (missed > 0) this.#miss('late', lastMissedAt, missed);
     if (at === undefined) return;
-    if (this.#run && !this.#run.ended) this.#miss('running', at, 1);
-    else this.#submit(at);
+    if (this.#isSubmitting || this.#run?.ended === false) this.#miss('running', at, 1);
+    else void this.#submit(at);
   }
 
-  #submit(at: number): void {
+  async #submit(at: number): Promise<void> {
+    this.#isSubmitting = true;
     try {
-      this.#run = this.#context.engine.submit(this.#name, this.#input);
+      this.#run = await this.#context.engine.submit(this.#name, this.#input);
       this.#lastAt = at;
       // The engine reports the end of a run.
       this.#run.result.catch(() => {});
     } catch (error) {
       this.#miss('refused', at, 1, toClientError(error).code);
+    } finally {
+      this.#isSubmitting = false;
     }
   }
 

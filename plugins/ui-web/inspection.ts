@@ -18,7 +18,7 @@ export interface Inspected {
   inspect(): KernelReport;
   readonly transport: Pick<Transport, 'connections' | 'endpoints' | 'openAt'>;
   readonly access: Pick<Access, 'isRequired'> | undefined;
-  readonly streams: Pick<ChatStreams, 'stats' | 'find'> | undefined;
+  readonly streams: Pick<ChatStreams, 'stats' | 'list'> | undefined;
   readonly engine: Pick<TaskEngine, 'stats' | 'countsOf'> | undefined;
   readonly tasks: ReadonlyRegistry<TaskDefinition>;
   readonly history: ReplyHistory;
@@ -57,9 +57,10 @@ function pathsOf(transport: Inspected['transport']) {
 }
 
 /** In an open server the name of a user gives access to the conversations of the user, and is left out. */
-function streamsOf(streams: Pick<ChatStreams, 'stats' | 'find'>, history: ReplyHistory, showsUsers: boolean) {
+function streamsOf(streams: Pick<ChatStreams, 'stats' | 'list'>, history: ReplyHistory, showsUsers: boolean) {
   const { running, waiting, kept, readers, tokens } = streams.stats;
-  const replies = history.replies((streamId) => streams.find(streamId)?.progress, showsUsers);
+  const byId = new Map(streams.list().map((reply) => [reply.streamId, reply]));
+  const replies = history.replies((streamId) => byId.get(streamId)?.progress, showsUsers);
   return { running, waiting, kept, readers, tokens, ended: history.ended, replies };
 }
 

@@ -25,7 +25,7 @@ export function cancelRoute(
     handler: async (request, reply) => {
       const { number } = await expectValid(cancelParams, request.params);
       const streamId = history.streamOf(Number(number));
-      const running = streamId === undefined ? undefined : streams.find(streamId);
+      const running = streamId === undefined ? undefined : await streams.find(streamId);
       const receipt = await running?.cancel('client');
       if (!receipt || !running) throw new WaggleError('STREAM_UNKNOWN', { streamId: number });
       access?.audit({

@@ -62,7 +62,7 @@ describe('several pages of one user', () => {
     await connected(first);
     const second = await desk.visit();
     await connected(second);
-    stage.hive.streams.start({
+    await stage.hive.streams.start({
       ...{
         userId: await userOf(first),
         conversationId: 'daily',

@@ -71,7 +71,7 @@ describe('the official example server, as a process', () => {
     expect(await run('mcp:all:echo', { message: 'hello' })).toBe('Echo: hello');
     expect(await run('mcp:all:get-sum', { a: 2, b: 3 })).toMatch(/5/);
     expect(await run('mcp:all:get-tiny-image')).toMatch(/\[image image\/png\]/);
-    const slow = engine.submit('mcp:all:trigger-long-running-operation', { duration: 0.2, steps: 2 });
+    const slow = await engine.submit('mcp:all:trigger-long-running-operation', { duration: 0.2, steps: 2 });
     expect(await slow.result).toMatch(/completed/);
     expect(slow.progress).toMatchObject({ progress: expect.any(Number), total: 2 });
     await kernel.stop();

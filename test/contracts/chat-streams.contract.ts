@@ -164,7 +164,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams, bus } = streamsOver([new ScriptedAgent('a', script)]);
         const told: object[] = [];
         bus.on(`chat:${ending}`, (event) => void told.push(event));
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         for await (const entries of reply.read())
           if (ending === 'cancelled' && entries.some(({ type }) => type === 'streaming_token'))
             void reply.cancel('client');
@@ -176,7 +176,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('begins with streaming_start, ends with streaming_end, and names its stream in each frame', async () => {
         const { streams, events } = streamsOver([new ScriptedAgent('a')]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const frames = await framesOf(reply);
         expect(frames).toEqual([
           {
@@ -204,9 +204,10 @@ export function chatStreamsContract(name: string, create: Create): void {
         expect(events).toEqual(['accepted', 'started', 'finished']);
       });
 
-      it('has an id that cannot be guessed', () => {
+      it('has an id that cannot be guessed', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);
-        const ids = Array.from({ length: 100 }, () => streams.start(ask()).streamId);
+        const replies = await Promise.all(Array.from({ length: 100 }, () => streams.start(ask())));
+        const ids = replies.map(({ streamId }) => streamId);
         expect(new Set(ids).size).toBe(100);
         expect(Buffer.from(ids[0] as string, 'base64url').length * 8).toBeGreaterThanOrEqual(128);
       });
@@ -215,7 +216,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams } = streamsOver([
           new ScriptedAgent('a', [{ type: 'thinking', content: 'hm' }, text('🐝'), text('äb'), done]),
         ]);
-        const entries = await read(streams.start(ask()));
+        const entries = await read(await streams.start(ask()));
         expect(entries.map((entry) => entry.position)).toEqual([0, 2, 4, 6, 6]);
       });
 
@@ -231,7 +232,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           yield [...words, thought, text('!'), done];
         };
         const { streams, store } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await ended(reply);
         const { conversationId } = reply;
         expect(unstamped(await store.read({ userId: 'ann', conversationId })).at(-1)).toEqual({
@@ -248,7 +249,7 @@ export function chatStreamsContract(name: string, create: Create): void {
             done,
           ]),
         ]);
-        const frames = await framesOf(streams.start(ask()));
+        const frames = await framesOf(await streams.start(ask()));
         expect(types(frames)).toEqual([
           'streaming_start',
           'streaming_thinking',
@@ -270,7 +271,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           done,
         ]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const seen: (LogEntry | PieceEntry)[] = [];
         const usual = framesOf(reply);
         for await (const entries of reply.readPieces()) {
@@ -317,7 +318,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           done,
         ]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const readers: Promise<unknown>[] = [];
         const piecesRead = async () => {
           const seen: unknown[] = [];
@@ -339,7 +340,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('gives every reader the same, early or late, and asks the agent once', async () => {
         const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const early = read(reply);
         await untilFrame(reply, 'streaming_token');
         const middle = read(reply);
@@ -353,7 +354,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('gives what arrived together together', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a', [[text('a'), text('b'), text('c')], done])]);
         const sizes: number[] = [];
-        for await (const batch of streams.start(ask()).read())
+        for await (const batch of (await streams.start(ask())).read())
           sizes.push(batch.filter((entry) => entry.frame.type === 'streaming_token').length);
         expect(Math.max(...sizes)).toBe(3);
       });
@@ -361,7 +362,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('lets a reader leave while it waits, and goes on', async () => {
         const agent = new ScriptedAgent('a', ['wait', text('x'), done]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const reader = reply.read()[Symbol.asyncIterator]();
         await reader.next();
         const waiting = reader.next();
@@ -376,7 +377,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           new ScriptedAgent('a', [new Error('boom')]),
           new ScriptedAgent('b', [{ type: 'thinking', content: 'hm' }, text('Hello '), text('there'), done]),
         ]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const frames = await framesOf(reply);
         expect(types(frames)).toEqual(['streaming_start', 'message']);
         expect(frames[1]).toEqual({
@@ -397,7 +398,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           new ScriptedAgent('a', [new Error('boom')]),
           new ScriptedAgent('b', [call, done]),
         ]);
-        const frames = await framesOf(streams.start(ask()));
+        const frames = await framesOf(await streams.start(ask()));
         expect(types(frames)).toEqual(['streaming_start', 'streaming_tool_call', 'message']);
       });
 
@@ -405,7 +406,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams, events } = streamsOver([
           new ScriptedAgent('a', [text('Hel'), new Error('secret /etc/x')]),
         ]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const frames = await framesOf(reply);
         expect(types(frames)).toEqual(['streaming_start', 'streaming_token', 'error']);
         expect(frames[2]).toMatchObject({
@@ -420,7 +421,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('ends with an error without a stream when it never began', async () => {
         const { streams, events } = streamsOver([new ScriptedAgent('a')]);
-        const [frame, ...rest] = await framesOf(streams.start({ ...ask(), agent: 'nobody' }));
+        const [frame, ...rest] = await framesOf(await streams.start({ ...ask(), agent: 'nobody' }));
         expect(frame).toMatchObject({ type: 'error', code: 'AGENT_UNKNOWN', requestId: `q${requests}` });
         expect(frame).not.toHaveProperty('streamId');
         expect(rest).toEqual([]);
@@ -433,7 +434,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       ])('is cancelled %s: one cancelled frame, after its agent has stopped', async (_, script) => {
         const agent = new ScriptedAgent('a', script);
         const { streams, events } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, script[0] === 'wait' ? 'streaming_start' : 'streaming_token');
         await Promise.all([reply.cancel('client'), reply.cancel('client')]);
         expect(agent.running).toBe(0);
@@ -449,7 +450,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('is not changed by a cancel after its end', async () => {
         const { streams, events } = streamsOver([new ScriptedAgent('a')]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const frames = await framesOf(reply);
         await reply.cancel('client');
         expect(await framesOf(reply)).toEqual(frames);
@@ -461,7 +462,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         const original = agent.generateResponseStream.bind(agent);
         agent.generateResponseStream = (request) => original(request, call());
         const { streams, events } = streamsOver([agent], { cancelTimeoutMs: 20 });
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         await reply.cancel('client');
         agent.release();
@@ -479,7 +480,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           yield [text('lo'), done];
         };
         const { streams, events } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         await reply.cancel('client');
         const frames = await framesOf(reply);
@@ -499,7 +500,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           }
         };
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         await reply.cancel('client');
         expect(goneOn).toBeLessThanOrEqual(1);
@@ -512,7 +513,7 @@ export function chatStreamsContract(name: string, create: Create): void {
             replyLimitChars: 9,
           },
         );
-        const frames = await framesOf(streams.start(ask()));
+        const frames = await framesOf(await streams.start(ask()));
         expect(types(frames)).toEqual(['streaming_start', 'streaming_token', 'streaming_token', 'error']);
         expect(frames.at(-1)).toMatchObject({
           code: 'AGENT_FAILED',
@@ -523,7 +524,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('is cut off with an error when it takes too long, and its agent stops', async () => {
         const agent = new ScriptedAgent('a', [text('x'), 'wait']);
         const { streams } = streamsOver([agent], { replyTimeoutMs: 20 });
-        const frames = await framesOf(streams.start(ask()));
+        const frames = await framesOf(await streams.start(ask()));
         expect(frames.at(-1)).toMatchObject({ type: 'error', code: 'AGENT_TIMEOUT' });
         await streams.close();
         expect(agent.running).toBe(0);
@@ -531,18 +532,21 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('can be had as a whole', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);
-        expect(await streams.start(ask()).whole()).toEqual({
+        expect(await (await streams.start(ask())).whole()).toEqual({
           content: 'Hello there',
           agent: 'a',
           usage: { inputTokens: 1, outputTokens: 2 },
         });
         const failing = streamsOver([new ScriptedAgent('a', [text('x'), new Error('boom')])]).streams;
-        await expect(failing.start(ask()).whole()).rejects.toMatchObject({ code: 'AGENT_FAILED' });
+        await expect((await failing.start(ask())).whole()).rejects.toMatchObject({ code: 'AGENT_FAILED' });
         const falling = streamsOver([
           new ScriptedAgent('a', [new Error('boom')]),
           new ScriptedAgent('b'),
         ]).streams;
-        expect(await falling.start(ask()).whole()).toMatchObject({ content: 'Hello there', agent: 'b' });
+        expect(await (await falling.start(ask())).whole()).toMatchObject({
+          content: 'Hello there',
+          agent: 'b',
+        });
       });
 
       it.each([
@@ -550,7 +554,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         ['shutdown', 'SHUTTING_DOWN'],
       ] as const)('cannot be had as a whole after a cancel: %s', async (reason, code) => {
         const { streams } = streamsOver([new ScriptedAgent('a', ['wait'])]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const whole = reply.whole();
         await untilFrame(reply, 'streaming_start');
         await Promise.all([reply.cancel(reason), expect(whole).rejects.toMatchObject({ code })]);
@@ -561,24 +565,26 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('refuses more replies than it may run, and takes the next one when one has ended', async () => {
         const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1, maxWaiting: 0 });
-        const first = streams.start(ask());
-        expect(() => streams.start(ask())).toThrow(
+        const first = await streams.start(ask());
+        await expect(streams.start(ask())).rejects.toThrow(
           expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: expect.any(Number) }),
         );
         await untilFrame(first, 'streaming_start');
         agent.release();
         await read(first);
-        const next = streams.start(ask());
+        const next = await streams.start(ask());
         await next.cancel('client');
       });
 
       it('lets running replies end while it drains, and refuses new ones', async () => {
         const agent = new ScriptedAgent('a', [text('x'), 'wait', done]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         const drained = streams.drain(new AbortController().signal);
-        expect(() => streams.start(ask())).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
+        await expect(streams.start(ask())).rejects.toThrow(
+          expect.objectContaining({ code: 'SHUTTING_DOWN' }),
+        );
         agent.release();
         await drained;
         expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'streaming_end' });
@@ -587,7 +593,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('cancels what still runs at the deadline', async () => {
         const agent = new ScriptedAgent('a', [text('x'), 'wait', done]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         await streams.drain(AbortSignal.abort());
         expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'shutdown' });
@@ -618,7 +624,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('gives streaming_start with resumed, and then exactly what lies after any position', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a', script)]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await read(reply);
         for (let position = 0; position <= whole.length; position++) {
           const entries = await readFrom(reply, position);
@@ -638,7 +644,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('gives a tool call again rather than never', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a', script)]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await read(reply);
         const at = whole.indexOf('two');
         for (const [position, times] of [
@@ -653,7 +659,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('refuses a position beyond what was sent', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a', script)]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await read(reply);
         expect(() => reply.read(whole.length + 1)).toThrow(
           expect.objectContaining({ code: 'INVALID_REQUEST' }),
@@ -663,7 +669,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('goes on while the reply still runs, and twice', async () => {
         const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         const readers = [readFrom(reply, 2), readFrom(reply, 4)];
         agent.release();
@@ -680,7 +686,7 @@ export function chatStreamsContract(name: string, create: Create): void {
             healthy = () => resolve({ healthy: true });
           });
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const resumed = readFrom(reply, 0);
         await new Promise(setImmediate);
         healthy();
@@ -691,7 +697,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('gives the error of a reply that never started', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);
-        const reply = streams.start({ ...ask(), agent: 'nobody' });
+        const reply = await streams.start({ ...ask(), agent: 'nobody' });
         await read(reply);
         expect((await readFrom(reply, 0)).map((entry) => entry.frame)).toEqual([
           expect.objectContaining({ type: 'error', code: 'AGENT_UNKNOWN' }),
@@ -703,7 +709,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           new ScriptedAgent('a', [new Error('boom')]),
           new ScriptedAgent('b'),
         ]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await read(reply);
         const frames = (await readFrom(reply, 0)).map((entry) => entry.frame);
         expect(types(frames)).toEqual(['streaming_start', 'message']);
@@ -726,7 +732,7 @@ export function chatStreamsContract(name: string, create: Create): void {
           done,
         ]);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const [slow, fast] = [reply.read(), read(reply)];
         await slow.next();
         agent.release();
@@ -755,7 +761,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it.each(rows)('%s harms no other reader of its reply, and no other reply', async (_, readersOf) => {
         const agent = new ScriptedAgent('a', ['wait', text('one '), 'wait', text('two'), done]);
         const { streams } = streamsOver([agent]);
-        const replies = [streams.start(ask()), streams.start(ask())] as const;
+        const replies = [await streams.start(ask()), await streams.start(ask())] as const;
         const early = replies.map(framesOf);
         for (const reader of readersOf(...replies)) reader.onReadable(bad);
         const late = replies.map((reply) => listening(reply.read()));
@@ -778,10 +784,14 @@ export function chatStreamsContract(name: string, create: Create): void {
         const agent = new ScriptedAgent('a');
         const { streams } = streamsOver([agent]);
         const command = ask();
-        const replies = [streams.start(command), streams.start(command), streams.start(command)];
+        const replies = [
+          await streams.start(command),
+          await streams.start(command),
+          await streams.start(command),
+        ];
         const [first, ...others] = await Promise.all(replies.map(read));
         for (const other of others) expect(other).toEqual(first);
-        expect(streams.start(command)).toBe(replies[0]);
+        expect(await streams.start(command)).toBe(replies[0]);
         expect(agent.requests).toHaveLength(1);
       });
 
@@ -799,8 +809,8 @@ export function chatStreamsContract(name: string, create: Create): void {
       ])('with %s is the same request', async (_, first, second) => {
         const { streams } = streamsOver([new ScriptedAgent('a')]);
         const command = ask();
-        const reply = streams.start({ ...command, ...first });
-        expect(streams.start({ ...command, ...second })).toBe(reply);
+        const reply = await streams.start({ ...command, ...first });
+        expect(await streams.start({ ...command, ...second })).toBe(reply);
         await read(reply);
       });
 
@@ -818,18 +828,18 @@ export function chatStreamsContract(name: string, create: Create): void {
         const agent = new ScriptedAgent('a', [text('PIN 1234'), 'wait', done]);
         const { streams } = streamsOver([agent]);
         const command = ask();
-        const reply = streams.start(command);
-        const refused = () =>
-          expect(() => streams.start({ ...command, ...more })).toThrow(
+        const reply = await streams.start(command);
+        const refused = async () =>
+          await expect(streams.start({ ...command, ...more })).rejects.toThrow(
             expect.objectContaining({ code: 'IDEMPOTENCY_MISMATCH' }),
           );
-        refused();
+        await refused();
         await untilFrame(reply, 'streaming_token');
-        refused();
+        await refused();
         agent.release();
         await read(reply);
-        refused();
-        expect(streams.start(command)).toBe(reply);
+        await refused();
+        expect(await streams.start(command)).toBe(reply);
         expect(streams.stats).toMatchObject({ running: 0, kept: 1 });
       });
 
@@ -845,14 +855,14 @@ export function chatStreamsContract(name: string, create: Create): void {
       ])('of a reply that %s', async (_, script, limits, cancel, startsAnew) => {
         const { streams } = streamsOver([new ScriptedAgent('a', script)], limits);
         const command = { ...ask(), conversationId: 'c' };
-        const reply = streams.start(command);
+        const reply = await streams.start(command);
         if (cancel) void reply.cancel(cancel);
         await ended(reply);
-        const again = streams.start(command);
+        const again = await streams.start(command);
         expect(again !== reply).toBe(startsAnew);
-        expect(streams.find(reply.streamId)).toBe(reply);
+        expect(await streams.find(reply.streamId)).toBe(reply);
         // What is forgotten later must not take the key of its successor along.
-        expect(streams.start(command)).toBe(again);
+        expect(await streams.start(command)).toBe(again);
         await streams.close();
       });
 
@@ -860,11 +870,11 @@ export function chatStreamsContract(name: string, create: Create): void {
         const agent = new ScriptedAgent('a', [new Error('no')]);
         const { streams } = streamsOver([agent], { maxKept: 1 });
         const command = ask();
-        await ended(streams.start(command));
+        await ended(await streams.start(command));
         agent.script = ['wait', done];
-        const again = streams.start(command);
-        await read(streams.start({ userId: 'bob', content: 'x', agent: 'nobody' }));
-        expect(streams.start(command)).toBe(again);
+        const again = await streams.start(command);
+        await read(await streams.start({ userId: 'bob', content: 'x', agent: 'nobody' }));
+        expect(await streams.start(command)).toBe(again);
         await streams.close();
       });
 
@@ -873,10 +883,10 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams } = streamsOver([agent]);
         const command = ask();
         const replies = [
-          streams.start(command),
-          streams.start({ ...command, userId: 'bob' }),
-          streams.start({ userId: 'ann', content: 'x' }),
-          streams.start({ userId: 'ann', content: 'x' }),
+          await streams.start(command),
+          await streams.start({ ...command, userId: 'bob' }),
+          await streams.start({ userId: 'ann', content: 'x' }),
+          await streams.start({ userId: 'ann', content: 'x' }),
         ];
         expect(new Set(replies).size).toBe(4);
         await Promise.all(replies.map(read));
@@ -888,7 +898,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('a reply goes on for the grace period, and whoever comes back loses nothing', async () => {
         const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
         const { streams, events } = streamsOver([agent], { disconnectGraceMs: 60_000 });
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         expect(streams.stats.readers).toBe(0);
         agent.release();
@@ -899,7 +909,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('it is cancelled when the grace period is over', async () => {
         const agent = new ScriptedAgent('a', [text('one '), 'wait']);
         const { streams, events } = streamsOver([agent], { disconnectGraceMs: 20 });
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await untilFrame(reply, 'streaming_token');
         await ended(reply);
         expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'abandoned' });
@@ -909,7 +919,7 @@ export function chatStreamsContract(name: string, create: Create): void {
 
       it('it is cancelled too when nobody ever came', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a', ['wait'])], { disconnectGraceMs: 20 });
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         await ended(reply);
         expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'abandoned' });
       });
@@ -917,7 +927,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('it goes on as long as one reader is left', async () => {
         const agent = new ScriptedAgent('a', [text('one '), 'wait', text('two'), done]);
         const { streams } = streamsOver([agent], { disconnectGraceMs: 1 });
-        const reply = streams.start({ ...ask(), onDisconnect: 'cancel' });
+        const reply = await streams.start({ ...ask(), onDisconnect: 'cancel' });
         const [one, two] = [reply.read(), framesOf(reply)];
         await one.next();
         await one.return();
@@ -929,7 +939,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('it is cancelled at once where the request says so', async () => {
         const agent = new ScriptedAgent('a', [text('one '), 'wait']);
         const { streams } = streamsOver([agent], { disconnectGraceMs: 60_000 });
-        const reply = streams.start({ ...ask(), onDisconnect: 'cancel' });
+        const reply = await streams.start({ ...ask(), onDisconnect: 'cancel' });
         await untilFrame(reply, 'streaming_token');
         await ended(reply);
         expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'cancelled', reason: 'disconnected' });
@@ -938,7 +948,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('a whole answer that nobody waits for any more is given up', async () => {
         const agent = new ScriptedAgent('a', ['wait']);
         const { streams } = streamsOver([agent]);
-        const reply = streams.start({ ...ask(), onDisconnect: 'cancel' });
+        const reply = await streams.start({ ...ask(), onDisconnect: 'cancel' });
         const abort = new AbortController();
         const answer = reply.whole(abort.signal);
         abort.abort();
@@ -952,7 +962,7 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('is in order, tells how many are before, and is part of the timings', async () => {
         const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
-        const replies = Array.from({ length: 4 }, () => streams.start(ask()));
+        const replies = await Promise.all(Array.from({ length: 4 }, () => streams.start(ask())));
         expect(streams.stats).toMatchObject({ running: 1, waiting: 3 });
         const reads = replies.map(framesOf);
         for (const [index, reply] of replies.entries()) {
@@ -975,7 +985,11 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('can be cancelled, and the line closes up', async () => {
         const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
         const { streams } = streamsOver([agent], { maxRunning: 1 });
-        const [first, second, third] = [streams.start(ask()), streams.start(ask()), streams.start(ask())];
+        const [first, second, third] = [
+          await streams.start(ask()),
+          await streams.start(ask()),
+          await streams.start(ask()),
+        ];
         expect(await second.cancel('client')).toEqual({
           upstreamClosedMs: expect.any(Number),
           stopped: expect.anything(),
@@ -993,24 +1007,24 @@ export function chatStreamsContract(name: string, create: Create): void {
       it('is kept for a while and then gone, with all that it took', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a')], { keepMs: 30 });
         const command = ask();
-        const reply = streams.start(command);
+        const reply = await streams.start(command);
         await read(reply);
-        expect(streams.find(reply.streamId)).toBe(reply);
-        while (streams.find(reply.streamId)) await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(await streams.find(reply.streamId)).toBe(reply);
+        while (await streams.find(reply.streamId)) await new Promise((resolve) => setTimeout(resolve, 5));
         expect(streams.stats).toEqual({ running: 0, waiting: 0, kept: 0, readers: 0, chars: 0, tokens: 2 });
         expect(streams.list()).toEqual([]);
-        expect(streams.start(command)).not.toBe(reply);
+        expect(await streams.start(command)).not.toBe(reply);
       });
 
       it('makes room for newer ones, the oldest first', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a')], { maxKept: 2 });
         const replies: Reply[] = [];
         for (let index = 0; index < 4; index++) {
-          const reply = streams.start(ask());
+          const reply = await streams.start(ask());
           await read(reply);
           replies.push(reply);
         }
-        expect(replies.map((reply) => streams.find(reply.streamId) === reply)).toEqual([
+        expect(replies.map(async (reply) => (await streams.find(reply.streamId)) === reply)).toEqual([
           false,
           false,
           true,
@@ -1023,20 +1037,20 @@ export function chatStreamsContract(name: string, create: Create): void {
         const { streams } = streamsOver([new ScriptedAgent('a', [text('x'.repeat(60)), done])], {
           totalLimitChars: 100,
         });
-        const first = streams.start(ask());
+        const first = await streams.start(ask());
         await read(first);
-        const second = streams.start(ask());
+        const second = await streams.start(ask());
         expect((await framesOf(second)).at(-1)?.type).toBe('streaming_end');
-        expect(streams.find(first.streamId)).toBeUndefined();
+        expect(await streams.find(first.streamId)).toBeUndefined();
         expect(streams.stats.chars).toBe(60);
       });
 
       it('is not cut short for a reader that is still at it', async () => {
         const { streams } = streamsOver([new ScriptedAgent('a')], { maxKept: 0 });
-        const reply = streams.start(ask());
+        const reply = await streams.start(ask());
         const reader = reply.read();
         await ended(reply);
-        expect(streams.find(reply.streamId)).toBeUndefined();
+        expect(await streams.find(reply.streamId)).toBeUndefined();
         const frames: StreamFrame[] = [];
         for await (const batch of reader) frames.push(...batch.map((entry) => entry.frame));
         expect(words(frames)).toBe('Hello there');
@@ -1046,9 +1060,9 @@ export function chatStreamsContract(name: string, create: Create): void {
     it('a reply for which there is no room is cut off with an error, and the others go on', async () => {
       const big = new ScriptedAgent('big', [text('x'.repeat(80)), text('x'.repeat(80)), 'wait']);
       const { streams } = streamsOver([big, new ScriptedAgent('small')], { totalLimitChars: 100 });
-      const reply = streams.start({ ...ask(), agent: 'big' });
+      const reply = await streams.start({ ...ask(), agent: 'big' });
       expect((await framesOf(reply)).at(-1)).toMatchObject({ type: 'error', code: 'AGENT_FAILED' });
-      const next = streams.start({ ...ask(), agent: 'small' });
+      const next = await streams.start({ ...ask(), agent: 'small' });
       expect((await framesOf(next)).at(-1)?.type).toBe('streaming_end');
     });
 
@@ -1059,7 +1073,7 @@ export function chatStreamsContract(name: string, create: Create): void {
         done,
       ]);
       const { streams } = streamsOver([agent]);
-      const reply = streams.start(ask());
+      const reply = await streams.start(ask());
       const readers = Array.from({ length: 1000 }, () => framesOf(reply));
       await untilFrame(reply, 'streaming_start');
       agent.release();
@@ -1099,7 +1113,7 @@ export function chatStreamsContract(name: string, create: Create): void {
             for await (const batch of said.read(signal)) yield batch;
           };
           const { streams, events } = streamsOver([agent]);
-          const reply = streams.start(ask());
+          const reply = await streams.start(ask());
           await untilFrame(reply, 'streaming_start');
           let sent = '';
           /** The type of each code unit that was sent. */

@@ -72,7 +72,7 @@ export function conversationOrderContract(streamsOver: StreamsOver): void {
       const agent = new Echo('a');
       const { streams, store } = streamsOver([agent]);
       const contents = ['9 first', '3 second', '0 third'];
-      const replies = contents.map((content) => streams.start({ ...one, content }));
+      const replies = await Promise.all(contents.map((content) => streams.start({ ...one, content })));
       expect(await Promise.all(replies.map(aheadIn))).toEqual([[], [1], [2, 1]]);
       expect(agent.order).toEqual(contents);
       expect(await saidIn(store)).toEqual(contents.flatMap((content) => [content, `re ${content}`]));
@@ -82,20 +82,20 @@ export function conversationOrderContract(streamsOver: StreamsOver): void {
     it('wait in a bounded number', async () => {
       const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
       const { streams } = streamsOver([agent], { maxWaitingPerConversation: 2 });
-      const replies = ['1', '2', '3'].map((content) => streams.start({ ...one, content }));
+      const replies = await Promise.all(['1', '2', '3'].map((content) => streams.start({ ...one, content })));
       const more = { ...one, content: '4' };
-      expect(() => streams.start(more)).toThrow(expect.objectContaining({ code: 'BUSY' }));
+      await expect(streams.start(more)).rejects.toThrow(expect.objectContaining({ code: 'BUSY' }));
       expect(streams.stats).toMatchObject({ running: 1, waiting: 2 });
       for (const other of [
         { ...more, userId: 'ben' },
         { ...more, conversationId: 'd' },
         { ...more, stateless: true },
       ])
-        replies.push(streams.start(other));
+        replies.push(await streams.start(other));
       await expect.poll(() => agent.running).toBe(4);
       await replies[1]?.cancel('client');
       expect(streams.stats).toMatchObject({ running: 4, waiting: 1 });
-      replies.push(streams.start(more));
+      replies.push(await streams.start(more));
       for (const reply of replies) {
         while (!reply.ended) {
           agent.release();
@@ -108,8 +108,8 @@ export function conversationOrderContract(streamsOver: StreamsOver): void {
     it('take no place from other conversations while they wait', async () => {
       const agent = new ScriptedAgent('a', ['wait', text('.'), done]);
       const { streams } = streamsOver([agent], { maxRunning: 2 });
-      const replies = ['1', '2', '3'].map((content) => streams.start({ ...one, content }));
-      replies.push(streams.start({ userId: 'ben', content: 'Hi' }));
+      const replies = await Promise.all(['1', '2', '3'].map((content) => streams.start({ ...one, content })));
+      replies.push(await streams.start({ userId: 'ben', content: 'Hi' }));
       await expect.poll(() => agent.running).toBe(2);
       expect(agent.requests.map(({ userId }) => userId)).toEqual(['ann', 'ben']);
       await Promise.all(replies.map((reply) => reply.cancel('client')));
@@ -118,8 +118,8 @@ export function conversationOrderContract(streamsOver: StreamsOver): void {
     it('come after one that was cancelled, once its end is stored', async () => {
       const agent = new ScriptedAgent('a', [text('half'), 'wait']);
       const { streams, store } = streamsOver([agent]);
-      const first = streams.start({ ...one, content: 'one' });
-      const second = streams.start({ ...one, content: 'two' });
+      const first = await streams.start({ ...one, content: 'one' });
+      const second = await streams.start({ ...one, content: 'two' });
       await untilAhead(second, 1);
       await expect.poll(() => agent.running).toBe(1);
       agent.script = [text('whole'), done];
@@ -138,17 +138,17 @@ export function conversationOrderContract(streamsOver: StreamsOver): void {
         yield done;
       };
       const { streams } = streamsOver([agent], { cancelTimeoutMs: 20 });
-      const first = streams.start({ ...one, content: 'one' });
+      const first = await streams.start({ ...one, content: 'one' });
       await expect.poll(() => agent.requests.length).toBe(1);
-      const second = streams.start({ ...one, content: 'two' });
+      const second = await streams.start({ ...one, content: 'two' });
       await first.cancel('client');
       expect((await second.whole()).content).toBe('.');
       // One that comes after the end of the stubborn one, and before its agent has stopped.
       agent.requests.length = 0;
-      const third = streams.start({ ...one, conversationId: 'd', content: 'three' });
+      const third = await streams.start({ ...one, conversationId: 'd', content: 'three' });
       await expect.poll(() => agent.requests.length).toBe(1);
       await third.cancel('client');
-      const fourth = streams.start({ ...one, conversationId: 'd', content: 'four' });
+      const fourth = await streams.start({ ...one, conversationId: 'd', content: 'four' });
       expect((await fourth.whole()).content).toBe('.');
       stubborn.resolve();
     });
@@ -171,7 +171,7 @@ export function conversationOrderContract(streamsOver: StreamsOver): void {
           for (const [at, { user, conversation, ticks, fate, pause, stateless }] of list.entries()) {
             const content = `${ticks} of ${at} ${fate}`;
             const isStateless = stateless && at % 3 === 0;
-            const reply = streams.start({
+            const reply = await streams.start({
               userId: user,
               conversationId: conversation,
               content,

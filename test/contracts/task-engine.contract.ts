@@ -106,7 +106,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('gives what its function gives, on the main thread', async () => {
         const { engine, register, log } = start();
         register({ name: 'double', run: async (n: number) => n * 2 } as never);
-        const run = engine.submit('double', 21);
+        const run = await engine.submit('double', 21);
         expect(await run.result).toBe(42);
         expect(run).toMatchObject({
           name: 'double',
@@ -122,27 +122,27 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('gives what its module gives', async () => {
         const { engine, module } = start();
         module('echo');
-        expect(await engine.submit('echo', { a: [1, 'ü'] }).result).toEqual({ a: [1, 'ü'] });
+        expect(await (await engine.submit('echo', { a: [1, 'ü'] })).result).toEqual({ a: [1, 'ü'] });
         await engine.close();
       });
 
       it('has an id that nobody guesses, is found by it, and says how long it took', async () => {
         const { engine, module } = start();
         module('echo');
-        const run = engine.submit('echo', 1);
+        const run = await engine.submit('echo', 1);
         expect(Buffer.from(run.id, 'base64url').length * 8).toBeGreaterThanOrEqual(128);
-        expect(engine.find(run.id)).toBe(run);
+        expect(await engine.find(run.id)).toBe(run);
         await run.result;
         expect(run.queuedMs).toBeGreaterThanOrEqual(0);
         expect(run.runMs).toBeGreaterThan(0);
-        expect(engine.find('nobody')).toBeUndefined();
+        expect(await engine.find('nobody')).toBeUndefined();
         await engine.close();
       });
 
       it('writes to the log of the server', async () => {
         const { engine, module, lines } = start();
         module('logs');
-        const run = engine.submit('logs', null);
+        const run = await engine.submit('logs', null);
         await run.result;
         expect(lines).toContainEqual(
           expect.objectContaining({ msg: 'from a task', size: 3, task: 'logs', taskId: run.id.slice(0, 6) }),
@@ -164,9 +164,12 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
               },
             } as never);
           const asked = { owner: 'ann', connection: 'c1' };
-          expect(await engine.submit('who', null, asked).result).toEqual({ userId: 'ann', connection: 'c1' });
+          expect(await (await engine.submit('who', null, asked)).result).toEqual({
+            userId: 'ann',
+            connection: 'c1',
+          });
           expect(lines.filter(({ msg }) => msg === 'asked')).toMatchObject([{ task: 'who', userId: 'ann' }]);
-          expect(await engine.submit('who', null).result).toEqual({});
+          expect(await (await engine.submit('who', null)).result).toEqual({});
           await engine.close();
         },
       );
@@ -174,17 +177,17 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('is found by its user, by others only with the scope "act-as", and without a principal by all', async () => {
         const { engine, register } = start();
         register({ name: 'note' });
-        const theirs = engine.submit('note', 1, { owner: 'ann' });
-        const ownerless = engine.submit('note', 1);
+        const theirs = await engine.submit('note', 1, { owner: 'ann' });
+        const ownerless = await engine.submit('note', 1);
         const find = ({ id }: TaskRun, user: string | undefined, scopes: readonly string[] = []) =>
           engine.find(id, user === undefined ? undefined : { id: user, scopes });
         for (const state of ['running', 'ended']) {
-          expect(find(theirs, 'ann'), state).toBe(theirs);
-          expect(find(theirs, 'bob'), state).toBeUndefined();
-          expect(find(theirs, 'bob', ['admin']), state).toBeUndefined();
-          expect(find(theirs, 'bob', ['act-as']), state).toBe(theirs);
-          expect(find(theirs, undefined), state).toBe(theirs);
-          expect(find(ownerless, 'bob'), state).toBeUndefined();
+          expect(await find(theirs, 'ann'), state).toBe(theirs);
+          expect(await find(theirs, 'bob'), state).toBeUndefined();
+          expect(await find(theirs, 'bob', ['admin']), state).toBeUndefined();
+          expect(await find(theirs, 'bob', ['act-as']), state).toBe(theirs);
+          expect(await find(theirs, undefined), state).toBe(theirs);
+          expect(await find(ownerless, 'bob'), state).toBeUndefined();
           await settled([theirs, ownerless]);
         }
         await engine.close();
@@ -200,16 +203,16 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const told: string[] = [];
         for (const event of events)
           bus.on(event, ({ name, userId }) => void told.push(`${event.slice(5)} ${name} ${userId}`));
-        const failed = rejection(engine.submit('fails', { how: 'throw' }, { owner: 'ann' }).result);
+        const failed = rejection((await engine.submit('fails', { how: 'throw' }, { owner: 'ann' })).result);
         await failed;
         expect(told).toEqual(
           ['queued', 'started', 'retrying', 'started', 'failed'].map((e) => `${e} fails ann`),
         );
         told.length = 0;
-        const first = engine.submit('gate', 1, { owner: 'ann' });
+        const first = await engine.submit('gate', 1, { owner: 'ann' });
         const second = engine.admit('place', { owner: 'bob' });
-        const third = engine.submit('gate', 1, { owner: 'cid' });
-        expect(() => engine.submit('gate', 1, { owner: 'dan' })).toThrow();
+        const third = await engine.submit('gate', 1, { owner: 'cid' });
+        await expect(engine.submit('gate', 1, { owner: 'dan' })).rejects.toThrow();
         void third.cancel();
         release();
         await first.result;
@@ -233,13 +236,13 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('are checked against any schema, and the mistake names its place', async () => {
         const { engine, register, balanced } = start();
         register({ name: 'len', input: z.object({ text: z.string() }), run: async () => 1 } as never);
-        expect(() => engine.submit('len', { text: 1 })).toThrow(
+        await expect(engine.submit('len', { text: 1 })).rejects.toThrow(
           expect.objectContaining({
             code: 'INVALID_REQUEST',
             message: 'invalid request: input.text: expected string, got number 1',
           }),
         );
-        expect(() => engine.submit('len', 'x')).toThrow('input: expected');
+        await expect(engine.submit('len', 'x')).rejects.toThrow('input: expected');
         expect(engine.stats).toMatchObject({ submitted: 2, rejected: 2, waiting: 0 });
         expect(balanced()).toBe(true);
         await engine.close();
@@ -254,7 +257,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
           run: async ({ n }: { n: number }) => n,
           output: z.number().transform((n) => n + 1),
         } as never);
-        expect(await engine.submit('n', {}).result).toBe(8);
+        expect(await (await engine.submit('n', {})).result).toBe(8);
         await engine.close();
       });
 
@@ -262,10 +265,10 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, register, balanced } = start();
         const input = z.string().refine(async (text) => text !== 'bad', 'not this one');
         register({ name: 'slow-check', input, run: async (text: string) => text } as never);
-        expect(await engine.submit('slow-check', 'good').result).toBe('good');
-        const bad = engine.submit('slow-check', 'bad');
+        expect(await (await engine.submit('slow-check', 'good')).result).toBe('good');
+        const bad = await engine.submit('slow-check', 'bad');
         expect(await rejection(bad.result)).toMatchObject({ code: 'INVALID_REQUEST' });
-        const cancelled = engine.submit('slow-check', 'good');
+        const cancelled = await engine.submit('slow-check', 'good');
         expect(await cancelled.cancel()).toBe(true);
         expect(engine.stats).toMatchObject({
           succeeded: 1,
@@ -281,7 +284,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('fails a run whose output is not what was promised', async () => {
         const { engine, register } = start();
         register({ name: 'liar', output: z.number(), run: async () => 'x' } as never);
-        const error = await rejection(engine.submit('liar', null).result);
+        const error = await rejection((await engine.submit('liar', null)).result);
         expect(error).toMatchObject({ code: 'TASK_FAILED', message: expect.stringContaining('promises') });
         expect((error.cause as Error).message).toContain('expected number');
         await engine.close();
@@ -294,12 +297,12 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         async (how) => {
           const { engine, module, balanced } = start();
           module('fails');
-          const error = await rejection(engine.submit('fails', { how }).result);
+          const error = await rejection((await engine.submit('fails', { how })).result);
           expect(error).toMatchObject({ code: 'TASK_FAILED' });
           // What a task throws may hold anything.
           expect(error.message).toBe('task "fails" failed: it threw an error');
           expect(error.cause).toBeInstanceOf(Error);
-          expect(await engine.submit('fails', { how: 'fine' }).result).toBe('fine');
+          expect(await (await engine.submit('fails', { how: 'fine' })).result).toBe('fine');
           expect(engine.stats).toMatchObject({ failed: 1, succeeded: 1 });
           expect(balanced()).toBe(true);
           await engine.close();
@@ -309,7 +312,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('with an error of the catalogue fails with that', async () => {
         const { engine, module } = start();
         module('fails');
-        expect(await rejection(engine.submit('fails', { how: 'coded' }).result)).toMatchObject({
+        expect(await rejection((await engine.submit('fails', { how: 'coded' })).result)).toMatchObject({
           code: 'INVALID_REQUEST',
           message: 'invalid request: text: too odd',
         });
@@ -320,7 +323,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, module, bus } = start();
         module('fails');
         const failed = new Promise<void>((resolve) => void bus.on('task:failed', () => resolve()));
-        engine.submit('fails', { how: 'throw' });
+        await engine.submit('fails', { how: 'throw' });
         await failed;
         await new Promise((resolve) => setImmediate(resolve));
         await engine.close();
@@ -333,21 +336,21 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         module('fails', { retries: { max: 3, baseMs: 1 } });
         const delays: number[] = [];
         bus.on('task:retrying', ({ delayMs }) => void delays.push(delayMs));
-        const run = engine.submit('fails', { how: 'twice' });
+        const run = await engine.submit('fails', { how: 'twice' });
         expect(await run.result).toBe(3);
         expect(run.attempts).toBe(3);
         expect(log.filter((line) => line.startsWith('retrying'))).toHaveLength(2);
         expect(delays.every((delay) => delay >= 1 && delay <= 2)).toBe(true);
-        expect(engine.deadLetters).toEqual([]);
+        expect(await engine.deadLetters()).toEqual([]);
         await engine.close();
       });
 
       it('end with a dead letter that says why', async () => {
         const { engine, module, balanced } = start();
         module('fails', { retries: { max: 2, baseMs: 1 } });
-        const run = engine.submit('fails', { how: 'throw' });
+        const run = await engine.submit('fails', { how: 'throw' });
         await rejection(run.result);
-        expect(engine.deadLetters).toEqual([
+        expect(await engine.deadLetters()).toEqual([
           {
             taskId: run.id,
             name: 'fails',
@@ -365,11 +368,11 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('are not made for an invalid request, nor after a cancel', async () => {
         const { engine, module, bus } = start();
         module('fails', { retries: { max: 5, baseMs: 60_000, maxMs: 60_000 } });
-        const coded = engine.submit('fails', { how: 'coded' });
+        const coded = await engine.submit('fails', { how: 'coded' });
         await rejection(coded.result);
         expect(coded.attempts).toBe(1);
         const retrying = new Promise<void>((resolve) => void bus.on('task:retrying', () => resolve()));
-        const run = engine.submit('fails', { how: 'throw' });
+        const run = await engine.submit('fails', { how: 'throw' });
         await retrying;
         expect(run.state).toBe('delayed');
         expect(engine.stats).toMatchObject({ waiting: 1, delayed: 1 });
@@ -381,11 +384,11 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('keep a bounded number of dead letters, the newest ones', async () => {
         const { engine, module } = start({ maxDeadLetters: 2 });
         module('fails', { retries: { max: 1, baseMs: 1 } });
-        const runs = [1, 2, 3].map(() => engine.submit('fails', { how: 'throw' }));
+        const runs = await Promise.all([1, 2, 3].map(() => engine.submit('fails', { how: 'throw' })));
         const ended: string[] = [];
         for (const run of runs) void run.result.catch(() => ended.push(run.id));
         await settled(runs);
-        expect(engine.deadLetters.map(({ taskId }) => taskId)).toEqual(ended.slice(1));
+        expect((await engine.deadLetters()).map(({ taskId }) => taskId)).toEqual(ended.slice(1));
         await engine.close();
       });
     });
@@ -394,7 +397,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('comes complete and in order, and the newest progress', async () => {
         const { engine, module } = start();
         module('parts');
-        const run = engine.submit('parts', { count: 1000, pauseEvery: 37 });
+        const run = await engine.submit('parts', { count: 1000, pauseEvery: 37 });
         const parts: unknown[] = [];
         const progress: unknown[] = [];
         for await (const batch of run.updates())
@@ -409,7 +412,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('can be read later and by several, each from the beginning', async () => {
         const { engine, module } = start();
         module('parts');
-        const run = engine.submit('parts', { count: 3 });
+        const run = await engine.submit('parts', { count: 3 });
         await run.result;
         for (const _ of [1, 2]) {
           const all = [];
@@ -422,7 +425,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('is left by a reader at once, also while nothing comes', async () => {
         const { engine, gate } = start();
         const { release } = gate('gate');
-        const run = engine.submit('gate', 1);
+        const run = await engine.submit('gate', 1);
         const reader = run.updates();
         const next = reader.next();
         await reader.return?.();
@@ -435,12 +438,12 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('is bounded: more partial results than allowed fail the run', async () => {
         const { engine, module } = start({ maxPartials: 10 });
         module('parts');
-        const run = engine.submit('parts', { count: 11 });
+        const run = await engine.submit('parts', { count: 11 });
         expect(await rejection(run.result)).toMatchObject({ code: 'TASK_FAILED' });
         const all = [];
         for await (const batch of run.updates()) all.push(...batch);
         expect(all.filter(({ type }) => type === 'partial').length).toBeLessThanOrEqual(10);
-        expect(await engine.submit('parts', { count: 10 }).result).toBe(10);
+        expect(await (await engine.submit('parts', { count: 10 })).result).toBe(10);
         await engine.close();
       });
     });
@@ -449,11 +452,9 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('takes a run that waits out of the line', async () => {
         const { engine, gate, balanced } = start({ mainConcurrency: 1 });
         const { started, release } = gate('gate');
-        const [first, second, third] = [1, 2, 3].map((n) => engine.submit('gate', n)) as [
-          TaskRun,
-          TaskRun,
-          TaskRun,
-        ];
+        const [first, second, third] = (await Promise.all(
+          [1, 2, 3].map((n) => engine.submit('gate', n)),
+        )) as [TaskRun, TaskRun, TaskRun];
         expect(await second.cancel()).toBe(true);
         expect(await rejection(second.result)).toMatchObject({ code: 'TASK_CANCELLED' });
         release();
@@ -468,7 +469,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('stops a run that listens, and says so when it has stopped', async () => {
         const { engine, module } = start();
         module('until-stopped');
-        const run = engine.submit('until-stopped', null);
+        const run = await engine.submit('until-stopped', null);
         for await (const _ of run.updates()) break;
         expect(run.state).toBe('running');
         expect(await run.cancel()).toBe(true);
@@ -480,12 +481,12 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('gives a finished run no second outcome, and two cancels one', async () => {
         const { engine, module, gate, log } = start();
         module('echo');
-        const done = engine.submit('echo', 1);
+        const done = await engine.submit('echo', 1);
         await done.result;
         expect(await done.cancel()).toBe(false);
         expect(done.state).toBe('succeeded');
         gate('gate');
-        const run = engine.submit('gate', 1);
+        const run = await engine.submit('gate', 1);
         expect(await Promise.all([run.cancel(), run.cancel()])).toEqual([true, true]);
         expect(await run.cancel()).toBe(true);
         expect(log.filter((line) => line === 'cancelled gate')).toHaveLength(1);
@@ -504,7 +505,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
             return late.promise;
           },
         } as never);
-        const run = engine.submit('deaf', null);
+        const run = await engine.submit('deaf', null);
         expect(await run.cancel()).toBe(true);
         tell('too late');
         expect(run.progress).toBeUndefined();
@@ -517,12 +518,12 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('ends a run that takes too long, with a code and in the dead letters', async () => {
         const { engine, module, balanced } = start();
         module('until-stopped', { timeoutMs: 30 });
-        const run = engine.submit('until-stopped', null);
+        const run = await engine.submit('until-stopped', null);
         expect(await rejection(run.result)).toMatchObject({
           code: 'TASK_TIMEOUT',
           message: 'task "until-stopped" took longer than 30 ms',
         });
-        expect(engine.deadLetters).toMatchObject([{ taskId: run.id, code: 'TASK_TIMEOUT' }]);
+        expect(await engine.deadLetters()).toMatchObject([{ taskId: run.id, code: 'TASK_TIMEOUT' }]);
         expect(balanced()).toBe(true);
         await engine.close();
       });
@@ -530,7 +531,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('can be set for one run', async () => {
         const { engine, module } = start();
         module('until-stopped');
-        const run = engine.submit('until-stopped', null, { timeoutMs: 20 });
+        const run = await engine.submit('until-stopped', null, { timeoutMs: 20 });
         expect(await rejection(run.result)).toMatchObject({ code: 'TASK_TIMEOUT' });
         await engine.close();
       });
@@ -569,9 +570,11 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { release } = gate('gate');
         const order: number[] = [];
         register({ name: 'note', run: async (n: number) => void order.push(n) } as never);
-        const first = engine.submit('gate', null);
+        const first = await engine.submit('gate', null);
         const priorities = mixed(10_000, 3);
-        const runs = priorities.map((priority, index) => engine.submit('note', index, { priority }));
+        const runs = await Promise.all(
+          priorities.map((priority, index) => engine.submit('note', index, { priority })),
+        );
         expect(engine.stats.queued).toEqual({ low: 2500, normal: 2500, high: 2500, urgent: 2500 });
         release();
         await first.result;
@@ -586,8 +589,8 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { release } = gate('gate');
         const order: number[] = [];
         register({ name: 'note', run: async (n: number) => void order.push(n) } as never);
-        engine.submit('gate', null);
-        const runs = Array.from({ length: 100 }, (_, n) => engine.submit('note', n));
+        await engine.submit('gate', null);
+        const runs = await Promise.all(Array.from({ length: 100 }, (_, n) => engine.submit('note', n)));
         release();
         await settled(runs);
         expect(order).toEqual(Array.from({ length: 100 }, (_, n) => n));
@@ -603,13 +606,13 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
           run: async () => {
             served++;
             // A new one for each that is served: there is always somebody before the low one.
-            if (!low?.ended) engine.submit('flood', null, { priority: 'high' });
+            if (!low?.ended) await engine.submit('flood', null, { priority: 'high' });
           },
         } as never);
         register({ name: 'patient', run: async () => served } as never);
-        engine.submit('flood', null, { priority: 'high' });
-        engine.submit('flood', null, { priority: 'high' });
-        low = engine.submit('patient', null, { priority: 'low' });
+        await engine.submit('flood', null, { priority: 'high' });
+        await engine.submit('flood', null, { priority: 'high' });
+        low = await engine.submit('patient', null, { priority: 'low' });
         expect(await low.result).toBeLessThanOrEqual(8);
         await engine.close();
       });
@@ -618,17 +621,17 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, register } = start({ maxPriority: 'normal' });
         register({ name: 'plain' });
         register({ name: 'vip', priority: 'urgent' });
-        expect(engine.submit('plain', 1, { priority: 'urgent' }).priority).toBe('normal');
-        expect(engine.submit('plain', 1, { priority: 'low' }).priority).toBe('low');
-        expect(engine.submit('vip', 1).priority).toBe('urgent');
+        expect((await engine.submit('plain', 1, { priority: 'urgent' })).priority).toBe('normal');
+        expect((await engine.submit('plain', 1, { priority: 'low' })).priority).toBe('low');
+        expect((await engine.submit('vip', 1)).priority).toBe('urgent');
         await engine.close();
       });
 
       it('refuses at once when it is full, and says when to come again', async () => {
         const { engine, gate, log, balanced } = start({ mainConcurrency: 1, queueLimit: 2 });
         const { releaseAll, release } = gate('gate');
-        const runs = [1, 2, 3].map((n) => engine.submit('gate', n));
-        expect(() => engine.submit('gate', 4)).toThrow(
+        const runs = await Promise.all([1, 2, 3].map((n) => engine.submit('gate', n)));
+        await expect(engine.submit('gate', 4)).rejects.toThrow(
           expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: expect.any(Number) }),
         );
         expect(log.at(-1)).toBe('rejected gate');
@@ -646,21 +649,25 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate, register } = start({ mainConcurrency: 1, queueLimit: 1 });
         const { release } = gate('gate');
         register({ name: 'other' });
-        const runs = [engine.submit('gate', 1), engine.submit('gate', 2)];
-        expect(() => engine.submit('other', 1)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
+        const runs = [await engine.submit('gate', 1), await engine.submit('gate', 2)];
+        await expect(engine.submit('other', 1)).rejects.toThrow(
+          expect.objectContaining({ code: 'QUEUE_FULL' }),
+        );
         for (const run of runs) {
           release();
           await run.result;
         }
-        expect(await engine.submit('other', 1).result).toBe(1);
+        expect(await (await engine.submit('other', 1)).result).toBe(1);
         await engine.close();
       });
 
       it('may be shorter for one task, down to none at all', async () => {
         const { engine, gate } = start();
         const { releaseAll } = gate('gate', { concurrency: 1, maxQueued: 0 });
-        const run = engine.submit('gate', 1);
-        expect(() => engine.submit('gate', 2)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
+        const run = await engine.submit('gate', 1);
+        await expect(engine.submit('gate', 2)).rejects.toThrow(
+          expect.objectContaining({ code: 'QUEUE_FULL' }),
+        );
         releaseAll();
         await run.result;
         await engine.close();
@@ -670,8 +677,8 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate, register } = start({ mainConcurrency: 3 });
         const { started, release } = gate('gate', { concurrency: 2 });
         register({ name: 'other' });
-        const runs = [1, 2, 3, 4].map((n) => engine.submit('gate', n));
-        expect(await engine.submit('other', 'x').result).toBe('x');
+        const runs = await Promise.all([1, 2, 3, 4].map((n) => engine.submit('gate', n)));
+        expect(await (await engine.submit('other', 'x')).result).toBe('x');
         expect(started).toEqual([1, 2]);
         expect(engine.countsOf('gate')).toMatchObject({ running: 2, waiting: 2 });
         for (const run of runs) {
@@ -687,10 +694,10 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { started, release } = gate('gate', { concurrency: 1 });
         const submit = (n: string, priority: TaskPriority) => engine.submit('gate', n, { priority });
         const runs = [
-          submit('first', 'low'),
-          submit('low', 'low'),
-          submit('normal', 'normal'),
-          submit('high', 'high'),
+          await submit('first', 'low'),
+          await submit('low', 'low'),
+          await submit('normal', 'normal'),
+          await submit('high', 'high'),
         ];
         for (let index = 0; index < runs.length; index++) {
           const run = runs.find((each) => each.state === 'running');
@@ -707,9 +714,9 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         register({ name: 'place' });
         const order: string[] = [];
         register({ name: 'note', run: async (who: string) => void order.push(who) } as never);
-        engine.submit('gate', null);
+        await engine.submit('gate', null);
         const many = Array.from({ length: 450 }, (_, n) => [
-          engine.submit('note', `ann ${n}`, { owner: 'ann' }).result,
+          engine.submit('note', `ann ${n}`, { owner: 'ann' }).then((run) => run.result),
           engine.admit('place', { owner: 'ann' }).then((leave) => {
             order.push('a place of ann');
             leave();
@@ -724,7 +731,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         // Those without an owner share the turns of one.
         expect(positions).toEqual([1, 2, 4]);
         release();
-        await Promise.all([...many.flat(), ...others.map(({ result }) => result)]);
+        await Promise.all([...many.flat(), ...others.map(async (run) => (await run).result)]);
         expect(order.indexOf('bob')).toBeLessThanOrEqual(2);
         expect(order.indexOf('undefined')).toBeLessThanOrEqual(3);
         expect(order.lastIndexOf('undefined')).toBeLessThanOrEqual(5);
@@ -752,7 +759,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
               heard.get(`${name} ${ahead}`)?.();
             },
           });
-        const [a, b, c] = [submit('a'), submit('b'), submit('c')];
+        const [a, b, c] = [await submit('a'), await submit('b'), await submit('c')];
         await until('c 1');
         release();
         await a.result;
@@ -770,14 +777,14 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('is a line in the log, and harms nobody', async () => {
         const { engine, gate, lines } = start();
         const { release } = gate('gate', { concurrency: 1 });
-        const first = engine.submit('gate', 1);
+        const first = await engine.submit('gate', 1);
         const heard = deferred();
-        const bad = engine.submit('gate', 2, {
+        const bad = await engine.submit('gate', 2, {
           onQueued: () => {
             throw new Error('no');
           },
         });
-        const good = engine.submit('gate', 3, { onQueued: () => heard.resolve() });
+        const good = await engine.submit('gate', 3, { onQueued: () => heard.resolve() });
         await heard.promise;
         expect(lines).toContainEqual(expect.objectContaining({ level: 'error', task: 'gate' }));
         for (const run of [first, bad, good]) {
@@ -792,7 +799,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('comes when it is due, and counts as waiting until then', async () => {
         const { engine, register } = start();
         register({ name: 'note' });
-        const run = engine.submit('note', 1, { delayMs: 20 });
+        const run = await engine.submit('note', 1, { delayMs: 20 });
         expect(run.state).toBe('delayed');
         expect(engine.stats).toMatchObject({ delayed: 1, waiting: 1, running: 0 });
         expect(await run.result).toBe(1);
@@ -807,14 +814,14 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate, balanced } = start({ keepMs: 20 });
         const { started, releaseAll } = gate('gate');
         const key = { owner: 'ann', idempotencyKey: 'k' };
-        const run = engine.submit('gate', 1, key);
-        expect(engine.submit('gate', 1, key)).toBe(run);
-        expect(engine.submit('gate', 3, { ...key, owner: 'bob' })).not.toBe(run);
+        const run = await engine.submit('gate', 1, key);
+        expect(await engine.submit('gate', 1, key)).toBe(run);
+        expect(await engine.submit('gate', 3, { ...key, owner: 'bob' })).not.toBe(run);
         releaseAll();
         await run.result;
-        expect(engine.submit('gate', 1, key)).toBe(run);
-        while (engine.find(run.id)) await new Promise((resolve) => setTimeout(resolve, 2));
-        expect(engine.submit('gate', 5, key)).not.toBe(run);
+        expect(await engine.submit('gate', 1, key)).toBe(run);
+        while (await engine.find(run.id)) await new Promise((resolve) => setTimeout(resolve, 2));
+        expect(await engine.submit('gate', 5, key)).not.toBe(run);
         releaseAll();
         expect(started).toEqual([1, 3, 5]);
         expect(balanced()).toBe(true);
@@ -830,8 +837,8 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate } = start();
         gate('gate');
         const key = { owner: 'ann', idempotencyKey: 'k' };
-        const run = engine.submit('gate', { a: { c: 3, d: 4 }, b: 2 }, key);
-        expect(engine.submit('gate', input, { ...options, ...key })).toBe(run);
+        const run = await engine.submit('gate', { a: { c: 3, d: 4 }, b: 2 }, key);
+        expect(await engine.submit('gate', input, { ...options, ...key })).toBe(run);
         await engine.close();
       });
 
@@ -846,16 +853,16 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { release } = gate('gate');
         register({ name: 'other' });
         const key = { owner: 'ann', idempotencyKey: 'k' };
-        const run = engine.submit('gate', { pin: 1234 }, key);
-        const refused = () =>
-          expect(() => engine.submit(task, input, key)).toThrow(
+        const run = await engine.submit('gate', { pin: 1234 }, key);
+        const refused = async () =>
+          await expect(engine.submit(task, input, key)).rejects.toThrow(
             expect.objectContaining({ code: 'IDEMPOTENCY_MISMATCH' }),
           );
-        refused();
+        await refused();
         release();
         await run.result;
-        refused();
-        expect(engine.submit('gate', { pin: 1234 }, key)).toBe(run);
+        await refused();
+        expect(await engine.submit('gate', { pin: 1234 }, key)).toBe(run);
         expect(engine.stats.rejected).toBe(2);
         expect(balanced()).toBe(true);
         await engine.close();
@@ -865,7 +872,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate } = start();
         gate('gate');
         const submit = (input: unknown) => engine.submit('gate', input, { idempotencyKey: 'k' });
-        expect(new Set([submit(1), submit(1), submit(2)]).size).toBe(3);
+        expect(new Set([await submit(1), await submit(1), await submit(2)]).size).toBe(3);
         await engine.close();
       });
 
@@ -878,15 +885,15 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         module(task, more);
         module('echo');
         const key = { owner: 'ann', idempotencyKey: 'k' };
-        const run = engine.submit(task, { how }, key);
-        expect(engine.submit(task, { how }, key)).toBe(run);
+        const run = await engine.submit(task, { how }, key);
+        expect(await engine.submit(task, { how }, key)).toBe(run);
         await settled([run]);
-        expect(engine.find(run.id)).toBe(run);
-        const again = engine.submit('echo', 1, key);
+        expect(await engine.find(run.id)).toBe(run);
+        const again = await engine.submit('echo', 1, key);
         expect(again).not.toBe(run);
         expect(await again.result).toBe(1);
-        expect(engine.find(run.id)).toBeUndefined();
-        expect(engine.submit('echo', 1, key)).toBe(again);
+        expect(await engine.find(run.id)).toBeUndefined();
+        expect(await engine.submit('echo', 1, key)).toBe(again);
         await engine.close();
       });
 
@@ -894,9 +901,9 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate } = start();
         gate('gate');
         const key = { owner: 'ann', idempotencyKey: 'k' };
-        const run = engine.submit('gate', 1, key);
+        const run = await engine.submit('gate', 1, key);
         await run.cancel();
-        expect(engine.submit('gate', 1, key)).toBe(run);
+        expect(await engine.submit('gate', 1, key)).toBe(run);
         await engine.close();
       });
     });
@@ -905,9 +912,10 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('is bounded in number, the oldest go first', async () => {
         const { engine, register } = start({ maxKept: 2 });
         register({ name: 'note' });
-        const runs = [1, 2, 3].map((n) => engine.submit('note', n));
+        const runs = await Promise.all([1, 2, 3].map((n) => engine.submit('note', n)));
         await settled(runs);
-        expect(runs.map((run) => engine.find(run.id) === run)).toEqual([false, true, true]);
+        const found = await Promise.all(runs.map(({ id }) => engine.find(id)));
+        expect(found.map((run, at) => run === runs[at])).toEqual([false, true, true]);
         await engine.close();
       });
     });
@@ -917,11 +925,13 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, gate, register } = start({ mainConcurrency: 1, unregisterGraceMs: 20 });
         const { release } = gate('gate');
         const undo = register({ name: 'note' });
-        const first = engine.submit('gate', 1);
-        const waits = engine.submit('note', 1);
+        const first = await engine.submit('gate', 1);
+        const waits = await engine.submit('note', 1);
         await undo();
         expect(await rejection(waits.result)).toMatchObject({ code: 'TASK_CANCELLED' });
-        expect(() => engine.submit('note', 1)).toThrow(expect.objectContaining({ code: 'TASK_UNKNOWN' }));
+        await expect(engine.submit('note', 1)).rejects.toThrow(
+          expect.objectContaining({ code: 'TASK_UNKNOWN' }),
+        );
         expect(engine.countsOf('note')).toBeUndefined();
         release();
         await first.result;
@@ -932,7 +942,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { engine, register } = start({ unregisterGraceMs: 10_000 });
         const { promise, resolve } = deferred<string>();
         const undo = register({ name: 'slow', run: () => promise } as never);
-        const run = engine.submit('slow', 1);
+        const run = await engine.submit('slow', 1);
         const undone = undo();
         resolve('done');
         expect(await run.result).toBe('done');
@@ -943,7 +953,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('cancels those that go on for too long', async () => {
         const { engine, module, tasks } = start({ unregisterGraceMs: 10 });
         const undo = module('until-stopped');
-        const run = engine.submit('until-stopped', 1);
+        const run = await engine.submit('until-stopped', 1);
         for await (const _ of run.updates()) break;
         await undo();
         expect(run.state).toBe('cancelled');
@@ -958,7 +968,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const { promise, reject } = deferred();
         const retries = { max: 5, baseMs: 1 };
         const undo = register({ name: 'slow', retries, run: () => promise } as never);
-        const run = engine.submit('slow', 1);
+        const run = await engine.submit('slow', 1);
         const undone = undo();
         reject(new Error('no'));
         expect(await rejection(run.result)).toMatchObject({ code: 'TASK_FAILED' });
@@ -970,7 +980,9 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('refuses a module that does not exist', async () => {
         const { engine, module } = start();
         expect(() => module('nowhere')).toThrow(/nowhere.mjs" does not exist/);
-        expect(() => engine.submit('nowhere', 1)).toThrow(expect.objectContaining({ code: 'TASK_UNKNOWN' }));
+        await expect(engine.submit('nowhere', 1)).rejects.toThrow(
+          expect.objectContaining({ code: 'TASK_UNKNOWN' }),
+        );
         await engine.close();
       });
     });
@@ -979,9 +991,9 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('lets running and waiting ones finish until the deadline', async () => {
         const { engine, gate } = start({ mainConcurrency: 1 });
         const { release } = gate('gate');
-        const runs = [engine.submit('gate', 1), engine.submit('gate', 2)];
+        const runs = [await engine.submit('gate', 1), await engine.submit('gate', 2)];
         const drained = engine.drain(new AbortController().signal);
-        expect(() => engine.submit('gate', 3)).toThrow(
+        await expect(engine.submit('gate', 3)).rejects.toThrow(
           expect.objectContaining({ code: 'SHUTTING_DOWN', retryAfterMs: expect.any(Number) }),
         );
         for (const run of runs) {
@@ -998,10 +1010,10 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         gate('gate');
         module('until-stopped');
         const runs = [
-          engine.submit('gate', 1),
-          engine.submit('gate', 2),
-          engine.submit('gate', 3, { delayMs: 60_000 }),
-          engine.submit('until-stopped', null),
+          await engine.submit('gate', 1),
+          await engine.submit('gate', 2),
+          await engine.submit('gate', 3, { delayMs: 60_000 }),
+          await engine.submit('until-stopped', null),
         ];
         await engine.drain(AbortSignal.abort());
         expect(runs.map(({ state }) => state)).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled']);
@@ -1012,9 +1024,11 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
       it('refuses everything from then on, and still knows its figures', async () => {
         const { engine, module } = start();
         module('echo');
-        await engine.submit('echo', 1).result;
+        await (await engine.submit('echo', 1)).result;
         await engine.close();
-        expect(() => engine.submit('echo', 1)).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
+        await expect(engine.submit('echo', 1)).rejects.toThrow(
+          expect.objectContaining({ code: 'SHUTTING_DOWN' }),
+        );
         expect(engine.stats).toMatchObject({
           submitted: 2,
           succeeded: 1,
@@ -1058,7 +1072,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         expect(codes).toEqual([code]);
         expect(log).toEqual(['queued place', 'started place', 'failed place']);
         expect(engine.stats).toMatchObject({ failed: 1, waiting: 0, running: 0 });
-        expect(engine.deadLetters).toEqual([]);
+        expect(await engine.deadLetters()).toEqual([]);
         await engine.close();
       });
 
@@ -1090,7 +1104,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         };
         const all = [
           admit('low', 'low'),
-          engine.submit('note', 'run', { priority: 'normal' }).result,
+          (await engine.submit('note', 'run', { priority: 'normal' })).result,
           admit('second', 'normal'),
           admit('high', 'high'),
         ];
@@ -1117,10 +1131,10 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         register({ name: 'note' });
         const first = await engine.admit('place');
         const second = engine.admit('place');
-        expect(await engine.submit('note', 1).result).toBe(1);
+        expect(await (await engine.submit('note', 1)).result).toBe(1);
         register({ name: 'other' });
         const other = await engine.admit('other');
-        const note = engine.submit('note', 2);
+        const note = await engine.submit('note', 2);
         expect(engine.stats).toMatchObject({ running: 2, waiting: 2 });
         other();
         expect(await note.result).toBe(2);
@@ -1363,7 +1377,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
           for (const { task, priority, delayMs, next, key } of steps) {
             let run: TaskRun | undefined;
             try {
-              run = engine.submit(task, { how: 'throw' }, { priority, delayMs, idempotencyKey: key });
+              run = await engine.submit(task, { how: 'throw' }, { priority, delayMs, idempotencyKey: key });
               runs.add(run);
             } catch {
               refused++;

@@ -277,7 +277,7 @@ describe.each(['uws', 'node'] as const)('an agent that leaves, over transport-%s
     };
     ask('a', 'bee');
     await client.until(({ type }) => type === 'streaming_end');
-    await hive.tasks.submit('bee:work' as string, null).result;
+    await (await hive.tasks.submit('bee:work' as string, null)).result;
     const before = await look();
     expect(before.metrics).toMatch(/waggle_upstream_request_seconds_bucket\{le="1",agent="bee"\} 1/);
     expect(before.metrics).toMatch(/waggle_tasks_ended_total\{task="bee:work",outcome="succeeded"\} 1/);

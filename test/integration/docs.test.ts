@@ -317,31 +317,31 @@ const running = (hive: Hive, model: string) =>
 
 async function cancelledByNumber(hive: Hive, agent: string): Promise<string> {
   const model = agent === 'ollama' ? 'stall?k=1' : undefined;
-  hive.streams.start({ content: 'Hallo', userId: 'u', agent, model });
+  await hive.streams.start({ content: 'Hallo', userId: 'u', agent, model });
   const { streams } = await (await fetch(`${hive.url}/ui/state`)).json();
   return ask(hive, remove(`/ui/replies/${streams.replies[0].number}`));
 }
 
 /** A reply that has failed before it began. */
 async function failed(hive: Hive, agent?: string): Promise<string> {
-  const reply = hive.streams.start({ content: 'Hallo', userId: 'u', agent });
+  const reply = await hive.streams.start({ content: 'Hallo', userId: 'u', agent });
   await expect(reply.whole()).rejects.toThrow();
   return reply.streamId;
 }
 
 async function resumed(accept: string): Promise<string> {
-  const reply = running(usual, 'thinking');
+  const reply = await running(usual, 'thinking');
   await reply.whole();
   return ask(usual, get(`/chat/stream/${reply.streamId}?position=2`, { accept }));
 }
 
 /** A run that has not ended when this resolves. */
-const runs = (hive: Hive, name: string) => hive.tasks.submit(name, { text: 'x' }).id;
+const runs = async (hive: Hive, name: string) => (await hive.tasks.submit(name, { text: 'x' })).id;
 
 async function whileTasksAreFull(): Promise<string> {
-  const all = [runs(usual, 'parts'), runs(usual, 'parts')];
+  const all = [await runs(usual, 'parts'), await runs(usual, 'parts')];
   const name = await ask(usual, post('/tasks/parts', { input: {} }));
-  for (const id of all) await usual.tasks.find(id)?.cancel();
+  for (const id of all) await (await usual.tasks.find(id))?.cancel();
   return name;
 }
 
@@ -351,7 +351,7 @@ async function cancelledWhileWaiting(): Promise<string> {
   while (!run?.attempts) {
     await new Promise((resolve) => setImmediate(resolve));
     if (usual.tasks.countsOf('parts')?.running)
-      run = usual.tasks.submit('parts', {}, { owner: 'u', idempotencyKey: 'c' });
+      run = await usual.tasks.submit('parts', {}, { owner: 'u', idempotencyKey: 'c' });
   }
   await run.cancel();
   return answer;
@@ -359,7 +359,7 @@ async function cancelledWhileWaiting(): Promise<string> {
 
 async function whileDraining(): Promise<string> {
   const hive = await start({});
-  running(hive, 'stall?k=1');
+  await running(hive, 'stall?k=1');
   const stopped = hive.stop();
   const name = await ask(hive, get('/ready'));
   for (const reply of hive.streams.list()) void reply.cancel('client');
@@ -368,7 +368,7 @@ async function whileDraining(): Promise<string> {
 }
 
 async function whileFull(path: string, body: object = question()): Promise<string> {
-  const reply = running(lonely, 'stall?k=1');
+  const reply = await running(lonely, 'stall?k=1');
   const name = await ask(lonely, post(path, body));
   await reply.cancel('client');
   return name;
@@ -434,7 +434,12 @@ const badChat = (path: string): readonly (readonly [string, () => Promise<string
 
 /** One conversation of a user, who has no other. */
 async function remembered(user: string): Promise<void> {
-  const reply = usual.streams.start({ content: 'Hallo', userId: user, conversationId: 'c', agent: 'eliza' });
+  const reply = await usual.streams.start({
+    content: 'Hallo',
+    userId: user,
+    conversationId: 'c',
+    agent: 'eliza',
+  });
   await reply.whole();
 }
 
@@ -697,7 +702,7 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   [
     'GET /chat/stream/{stream_id} 204',
     async () => {
-      const reply = running(usual, 'normal?n=3');
+      const reply = await running(usual, 'normal?n=3');
       for await (const _ of reply.read());
       return ask(usual, get(`/chat/stream/${reply.streamId}`, { 'last-event-id': String(reply.position) }));
     },
@@ -705,7 +710,7 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   [
     'GET /chat/stream/{stream_id} 400',
     async () => {
-      const { streamId } = running(usual, 'normal');
+      const { streamId } = await running(usual, 'normal');
       return ask(usual, get(`/chat/stream/${streamId}?position=-1`));
     },
   ],
@@ -719,23 +724,23 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ['GET /chat/stream/{stream_id} 503', async () => ask(lonely, get(`/chat/stream/${await failed(lonely)}`))],
   [
     'GET /chat/stream/{stream_id} 504',
-    () => {
-      const { streamId } = hurried.streams.start({ content: 'Hallo', userId: 'u' });
+    async () => {
+      const { streamId } = await hurried.streams.start({ content: 'Hallo', userId: 'u' });
       return ask(hurried, get(`/chat/stream/${streamId}`));
     },
   ],
 
   [
     'DELETE /chat/stream/{stream_id} 200',
-    () => ask(usual, remove(`/chat/stream/${running(usual, 'stall?k=1').streamId}`)),
+    async () => ask(usual, remove(`/chat/stream/${(await running(usual, 'stall?k=1')).streamId}`)),
   ],
   ['DELETE /chat/stream/{stream_id} 403', () => ask(usual, remove('/chat/stream/x', evil))],
   ['DELETE /chat/stream/{stream_id} 404', () => ask(usual, remove('/chat/stream/never-was'))],
   tooLargeFor('DELETE', '/chat/stream/{stream_id}'),
   [
     'DELETE /chat/stream/{stream_id} 504',
-    () => {
-      const { streamId } = hurried.streams.start({ content: 'Hallo', userId: 'u', agent: 'mute' });
+    async () => {
+      const { streamId } = await hurried.streams.start({ content: 'Hallo', userId: 'u', agent: 'mute' });
       return ask(hurried, remove(`/chat/stream/${streamId}`));
     },
   ],
@@ -753,15 +758,15 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
   ['POST /tasks/{task} 503', whileTasksAreFull],
   ['POST /tasks/{task} 504', () => ask(usual, post('/tasks/slow?wait=10000', {}))],
 
-  ['GET /tasks/{task} 200', () => ask(usual, get(`/tasks/${runs(usual, 'echo')}`))],
+  ['GET /tasks/{task} 200', async () => ask(usual, get(`/tasks/${await runs(usual, 'echo')}`))],
   ['GET /tasks/{task} 404', () => ask(usual, get('/tasks/never-was'))],
   tooLargeFor('GET', '/tasks/{task}'),
 
-  ['DELETE /tasks/{task} 200', () => ask(usual, remove(`/tasks/${runs(usual, 'echo')}`))],
+  ['DELETE /tasks/{task} 200', async () => ask(usual, remove(`/tasks/${await runs(usual, 'echo')}`))],
   ['DELETE /tasks/{task} 403', () => ask(usual, remove('/tasks/x', evil))],
   ['DELETE /tasks/{task} 404', () => ask(usual, remove('/tasks/never-was'))],
   tooLargeFor('DELETE', '/tasks/{task}'),
-  ['DELETE /tasks/{task} 504', () => ask(hurried, remove(`/tasks/${runs(hurried, 'stuck')}`))],
+  ['DELETE /tasks/{task} 504', async () => ask(hurried, remove(`/tasks/${await runs(hurried, 'stuck')}`))],
 
   ...['/conversations', '/conversations/export'].flatMap((path) => [
     [
@@ -1010,7 +1015,7 @@ describe('the documented frames', () => {
     clients.send('docs', 't', 'x'.repeat(80_000));
     send({ type: 'inbox', after: lost - 1 });
     send({ type: 'inbox' });
-    hive.streams.start({ userId: 'docs', content: 'Hallo', agent: 'eliza' });
+    await hive.streams.start({ userId: 'docs', content: 'Hallo', agent: 'eliza' });
     await client.until((frame) => frame.type === 'stream_available');
     send({ type: 'ping' });
     send({ type: 'auth', token: 'any' });

@@ -70,7 +70,7 @@ describe.each(['uws', 'node'] as const)('what is large by itself over transport-
   });
 
   it.each(['whole', undefined])('comes whole on a resume of an answer of %s', async (agent) => {
-    const reply = hive.streams.start({ userId: 'u', content: 'x', agent });
+    const reply = await hive.streams.start({ userId: 'u', content: 'x', agent });
     await reply.whole();
     for (let round = 0; round < 2; round++) {
       const client = await WsClient.connect(`${hive.ws}/back${id++}`);

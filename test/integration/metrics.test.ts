@@ -186,8 +186,8 @@ describe('GET /metrics', () => {
     const client = await WsClient.connect(`${hive.ws}/ann`);
     client.send({ type: 'stream_request', content: 'Hallo', model: 'stall?k=1' });
     await client.until(({ type }) => type === 'streaming_token');
-    const run = hive.tasks.submit('never', {});
-    const later = hive.tasks.submit('well', {}, { delayMs: 60_000, priority: 'high' });
+    const run = await hive.tasks.submit('never', {});
+    const later = await hive.tasks.submit('well', {}, { delayMs: 60_000, priority: 'high' });
     const during = await Scrape.of(hive.url);
     for (const [name, value] of [
       ['waggle_connections', 1],

@@ -285,7 +285,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
   describe('a reply that the server starts', () => {
     it('reaches those who are there, and needs none of them', async () => {
       const tab = await connect('tab', 'ann');
-      const reply = hive.streams.start({
+      const reply = await hive.streams.start({
         ...{
           userId: 'ann',
           content: 'Good morning',

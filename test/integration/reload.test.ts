@@ -59,7 +59,7 @@ describe('a task that is replaced', () => {
       await hive.kernel.load(task);
       // A thread that has run it is replaced with it, which takes its time.
       if (round % 10 === 0) {
-        const output = await hive.tasks.submit('thread', null).result;
+        const output = await (await hive.tasks.submit('thread', null)).result;
         expect(output).toMatchObject({ runs: 1 });
         threadIds.add((output as { readonly threadId: number }).threadId);
         runs++;

@@ -147,7 +147,7 @@ describe.each(['uws', 'node'] as const)(
       client.send({ ...ask, ...more });
       await appending.promise;
       const { streamId } = await client.until(({ type }) => type === 'streaming_start');
-      const reply = hive.streams.find(streamId as string) as Reply;
+      const reply = (await hive.streams.find(streamId as string)) as Reply;
       const { cancel } = reply;
       const asked = deferred();
       reply.cancel = (reason) => {

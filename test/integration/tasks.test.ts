@@ -226,7 +226,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       expect(status).toBe(202);
       expect(json).toMatchObject({ task: 'text:parts', priority: 'low', taskId: expect.any(String) });
       expect(headers.location).toBe(`/tasks/${json.taskId}`);
-      await hive.tasks.find(json.taskId)?.result;
+      await (await hive.tasks.find(json.taskId))?.result;
       expect((await call(port, { path: headers.location as string })).json).toMatchObject({
         state: 'succeeded',
         output: 2,
@@ -256,7 +256,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
       ]);
       expect(first.json.taskId).toBe(second.json.taskId);
       expect(first.json.taskId).not.toBe(third.json.taskId);
-      await Promise.all([first, third].map(({ json }) => hive.tasks.find(json.taskId)?.result));
+      await Promise.all([first, third].map(async ({ json }) => (await hive.tasks.find(json.taskId))?.result));
     });
 
     it('asks for no more priority than the config allows', async () => {

@@ -45,7 +45,7 @@ export async function runTools(servers: object, config: object = {}) {
     tasks,
     names: () => [...tasks.keys()].sort(),
     /** Runs a task and gives its output. */
-    run: async (name: string, input: unknown = {}) => engine.submit(name, input).result,
+    run: async (name: string, input: unknown = {}) => (await engine.submit(name, input)).result,
     /** Resolves when these tasks are the registered ones. */
     untilTasks: (...names: readonly string[]) =>
       waiters.until(

@@ -26,7 +26,7 @@ export default definePlugin({
   name: 'typed',
   apiVersion: 1,
   requires: { tasks: TaskEngine },
-  setup(ctx, { tasks }) {
+  async setup(ctx, { tasks }) {
     ctx.registerTask(Count);
     ctx.registerTask({ name: 'text:count', lane: 'main', run: async ({ text }) => text.length });
     // @ts-expect-error its output is a number
@@ -42,11 +42,11 @@ export default definePlugin({
     ctx.registerTask({ name: 'cpu:heavy', lane: 'worker', run: () => 1 });
 
     same<typeof output, Promise<number>>();
-    const output = tasks.submit('text:count', { text: 'x' }).result;
+    const output = (await tasks.submit('text:count', { text: 'x' })).result;
     // @ts-expect-error not its input
-    tasks.submit('text:count', { words: 'x' });
+    await tasks.submit('text:count', { words: 'x' });
     same<typeof unknown, Promise<unknown>>();
-    const unknown = tasks.submit('nobody:knows', 5).result;
+    const unknown = (await tasks.submit('nobody:knows', 5)).result;
     return void [output, unknown];
   },
 });

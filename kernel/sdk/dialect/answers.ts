@@ -39,9 +39,9 @@ export class Answers {
   }
 
   /** `request` is absent for a frame of a WebSocket. @throws AGENT_UNKNOWN, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
-  start({ model, command, leftOut }: DialectRequest, request?: HttpRequest): Run {
+  async start({ model, command, leftOut }: DialectRequest, request?: HttpRequest): Promise<Run> {
     const asked = this.#models.resolve(model);
-    const reply = this.#streams.start({
+    const reply = await this.#streams.start({
       ...command,
       ...asked,
       // Clients take any answer for one of a model.

@@ -99,7 +99,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   }
 
   /** @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
-  start(command: StartCommand): Reply {
+  async start(command: StartCommand): Promise<Reply> {
     const key = keyOf(command);
     const known = this.#keyed.find(key);
     if (known) return known;
@@ -134,7 +134,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     return reply;
   }
 
-  find(streamId: string, principal?: Principal): Reply | undefined {
+  async find(streamId: string, principal?: Principal): Promise<Reply | undefined> {
     const reply = this.#replies.get(streamId);
     return reply && mayActFor(principal, reply.userId) ? reply : undefined;
   }

@@ -110,7 +110,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return { ...this.#counts, queued, delayed: this.#delayed, workers: this.#workers() };
   }
 
-  get deadLetters(): readonly DeadLetter[] {
+  async deadLetters(): Promise<readonly DeadLetter[]> {
     return this.#deadLetters;
   }
 
@@ -119,16 +119,16 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return kind && { ...kind.counts };
   }
 
-  find(taskId: string, principal?: Principal): TaskRun | undefined {
+  async find(taskId: string, principal?: Principal): Promise<TaskRun | undefined> {
     const run = this.#runs.get(taskId);
     return run && mayActFor(principal, run.userId) ? run : undefined;
   }
 
-  submit<N extends string>(
+  async submit<N extends string>(
     name: N,
     input: TaskInput<N>,
     options: SubmitOptions = {},
-  ): TaskRun<TaskOutput<N>> {
+  ): Promise<TaskRun<TaskOutput<N>>> {
     const key = requestKey(options.owner, options.idempotencyKey, { name, input: input ?? {} });
     const run =
       this.#keyed.find(key) ??

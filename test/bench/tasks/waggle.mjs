@@ -16,7 +16,7 @@ kernel.use(
         lane: 'worker',
         module: new URL('./spin.mjs', import.meta.url),
       });
-      ctx.onReady(() => serveRuns((us) => tasks.submit('bench:spin', us).result));
+      ctx.onReady(() => serveRuns(async (us) => (await tasks.submit('bench:spin', us)).result));
     },
   }),
 );

@@ -137,10 +137,10 @@ describe('a duration in code', () => {
     const { engine, tasks } = createEngine({ workers: 0 });
     tasks.add(task, 'p');
     for (const ms of odd)
-      expect(() => engine.submit('a:b', 1, { [key]: ms })).toThrow(
+      await expect(engine.submit('a:b', 1, { [key]: ms })).rejects.toThrow(
         expect.objectContaining({ code: 'INVALID_REQUEST', message: expect.stringContaining(key) }),
       );
-    const run = engine.submit('a:b', 1, { [key]: longestMs });
+    const run = await engine.submit('a:b', 1, { [key]: longestMs });
     expect(run.state).toBe(key === 'delayMs' ? 'delayed' : 'running');
     await engine.close();
   });

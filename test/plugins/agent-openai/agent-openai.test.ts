@@ -254,7 +254,7 @@ describe('one server in front of another', () => {
     const { data } = (await (await fetch(`${front.url}/v1/models`)).json()) as { data: { id: string }[] };
     expect(data.map(({ id }) => id)).toContain('back/ollama/llama3.2');
 
-    const running = front.streams.start({
+    const running = await front.streams.start({
       content: 'Hallo',
       userId: 'u',
       agent: 'back',

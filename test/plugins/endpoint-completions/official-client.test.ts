@@ -519,7 +519,7 @@ describe('the official client gets typed errors', () => {
 describe('a server that has no room', () => {
   it('is asked again, when it said, and then says so', async () => {
     const full = await startHive({ fake, config: { 'streams-memory': { maxRunning: 1, maxWaiting: 0 } } });
-    const waiting = full.streams.start({
+    const waiting = await full.streams.start({
       content: 'Hallo',
       userId: 'u',
       agent: 'ollama',
@@ -578,7 +578,12 @@ describe('a server that has no room', () => {
   it('because it stops', async () => {
     const leaving = await startHive({ fake });
     const last = new OpenAI({ baseURL: `${leaving.url}/v1`, apiKey: 'any', maxRetries: 0 });
-    const running = leaving.streams.start({ content: 'x', userId: 'u', agent: 'ollama', model: 'stall?k=1' });
+    const running = await leaving.streams.start({
+      content: 'x',
+      userId: 'u',
+      agent: 'ollama',
+      model: 'stall?k=1',
+    });
     const stopped = leaving.stop();
     const error = await failure(last.chat.completions.create({ model: 'ollama/normal', messages }));
     expect(error).toMatchObject({ status: 503, code: 'draining' });

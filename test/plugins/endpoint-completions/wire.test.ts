@@ -395,7 +395,12 @@ describe('a stream', () => {
   it('is kept open while it waits for its turn', async () => {
     const fake = await startFakeOllama();
     const hive = await start(fake);
-    const first = hive.streams.start({ content: 'x', userId: 'u', agent: 'ollama', model: 'stall?k=1' });
+    const first = await hive.streams.start({
+      content: 'x',
+      userId: 'u',
+      agent: 'ollama',
+      model: 'stall?k=1',
+    });
     const answer = await ask(hive, 'ollama/normal?n=2');
     let body = '';
     for await (const part of answer.body as ReadableStream<Uint8Array>) {

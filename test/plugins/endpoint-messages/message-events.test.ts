@@ -26,7 +26,7 @@ const head = (streamId: string, display: MessageHead['display'] = 'shown'): Mess
   modelOf: (agent) => agent,
 });
 
-function start(chunks: readonly StreamChunk[]): Reply {
+function start(chunks: readonly StreamChunk[]): Promise<Reply> {
   scripted.script = chunks;
   return hive.streams.start({
     agent: 'scripted',
@@ -185,7 +185,7 @@ describe('the events of a message', () => {
         const calls = chunks.filter(
           (chunk): chunk is Call => chunk.type === 'tool_call' && chunk.executor !== 'server',
         );
-        const reply = start(chunks);
+        const reply = await start(chunks);
         const [text, again] = await Promise.all([eventsText(reply), eventsText(reply)]);
         expect(again).toBe(text);
         expect(await eventsText(reply)).toBe(text);
@@ -260,7 +260,7 @@ describe('the events of a message', () => {
   });
 
   it.each(['none', 'omitted'] as const)('hold no thinking that is not to be shown: %s', async (display) => {
-    const reply = start([
+    const reply = await start([
       { type: 'text', content: 'a' },
       { type: 'thinking', content: 'secret' },
       { type: 'text', content: 'b' },
@@ -279,7 +279,7 @@ describe('the events of a message', () => {
 
   it('end with an error, and with nothing after it', async () => {
     scripted.script = [{ type: 'text', content: 'a' }, new Error('secret')];
-    const reply = hive.streams.start({ agent: 'scripted', content: 'Hallo', userId: 'ann' });
+    const reply = await hive.streams.start({ agent: 'scripted', content: 'Hallo', userId: 'ann' });
     const events = await eventsIn(await eventsText(reply));
     expect(events.map(({ type }) => type)).toEqual([
       'message_start',
@@ -295,7 +295,7 @@ describe('the events of a message', () => {
   });
 
   it('begin and end where there is nothing to show', async () => {
-    const reply = start([
+    const reply = await start([
       { type: 'thinking', content: 'secret' },
       { type: 'done', reason: 'length' },
     ]);

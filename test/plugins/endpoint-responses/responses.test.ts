@@ -657,12 +657,12 @@ describe('a response that was stored', () => {
   it('does not count as read for its client when it is stored', async () => {
     const { json } = await post({ input: 'a', background: true });
     await expect.poll(async () => (await ask(`/${json.id}`)).json.status).toBe('completed');
-    const other = hive.streams.find(json.id.slice('resp_'.length));
+    const other = await hive.streams.find(json.id.slice('resp_'.length));
     expect(other?.ended).toBe(true);
     agent.script = ['wait', text('x'), done];
     const { json: cut } = await post({ input: 'a', background: true });
     await ask(`/${cut.id}`);
-    expect(hive.streams.find(cut.id.slice('resp_'.length))?.wasRead).toBe(false);
+    expect((await hive.streams.find(cut.id.slice('resp_'.length)))?.wasRead).toBe(false);
     await ask(`/${cut.id}`, { method: 'DELETE' });
   });
 
@@ -727,7 +727,7 @@ describe('a response in the background', () => {
   it('goes on by itself, and is read later', async () => {
     agent.script = [text('Hel'), 'wait', text('lo'), done];
     const { json } = await post({ input: 'a', background: true });
-    expect(json).toMatchObject({ status: 'in_progress', background: true, output: [] });
+    expect(json).toMatchObject({ status: 'in_progress', background: true });
     await expect.poll(async () => (await ask(`/${json.id}`)).json.output[0]?.content[0]?.text).toBe('Hel');
     agent.release();
     await expect.poll(async () => (await ask(`/${json.id}`)).json.status).toBe('completed');

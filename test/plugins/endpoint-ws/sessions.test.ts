@@ -218,6 +218,7 @@ describe('a drain', () => {
     const sessions = sessionsOver({ start: () => reply } as unknown as ChatStreams);
     const all = Array.from({ length: count }, (_, id) => sessions.open(socket(`c${id}`)));
     const handled = all.map((session) => session.message('{"type":"message","content":"x"}'));
+    await new Promise(setImmediate);
     const look = vi.spyOn(Session.prototype, 'idle', 'get');
     const drained = sessions.drain(new AbortController().signal, 1000);
     for (const end of order(ends)) {

@@ -100,16 +100,16 @@ describe('webhooks of a server', () => {
       plugins: [notifyWebhook, failing],
       config: { 'notify-webhook': settings },
     });
-    const reply = hive.streams.start({
+    const reply = await hive.streams.start({
       content: 'Guten Morgen',
       userId: 'ann',
       conversationId: 'c',
       agent: 'eliza',
     });
     await reply.whole();
-    const lost = hive.streams.start({ content: 'Hallo', userId: 'ann', agent: 'nobody' });
+    const lost = await hive.streams.start({ content: 'Hallo', userId: 'ann', agent: 'nobody' });
     await expect(lost.whole()).rejects.toThrow();
-    const run = hive.tasks.submit('fail', {}, { owner: 'bob' });
+    const run = await hive.tasks.submit('fail', {}, { owner: 'bob' });
     await expect(run.result).rejects.toThrow();
     await eventually(() => expect(received.map(({ message }) => message.type)).toContain('task:failed'));
     const { endpoints } = await (await fetch(`${hive.url}/webhooks`)).json();
@@ -169,7 +169,7 @@ describe('webhooks of a server', () => {
       config: { 'notify-webhook': settings },
     });
     for (let user = 0; user < 5; user++)
-      hive.streams.start({ content: 'Hallo', userId: `u${user}`, agent: 'waiting' });
+      await hive.streams.start({ content: 'Hallo', userId: `u${user}`, agent: 'waiting' });
     await hive.stop();
     expect(received.map(({ message }) => message.type)).toEqual(Array(5).fill('chat:cancelled'));
   });

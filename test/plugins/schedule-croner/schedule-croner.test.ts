@@ -55,10 +55,10 @@ beforeEach(() => void vi.useFakeTimers({ now: start, toFake: ['Date', 'setTimeou
 afterEach(() => void vi.useRealTimers());
 
 describe('a task with a schedule', () => {
-  it('runs at its times, in its time zone, also where the clocks change', () => {
+  it('runs at its times, in its time zone, also where the clocks change', async () => {
     const { schedules, submitted } = setUp();
     schedules.added(task({ schedule: { cron: '30 2 * * *', timeZone: 'Europe/Berlin', input: { a: 1 } } }));
-    vi.advanceTimersByTime(4 * 24 * 60 * minute);
+    await vi.advanceTimersByTimeAsync(4 * 24 * 60 * minute);
     // On the 29th the hour from 2 to 3 does not exist.
     expect(submitted.map(({ at }) => new Date(Math.floor(at / 1000) * 1000).toISOString())).toEqual([
       '2026-03-29T01:00:00.000Z',
@@ -71,15 +71,15 @@ describe('a task with a schedule', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('misses a run while the one before is running, and one that the engine refuses; says and counts it', () => {
+  it('misses a run while the one before is running, and one that the engine refuses; says and counts it', async () => {
     const { schedules, submitted, missed, state, lines } = setUp();
     schedules.added(task());
     state.running = true;
-    vi.advanceTimersByTime(3 * minute);
+    await vi.advanceTimersByTimeAsync(3 * minute);
     expect(submitted).toHaveLength(1);
     state.running = false;
     state.refuses = true;
-    vi.advanceTimersByTime(minute);
+    await vi.advanceTimersByTimeAsync(minute);
     const at = (minutes: number) => Date.parse('2026-03-28T07:00:00Z') + minutes * minute;
     const name = 'report:daily';
     expect(missed).toEqual([
@@ -88,7 +88,7 @@ describe('a task with a schedule', () => {
       { name, dueAt: at(3), count: 1, reason: 'refused', code: 'QUEUE_FULL' },
     ]);
     state.refuses = false;
-    vi.advanceTimersByTime(minute);
+    await vi.advanceTimersByTimeAsync(minute);
     expect(submitted).toHaveLength(2);
     const { cron, timeZone, nextAt, lastAt, missed: count } = schedules.find(name) ?? {};
     expect({ cron, timeZone, nextAt, lastAt, count }).toEqual({
@@ -103,42 +103,42 @@ describe('a task with a schedule', () => {
     schedules.stop();
   });
 
-  it('that slept is told what it has missed, at most a thousand at once, and goes on', () => {
+  it('that slept is told what it has missed, at most a thousand at once, and goes on', async () => {
     const { schedules, submitted, missed } = setUp();
     schedules.added(task({ schedule: { cron: '0 7 * * *', timeZone: 'UTC' } }));
     vi.setSystemTime(start + 3 * 24 * 60 * minute + 10 * minute);
-    vi.advanceTimersByTime(minute);
+    await vi.advanceTimersByTimeAsync(minute);
     expect(missed).toEqual([
       { name: 'report:daily', dueAt: Date.parse('2026-03-31T07:00:00Z'), count: 4, reason: 'late' },
     ]);
     schedules.added(task({ name: 'often', schedule: '* * * * * *' }));
     vi.setSystemTime(start + 5000 * 24 * 60 * minute);
-    vi.advanceTimersByTime(minute);
+    await vi.advanceTimersByTimeAsync(minute);
     expect(missed.find(({ name }) => name === 'often')).toMatchObject({ count: 1001, reason: 'late' });
     expect(submitted.filter(({ name }) => name === 'often').length).toBeGreaterThan(20);
     schedules.stop();
   });
 
-  it('runs or is missed once for each of its times, however the machine sleeps and is busy', () => {
+  it('runs or is missed once for each of its times, however the machine sleeps and is busy', async () => {
     const step = fc.record({
       what: fc.constantFrom('pass', 'sleep'),
       ms: fc.integer({ min: 0, max: 10 * minute }),
     });
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         fc.array(step, { maxLength: 30 }),
         fc.constantFrom('* * * * *', '*/7 * * * * *', '5 * * * *'),
-        (steps, cron) => {
+        async (steps, cron) => {
           vi.setSystemTime(start);
           const { schedules, submitted, missed, state } = setUp();
           schedules.added(task({ schedule: { cron, timeZone: 'UTC' } }));
           for (const { what, ms } of steps) {
             state.running = ms % 3 === 0;
             state.refuses = ms % 5 === 0;
-            if (what === 'pass') vi.advanceTimersByTime(ms);
+            if (what === 'pass') await vi.advanceTimersByTimeAsync(ms);
             else vi.setSystemTime(Date.now() + ms);
           }
-          vi.advanceTimersByTime(minute);
+          await vi.advanceTimersByTimeAsync(minute);
           const { nextAt = 0 } = schedules.find('report:daily') ?? {};
           schedules.stop();
           const occurrences = new Occurrences({ cron, timeZone: 'UTC' });
@@ -153,32 +153,32 @@ describe('a task with a schedule', () => {
     );
   });
 
-  it('is not run all at once when the clock was set back and goes forward again', () => {
+  it('is not run all at once when the clock was set back and goes forward again', async () => {
     const { schedules, submitted, missed } = setUp();
     schedules.added(task());
-    vi.advanceTimersByTime(minute);
+    await vi.advanceTimersByTimeAsync(minute);
     vi.setSystemTime(start - 365 * 24 * 60 * minute);
-    vi.advanceTimersByTime(2 * minute);
+    await vi.advanceTimersByTimeAsync(2 * minute);
     expect(submitted.length).toBeGreaterThanOrEqual(2);
     expect(submitted.length).toBeLessThanOrEqual(3);
     expect(missed).toEqual([]);
     schedules.stop();
   });
 
-  it('goes on where it was when its plugin is reloaded', () => {
+  it('goes on where it was when its plugin is reloaded', async () => {
     const { schedules, submitted, missed } = setUp();
     const [before, after] = [task(), task()];
     schedules.added(before);
     schedules.removed(before);
-    vi.advanceTimersByTime(minute);
+    await vi.advanceTimersByTimeAsync(minute);
     expect(submitted).toEqual([]);
     schedules.added(after);
-    vi.advanceTimersByTime(1);
+    await vi.advanceTimersByTimeAsync(1);
     expect([submitted.length, missed.length]).toEqual([1, 0]);
     schedules.stop();
   });
 
-  it('has the schedule of the config, or none, in the place of its own', () => {
+  it('has the schedule of the config, or none, in the place of its own', async () => {
     const { schedules, submitted } = setUp({
       schedules: {
         'report:daily': { cron: '@hourly', input: 5 },
@@ -191,7 +191,7 @@ describe('a task with a schedule', () => {
     schedules.added(task({ name: '__proto__', schedule: undefined as never }));
     expect(schedules.find('other:task')).toBeUndefined();
     expect(schedules.unknown).toEqual(['no:task']);
-    vi.advanceTimersByTime(61 * minute);
+    await vi.advanceTimersByTimeAsync(61 * minute);
     expect(submitted.map(({ input }) => input)).toEqual([5, 5]);
     schedules.stop();
   });

@@ -30,7 +30,7 @@ function streamsOver(script: readonly Step[], limits: Partial<Config>) {
 
 async function framesOf(streams: LocalStreams, command: Partial<StartCommand> = {}) {
   const frames: StreamFrame[] = [];
-  for await (const batch of streams.start({ userId: 'ann', content: 'Hi', ...command }).read())
+  for await (const batch of (await streams.start({ userId: 'ann', content: 'Hi', ...command })).read())
     frames.push(...batch.map(({ frame }) => frame));
   return frames;
 }
@@ -60,10 +60,12 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     ['the name of a model', { model: long }],
   ])('%s', async (_, command) => {
     const { streams, agent } = streamsOver(['wait', text('.'), done], { totalLimitChars: 1800 });
-    const reply = streams.start({ userId: 'ann', content: 'Hi', ...command });
+    const reply = await streams.start({ userId: 'ann', content: 'Hi', ...command });
     expect(streams.stats.chars).toBeGreaterThan(1000);
-    const refused = () => streams.start({ userId: 'ben', content: 'Hi', ...command });
-    expect(refused).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: 1000 }));
+    const refused = streams.start({ userId: 'ben', content: 'Hi', ...command });
+    await expect(refused).rejects.toThrow(
+      expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: 1000 }),
+    );
     expect(streams.stats).toMatchObject({ running: 1, waiting: 0 });
     await expect.poll(() => agent.running).toBe(1);
     agent.release();
@@ -80,7 +82,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
     const { streams } = streamsOver([text('.'), done], {});
     const parts = [{ type: 'image' as const, url: long }];
     const messages = [{ ...user, content: '', images: [image], parts }];
-    streams.start({ userId: 'ann', content: '', messages });
+    await streams.start({ userId: 'ann', content: '', messages });
     expect(Math.round(streams.stats.chars / long.length)).toBe(times);
     await streams.close();
   });
@@ -95,7 +97,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
       yield text('.');
       yield done;
     };
-    const reply = streams.start({ userId: 'ann', content: long });
+    const reply = await streams.start({ userId: 'ann', content: long });
     await new Promise(setImmediate);
     await reply.cancel('client');
     expect(reply.ended).toBe(true);
@@ -111,9 +113,9 @@ describe('what a request brings counts while it waits or runs, and no longer', (
   ])('one that was %s leaves nothing, neither here nor with its task', async (end, script, more) => {
     const { streams, engine } = streamsOver(script, { totalLimitChars: 1800 });
     for (let round = 0; round < 20; round++) {
-      const reply = streams.start({ userId: 'ann', content: long, ...more });
+      const reply = await streams.start({ userId: 'ann', content: long, ...more });
       await reply.whole().catch(() => {});
-      expect(streams.find(reply.streamId)).toBe(reply);
+      expect(await streams.find(reply.streamId)).toBe(reply);
     }
     expect(streams.stats).toMatchObject({ chars: end === 'answered' ? 20 : 0, kept: 20 });
     expect(engine.stats.running).toBe(0);
@@ -121,9 +123,9 @@ describe('what a request brings counts while it waits or runs, and no longer', (
 
   it('a cancel while it waits gives it back at once', async () => {
     const { streams } = streamsOver(['wait'], { maxRunning: 1 });
-    streams.start({ userId: 'ann', content: 'Hi' });
+    await streams.start({ userId: 'ann', content: 'Hi' });
     const before = streams.stats.chars;
-    await streams.start({ userId: 'ann', content: long }).cancel('client');
+    await (await streams.start({ userId: 'ann', content: long })).cancel('client');
     expect(streams.stats.chars).toBe(before);
     await streams.close();
   });
@@ -131,7 +133,7 @@ describe('what a request brings counts while it waits or runs, and no longer', (
   it('a failure is kept without its cause, which may hold the request', async () => {
     const cause = Object.assign(new Error('no'), { request: long });
     const { streams } = streamsOver([cause], {});
-    const reply = streams.start({ userId: 'ann', content: 'Hi' });
+    const reply = await streams.start({ userId: 'ann', content: 'Hi' });
     const failure = await rejection(reply.whole());
     expect(failure).toMatchObject({ code: 'AGENT_FAILED' });
     expect(failure.cause).toBeUndefined();
@@ -178,7 +180,7 @@ describe('what an answer brings counts', () => {
   it('one pull of a long backlog of tool calls is bounded as one of text is', async () => {
     const calls = Array.from({ length: 200 }, () => call({ arguments: { at: long } }));
     const { streams } = streamsOver([calls, done], {});
-    const reply = streams.start({ userId: 'ann', content: 'Hi' });
+    const reply = await streams.start({ userId: 'ann', content: 'Hi' });
     await reply.whole();
     const sizes: number[] = [];
     for await (const batch of reply.read())
@@ -189,11 +191,11 @@ describe('what an answer brings counts', () => {
 
   it('of its place in the line only the newest is kept', async () => {
     const { streams, agent } = streamsOver(['wait', text('.'), done], { maxRunning: 1 });
-    const first = streams.start({ userId: 'ann', content: 'Hi' });
+    const first = await streams.start({ userId: 'ann', content: 'Hi' });
     await new Promise(setImmediate);
-    const last = streams.start({ userId: 'ann', content: 'Hi' });
+    const last = await streams.start({ userId: 'ann', content: 'Hi' });
     for (let round = 0; round < 50; round++) {
-      const before = streams.start({ userId: 'ann', content: 'Hi', priority: 'high' });
+      const before = await streams.start({ userId: 'ann', content: 'Hi', priority: 'high' });
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
       await before.cancel('client');
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
@@ -206,9 +208,9 @@ describe('what an answer brings counts', () => {
   });
 });
 
-it('a request that alone is more than all may have is refused, and says so', () => {
+it('a request that alone is more than all may have is refused, and says so', async () => {
   const { streams } = streamsOver([text('.'), done], { totalLimitChars: 500 });
-  const start = () => streams.start({ userId: 'ann', content: long });
-  expect(start).toThrow(WaggleError);
-  expect(start).toThrow('500 characters of replies');
+  const refused = await rejection(streams.start({ userId: 'ann', content: long }));
+  expect(refused).toBeInstanceOf(WaggleError);
+  expect(refused).toMatchObject({ message: expect.stringContaining('500 characters of replies') });
 });

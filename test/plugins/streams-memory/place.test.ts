@@ -47,7 +47,7 @@ describe('replies that begin at the same moment', () => {
 
   it('are all answered, also when some are cancelled before their turn', async () => {
     const { streams, agent, engine } = streamsOver([text('.'), done]);
-    const replies = Array.from({ length: many }, () => streams.start(hi));
+    const replies = await Promise.all(Array.from({ length: many }, () => streams.start(hi)));
     const [last, ...others] = replies.reverse();
     await last?.cancel('client');
     for (const reply of others) expect((await reply.whole()).content).toBe('.');
@@ -59,7 +59,7 @@ describe('replies that begin at the same moment', () => {
 
   it('end with the server, also those whose turn has not come', async () => {
     const { streams, engine } = streamsOver(['wait']);
-    const replies = Array.from({ length: many }, () => streams.start(hi));
+    const replies = await Promise.all(Array.from({ length: many }, () => streams.start(hi)));
     await streams.close();
     expect(replies.every(({ ended }) => ended)).toBe(true);
     expect(engine.countsOf(task)).toMatchObject({ cancelled: many, running: 0, waiting: 0 });
@@ -67,9 +67,9 @@ describe('replies that begin at the same moment', () => {
 
   it('let the tokens of a running reply pass between them', async () => {
     const { streams, agent } = streamsOver([text('first'), 'wait', text('second'), done]);
-    const running = streams.start(hi);
+    const running = await streams.start(hi);
     await vi.waitUntil(() => agent.running === 1 && running.position > 0);
-    for (let index = 0; index < many; index++) streams.start(hi);
+    for (let index = 0; index < many; index++) await streams.start(hi);
     agent.release();
     await running.whole();
     // All the others would have been asked first.
@@ -89,8 +89,8 @@ describe('an engine that passes the request for a place on', () => {
       ...({ countsOf: (name) => inner.countsOf(name) } as TaskEngine),
       admit: (name, options = {}) => inner.admit(name, derive(options)),
     }));
-    streams.start(hi);
-    const waiting = streams.start(hi);
+    await streams.start(hi);
+    const waiting = await streams.start(hi);
     expect(engine.countsOf(task)).toMatchObject({ waiting: 1 });
     await waiting.cancel('client');
     expect(engine.countsOf(task)).toMatchObject({ waiting: 0, cancelled: 1 });
@@ -102,7 +102,7 @@ describe('an engine that passes the request for a place on', () => {
 describe('an answer that is complete', () => {
   it('is not aborted afterwards', async () => {
     const { streams } = streamsOver([text('.'), done]);
-    const reply = streams.start(hi) as LocalReply;
+    const reply = (await streams.start(hi)) as LocalReply;
     await reply.whole();
     await new Promise(setImmediate);
     expect(reply.abort.isAborted()).toBe(false);
@@ -118,10 +118,7 @@ describe('the place of a reply', () => {
     ['is cut off', [text('too long'), 'wait'], 'failed'],
   ])('is released when the reply %s, and counts as one run', async (_, script, outcome) => {
     const { streams, engine, events } = streamsOver(script, { replyLimitChars: 5 });
-    await streams
-      .start(hi)
-      .whole()
-      .catch(() => {});
+    await (await streams.start(hi)).whole().catch(() => {});
     expect(events).toEqual([`queued ${task}`, `started ${task}`, `${outcome} ${task}`]);
     expect(engine.countsOf(task)).toMatchObject({ submitted: 1, [outcome]: 1, running: 0 });
     expect(streams.stats).toMatchObject({ running: 0, waiting: 0 });
@@ -134,9 +131,9 @@ describe('the place of a reply', () => {
     ['while it waits', 0, 'waiting'],
   ])('is given back by one cancel %s', async (_, running, where) => {
     const { streams, agent, engine } = streamsOver(['wait'], { maxRunning: 1 });
-    if (where === 'waiting') streams.start(hi);
+    if (where === 'waiting') await streams.start(hi);
     const cancel = vi.spyOn(LocalReply.prototype, 'cancel');
-    const reply = streams.start(hi);
+    const reply = await streams.start(hi);
     expect(streams.stats).toMatchObject({ [where]: 1 });
     await vi.waitUntil(() => agent.running >= running);
     expect(await reply.cancel('client')).toEqual({
@@ -154,9 +151,9 @@ describe('the place of a reply', () => {
     const original = agent.generateResponseStream.bind(agent);
     const deaf = new AbortController().signal;
     agent.generateResponseStream = (request, call) => original(request, { ...call, signal: deaf });
-    const first = streams.start(hi);
+    const first = await streams.start(hi);
     await vi.waitUntil(() => agent.running === 1);
-    const second = streams.start(hi);
+    const second = await streams.start(hi);
     const cancelled = first.cancel('client');
     expect(streams.stats).toMatchObject({ running: 1, waiting: 1 });
     await cancelled;
@@ -170,7 +167,9 @@ describe('the place of a reply', () => {
 
   it('is lost when the engine stops: the reply is cancelled, whether it waits or runs', async () => {
     const { streams, agent, engine } = streamsOver(['wait'], { maxRunning: 1 });
-    const wholes = [streams.start(hi), streams.start(hi)].map((reply) => rejection(reply.whole()));
+    const wholes = [await streams.start(hi), await streams.start(hi)].map((reply) =>
+      rejection(reply.whole()),
+    );
     await vi.waitUntil(() => agent.running === 1);
     await engine.close();
     for (const whole of wholes) expect(await whole).toMatchObject({ code: 'SHUTTING_DOWN' });
@@ -179,16 +178,16 @@ describe('the place of a reply', () => {
 
   it('is refused with the reply, which leaves nothing', async () => {
     const { streams, events } = streamsOver(['wait'], { maxRunning: 1, maxWaiting: 0 });
-    const first = streams.start(hi);
+    const first = await streams.start(hi);
     const { chars } = streams.stats;
-    expect(() => streams.start({ ...hi, requestId: 'r' })).toThrow(
+    await expect(streams.start({ ...hi, requestId: 'r' })).rejects.toThrow(
       expect.objectContaining({ code: 'QUEUE_FULL' }),
     );
     expect(events.at(-1)).toBe(`rejected ${task}`);
     expect(streams.stats.chars).toBe(chars);
     expect(streams.list()).toEqual([first]);
     await first.cancel('client');
-    expect(streams.start({ ...hi, requestId: 'r' })).not.toBe(first);
+    expect(await streams.start({ ...hi, requestId: 'r' })).not.toBe(first);
     await streams.close();
   });
 });
@@ -201,9 +200,9 @@ it.each([
   'users take turns at %s: 900 replies of one delay the first of another by two at most',
   async (_, limits, lane) => {
     const { streams, agent } = streamsOver([text('.'), done], limits, undefined, lane);
-    const many = Array.from({ length: 901 }, () => streams.start(hi));
-    const other = streams.start({ ...hi, userId: 'bob' });
-    const late = streams.start({ ...hi, userId: 'cid' });
+    const many = await Promise.all(Array.from({ length: 901 }, () => streams.start(hi)));
+    const other = await streams.start({ ...hi, userId: 'bob' });
+    const late = await streams.start({ ...hi, userId: 'cid' });
     for (const reply of [...many, other, late]) await reply.whole();
     const users = agent.requests.map(({ userId }) => userId);
     expect(users.slice(0, 5).sort()).toEqual(['ann', 'ann', 'ann', 'bob', 'cid']);
@@ -214,7 +213,7 @@ it.each([
 
 it('the task of replies is not one to submit', async () => {
   const { engine } = streamsOver([]);
-  expect(await rejection(engine.submit(task, 'x').result)).toMatchObject({ code: 'TASK_FAILED' });
+  expect(await rejection((await engine.submit(task, 'x')).result)).toMatchObject({ code: 'TASK_FAILED' });
 });
 
 it('an engine without "admit" is refused at the start', async () => {

@@ -55,7 +55,7 @@ function start(limits: Parameters<typeof createEngine>[0] = {}) {
     tasks.add({ name, lane: 'worker', module, ...more } as TaskDefinition, 'test');
   for (const name of ['echo', 'kills', 'thread']) register(name);
   /** The pool goes on. */
-  const serves = async () => expect(await engine.submit('echo', 'next').result).toBe('next');
+  const serves = async () => expect(await (await engine.submit('echo', 'next')).result).toBe('next');
   return { ...made, register, serves };
 }
 
@@ -67,10 +67,10 @@ it('threads start with the first task that runs on one', async () => {
   made = createEngine({ workers: 2 });
   const { engine, tasks } = made;
   tasks.add({ name: 'waits', lane: 'main', run: (input) => input }, 'test');
-  expect(await engine.submit('waits', 1).result).toBe(1);
+  expect(await (await engine.submit('waits', 1)).result).toBe(1);
   expect(threads.all).toHaveLength(0);
   tasks.add({ name: 'echo', lane: 'worker', module: task('echo') }, 'test');
-  expect(await engine.submit('echo', 2).result).toBe(2);
+  expect(await (await engine.submit('echo', 2)).result).toBe(2);
   expect(threads.all).toHaveLength(2);
 });
 
@@ -86,21 +86,25 @@ describe('a task that calls process.exit', () => {
     const { engine, serves, bus } = start();
     const lost: string[] = [];
     bus.on('worker:lost', ({ reason }) => void lost.push(reason));
-    expect(await rejection(engine.submit('kills', { how }).result)).toMatchObject({ code: 'TASK_CRASHED' });
+    expect(await rejection((await engine.submit('kills', { how })).result)).toMatchObject({
+      code: 'TASK_CRASHED',
+    });
     await serves();
     expect(lost).toEqual([expect.stringContaining('process.exit(')]);
     expect(engine.stats.workers).toEqual({ alive: 1, busy: 0, lost: 1 });
-    expect(engine.deadLetters).toMatchObject([{ name: 'kills', code: 'TASK_CRASHED' }]);
+    expect(await engine.deadLetters()).toMatchObject([{ name: 'kills', code: 'TASK_CRASHED' }]);
   });
 
   it('every time is tried so often and no more, while others are served', async () => {
     const { engine, register, serves } = start();
     register('poison', { retries: { max: 2, baseMs: 1 } }, task('kills'));
-    const poison = engine.submit('poison', { how: 'exit' });
-    const others = [1, 2, 3].map((n) => engine.submit('echo', n));
+    const poison = await engine.submit('poison', { how: 'exit' });
+    const others = await Promise.all([1, 2, 3].map((n) => engine.submit('echo', n)));
     expect(await Promise.all(others.map((run) => run.result))).toEqual([1, 2, 3]);
     await rejection(poison.result);
-    expect(engine.deadLetters).toMatchObject([{ taskId: poison.id, attempts: 3, code: 'TASK_CRASHED' }]);
+    expect(await engine.deadLetters()).toMatchObject([
+      { taskId: poison.id, attempts: 3, code: 'TASK_CRASHED' },
+    ]);
     await serves();
   });
 });
@@ -114,10 +118,10 @@ describe('a task that loops for ever', () => {
   it('is ended by the engine at its time limit, thread and all', async () => {
     const { engine, register, serves } = start({ cancelGraceMs: 20 });
     register('loop', { timeoutMs: 100 });
-    await engine.submit('thread', null).result;
+    await (await engine.submit('thread', null)).result;
     const [worker] = threads.all as [Worker];
     const ended = once(worker, 'exit');
-    const run = engine.submit('loop', null);
+    const run = await engine.submit('loop', null);
     expect(await rejection(run.result)).toMatchObject({ code: 'TASK_TIMEOUT' });
     await ended;
     await serves();
@@ -126,7 +130,7 @@ describe('a task that loops for ever', () => {
   it('is ended by a cancel', async () => {
     const { engine, register, serves } = start({ cancelGraceMs: 20 });
     register('loop');
-    const run = engine.submit('loop', null);
+    const run = await engine.submit('loop', null);
     await begun(run);
     expect(await run.cancel()).toBe(true);
     await serves();
@@ -135,11 +139,11 @@ describe('a task that loops for ever', () => {
   it('may look whether it is to stop, and keeps its thread then', async () => {
     const { engine, register } = start({ cancelGraceMs: 10_000 });
     register('loop-until-stopped');
-    const { threadId } = (await engine.submit('thread', null).result) as { threadId: number };
-    const run = engine.submit('loop-until-stopped', null);
+    const { threadId } = (await (await engine.submit('thread', null)).result) as { threadId: number };
+    const run = await engine.submit('loop-until-stopped', null);
     await begun(run);
     expect(await run.cancel()).toBe(true);
-    expect(await engine.submit('thread', null).result).toEqual({ threadId, runs: 2 });
+    expect(await (await engine.submit('thread', null)).result).toEqual({ threadId, runs: 2 });
     expect(engine.stats.workers.lost).toBe(0);
   });
 });
@@ -153,7 +157,7 @@ describe('a module that cannot be loaded', () => {
   it.each(['broken', 'no-function'])('is one failed task to the engine: %s', async (name) => {
     const { engine, register, serves } = start();
     register(name);
-    const error = await rejection(engine.submit(name, null).result);
+    const error = await rejection((await engine.submit(name, null)).result);
     expect(error).toMatchObject({
       code: 'TASK_FAILED',
       message: expect.stringContaining('cannot be loaded'),
@@ -162,7 +166,7 @@ describe('a module that cannot be loaded', () => {
     await serves();
     // A flood of it costs no thread each.
     const { length } = threads.all;
-    await Promise.all([1, 2, 3].map(() => rejection(engine.submit(name, null).result)));
+    await Promise.all([1, 2, 3].map(async () => rejection((await engine.submit(name, null)).result)));
     expect(threads.all.length).toBe(length);
     await serves();
   });
@@ -173,13 +177,13 @@ describe('a module that cannot be loaded', () => {
     const file = folder.write('mended.mjs', 'import "./part.mjs"; export default () => "fine";');
     folder.write('part.mjs', 'throw new Error("broken");');
     register('mended', {}, pathToFileURL(file));
-    await rejection(engine.submit('mended', null).result);
+    await rejection((await engine.submit('mended', null)).result);
     writeFileSync(`${folder.path}/part.mjs`, '');
     let output: unknown;
     while (output === undefined)
-      output = await engine
-        .submit('mended', null)
-        .result.catch(() => new Promise((go) => setTimeout(go, 50)));
+      output = await (await engine.submit('mended', null)).result.catch(
+        () => new Promise((go) => setTimeout(go, 50)),
+      );
     expect(output).toBe('fine');
   });
 
@@ -188,7 +192,9 @@ describe('a module that cannot be loaded', () => {
     const file = tempFolder().write('gone.mjs', 'export default () => 1;');
     register('gone', {}, pathToFileURL(file));
     rmSync(file);
-    expect(await rejection(engine.submit('gone', null).result)).toMatchObject({ code: 'TASK_FAILED' });
+    expect(await rejection((await engine.submit('gone', null)).result)).toMatchObject({
+      code: 'TASK_FAILED',
+    });
     await serves();
   });
 });
@@ -196,11 +202,11 @@ describe('a module that cannot be loaded', () => {
 describe('a task that needs too much memory', () => {
   it('is one failed task with a code of its own', async () => {
     const { engine, serves } = start({ workerMemoryMb: 32 });
-    expect(await rejection(engine.submit('kills', { how: 'out of memory' }).result)).toMatchObject({
+    expect(await rejection((await engine.submit('kills', { how: 'out of memory' })).result)).toMatchObject({
       code: 'TASK_OUT_OF_MEMORY',
     });
     await serves();
-    expect(engine.deadLetters).toMatchObject([{ code: 'TASK_OUT_OF_MEMORY' }]);
+    expect(await engine.deadLetters()).toMatchObject([{ code: 'TASK_OUT_OF_MEMORY' }]);
   });
 });
 
@@ -221,10 +227,10 @@ describe('an abort', () => {
     register('until-stopped');
     // The thread is there.
     await serves();
-    const running = engine.submit('until-stopped', null);
+    const running = await engine.submit('until-stopped', null);
     await begun(running);
-    const queued = engine.submit('echo', 1);
-    expect(() => engine.submit('echo', 2)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
+    const queued = await engine.submit('echo', 1);
+    await expect(engine.submit('echo', 2)).rejects.toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
     expect(await queued.cancel()).toBe(true);
     expect(await running.cancel()).toBe(true);
     await serves();
@@ -241,12 +247,12 @@ describe('the death of all threads with a full queue', () => {
 
   it('is survived by the engine, and everything that waits is served', async () => {
     const { engine } = start({ workers: 2, queueLimit: 10 });
-    const kills = [1, 2].map(() => engine.submit('kills', { how: 'exit' }));
+    const kills = await Promise.all([1, 2].map(() => engine.submit('kills', { how: 'exit' })));
     const waiting: TaskRun[] = [];
-    const fill = () => {
-      for (;;) waiting.push(engine.submit('echo', waiting.length));
+    const fill = async () => {
+      for (;;) waiting.push(await engine.submit('echo', waiting.length));
     };
-    expect(fill).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
+    await expect(fill()).rejects.toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }));
     for (const run of kills) expect(await rejection(run.result)).toMatchObject({ code: 'TASK_CRASHED' });
     expect(await Promise.all(waiting.map((run) => run.result))).toEqual(waiting.map((_, index) => index));
     expect(engine.stats.workers).toMatchObject({ busy: 0, lost: 2 });
@@ -262,8 +268,8 @@ describe('an error that nobody caught', () => {
   it('of an earlier task is a line in the log of the engine', async () => {
     const { engine, register, lines } = start();
     register('short');
-    await engine.submit('kills', { how: 'leave an error behind' }).result;
-    expect(await engine.submit('short', null).result).toBe('done');
+    await (await engine.submit('kills', { how: 'leave an error behind' })).result;
+    expect(await (await engine.submit('short', null)).result).toBe('done');
     expect(lines).toContainEqual(
       expect.objectContaining({
         level: 'warn',
@@ -276,7 +282,7 @@ describe('an error that nobody caught', () => {
 
   it.each(['throw in a timer', 'floating rejection'])('fails the task that it is of: %s', async (how) => {
     const { engine, serves } = start();
-    const error = await rejection(engine.submit('kills', { how }).result);
+    const error = await rejection((await engine.submit('kills', { how })).result);
     expect(error).toMatchObject({ code: 'TASK_CRASHED', message: expect.stringContaining('nobody caught') });
     expect((error.cause as Error).message).toMatch(/from a timer|floating/);
     await serves();
@@ -288,12 +294,12 @@ describe('what a task says after its end', () => {
   it('is nobody else’s', async () => {
     const { engine, register, lines, serves } = start();
     for (const name of ['logs-late', 'short']) register(name);
-    await engine.submit('logs-late', null).result;
-    const next = engine.submit('short', null);
+    await (await engine.submit('logs-late', null)).result;
+    const next = await engine.submit('short', null);
     expect(await next.result).toBe('done');
     expect(next.progress).toBeUndefined();
     expect(lines.filter((line) => line.msg === 'too late')).toEqual([]);
-    await engine.submit('logs-late', null).result;
+    await (await engine.submit('logs-late', null)).result;
     // Nobody runs when it comes.
     await new Promise((resolve) => setTimeout(resolve, 50));
     await serves();
@@ -310,12 +316,12 @@ describe('what cannot be copied', () => {
   it('is one failed task to the engine: a result or an input', async () => {
     const { engine, serves } = start();
     expect(
-      await rejection(engine.submit('kills', { how: 'result that cannot be copied' }).result),
+      await rejection((await engine.submit('kills', { how: 'result that cannot be copied' })).result),
     ).toMatchObject({
       code: 'TASK_FAILED',
       message: expect.stringContaining('result cannot be copied'),
     });
-    expect(await rejection(engine.submit('echo', () => {}).result)).toMatchObject({
+    expect(await rejection((await engine.submit('echo', () => {})).result)).toMatchObject({
       code: 'TASK_FAILED',
       message: expect.stringContaining('input cannot be copied'),
     });
@@ -335,13 +341,15 @@ describe('after the end', () => {
     await serves();
     await engine.close();
     const { length } = threads.all;
-    expect(() => engine.submit('echo', 1)).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }));
+    await expect(engine.submit('echo', 1)).rejects.toThrow(
+      expect.objectContaining({ code: 'SHUTTING_DOWN' }),
+    );
     expect(threads.all.length).toBe(length);
   });
 
   it('of an engine whose threads have just died, nothing is left and nothing is waited for', async () => {
     const { engine } = start({ workers: 2 });
-    const runs = [1, 2].map(() => engine.submit('kills', { how: 'exit' }));
+    const runs = await Promise.all([1, 2].map(() => engine.submit('kills', { how: 'exit' })));
     await Promise.all(runs.map((run) => rejection(run.result)));
     await engine.close();
   });
@@ -351,11 +359,11 @@ describe('code of a task that was unregistered', () => {
   it('lives on in no thread', async () => {
     const { engine, tasks, register } = start();
     const undo = register('mine', {}, task('thread'));
-    const first = (await engine.submit('mine', null).result) as { readonly threadId: number };
+    const first = (await (await engine.submit('mine', null)).result) as { readonly threadId: number };
     await undo();
     expect(tasks.find('mine')).toBeUndefined();
     register('mine', {}, task('thread'));
-    const second = (await engine.submit('mine', null).result) as { readonly threadId: number };
+    const second = (await (await engine.submit('mine', null)).result) as { readonly threadId: number };
     expect(second).toEqual({ threadId: expect.any(Number), runs: 1 });
     expect(second.threadId).not.toBe(first.threadId);
     expect(engine.stats.workers.lost).toBe(0);
@@ -371,7 +379,7 @@ describe(`${times(100_000)} tiny tasks`, () => {
       const open = new Set<Promise<void>>();
       for (let n = 0; n < count; n++) {
         if (open.size >= 500) await Promise.race(open);
-        const done: Promise<void> = engine.submit(name, n).result.then((output) => {
+        const done: Promise<void> = (await engine.submit(name, n)).result.then((output) => {
           sum += output as number;
           open.delete(done);
         });

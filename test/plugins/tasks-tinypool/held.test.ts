@@ -24,16 +24,16 @@ describe('what runs hold is bounded', () => {
   ])('inputs of those that wait and run: %s', async (_, input) => {
     const go = deferred();
     const { engine } = engineFor(() => go.promise, { concurrency: 1 });
-    const runs = [engine.submit('work', input)];
-    const fill = () => {
-      for (;;) runs.push(engine.submit('work', input));
+    const runs = [await engine.submit('work', input)];
+    const fill = async () => {
+      for (;;) runs.push(await engine.submit('work', input));
     };
-    expect(fill).toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: 1000 }));
+    await expect(fill()).rejects.toThrow(expect.objectContaining({ code: 'QUEUE_FULL', retryAfterMs: 1000 }));
     expect(runs.length).toBeLessThanOrEqual(2);
     go.resolve();
     await Promise.all(runs.map((run) => run.result));
     // What has ended makes room.
-    await engine.submit('work', input).result;
+    await (await engine.submit('work', input)).result;
     expect(engine.stats).toMatchObject({ waiting: 0, running: 0 });
   });
 
@@ -44,10 +44,10 @@ describe('what runs hold is bounded', () => {
     ['progress', (_, { progress }) => progress(long.repeat(3))],
   ])('%s that finds no room fails the run, and leaves room', async (_, run) => {
     const { engine, tasks } = engineFor(run);
-    const failed = await rejection(engine.submit('work', undefined).result);
+    const failed = await rejection((await engine.submit('work', undefined)).result);
     expect(failed).toMatchObject({ code: 'TASK_FAILED' });
     tasks.add({ name: 'small', lane: 'main', run: () => long }, 'test');
-    for (let round = 0; round < 5; round++) expect(await engine.submit('small', 1).result).toBe(long);
+    for (let round = 0; round < 5; round++) expect(await (await engine.submit('small', 1)).result).toBe(long);
   });
 
   it('progress counts once, however often it is told', async () => {
@@ -55,7 +55,7 @@ describe('what runs hold is bounded', () => {
       for (let round = 0; round < 50; round++) progress(long);
       return 1;
     });
-    expect(await engine.submit('work', undefined).result).toBe(1);
+    expect(await (await engine.submit('work', undefined)).result).toBe(1);
   });
 
   it.each<[how: string, tell: (partial: TaskCall['partial'], progress: TaskCall['progress']) => void]>([
@@ -66,7 +66,9 @@ describe('what runs hold is bounded', () => {
       for (let round = 0; round < 3; round++) tell(partial, progress);
       return never();
     });
-    expect(await rejection(engine.submit('work', undefined).result)).toMatchObject({ code: 'TASK_FAILED' });
+    expect(await rejection((await engine.submit('work', undefined)).result)).toMatchObject({
+      code: 'TASK_FAILED',
+    });
   });
 
   it('an error is kept without its cause, and a dead letter with a part of its text', async () => {
@@ -76,17 +78,17 @@ describe('what runs hold is bounded', () => {
       },
       { retries: { max: 1, baseMs: 1 } },
     );
-    const run = engine.submit('work', undefined);
+    const run = await engine.submit('work', undefined);
     expect(await rejection(run.result)).toMatchObject({ cause: { message: long.repeat(10) } });
     expect(run.error?.cause).toBeUndefined();
-    expect(engine.deadLetters.map(({ reason }) => reason.length)).toEqual([1000]);
+    expect((await engine.deadLetters()).map(({ reason }) => reason.length)).toEqual([1000]);
   });
 
   it('nothing of the options is kept', async () => {
     const { engine } = engineFor(() => 1);
-    const run = engine.submit('work', 1, { owner: 'ann', idempotencyKey: 'k', onQueued: () => {} });
+    const run = await engine.submit('work', 1, { owner: 'ann', idempotencyKey: 'k', onQueued: () => {} });
     await run.result;
     expect(Object.keys((run as unknown as { options: object }).options)).toEqual([]);
-    expect(engine.submit('work', 1, { owner: 'ann', idempotencyKey: 'k' })).toBe(run);
+    expect(await engine.submit('work', 1, { owner: 'ann', idempotencyKey: 'k' })).toBe(run);
   });
 });

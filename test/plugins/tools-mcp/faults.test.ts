@@ -41,7 +41,7 @@ describe.each(['modern', 'legacy'] as const)('a server of the %s era that fails'
     const other = await start({ era, tools: [tool('waits', hangs)] });
     const { run, engine, names, lines } = await runTools({ s: { url: server.url }, o: { url: other.url } });
     const before = names();
-    const elsewhere = engine.submit('mcp:o:waits', {});
+    const elsewhere = await engine.submit('mcp:o:waits', {});
     await other.until(() => other.calls[0], 'the call elsewhere');
     const lost = Array.from({ length: 5 }, () => rejection(run('mcp:s:waits')));
     await server.until(() => server.calls[4], 'the calls');

@@ -220,7 +220,7 @@ describe.each(['modern', 'legacy'] as const)('the tools of a server of the %s er
       }),
     ]);
     const { engine } = await runTools({ s: { url: server.url } });
-    const run = engine.submit('mcp:s:slow', {});
+    const run = await engine.submit('mcp:s:slow', {});
     expect(await run.result).toBe('done');
     expect(run.progress).toEqual({ progress: 1, total: 2, message: 'half' });
   });
@@ -228,7 +228,7 @@ describe.each(['modern', 'legacy'] as const)('the tools of a server of the %s er
   it('hear of a cancel', async () => {
     const server = await serve([tool('waits', () => new Promise(() => {}))]);
     const { engine } = await runTools({ s: { url: server.url } });
-    const run = engine.submit('mcp:s:waits', {});
+    const run = await engine.submit('mcp:s:waits', {});
     const call = await server.until(() => server.calls[0], 'the call');
     const cancelled = run.cancel();
     await server.until(() => call.signal.aborted || undefined, 'the abort');

@@ -40,10 +40,10 @@ describe('running replies', () => {
   it('are shown with their user, phase, model and readers, and cancelled by number', async () => {
     const { audit, state, cancel } = await start(accessPlugin());
     agent.script = ['wait', text('One'), 'wait', done];
-    const first = ask('ann');
+    const first = await ask('ann');
     const reader = first.read();
     await expect.poll(async () => (await state(as('root'))).replies).toMatchObject([{ phase: 'starting' }]);
-    const second = ask('bob');
+    const second = await ask('bob');
     expect((await state(as('root'))).replies).toMatchObject([
       { number: 2, user: 'bob', phase: 'waiting', state: 'running', model: 'tiny', readers: 0 },
       { number: 1, user: 'ann', phase: 'starting', state: 'running', model: 'tiny', readers: 1 },
@@ -88,7 +88,7 @@ describe('running replies', () => {
   it('of an open server have no user, because the name alone gives access, and anyone may end them', async () => {
     const { state, cancel } = await start();
     agent.script = [text('One'), 'wait', done];
-    ask('private-name');
+    await ask('private-name');
     await expect.poll(async () => (await state()).replies).toMatchObject([{ phase: 'streaming' }]);
     expect((await state()).text).not.toContain('private-name');
     expect((await cancel(1)).status).toBe(200);
