@@ -1024,12 +1024,8 @@ export function chatStreamsContract(name: string, create: Create): void {
           await read(reply);
           replies.push(reply);
         }
-        expect(replies.map(async (reply) => (await streams.find(reply.streamId)) === reply)).toEqual([
-          false,
-          false,
-          true,
-          true,
-        ]);
+        const found = await Promise.all(replies.map(({ streamId }) => streams.find(streamId)));
+        expect(found.map((reply, at) => reply === replies[at])).toEqual([false, false, true, true]);
         expect(streams.list()).toEqual(replies.slice(2));
       });
 

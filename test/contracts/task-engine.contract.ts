@@ -1329,7 +1329,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
             for (const { act, which, priority } of steps) {
               try {
                 if (act === 'admit') admit(priority);
-                if (act === 'submit') void engine.submit('gate', 1, { priority });
+                if (act === 'submit') await engine.submit('gate', 1, { priority });
               } catch (error) {
                 expect(error).toMatchObject({ code: 'QUEUE_FULL' });
               }

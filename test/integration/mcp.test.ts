@@ -20,7 +20,8 @@ export default {
       run: ({ text }, { userId }) => text.repeat(2) + ' for ' + userId,
     });
     transport.route({ method: 'POST', path: '/run/{task}', async handler(request, reply) {
-      reply.json(200, await tasks.submit(request.params.task, await request.json()).result);
+      const run = await tasks.submit(request.params.task, await request.json());
+      reply.json(200, await run.result);
     } });
   },
 };

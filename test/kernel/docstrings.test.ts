@@ -73,7 +73,7 @@ function clumsy(text: string): readonly string[] {
 describe('names exported through a door', () => {
   it.each(doors)('have a doc comment: %s', (door) => {
     const names = passedOn(door);
-    expect(names.length).toBeGreaterThan(3);
+    expect(names.length).toBeGreaterThan(2);
     expect(names.filter(({ isDocumented }) => !isDocumented)).toEqual([]);
   });
 

@@ -68,7 +68,8 @@ test('${name}:run counts the primes below a limit, on a thread', async () => {
   await using kernel = new Kernel({ logger: createLogger('silent') });
   kernel.use(tasks, { config: { workers: 1 } }).use(plugin);
   await kernel.start();
-  const output = await kernel.get(TaskEngine).submit('${name}:run', { limit: 100 }).result;
+  const run = await kernel.get(TaskEngine).submit('${name}:run', { limit: 100 });
+  const output = await run.result;
   assert.deepEqual(output, { primes: 25 });
 });
 `,

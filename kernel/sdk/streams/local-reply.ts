@@ -164,8 +164,6 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
 
   /** Waits for its place in the line, then asks the chat agent. Called once. */
   async run(place: Promise<Release>, chat: Chat): Promise<void> {
-    // Most replies get a reader before this turn is over, and need no grace period.
-    queueMicrotask(() => this.readersChanged(this.readers));
     try {
       this.#leave = await place;
       const turn = this.#log.ended ? undefined : this.#events.starting();

@@ -46,6 +46,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #kept: ExpiringSet<LocalReply>;
   readonly #slices = new StartSlices();
   readonly #turns: ConversationTurns;
+  /** Replies that began in this turn of the event loop. Most get a reader before it is over, and need no grace period. */
+  #fresh: LocalReply[] = [];
   /** Logs with new entries for their readers. */
   #stale: ReplyLog[] = [];
   #chars = 0;
@@ -130,6 +132,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#keyed.keep(key, reply);
     reply.unended = this.#unended.push(reply);
     void reply.run(place, this.#chat);
+    this.#lookLater(reply);
     this.#bus.emit('chat:accepted', { streamId, userId, conversationId, ...traceContextOf(command) });
     return reply;
   }
@@ -206,6 +209,17 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
     this.#kept.keep(reply);
     if (this.#unended.size === 0) this.#onEmpty?.();
+  }
+
+  /** Begins the grace period of a reply that has no reader after this turn of the event loop. */
+  #lookLater(reply: LocalReply): void {
+    if (this.#fresh.length === 0)
+      setImmediate(() => {
+        const fresh = this.#fresh;
+        this.#fresh = [];
+        for (const each of fresh) each.readersChanged(each.readers);
+      });
+    this.#fresh.push(reply);
   }
 
   /** @throws QUEUE_FULL */

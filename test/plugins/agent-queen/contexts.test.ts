@@ -218,9 +218,9 @@ describe('a conversation that outgrows the window of its model', () => {
       ),
       { numRuns: times(250) },
     );
-    expect(known.length).toBeGreaterThan(4 * unknown.length);
+    expect(known.length).toBeGreaterThan(2 * unknown.length);
     expect(known.filter((error) => error > 0.1)).toEqual([]);
-    expect(unknown.filter((error) => error > 0.1).length / unknown.length).toBeLessThan(0.3);
+    expect(unknown.filter((error) => error > 0.1).length / unknown.length).toBeLessThan(0.4);
   });
 
   const long = (name: string) => `${name} ${'words of a text '.repeat(40)}`;
