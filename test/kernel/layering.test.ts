@@ -43,6 +43,7 @@ type Room =
   | 'sdk'
   | 'sdk/dialect'
   | 'sdk/http'
+  | 'sdk/redis'
   | 'sdk/upstream'
   | 'host'
   | `plugins/${string}`;
@@ -51,7 +52,8 @@ type Room =
 function roomOf(path: string): Room | undefined {
   const [, plugin] = /^plugins\/([^/]+)\//.exec(path) ?? [];
   if (plugin) return `plugins/${plugin}`;
-  const [, room] = /^kernel\/(contracts|sdk\/dialect|sdk\/http|sdk\/upstream|sdk|host)\//.exec(path) ?? [];
+  const [, room] =
+    /^kernel\/(contracts|sdk\/dialect|sdk\/http|sdk\/redis|sdk\/upstream|sdk|host)\//.exec(path) ?? [];
   return (room as Room | undefined) ?? (path.startsWith('kernel/') ? 'kernel' : undefined);
 }
 
@@ -62,6 +64,7 @@ const mayImport: Readonly<Record<string, readonly Room[]>> = {
   sdk: ['kernel', 'contracts'],
   'sdk/dialect': ['kernel', 'contracts', 'sdk'],
   'sdk/http': ['kernel', 'contracts', 'sdk'],
+  'sdk/redis': ['kernel', 'contracts', 'sdk'],
   'sdk/upstream': ['kernel', 'contracts', 'sdk'],
   host: ['kernel', 'contracts', 'sdk'],
 };
@@ -80,6 +83,7 @@ const forbidden: Readonly<Record<string, RegExp>> = {
   sdk: /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/dialect': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/http': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/redis': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/upstream': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   host: /^(#(?!zod$|register$)|waggle-server(?!\/client$)|ollama|uWebSockets\.js$|tinypool$)/,
 };

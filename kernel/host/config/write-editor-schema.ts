@@ -13,15 +13,20 @@ export function rootOf(url: string): URL {
 /** Configs of all built-in plugins, with the comments of their sources. */
 export async function builtInConfigs(): Promise<readonly Configurable[]> {
   const root = rootOf(import.meta.url);
-  const shared = ['kernel/sdk/http/config.ts', 'kernel/sdk/dialect/config.ts'].flatMap((path) => [
-    ...commentsIn(readFileSync(new URL(path, root), 'utf8')),
-  ]);
+  const shared = ['http', 'dialect', 'redis'].map((room) => ({
+    door: `'#sdk/${room}'`,
+    docs: commentsIn(readFileSync(new URL(`kernel/sdk/${room}/config.ts`, root), 'utf8')),
+  }));
   const plugins: Configurable[] = [];
   for (const name of builtInNames()) {
     const { url } = resolvePlugin(name, fileURLToPath(builtIns));
     const { config, live } = ((await import(url.href)) as { readonly default: Plugin }).default;
-    const own = new URL(`plugins/${name}/config.ts`, root);
-    const docs = existsSync(own) ? [...shared, ...commentsIn(readFileSync(own, 'utf8'))] : shared;
+    const own = ['config.ts', 'index.ts']
+      .map((file) => new URL(`plugins/${name}/${file}`, root))
+      .filter((file) => existsSync(file))
+      .map((file) => readFileSync(file, 'utf8'));
+    const used = shared.filter(({ door }) => own.some((text) => text.includes(door)));
+    const docs = [...used.flatMap((room) => [...room.docs]), ...own.flatMap((text) => [...commentsIn(text)])];
     plugins.push({ name, ...(config && { config }), ...(live && { live }), docs: new Map(docs) });
   }
   return plugins;
