@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+
+/** Version of the keys and their values. */
+export const layout = '1';
+
+/** Names of keys and channels of one installation. */
+export class Keys {
+  readonly nodes: string;
+  readonly epoch: string;
+  readonly layout: string;
+  /** The channel to all nodes. */
+  readonly all: string;
+
+  constructor(readonly prefix: string) {
+    this.nodes = `${prefix}:nodes`;
+    this.epoch = `${prefix}:epoch`;
+    this.layout = `${prefix}:layout`;
+    this.all = `${prefix}:all`;
+  }
+
+  /** The lease of a node, and the channel to it. */
+  node(id: string): string {
+    return `${this.prefix}:n:${id}`;
+  }
+
+  claim(hash: string): string {
+    return `${this.prefix}:c:${hash}`;
+  }
+}
+
+/** 128 bits of SHA-256: the names of keys tell no id. */
+export function hashOf(id: string): string {
+  return createHash('sha256').update(id).digest('base64url').slice(0, 22);
+}
