@@ -15,7 +15,7 @@ export const claimTimes: ClaimTimes = { keepMs: 30 * 60_000, renewMs: 10 * 60_00
 
 /** The rest of a claim that was released. */
 const restMs = 60_000;
-/** Claims renewed at once. */
+/** Claims renewed at once, and those made up for at one beat. */
 const chunk = 500;
 
 interface Claim {
@@ -85,7 +85,9 @@ export class Claims {
   /** About once a second: makes up for what could not be done, and renews. */
   beat(): void {
     if (performance.now() >= this.#renewAtMs) this.review();
-    else if (this.#pending.size > 0 && this.#around.link.isUp) void this.#reviewAll([...this.#pending]);
+    else if (this.#pending.size > 0 && this.#around.link.isUp) {
+      void this.#reviewAll([...this.#pending].slice(0, chunk));
+    }
   }
 
   /** Compares all claims with the engine: after an outage, a loss of its data, or a message that is missing. */

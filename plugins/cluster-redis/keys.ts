@@ -11,11 +11,15 @@ export class Keys {
   /** The channel to all nodes. */
   readonly all: string;
 
-  constructor(readonly prefix: string) {
+  constructor(
+    readonly prefix: string,
+    database: number,
+  ) {
     this.nodes = `${prefix}:nodes`;
     this.epoch = `${prefix}:epoch`;
     this.layout = `${prefix}:layout`;
-    this.all = `${prefix}:all`;
+    // Channels are the same in all databases of a server.
+    this.all = database === 0 ? `${prefix}:all` : `${prefix}:all:${database}`;
   }
 
   /** The lease of a node, and the channel to it. */

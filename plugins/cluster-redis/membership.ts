@@ -13,6 +13,9 @@ export interface Look {
   readonly isOther: boolean;
 }
 
+/** Leases read at once. */
+const chunk = 500;
+
 type Send = (...args: readonly string[]) => Promise<unknown>;
 
 /** The lease of this node, and a look at those of others. */
@@ -43,9 +46,14 @@ export class Membership {
     ]);
     const isOther = await this.#checkEpoch(epoch as string | null);
     const ids = (members as readonly string[]).filter((id) => id !== this.#nodeId);
-    const leases = await all(ids.map((id) => this.#send('GET', this.#keys.node(id))));
-    const listed = ids.map((id, at) => [id, loadOf(leases[at])] as const);
-    return { listed: new Map(listed), hasLapsed, isOther };
+    const listed = new Map<string, NodeLoad | undefined>();
+    // A server that crashes again and again leaves many ids behind.
+    for (let at = 0; at < ids.length; at += chunk) {
+      const some = ids.slice(at, at + chunk);
+      const leases = await all(some.map((id) => this.#send('GET', this.#keys.node(id))));
+      for (const [index, id] of some.entries()) listed.set(id, loadOf(leases[index]));
+    }
+    return { listed, hasLapsed, isOther };
   }
 
   /** Ends the lease at once, so that others know. */
@@ -121,7 +129,7 @@ export async function checkLayout(send: Send, keys: Keys, engine: string): Promi
 function loadOf(lease: unknown): NodeLoad | undefined {
   if (typeof lease !== 'string') return undefined;
   try {
-    return JSON.parse(lease) as NodeLoad;
+    return { ...(JSON.parse(lease) as NodeLoad) };
   } catch {
     return {};
   }

@@ -16,7 +16,7 @@ import { Inbox } from './inbox.js';
 import { Keys } from './keys.js';
 import { checkLayout, Membership } from './membership.js';
 import { Outbox } from './outbox.js';
-import { Topics } from './topics.js';
+import { guarded, Topics } from './topics.js';
 
 /** Bounds of a node. */
 export interface ClusterTimes {
@@ -79,12 +79,15 @@ export class RedisCluster implements Cluster {
   constructor(config: RedisConfig, logger: Logger, times: ClusterTimes = clusterTimes) {
     this.#logger = logger;
     this.#times = times;
-    const keys = new Keys(config.prefix);
+    const { name: engine = 'Redis', database = 0 } = parseRedisUrl(config.url) ?? {};
+    const keys = new Keys(config.prefix, database);
     this.#keys = keys;
-    const engine = parseRedisUrl(config.url)?.name ?? 'Redis';
     const check = async (connection: RedisConnection) => {
-      checkServer(String(await connection.send(['INFO'])), engine, config.allowEviction);
-      await checkLayout((...args) => connection.send(args), keys, engine);
+      // At the same time, as the way to the server may be long.
+      await Promise.all([
+        connection.send(['INFO']).then((info) => checkServer(String(info), engine, config.allowEviction)),
+        checkLayout((...args) => connection.send(args), keys, engine),
+      ]);
     };
     const link = { config, logger, times: times.link };
     this.#commands = new RedisLink({
@@ -210,9 +213,17 @@ export class RedisCluster implements Cluster {
     return Math.max(this.#commands.awayMs, this.#messages.awayMs, failingMs);
   }
 
-  /** The loads of all plugins as one. */
+  /** The loads of all plugins as one, without those that fail. */
   #load(): NodeLoad {
-    return Object.assign({}, ...[...this.#loads].map((read) => read())) as NodeLoad;
+    const load: Record<string, number> = {};
+    for (const read of this.#loads)
+      try {
+        Object.assign(load, read());
+      } catch (error) {
+        this.#logger.error({ err: error }, 'a load cannot be read');
+        this.#loads.delete(read);
+      }
+    return load;
   }
 
   /** @throws TOO_LARGE */
@@ -329,10 +340,9 @@ export class RedisCluster implements Cluster {
 
   #tell(call: (watcher: ClusterWatcher) => void): void {
     for (const watcher of this.#watchers)
-      try {
-        call(watcher);
-      } catch (error) {
-        this.#logger.error({ err: error }, 'a watcher of the cluster failed');
-      }
+      guarded(
+        () => call(watcher),
+        (error) => this.#logger.error({ err: error }, 'a watcher of the cluster failed'),
+      );
   }
 }

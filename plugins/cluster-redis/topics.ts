@@ -23,10 +23,19 @@ export class Topics {
   /** Calls all listeners, also after one has failed. */
   deliver(topic: string, body: unknown, from: string): void {
     for (const listener of [...(this.#listeners.get(topic) ?? [])])
-      try {
-        listener(body, from);
-      } catch (error) {
-        this.#logger.error({ err: error, topic, node: from }, 'a message was not processed');
-      }
+      guarded(
+        () => listener(body, from),
+        (error) => this.#logger.error({ err: error, topic, node: from }, 'a message was not processed'),
+      );
+  }
+}
+
+/** Calls a listener whose failure is reported, also that of a promise that it returns. */
+export function guarded(call: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch(failed);
+  } catch (error) {
+    failed(error);
   }
 }

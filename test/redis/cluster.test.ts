@@ -101,6 +101,45 @@ describe('nodes on one Redis server', () => {
     expect(heard).toEqual([null]);
   });
 
+  it('go on although a listener, a watcher or a load of a plugin fails, at once or later', async () => {
+    const common = config();
+    const [a, b] = [await startNode({ config: common }), await startNode({ config: common })];
+    let calls = 0;
+    a.publishLoad(() => {
+      calls++;
+      throw new Error('no');
+    });
+    a.publishLoad(() => ({ running: 1 }));
+    a.on('t', async () => {
+      calls++;
+      throw new Error('no');
+    });
+    a.watch({
+      emptied: async () => {
+        calls++;
+        throw new Error('no');
+      },
+    });
+    expect(await b.send(a.nodeId, 't', 1)).toBe(true);
+    await server.command('DEL', `${common.prefix}:epoch`);
+    await eventually(() => expect(calls).toBe(3));
+    await eventually(() => expect(b.alive()[1]).toEqual({ id: a.nodeId, load: { running: 1 } }));
+    expect(a.stats.up).toBe(true);
+  });
+
+  it('hear nothing of another database with the same prefix', async () => {
+    const common = config();
+    const a = await startNode({ config: common });
+    const b = await startNode({ config: { ...common, url: `${common.url}?db=1` } });
+    const { watcher, calls } = recorded();
+    a.watch(watcher);
+    a.on('t', () => void calls.push('heard'));
+    expect(await b.broadcast('t', 1)).toBe(false);
+    await b.stop();
+    expect(await a.send(a.nodeId, 't', 1)).toBe(true);
+    await eventually(() => expect(calls).toEqual(['heard']));
+  });
+
   it('ignore what no node has sent', async () => {
     const common = config();
     const a = await startNode({ config: common });
@@ -145,6 +184,22 @@ describe('a node that ends without a word', () => {
     );
     expect(a.alive()).toHaveLength(2);
     expect(calls.filter((call) => !call.startsWith('gone dead-1'))).toEqual([]);
+  });
+});
+
+describe('many nodes that have crashed', () => {
+  it('are all taken care of, and keep no other one from living', async () => {
+    const common = config();
+    const dead = Array.from({ length: 12_000 }, (_, index) => `dead-${index}`);
+    await server.command('SADD', `${common.prefix}:nodes`, ...dead);
+    const a = await startNode({ config: common });
+    let lost = 0;
+    a.watch({ gone: () => void lost++ });
+    await eventually(() => expect(lost).toBe(12_000));
+    await eventually(async () =>
+      expect(await server.command('SMEMBERS', `${common.prefix}:nodes`)).toEqual([a.nodeId]),
+    );
+    expect(a.stats.up).toBe(true);
   });
 });
 

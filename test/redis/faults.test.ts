@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ClusterWatcher } from '#kernel';
-import type { RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
+import { clusterTimes, type RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
@@ -84,6 +84,25 @@ describe.each([
     await eventually(() => expect(heard).toContain('again'));
     // The other one was there all the time.
     expect(own.filter((call) => call.startsWith('gone'))).toEqual([]);
+  });
+});
+
+describe('a long way to the server', () => {
+  it('of 200 ms in each direction is no reason to give a connection up, or to be lost', async () => {
+    const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });
+    later(() => proxy.close());
+    proxy.delayMs = 200;
+    // In the bounds of a real server.
+    const config = { url: `redis://127.0.0.1:${proxy.port}` };
+    const far = await startNode({ config, times: clusterTimes });
+    const near = await startNode({ config: { url: server.url }, times: clusterTimes });
+    const calls = [watched(far), watched(near)];
+    await eventually(() => expect(near.alive()).toHaveLength(2));
+    await beats(far, 3);
+    expect(proxy.opened).toBe(2);
+    expect(far.stats).toMatchObject({ up: true, nodes: 2 });
+    expect(far.stats.rttMs).toBeGreaterThan(390);
+    expect(calls.flat()).toEqual([]);
   });
 });
 

@@ -139,6 +139,18 @@ describe('servers as the page sets them up', () => {
     await c.exited;
   });
 
+  it('are lost when they are frozen, notice it when they go on, and take no other one for lost', async () => {
+    const [a, b] = [await start({ alone: true }), await start({ alone: true })];
+    later(() => Promise.all([a.stop(), b.stop()]));
+    await eventually(async () => expect([await nodes(a), await nodes(b)]).toEqual([2, 2]));
+    process.kill(b.pid, 'SIGSTOP');
+    await a.untilLog(({ msg }) => msg === 'a server is lost');
+    process.kill(b.pid, 'SIGCONT');
+    await b.untilLog(({ msg }) => /^the lease of this node had expired/.test(msg));
+    await eventually(async () => expect([await nodes(a), await nodes(b)]).toEqual([2, 2]));
+    expect(b.logs.filter(({ msg }) => msg === 'a server is lost')).toEqual([]);
+  });
+
   it('show no password', async () => {
     const files = {
       'my.yaml': config.replace('${REDIS_URL:-redis://127.0.0.1:6379}', 'redis://u:p@ssw0rd@127.0.0.1:1'),

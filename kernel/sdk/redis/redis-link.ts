@@ -165,7 +165,7 @@ export class RedisLink {
 
   async #openAgain(): Promise<RedisConnection | undefined> {
     const { logger, name } = this.#options;
-    let said = this.#lastWhy;
+    const said = new Set([this.#lastWhy]);
     for (let failures = 0; ; failures++) {
       await this.#wait(failures);
       if (this.#closing.signal.aborted) return undefined;
@@ -178,8 +178,9 @@ export class RedisLink {
           : (redisFault(error) ?? { why: (error as Error).message });
         this.#lastWhy =
           redisFault(error)?.why ?? 'it cannot be used as it is now; the log of the server says why';
-        if (why !== said) logger.warn({ engine: this.#engine, link: name, why }, 'the engine cannot be used');
-        said = why;
+        if (!said.has(why))
+          logger.warn({ engine: this.#engine, link: name, why }, 'the engine cannot be used');
+        said.add(why);
       }
     }
   }
