@@ -1,7 +1,7 @@
 import type { Logger, Undo } from '#kernel';
-import type { RedisLink, RedisScript } from '#sdk/redis';
+import { hashOf, type RedisLink, type RedisScript } from '#sdk/redis';
 import { keepClaim, releaseClaim, takeClaim } from './claim-scripts.js';
-import { hashOf, type Keys } from './keys.js';
+import type { Keys } from './keys.js';
 
 /** Bounds of claims. */
 export interface ClaimTimes {

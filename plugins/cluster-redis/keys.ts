@@ -1,8 +1,3 @@
-import { createHash } from 'node:crypto';
-
-/** Version of the keys and their values. */
-export const layout = '1';
-
 /** Names of keys and channels of one installation. */
 export class Keys {
   readonly nodes: string;
@@ -30,9 +25,4 @@ export class Keys {
   claim(hash: string): string {
     return `${this.prefix}:c:${hash}`;
   }
-}
-
-/** 128 bits of SHA-256: the names of keys tell no id. */
-export function hashOf(id: string): string {
-  return createHash('sha256').update(id).digest('base64url').slice(0, 22);
 }

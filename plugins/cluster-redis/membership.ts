@@ -1,7 +1,7 @@
-import { type Logger, type NodeLoad, WaggleError } from '#kernel';
+import type { Logger, NodeLoad } from '#kernel';
 import { randomId } from '#sdk';
-import type { RedisLink } from '#sdk/redis';
-import { type Keys, layout } from './keys.js';
+import { type RedisLink, redisLayout } from '#sdk/redis';
+import type { Keys } from './keys.js';
 
 /** One look at the engine. */
 export interface Look {
@@ -92,7 +92,7 @@ export class Membership {
   async #checkEpoch(found: string | null): Promise<boolean> {
     let epoch = found;
     if (epoch === null) {
-      await this.#tolerant('SET', this.#keys.layout, layout, 'NX');
+      await this.#tolerant('SET', this.#keys.layout, redisLayout, 'NX');
       await this.#tolerant('SET', this.#keys.epoch, randomId(), 'NX');
       epoch = (await this.#send('GET', this.#keys.epoch)) as string | null;
     }
@@ -114,16 +114,6 @@ export class Membership {
       return undefined;
     }
   }
-}
-
-/** Refuses data that another version of this program has written. For the beginning of a connection. */
-export async function checkLayout(send: Send, keys: Keys, engine: string): Promise<void> {
-  const found = (await send('GET', keys.layout)) as string | null;
-  if (found === null) await send('SET', keys.layout, layout, 'NX');
-  const now = found ?? ((await send('GET', keys.layout)) as string | null);
-  if (now === layout) return;
-  const why = `its keys "${keys.prefix}:…" are those of another version of Waggle (layout ${now}, here ${layout}); give this one another "prefix", or update all servers`;
-  throw new WaggleError('ENGINE_UNUSABLE', { engine, why });
 }
 
 function loadOf(lease: unknown): NodeLoad | undefined {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Cluster, ClusterNode, ClusterStats, ClusterWatcher, Logger, NodeLoad, Undo } from '#kernel';
 import { randomId, settleWithin } from '#sdk';
 import {
+  checkLayout,
   checkServer,
   type LinkTimes,
   linkTimes,
@@ -14,7 +15,7 @@ import { Census } from './census.js';
 import { Claims, type ClaimTimes, claimTimes } from './claims.js';
 import { Inbox } from './inbox.js';
 import { Keys } from './keys.js';
-import { checkLayout, Membership } from './membership.js';
+import { Membership } from './membership.js';
 import { Outbox } from './outbox.js';
 import { guarded, Topics } from './topics.js';
 
@@ -86,7 +87,7 @@ export class RedisCluster implements Cluster {
       // At the same time, as the way to the server may be long.
       await Promise.all([
         connection.send(['INFO']).then((info) => checkServer(String(info), engine, config.allowEviction)),
-        checkLayout((...args) => connection.send(args), keys, engine),
+        checkLayout((...args) => connection.send(args), config.prefix, engine),
       ]);
     };
     const link = { config, logger, times: times.link };

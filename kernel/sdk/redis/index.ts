@@ -1,5 +1,6 @@
 // The door `#sdk/redis`: the parts of plugins that stand on a Redis server.
 export * from './config.js';
+export * from './layout.js';
 export * from './library.js';
 export * from './redis-connection.js';
 export * from './redis-errors.js';
