@@ -8,6 +8,7 @@ export * from './contracts/chat.js';
 export * from './contracts/chat-fields.js';
 export * from './contracts/clients.js';
 export * from './contracts/close-codes.js';
+export * from './contracts/cluster.js';
 export * from './contracts/effect.js';
 export { httpStatus } from './contracts/error-codes.js';
 export * from './contracts/frames.js';

@@ -9,12 +9,14 @@ import { isThorough } from './support/thorough.js';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const missing = ['nginx', 'caddy'].filter((name) => !programPath(name));
+const hasRedis = programPath('redis-server') !== undefined;
 const real = process.env.WAGGLE_REAL;
 const python = process.env.WAGGLE_PYTHON;
 const clients = existsSync(`${root}test/clients/node_modules`);
 if (isThorough) {
   if (!browserPath) absent('BROWSER', 'Chromium for the tests in a browser');
   if (missing.length > 0) absent('PROXIES', `${missing.join(' and ')} for the tests behind a proxy`);
+  if (!hasRedis) absent('REDIS', 'redis-server for the tests of plugins on Redis');
   if (!python) absent('PYTHON', "Python for the tests with Python's clients: WAGGLE_PYTHON names none");
   if (!clients) absent('CLIENTS', 'folder test/clients/node_modules for the tests with clients of others');
   if (!real)
@@ -29,7 +31,7 @@ function absent(suite: string, program: string): void {
 
 // What lasts, or needs programs of this machine, is for `npm run test:more`, and so are the rest of the long tables and
 // the other runs of the properties in these files.
-const more = ['browser', 'clients', 'proxies', 'python', 'real', 'soak'].map(
+const more = ['browser', 'clients', 'proxies', 'python', 'real', 'redis', 'soak'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 const thorough = [
@@ -56,6 +58,7 @@ export default defineConfig({
       '#kernel': `${root}kernel/index.ts`,
       '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
       '#sdk/http': `${root}kernel/sdk/http/index.ts`,
+      '#sdk/redis': `${root}kernel/sdk/redis/index.ts`,
       '#sdk/streams': `${root}kernel/sdk/streams/index.ts`,
       '#sdk/tasks': `${root}kernel/sdk/tasks/index.ts`,
       '#sdk/upstream': `${root}kernel/sdk/upstream/index.ts`,
@@ -72,6 +75,7 @@ export default defineConfig({
       ...(python ? [] : ['test/python/**']),
       ...(clients ? [] : ['test/clients/**']),
       ...(real ? [] : ['test/real/**']),
+      ...(hasRedis ? [] : ['test/redis/**']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
     // uWebSockets.js ends a process that shares it between threads.

@@ -48,6 +48,7 @@ export const operatorErrors = {
   STORE_UNUSABLE: (d: { path: string; why: string }) => `cannot keep conversations in "${d.path}": ${d.why}`,
   STORE_FAILED: (d: { path: string; why: string }) =>
     `cannot read or write conversations in "${d.path}": ${d.why}`,
+  ENGINE_UNUSABLE: (d: { engine: string; why: string }) => `cannot use the engine at ${d.engine}: ${d.why}`,
   BACKUP_FAILED: (d: { path: string; file: string; why: string }) =>
     `cannot copy "${d.path}" to "${d.file}": ${d.why}`,
   ACCESS_REQUIRED: (d: { host: string }) =>
@@ -210,6 +211,12 @@ export const clientErrors = {
     503,
     (d: { limit: number; what: string; retryAfterMs: number }) =>
       `the server already has ${d.limit} ${d.what}; try again later`,
+  ],
+  /** `why`: without addresses and names of users. */
+  ENGINE_UNAVAILABLE: [
+    503,
+    (d: { why: string; retryAfterMs: number }) =>
+      `the engine that the servers share is not available: ${d.why}; try again later`,
   ],
   TASK_UNKNOWN: [404, (d: { task: string }) => `no task "${d.task}"`],
   TASK_FAILED: [500, (d: { task: string; why: string }) => `task "${d.task}" failed: ${d.why}`],

@@ -2,7 +2,7 @@ import { type Capability, type ChatMessage, type ChatRequest, httpStatus, Waggle
 import { isBusy } from '#sdk';
 
 /** Limits of this server with a 5xx status. */
-const limits = new Set<string>(['QUEUE_FULL', 'SHUTTING_DOWN']);
+const limits = new Set<string>(['QUEUE_FULL', 'ENGINE_UNAVAILABLE', 'SHUTTING_DOWN']);
 
 /** Whether the request itself is at fault, for this agent or for any. */
 export function isRefusal(failure: unknown): boolean {

@@ -1,4 +1,4 @@
-import { Chat, ConversationStore, definePlugin, Overview, Transport } from '#kernel';
+import { Chat, Cluster, ConversationStore, definePlugin, Overview, Transport } from '#kernel';
 import { version } from '#sdk';
 import { healthDocs, readyDocs } from './docs.js';
 import { readiness } from './readiness.js';
@@ -7,8 +7,8 @@ export default definePlugin({
   name: 'endpoint-health',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { chat: Chat, store: ConversationStore, overview: Overview },
-  setup(ctx, { transport, chat, store, overview }) {
+  optional: { chat: Chat, store: ConversationStore, cluster: Cluster, overview: Overview },
+  setup(ctx, { transport, chat, store, cluster, overview }) {
     const startedAt = performance.now();
     transport.route({
       method: 'GET',
@@ -24,7 +24,8 @@ export default definePlugin({
       access: 'public',
       docs: readyDocs,
       handler: async (_request, reply) => {
-        const report = readiness(ctx.inspect(), await chat?.statuses(), store?.trouble);
+        const agents = await chat?.statuses();
+        const report = readiness(ctx.inspect(), agents, store?.trouble, cluster?.trouble);
         reply.json(report.status === 'ready' ? 200 : 503, report);
       },
     });

@@ -13,6 +13,7 @@ export function readiness(
   kernel: KernelReport,
   agents: readonly AgentStatus[] | undefined,
   storeTrouble: string | undefined,
+  clusterTrouble: string | undefined,
 ): Readiness {
   const { state } = kernel;
   const reasons = [
@@ -22,6 +23,7 @@ export function readiness(
       ? []
       : ['no agent is healthy']),
     ...(storeTrouble === undefined ? [] : [`conversations are not kept: ${storeTrouble}`]),
+    ...(clusterTrouble === undefined ? [] : [`cut off from the other servers: ${clusterTrouble}`]),
   ];
   // Without the details of hundreds of models: it is asked for every few seconds.
   const listed = (agents ?? []).map(({ modelDetails: _, ...agent }) => agent);

@@ -1,5 +1,6 @@
-import { ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { ChatStreams, Cluster, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
 import { version } from '#sdk';
+import { clusterMetrics } from './cluster.js';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
 import { Metrics } from './metrics.js';
@@ -15,8 +16,8 @@ export default definePlugin({
   name: 'endpoint-metrics',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { streams: ChatStreams, tasks: TaskEngine, overview: Overview },
-  setup(ctx, { transport, streams, tasks, overview }) {
+  optional: { streams: ChatStreams, tasks: TaskEngine, cluster: Cluster, overview: Overview },
+  setup(ctx, { transport, streams, tasks, cluster, overview }) {
     const metrics = new Metrics((err, metric) =>
       ctx.logger.error({ err, metric }, 'a metric could not be read'),
     );
@@ -24,6 +25,7 @@ export default definePlugin({
     connectionMetrics(metrics, ctx.bus, transport);
     if (streams) streamMetrics(metrics, ctx.bus, streams);
     if (tasks) taskMetrics(metrics, ctx.bus, tasks);
+    if (cluster) clusterMetrics(metrics, cluster);
     upstreamMetrics(metrics, ctx.bus);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);

@@ -49,6 +49,24 @@ export class Metrics {
     };
   }
 
+  /** A counter with labels that is kept elsewhere; `read` returns all series at each scrape. */
+  totals<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read: () => Iterable<readonly [labels: Readonly<Record<L, string>>, value: number]>,
+  ): void {
+    const registers = [this.#registry];
+    const counter = new Counter<L>({
+      ...{ name, help, labelNames, registers },
+      collect: () => this.#read(name, () => [...read()], take),
+    });
+    const take = (values: readonly (readonly [Readonly<Record<L, string>>, number])[]) => {
+      counter.reset();
+      for (const [labels, value] of values) counter.inc(labels, value);
+    };
+  }
+
   /** A gauge; `read` returns its value at each scrape. */
   gauge(name: string, help: string, read: () => number): void {
     const registers = [this.#registry];

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { definePlugin } from '#kernel';
+import { Cluster, definePlugin } from '#kernel';
 import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
 import endpointOverview from '../../plugins/endpoint-overview/index.js';
 import { ScriptedAgent } from '../support/agents.js';
@@ -20,6 +20,24 @@ const spare = definePlugin({
   name: 'agent-spare',
   apiVersion: 1,
   setup: (ctx) => void ctx.addAgent(new ScriptedAgent('spare')),
+});
+
+/** A server among others. */
+const cluster = definePlugin({
+  name: 'cluster-alone',
+  apiVersion: 1,
+  provides: [Cluster],
+  setup(ctx) {
+    const stats = { up: true, awayMs: 0, rttMs: 2, nodes: 1, commands: { publish: 3 }, takeovers: 4 };
+    const undo = () => {};
+    const none = async () => false;
+    const rest = { send: none, broadcast: none, on: () => undo, watch: () => undo };
+    const alive = () => [{ id: 'a', load: {} }];
+    ctx.provide(Cluster, {
+      ...{ nodeId: 'a', stats, alive, ...rest },
+      ...{ publishLoad: () => undo, claim: () => undo },
+    });
+  },
 });
 
 /** Tasks that end in every way. */
@@ -54,7 +72,7 @@ afterAll(() => fake.close());
 const start = () =>
   startHive({
     fake,
-    plugins: [endpointOverview, endpointMetrics, tasks, spare],
+    plugins: [endpointOverview, cluster, endpointMetrics, tasks, spare],
     config: {
       'agent-queen': { candidates: ['ollama', 'spare'] },
       'streams-memory': { keepMs: 1 },
@@ -175,6 +193,11 @@ describe('GET /metrics', () => {
     expect(value('waggle_task_errors_total', { task: 'kills', code: 'TASK_CRASHED' })).toBe(1);
     expect(value('waggle_tasks_rejected_total')).toBe(hive.tasks.stats.rejected);
     expect(value('waggle_worker_restarts_total')).toBe(1);
+    expect(value('waggle_engine_up')).toBe(1);
+    expect(value('waggle_engine_rtt_seconds')).toBe(0.002);
+    expect(value('waggle_engine_commands_total', { kind: 'publish' })).toBe(3);
+    expect(value('waggle_cluster_nodes')).toBe(1);
+    expect(value('waggle_client_takeovers_total')).toBe(4);
     expect(value('waggle_plugin_state', { plugin: 'endpoint-metrics', state: 'active' })).toBe(1);
     expect(value('waggle_plugin_state', { state: 'failed' })).toBe(0);
     await hive.close();

@@ -9,6 +9,7 @@ const doors = [
   'kernel/sdk/index.ts',
   'kernel/sdk/dialect/index.ts',
   'kernel/sdk/http/index.ts',
+  'kernel/sdk/redis/index.ts',
   'kernel/sdk/streams/index.ts',
   'kernel/sdk/tasks/index.ts',
   'kernel/sdk/upstream/index.ts',

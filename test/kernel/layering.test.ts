@@ -43,6 +43,7 @@ type Room =
   | 'sdk'
   | 'sdk/dialect'
   | 'sdk/http'
+  | 'sdk/redis'
   | 'sdk/streams'
   | 'sdk/tasks'
   | 'sdk/upstream'
@@ -54,7 +55,7 @@ function roomOf(path: string): Room | undefined {
   const [, plugin] = /^plugins\/([^/]+)\//.exec(path) ?? [];
   if (plugin) return `plugins/${plugin}`;
   const [, room] =
-    /^kernel\/(contracts|sdk\/(?:dialect|http|streams|tasks|upstream)|sdk|host)\//.exec(path) ?? [];
+    /^kernel\/(contracts|sdk\/(?:dialect|http|redis|streams|tasks|upstream)|sdk|host)\//.exec(path) ?? [];
   return (room as Room | undefined) ?? (path.startsWith('kernel/') ? 'kernel' : undefined);
 }
 
@@ -65,6 +66,7 @@ const mayImport: Readonly<Record<string, readonly Room[]>> = {
   sdk: ['kernel', 'contracts'],
   'sdk/dialect': ['kernel', 'contracts', 'sdk'],
   'sdk/http': ['kernel', 'contracts', 'sdk'],
+  'sdk/redis': ['kernel', 'contracts', 'sdk'],
   'sdk/streams': ['kernel', 'contracts', 'sdk'],
   'sdk/tasks': ['kernel', 'contracts', 'sdk'],
   'sdk/upstream': ['kernel', 'contracts', 'sdk'],
@@ -85,6 +87,7 @@ const forbidden: Readonly<Record<string, RegExp>> = {
   sdk: /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/dialect': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/http': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/redis': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/streams': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/tasks': /^(#(?!zod$|register$)|waggle-server|ollama|uWebSockets\.js$)/,
   'sdk/upstream': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,

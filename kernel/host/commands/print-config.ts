@@ -11,7 +11,7 @@ import { entriesOf } from '../loader/load-plugins.js';
 
 const secretKey = /password|passphrase|secret|token|key|authorization|cookie|credential|^env$|^headers$/i;
 /** The user and the password in a URL. */
-const userInfo = /(\w:\/\/)[^/@\s]+@/g;
+const userInfo = /(\w:\/\/)[^/\s]+@/g;
 const hidden = '(hidden)';
 
 /** One value of a config, with the schema of what it stands in. */

@@ -12,6 +12,7 @@ const words = {
   UNAUTHORIZED: 'Your sign-in has ended.',
   FORBIDDEN: 'You may not do this.',
   QUEUE_FULL: 'The server is busy at the moment.',
+  ENGINE_UNAVAILABLE: 'The server cannot reach its storage at the moment.',
   SHUTTING_DOWN: 'The server is restarting.',
   STREAM_GONE: 'The rest of this answer is no longer available.',
   TOO_LARGE: 'This is too long.',

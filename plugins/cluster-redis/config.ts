@@ -1,0 +1,3 @@
+import { checkRedisConfig, redisConfig } from '#sdk/redis';
+
+export const config = redisConfig.superRefine(checkRedisConfig);
