@@ -267,6 +267,7 @@ describe('a link', () => {
   it('moves on to another connection when the server has become a replica', async () => {
     const server = await startServer({ withPort: true });
     const link = await started({ url: server.url });
+    const connection = await link.send('CLIENT', 'ID');
     await server.command('REPLICAOF', '127.0.0.1', '1');
     expect(await rejection(link.send('SET', 'x', '1'))).toMatchObject({
       code: 'ENGINE_UNAVAILABLE',
@@ -274,6 +275,7 @@ describe('a link', () => {
     });
     await server.command('REPLICAOF', 'NO', 'ONE');
     await eventually(async () => expect(await link.send('SET', 'x', '1')).toBe('OK'));
+    expect(await link.send('CLIENT', 'ID')).not.toBe(connection);
   });
 
   it('says that memory is full, and keeps the connection', async () => {
