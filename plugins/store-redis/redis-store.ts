@@ -103,8 +103,7 @@ export class RedisStore implements ConversationStore {
   /** The same `turnId` twice is once. */
   async append(key: ConversationKey, messages: readonly ChatMessage[], turnId = ''): Promise<void> {
     const { conversationLimitChars, maxMessages, timeToLiveMs } = this.#limits;
-    const sizes = messages.map(charsOf);
-    if (sizes.some((chars) => chars > conversationLimitChars))
+    if (messages.some((message) => charsOf(message) > conversationLimitChars))
       throw new WaggleError('TOO_LARGE', {
         limitBytes: conversationLimitChars,
         unit: 'characters',
@@ -113,11 +112,14 @@ export class RedisStore implements ConversationStore {
     if (messages.length === 0) return;
     const { all, hash, member } = this.#keys.conversation(key);
     const limits = [maxMessages, conversationLimitChars, timeToLiveMs].map(String);
-    const rows = messages.flatMap((message, at) => [
-      JSON.stringify(message),
-      String(sizes[at]),
-      message.role === 'user' ? 'u' : 'o',
-    ]);
+    // The rest of a long import would be dropped at once; one above the limit shows that something was.
+    const rows = messages
+      .slice(-maxMessages - 1)
+      .flatMap((message) => [
+        JSON.stringify(message),
+        String(charsOf(message)),
+        message.role === 'user' ? 'u' : 'o',
+      ]);
     const args = [hash, JSON.stringify(key.conversationId), titleOf(messages), ...limits, turnId, ...rows];
     const chars = await this.#write(scripts.appendTurn, all, args);
     await this.#keepBooks(member, Number(chars));

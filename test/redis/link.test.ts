@@ -248,6 +248,15 @@ describe('a link', () => {
     });
   });
 
+  it('waits a little for a server that starts later', async () => {
+    const server = await startServer();
+    await server.signal('SIGKILL');
+    const { logger } = recordingLogger();
+    const starting = linkTo({ url: server.url }, logger, { ...quickTimes.link, firstMs: 20_000 }).start();
+    await server.run();
+    await starting;
+  });
+
   it('ends at once, also while it connects', async () => {
     const server = await startServer({ withPort: true });
     const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });

@@ -184,6 +184,17 @@ describe('bounds', () => {
     );
   });
 
+  it('leave of a long import what a conversation may hold', async () => {
+    const limits = { maxMessages: 5 };
+    const messages = Array.from({ length: 1000 }, (_, index) => turn(`${index}`)).flat();
+    const stores = [await open(limits), new MemoryStore(memoryConfig.parse(limits))];
+    for (const store of stores) await store.append(key('c'), messages);
+    const [seen, wanted] = await Promise.all(stores.map((store) => store.read(key('c'))));
+    expect(seen).toEqual(wanted);
+    expect(seen).toHaveLength(4);
+    expect(await stores[0]?.list('ann', { limit: 1 })).toMatchObject([{ title: '0', messages: 4 }]);
+  });
+
   it('hold over all users', async () => {
     const prefix = newPrefix();
     const store = await open({ maxConversations: 5 }, prefix);
@@ -278,6 +289,34 @@ describe('a server that fails', () => {
     expect(stored.filter((word) => !contents.has(word))).toEqual([]);
     expect(stored.length).toBeGreaterThan(10);
     expect(store.trouble).toBeUndefined();
+  });
+
+  it('has questions refused that need what is stored, and is over when it is', async () => {
+    const hive = await startHive({
+      store: storeRedis,
+      config: { store: { url: server.url, prefix: newPrefix() } },
+    });
+    later(() => hive.close());
+    const ask = async () => {
+      const body = JSON.stringify({ content: 'Hello', user_id: 'ann', conversation_id: 'c' });
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${hive.url}/chat`, { method: 'POST', headers, body });
+      const { error } = (await answer.json()) as { readonly error?: { readonly code: string } };
+      return [answer.status, error?.code, answer.headers.get('retry-after')];
+    };
+    expect(await ask()).toEqual([200, undefined, null]);
+    await server.signal('SIGKILL');
+    await eventually(async () => expect(await ask()).toEqual([503, 'ENGINE_UNAVAILABLE', '1']));
+    await eventually(async () => {
+      const answer = await fetch(`${hive.url}/ready`);
+      expect([answer.status, await answer.text()]).toEqual([
+        503,
+        expect.stringContaining('conversations are not kept: the engine that keeps them is away'),
+      ]);
+    });
+    await server.run();
+    await eventually(async () => expect((await fetch(`${hive.url}/ready`)).status).toBe(200));
+    expect(await ask()).toEqual([200, undefined, null]);
   });
 
   it('without memory refuses new turns, and shows those that there are', async () => {
