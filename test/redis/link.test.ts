@@ -114,6 +114,7 @@ describe('a user with the rules of the page', () => {
     b.claim('client', () => {});
     await eventually(() => expect(lost).toBe(1));
     const link = await started(config);
+    const connection = await link.send('CLIENT', 'ID');
     for (const command of [
       ['FLUSHALL'],
       ['CONFIG', 'GET', '*'],
@@ -122,6 +123,7 @@ describe('a user with the rules of the page', () => {
       ['PUBLISH', 'other', 'x'],
     ])
       expect(await rejection(link.send(...command))).toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    expect(await link.send('CLIENT', 'ID')).toBe(connection);
     await server.command('ACL', 'SETUSER', 'waggle', '-info');
     expect(await rejection(startNode({ config }))).toMatchObject({
       code: 'ENGINE_UNUSABLE',

@@ -320,13 +320,18 @@ describe('a server that fails', () => {
   });
 
   it('without memory refuses new turns, and shows those that there are', async () => {
-    const store = await open();
+    const prefix = newPrefix();
+    const store = await open({}, prefix);
     await store.append(key('c'), turn('one'));
     await server.command('CONFIG', 'SET', 'maxmemory', '1');
     expect(await rejection(store.append(key('c'), turn('two')))).toMatchObject({
       code: 'ENGINE_UNAVAILABLE',
       message: expect.stringContaining('no memory left'),
     });
+    // Also over a connection that is new, where the server has forgotten the scripts.
+    await server.command('SCRIPT', 'FLUSH');
+    const other = await open({}, prefix);
+    expect(await other.read(key('c'))).toEqual(turn('one'));
     expect(await store.read(key('c'))).toEqual(turn('one'));
     expect(await store.list('ann', { limit: 9 })).toHaveLength(1);
     expect(await store.delete(key('c'))).toBe(true);
