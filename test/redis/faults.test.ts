@@ -146,6 +146,23 @@ describe('a server that is killed and starts again', () => {
     expect(a.alive()).toHaveLength(2);
   });
 
+  it('without its data lets the others wait for a node that comes back later', async () => {
+    const { node: late, proxy } = await behindProxy();
+    const prompt = await direct();
+    const calls = watched(prompt);
+    await eventually(() => expect(prompt.alive()).toHaveLength(2));
+    proxy.cut();
+    await isDown(late);
+    await server.command('FLUSHALL');
+    // Far more looks than it takes to lose a node, and fewer than the grace.
+    await beats(prompt, (0.7 * quickTimes.graceMs) / quickTimes.beatMs);
+    proxy.mend();
+    await isUp(late);
+    await beats(prompt, (2 * quickTimes.graceMs) / quickTimes.beatMs);
+    expect(calls.filter((call) => call.startsWith('gone'))).toEqual([]);
+    expect(prompt.alive()).toHaveLength(2);
+  });
+
   it('without its data tells so, once', async () => {
     const [a, b] = [await direct(), await direct()];
     const calls = [watched(a), watched(b)];
@@ -218,6 +235,17 @@ describe('messages that do not arrive', () => {
     const check = await counted(sender, receiver);
     await eventually(() => expect(count).toBeGreaterThan(300));
     await check();
+  });
+
+  it('because the last one of all is lost are noticed', async () => {
+    const { node: receiver } = await behindProxy(dropMessages((text) => text.includes('the last one')));
+    const sender = await direct();
+    const calls = watched(receiver);
+    await sender.send(receiver.nodeId, 'n', 'the first one');
+    await beats(receiver, 3);
+    expect(calls).toEqual([]);
+    expect(await sender.send(receiver.nodeId, 'n', 'the last one')).toBe(true);
+    await eventually(() => expect(calls).toEqual(['gap']));
   });
 
   it('because the subscription is killed again and again are all noticed', async () => {

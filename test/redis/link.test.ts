@@ -114,6 +114,7 @@ describe('a user with the rules of the page', () => {
     b.claim('client', () => {});
     await eventually(() => expect(lost).toBe(1));
     const link = await started(config);
+    const connection = await link.send('CLIENT', 'ID');
     for (const command of [
       ['FLUSHALL'],
       ['CONFIG', 'GET', '*'],
@@ -122,6 +123,7 @@ describe('a user with the rules of the page', () => {
       ['PUBLISH', 'other', 'x'],
     ])
       expect(await rejection(link.send(...command))).toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    expect(await link.send('CLIENT', 'ID')).toBe(connection);
     await server.command('ACL', 'SETUSER', 'waggle', '-info');
     expect(await rejection(startNode({ config }))).toMatchObject({
       code: 'ENGINE_UNUSABLE',
@@ -248,6 +250,15 @@ describe('a link', () => {
     });
   });
 
+  it('waits a little for a server that starts later', async () => {
+    const server = await startServer();
+    await server.signal('SIGKILL');
+    const { logger } = recordingLogger();
+    const starting = linkTo({ url: server.url }, logger, { ...quickTimes.link, firstMs: 20_000 }).start();
+    await server.run();
+    await starting;
+  });
+
   it('ends at once, also while it connects', async () => {
     const server = await startServer({ withPort: true });
     const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });
@@ -267,6 +278,7 @@ describe('a link', () => {
   it('moves on to another connection when the server has become a replica', async () => {
     const server = await startServer({ withPort: true });
     const link = await started({ url: server.url });
+    const connection = await link.send('CLIENT', 'ID');
     await server.command('REPLICAOF', '127.0.0.1', '1');
     expect(await rejection(link.send('SET', 'x', '1'))).toMatchObject({
       code: 'ENGINE_UNAVAILABLE',
@@ -274,6 +286,7 @@ describe('a link', () => {
     });
     await server.command('REPLICAOF', 'NO', 'ONE');
     await eventually(async () => expect(await link.send('SET', 'x', '1')).toBe('OK'));
+    expect(await link.send('CLIENT', 'ID')).not.toBe(connection);
   });
 
   it('says that memory is full, and keeps the connection', async () => {

@@ -31,6 +31,7 @@ const replies: Readonly<Record<string, RedisFault>> = {
   NOPERM: fault(
     'its user may not do this; the page of cluster-redis has a rule with all that is needed',
     true,
+    false,
   ),
   READONLY: fault('it is a replica, which takes no writes'),
   MASTERDOWN: fault('it is a replica without a primary'),
