@@ -5,6 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
 import { programPath } from './support/program-path.js';
 import { isThorough } from './support/thorough.js';
+import { thoroughFiles } from './support/thorough-files.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -28,22 +29,14 @@ function absent(suite: string, program: string): void {
 }
 
 // What lasts, or needs programs of this machine, is for `npm run test:more`, and so are the rest of the long tables and
-// the other runs of the properties in these files.
+// the other runs of the properties.
 const more = ['browser', 'clients', 'proxies', 'python', 'real', 'soak'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
-const thorough = [
-  'test/integration/streams.test.ts',
-  'test/kernel/loading.test.ts',
-  'test/kernel/sdk/upstream/http1/{both-clients,response-parser}.test.ts',
-  'test/plugins/agent-ollama/ndjson.test.ts',
-  'test/plugins/endpoint-messages/message-events.test.ts',
-  'test/plugins/endpoint-ws/client.test.ts',
-  'test/plugins/store-sqlite/conversation-file.test.ts',
-  'test/plugins/streams-memory/streams-memory.test.ts',
-  'test/plugins/tasks-tinypool/{faults,tasks-tinypool}.test.ts',
-  'test/plugins/ui-web/blocks.test.ts',
-];
+const thorough = thoroughFiles(
+  root,
+  ['contracts', 'integration', 'kernel', 'plugins', 'support'].map((folder) => `test/${folder}`),
+);
 
 const threads = 'test/plugins/tasks-tinypool/**/*.test.ts';
 const isOfThreads = (path: string): boolean => path.startsWith('test/plugins/tasks-tinypool/');

@@ -4,7 +4,7 @@ import { eventually } from '../../support/eventually.js';
 import { opcodes, RawWebSocket } from '../../support/raw-client.js';
 import { Client, call, type RunningTransport, runTransport } from '../../support/transport.js';
 
-const size = 3_000_000;
+const size = 300_000;
 const part = { opcode: opcodes.text, payload: 'x'.repeat(size), fin: false };
 const rest = { opcode: opcodes.continuation, payload: 'x' };
 const ping = { opcode: opcodes.ping, payload: 'still there' };
@@ -12,10 +12,10 @@ const ping = { opcode: opcodes.ping, payload: 'still there' };
 describe('frames that are not complete', () => {
   let server: RunningTransport;
   beforeEach(async () => {
-    server = await runTransport(plugin, { bodiesLimitBytes: 5_000_000, bodyLimitBytes: 4_000_000 });
+    server = await runTransport(plugin, { bodiesLimitBytes: 500_000, bodyLimitBytes: 400_000 });
     server.websocket({
       path: '/ws',
-      frameLimitBytes: 4_000_000,
+      frameLimitBytes: 400_000,
       open: (socket) => ({ message: (text) => void socket.send(`${text.length}`) }),
     });
     server.route({
