@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { startFakeOllama } from '../support/fake-ollama/index.js';
 import { tempFolder } from '../support/kernel.js';
 import { only, runWaggle, startServer } from '../support/server.js';
+import { isThorough } from '../support/thorough.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
 const inFile = (path: string) => ({ plugins: { 'store-memory': { use: 'store-sqlite', config: { path } } } });
@@ -21,7 +22,7 @@ describe('conversations in a file', () => {
     const seen = new Map<string, string[]>(users.map((user) => [user, []]));
     let asked = 0;
 
-    for (const finishedBeforeKill of [120, 200, 0]) {
+    for (const finishedBeforeKill of [...(isThorough ? [120, 200] : [60, 80]), 0]) {
       const server = await startServer(options);
       for (const user of users) {
         const { status, json } = await messagesOf(server.url, user);

@@ -186,27 +186,32 @@ describe.each([
     model.close();
   });
 
-  it.each([
+  const ways: readonly (readonly [how: string, headers: Headers])[] = [
     ['as it is', {}],
     ['compressed', { 'content-encoding': 'gzip' }],
     ['with a key', { 'idempotency-key': 'k' }],
     ['in a conversation', { 'x-conversation-id': 'c' }],
-  ])('a photo of 12 MB reaches Ollama and a server of OpenAI’s API byte by byte, %s', async (_, headers) => {
-    for (const agent of ['ollama', 'openai']) {
-      const own = { ...headers, ...('idempotency-key' in headers && { 'idempotency-key': `k${agent}` }) };
-      const answer = await post(server, completions, { ...asked(agent, dataUrl(mark)), user: 'u' }, own);
-      expect([answer.status, answer.json.choices?.[0].message.content]).toEqual([200, 'seen']);
-      const { path, body } = model.take();
-      const message = body.messages.at(-1);
-      if (path === '/api/chat') expect(message?.images?.[0] === photo).toBe(true);
-      else {
-        const parts = message?.content as
-          | undefined
-          | readonly { readonly image_url?: { readonly url: string } }[];
-        expect(parts?.[1]?.image_url?.url === dataUrl(photo)).toBe(true);
+  ];
+  const isFirst = profile === 'default' && transport === 'uws';
+  it.each(isThorough || isFirst ? ways : ways.slice(0, 2))(
+    'a photo of 12 MB reaches Ollama and a server of OpenAI’s API byte by byte, %s',
+    async (_, headers) => {
+      for (const agent of ['ollama', 'openai']) {
+        const own = { ...headers, ...('idempotency-key' in headers && { 'idempotency-key': `k${agent}` }) };
+        const answer = await post(server, completions, { ...asked(agent, dataUrl(mark)), user: 'u' }, own);
+        expect([answer.status, answer.json.choices?.[0].message.content]).toEqual([200, 'seen']);
+        const { path, body } = model.take();
+        const message = body.messages.at(-1);
+        if (path === '/api/chat') expect(message?.images?.[0] === photo).toBe(true);
+        else {
+          const parts = message?.content as
+            | undefined
+            | readonly { readonly image_url?: { readonly url: string } }[];
+          expect(parts?.[1]?.image_url?.url === dataUrl(photo)).toBe(true);
+        }
       }
-    }
-  });
+    },
+  );
 
   // The profiles differ in their limits, and not in these.
   const rows = Object.entries(dialects);
