@@ -5,6 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
 import { programPath } from './support/program-path.js';
 import { isThorough } from './support/thorough.js';
+import { thoroughFiles } from './support/thorough-files.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -30,23 +31,17 @@ function absent(suite: string, program: string): void {
 }
 
 // What lasts, or needs programs of this machine, is for `npm run test:more`, and so are the rest of the long tables and
-// the other runs of the properties in these files.
-const more = ['browser', 'clients', 'proxies', 'python', 'real', 'redis', 'soak'].map(
+// the other runs of the properties.
+const more = ['browser', 'clients', 'proxies', 'python', 'real', 'soak'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
-const thorough = [
-  'test/integration/streams.test.ts',
-  'test/kernel/loading.test.ts',
-  'test/kernel/sdk/upstream/http1/{both-clients,response-parser}.test.ts',
-  'test/plugins/agent-ollama/ndjson.test.ts',
-  'test/plugins/endpoint-messages/message-events.test.ts',
-  'test/plugins/endpoint-ws/client.test.ts',
-  'test/plugins/store-sqlite/conversation-file.test.ts',
-  'test/plugins/streams-memory/streams-memory.test.ts',
-  'test/plugins/tasks-tinypool/{faults,tasks-tinypool}.test.ts',
-  'test/plugins/ui-web/blocks.test.ts',
-];
+const thorough = thoroughFiles(
+  root,
+  ['contracts', 'integration', 'kernel', 'plugins', 'support'].map((folder) => `test/${folder}`),
+);
 
+/** Leases and claims have to be renewed in time: one file after the other, when all others are over. */
+const redis = 'test/redis/**/*.test.ts';
 const threads = 'test/plugins/tasks-tinypool/**/*.test.ts';
 const isOfThreads = (path: string): boolean => path.startsWith('test/plugins/tasks-tinypool/');
 const files = isThorough ? [...more, ...thorough] : ['test/**/*.test.ts'];
@@ -70,12 +65,12 @@ export default defineConfig({
   test: {
     exclude: [
       ...configDefaults.exclude,
-      ...(isThorough ? [] : more),
+      ...(isThorough ? [] : [...more, redis]),
       ...(browserPath ? [] : ['test/browser/**']),
       ...(python ? [] : ['test/python/**']),
       ...(clients ? [] : ['test/clients/**']),
       ...(real ? [] : ['test/real/**']),
-      ...(hasRedis ? [] : ['test/redis/**']),
+      ...(hasRedis ? [] : [redis]),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
     // uWebSockets.js ends a process that shares it between threads.
@@ -87,6 +82,16 @@ export default defineConfig({
       {
         extends: true,
         test: { name: 'threads', include: isThorough ? thorough.filter(isOfThreads) : [threads] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'redis',
+          include: isThorough ? [redis] : [],
+          isolate: false,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
       },
     ],
     // Many tests wait for a process or a clock: two for each processor.

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startFakeOllama } from '../support/fake-ollama/index.js';
 import { tempFolder } from '../support/kernel.js';
-import { runWaggle, startServer } from '../support/server.js';
+import { only, runWaggle, startServer } from '../support/server.js';
+import { isThorough } from '../support/thorough.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
 const inFile = (path: string) => ({ plugins: { 'store-memory': { use: 'store-sqlite', config: { path } } } });
@@ -12,13 +13,16 @@ describe('conversations in a file', () => {
   it('outlive a kill in the middle of 50 of them: every finished message is there, in order, once', async () => {
     const fake = await startFakeOllama();
     const path = join(tempFolder().path, 'c.sqlite');
-    const options = { config: inFile(path), env: { OLLAMA_HOST: fake.url } };
+    const chat = ['agent-ollama', 'tasks-tinypool', 'agent-queen', 'streams-memory', 'store-memory'];
+    const others = only('transport-uws', 'endpoint-ws', 'endpoint-conversations', ...chat);
+    const config = { plugins: { ...others, ...inFile(path).plugins } };
+    const options = { config, env: { OLLAMA_HOST: fake.url }, alone: true };
     const users = Array.from({ length: 50 }, (_, index) => `user-${index}`);
     /** What each user has seen: questions and answers in turn. */
     const seen = new Map<string, string[]>(users.map((user) => [user, []]));
     let asked = 0;
 
-    for (const finishedBeforeKill of [120, 200, 0]) {
+    for (const finishedBeforeKill of [...(isThorough ? [120, 200] : [60, 80]), 0]) {
       const server = await startServer(options);
       for (const user of users) {
         const { status, json } = await messagesOf(server.url, user);

@@ -7,6 +7,7 @@ import { eventually } from '../support/eventually.js';
 import { tempFolder } from '../support/kernel.js';
 import { type RunningServer, startServer } from '../support/server.js';
 import { hasMount, smallDisk } from '../support/small-disk.js';
+import { isThorough } from '../support/thorough.js';
 import { call } from '../support/transport.js';
 
 /** A server that keeps conversations in this file, with one turn in it. */
@@ -49,7 +50,7 @@ const gone = (which: string) =>
   new RegExp(`^conversations are not kept: ${which} was deleted, moved or replaced`);
 
 describe('a file that is lost while the server runs is in /ready and in the log, without a turn', () => {
-  it.each<[string, RegExp, (path: string) => void]>([
+  const losses: readonly (readonly [how: string, reason: RegExp, lose: (path: string) => void])[] = [
     ['deleted', gone('the file'), (path) => rmSync(path)],
     [
       'deleted with all beside it',
@@ -92,7 +93,8 @@ describe('a file that is lost while the server runs is in /ready and in the log,
       gone('the file beside it whose name ends in -lock'),
       (path) => rmSync(`${path}-lock`),
     ],
-  ])('%s', async (_, reason, lose) => {
+  ];
+  it.each(isThorough ? losses : losses.filter((_, at) => at % 2 === 0))('%s', async (_, reason, lose) => {
     const path = join(tempFolder().path, 'in', 'c.sqlite');
     const server = await startIn(path);
     expect(await untilReady(server, 200)).toEqual([]);

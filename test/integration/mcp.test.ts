@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { lowPort } from '../support/free-port.js';
 import { example, pageText } from '../support/pages.js';
-import { runWaggle, startServer } from '../support/server.js';
+import { only, runWaggle, startServer } from '../support/server.js';
 
 const json = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
@@ -46,9 +46,12 @@ describe('the pages about MCP', () => {
   });
 });
 
+const chat = ['store-memory', 'agent-eliza', 'tasks-tinypool', 'agent-queen', 'streams-memory'];
+
 describe('a server without MCP servers and clients', () => {
   it('loads the packages of the protocol with the first request', async () => {
-    const server = await startServer({ env: { NODE_DEBUG: 'esm' } });
+    const plugins = only('transport-uws', ...chat, 'endpoint-health', 'endpoint-mcp');
+    const server = await startServer({ env: { NODE_DEBUG: 'esm' }, config: { plugins } });
     expect((await fetch(`${server.url}/health`)).status).toBe(200);
     expect(server.stderr).not.toContain('@modelcontextprotocol');
     const body = '{"jsonrpc":"2.0","id":1,"method":"ping"}';

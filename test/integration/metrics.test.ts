@@ -10,6 +10,7 @@ import { type Hive, startHive } from '../support/hive.js';
 import { leakCheck } from '../support/leaks.js';
 import { Scrape } from '../support/prometheus.js';
 import { startServer } from '../support/server.js';
+import { times } from '../support/thorough.js';
 import { WsClient } from '../support/ws-client.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -238,7 +239,7 @@ describe('GET /metrics', () => {
     const base = await Scrape.of(hive.url);
     for (const code of [1000, 4242]) await work(hive, `first-${code}`, code);
     const few = (await settled(hive, base)).series;
-    for (let index = 0; index < 20; index++) await work(hive, `user-${index}`, 4000 + 10 * index + 3);
+    for (let index = 0; index < times(20); index++) await work(hive, `user-${index}`, 4000 + 10 * index + 3);
     const many = await settled(hive, base);
     expect(many.series).toEqual(few);
     expect(many.text).not.toMatch(/user-|first-\d|user=|stall/);

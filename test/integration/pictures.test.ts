@@ -1,19 +1,20 @@
-import { createHash } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningServer, startServer } from '../support/server.js';
+import { isThorough } from '../support/thorough.js';
 import { call } from '../support/transport.js';
 
-const photoBytes = 12_000_000;
-/** Bytes that no coding shortens, so that a part of them cannot be taken for another. */
-const photoOf = (bytes: number): string => {
-  const parts: Buffer[] = [];
-  for (let at = 0; at < bytes; at += 32) parts.push(createHash('sha256').update(`${at}`).digest());
-  return Buffer.concat(parts).subarray(0, bytes).toString('base64');
-};
-const photo = photoOf(photoBytes);
+/** Base64 of bytes that no coding shortens, so that a part of them cannot be taken for another. */
+const photoOf = (bytes: number): string =>
+  createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16))
+    .update(Buffer.alloc(bytes))
+    .toString('base64');
+const photo = photoOf(12_000_000);
+/** Stands for a photo in a body. */
+const mark = '<photo>';
 const dataUrl = (base64: string) => `data:image/jpeg;base64,${base64}`;
 
 interface Seen {
@@ -76,7 +77,7 @@ const question = 'What is this?';
 // biome-ignore lint/suspicious/noExplicitAny: JSON of any shape.
 const dialects: Readonly<Record<string, { body(model: string): object; text(json: any): string }>> = {
   '/v1/chat/completions': {
-    body: (model) => asked(model, dataUrl(photo)),
+    body: (model) => asked(model, dataUrl(mark)),
     text: (json) => json.choices[0].message.content,
   },
   '/v1/responses': {
@@ -87,7 +88,7 @@ const dialects: Readonly<Record<string, { body(model: string): object; text(json
           role: 'user',
           content: [
             { type: 'input_text', text: question },
-            { type: 'input_image', image_url: dataUrl(photo) },
+            { type: 'input_image', image_url: dataUrl(mark) },
           ],
         },
       ],
@@ -103,7 +104,7 @@ const dialects: Readonly<Record<string, { body(model: string): object; text(json
           role: 'user',
           content: [
             { type: 'text', text: question },
-            { type: 'image', source: { type: 'base64', media_type: 'image/jpeg', data: photo } },
+            { type: 'image', source: { type: 'base64', media_type: 'image/jpeg', data: mark } },
           ],
         },
       ],
@@ -114,12 +115,12 @@ const dialects: Readonly<Record<string, { body(model: string): object; text(json
     body: (model) => ({
       model,
       stream: false,
-      messages: [{ role: 'user', content: question, images: [photo] }],
+      messages: [{ role: 'user', content: question, images: [mark] }],
     }),
     text: (json) => json.message.content,
   },
   '/api/generate': {
-    body: (model) => ({ model, stream: false, prompt: question, images: [photo] }),
+    body: (model) => ({ model, stream: false, prompt: question, images: [mark] }),
     text: (json) => json.response,
   },
 };
@@ -127,9 +128,14 @@ const dialects: Readonly<Record<string, { body(model: string): object; text(json
 type Headers = Readonly<Record<string, string>>;
 const completions = '/v1/chat/completions';
 
-/** Bytes, because a text of this size is copied once more for each step to them. */
-const bytesOf = (json: object): Buffer => Buffer.from(JSON.stringify(json));
+/** Bytes, because a text of this size is copied once more for each step to them; the photo in it needs no escapes. */
+const bytesOf = (json: object, picture = photo): Buffer => {
+  const [before = '', after] = JSON.stringify(json).split(mark);
+  if (after === undefined) return Buffer.from(before);
+  return Buffer.concat([Buffer.from(before), Buffer.from(picture, 'latin1'), Buffer.from(after)]);
+};
 const tooLarge = bytesOf({ a: 'x'.repeat(32 * 1024 * 1024) });
+const compressed = new Map<string, Buffer>();
 
 const post = ({ port }: RunningServer, path: string, json: object, headers: Headers = {}) => {
   const bytes = Buffer.isBuffer(json) ? json : bytesOf(json);
@@ -137,9 +143,17 @@ const post = ({ port }: RunningServer, path: string, json: object, headers: Head
     method: 'POST',
     path,
     headers: { 'content-type': 'application/json', ...headers },
-    body: headers['content-encoding'] ? gzipSync(bytes, { level: 1 }) : bytes,
+    body: headers['content-encoding'] ? gzipped(json, bytes) : bytes,
   });
 };
+
+/** Compressed once for all servers, which takes longer than they do. */
+function gzipped(json: object, bytes: Buffer): Buffer {
+  const key = JSON.stringify(json);
+  const made = compressed.get(key) ?? gzipSync(bytes, { level: 1 });
+  compressed.set(key, made);
+  return made;
+}
 
 type Model = Awaited<ReturnType<typeof startModel>>;
 
@@ -172,29 +186,36 @@ describe.each([
     model.close();
   });
 
-  it.each([
+  const ways: readonly (readonly [how: string, headers: Headers])[] = [
     ['as it is', {}],
     ['compressed', { 'content-encoding': 'gzip' }],
     ['with a key', { 'idempotency-key': 'k' }],
     ['in a conversation', { 'x-conversation-id': 'c' }],
-  ])('a photo of 12 MB reaches Ollama and a server of OpenAI’s API byte by byte, %s', async (_, headers) => {
-    for (const agent of ['ollama', 'openai']) {
-      const own = { ...headers, ...('idempotency-key' in headers && { 'idempotency-key': `k${agent}` }) };
-      const answer = await post(server, completions, { ...asked(agent, dataUrl(photo)), user: 'u' }, own);
-      expect([answer.status, answer.json.choices?.[0].message.content]).toEqual([200, 'seen']);
-      const { path, body } = model.take();
-      const message = body.messages.at(-1);
-      if (path === '/api/chat') expect(message?.images?.[0] === photo).toBe(true);
-      else {
-        const parts = message?.content as
-          | undefined
-          | readonly { readonly image_url?: { readonly url: string } }[];
-        expect(parts?.[1]?.image_url?.url === dataUrl(photo)).toBe(true);
+  ];
+  const isFirst = profile === 'default' && transport === 'uws';
+  it.each(isThorough || isFirst ? ways : ways.slice(0, 2))(
+    'a photo of 12 MB reaches Ollama and a server of OpenAI’s API byte by byte, %s',
+    async (_, headers) => {
+      for (const agent of ['ollama', 'openai']) {
+        const own = { ...headers, ...('idempotency-key' in headers && { 'idempotency-key': `k${agent}` }) };
+        const answer = await post(server, completions, { ...asked(agent, dataUrl(mark)), user: 'u' }, own);
+        expect([answer.status, answer.json.choices?.[0].message.content]).toEqual([200, 'seen']);
+        const { path, body } = model.take();
+        const message = body.messages.at(-1);
+        if (path === '/api/chat') expect(message?.images?.[0] === photo).toBe(true);
+        else {
+          const parts = message?.content as
+            | undefined
+            | readonly { readonly image_url?: { readonly url: string } }[];
+          expect(parts?.[1]?.image_url?.url === dataUrl(photo)).toBe(true);
+        }
       }
-    }
-  });
+    },
+  );
 
-  it.each(Object.entries(dialects))(
+  // The profiles differ in their limits, and not in these.
+  const rows = Object.entries(dialects);
+  it.each(isThorough || profile === 'default' ? rows : rows.slice(0, 1))(
     'a photo of 12 MB in POST %s reaches the model',
     async (path, dialect) => {
       const answer = await post(server, path, dialect.body('ollama'));
@@ -206,10 +227,10 @@ describe.each([
   it.each(['ollama', 'openai'])(
     'a photo in the text of POST /chat reaches %s byte by byte',
     async (agent) => {
-      const content = `${dataUrl(photo)} – was ist das?`;
+      const content = `${dataUrl(mark)} – was ist das?`;
       const answer = await post(server, '/chat', { content, agent, user_id: `u${agent}` });
       expect([answer.status, answer.json.response]).toEqual([200, 'seen']);
-      expect(model.take().body.messages.at(-1)?.content === content).toBe(true);
+      expect(model.take().body.messages.at(-1)?.content === content.replace(mark, photo)).toBe(true);
       // It is more than a conversation may hold, which the log says, and where that is set.
       const line = await server.untilLog(({ msg }) => msg === 'the conversation could not be stored');
       expect(JSON.stringify(line)).toContain('8000000 characters, the limit \\"conversationLimitChars\\"');
@@ -288,8 +309,11 @@ describe('the time for a picture', () => {
     ['as it is', {}],
     ['with a key', { 'idempotency-key': 'k' }],
   ])('grows with its size and no faster, %s', async (_, headers) => {
-    const taken = async (base64: string, round: number): Promise<number> => {
-      const body = { ...asked('ollama', dataUrl(base64)), user: `u${round}${base64.length}` };
+    const taken = async (picture: string, round: number): Promise<number> => {
+      const body = bytesOf(
+        { ...asked('ollama', dataUrl(mark)), user: `u${round}${picture.length}` },
+        picture,
+      );
       const from = performance.now();
       expect((await post(server, completions, body, headers)).status).toBe(200);
       return performance.now() - from;

@@ -3,9 +3,10 @@ import { definePlugin } from '#kernel';
 import { done, ScriptedAgent, text } from '../support/agents.js';
 import { startHive } from '../support/hive.js';
 import { leakCheck } from '../support/leaks.js';
+import { times } from '../support/thorough.js';
 import { textOf, WsClient } from '../support/ws-client.js';
 
-const rounds = 200;
+const rounds = times(200);
 
 /** An agent that says which edition it is. */
 function edition(number: number) {

@@ -2,7 +2,15 @@ import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../support/free-port.js';
-import { type LogLine, type RunningServer, runWaggle, startServer } from '../support/server.js';
+import {
+  type LogLine,
+  only,
+  type RunningServer,
+  runWaggle,
+  type ServerOptions,
+  startServer,
+} from '../support/server.js';
+import { isThorough } from '../support/thorough.js';
 import { call } from '../support/transport.js';
 
 const transports = ['transport-uws', 'transport-node'];
@@ -51,26 +59,37 @@ function keepAlive(port: number) {
 }
 
 describe('with 96 descriptors', () => {
-  it.each([
+  const inFile = { 'store-memory': { use: 'store-sqlite' } };
+  const extension = {
+    files: { 'extensions/mine.ts': `export default { name: 'mine', apiVersion: 1, setup() {} };` },
+  };
+  const watch = { args: ['--watch'] };
+  // Together they take more than each alone.
+  const together: [string, ServerOptions][] = [
+    ['transport-uws, an extension in TypeScript, --watch', { ...extension, ...watch }],
+    ['transport-node, a file of conversations', { config: on('transport-node', inFile) }],
+  ];
+  const each: [string, ServerOptions][] = [
     ['transport-uws', { config: on('transport-uws') }],
     ['transport-node', { config: on('transport-node') }],
-    ['a file of conversations', { config: on('transport-uws', { 'store-memory': { use: 'store-sqlite' } }) }],
-    [
-      'an extension in TypeScript',
-      { files: { 'extensions/mine.ts': `export default { name: 'mine', apiVersion: 1, setup() {} };` } },
-    ],
-    ['--watch', { args: ['--watch'] }],
-  ])('a server starts, answers and stops: %s', async (_, options) => {
-    const server = await startServer({ ...options, shell: 'ulimit -n 96' });
-    const { status } = await call(server.port, {
-      method: 'POST',
-      path: '/chat',
-      body: '{"content":"Hallo","user_id":"u"}',
-    });
-    expect(status).toBe(200);
-    expect((await call(server.port, { path: '/ui' })).status).toBe(200);
-    expect(await server.stop()).toBe(0);
-  });
+    ['a file of conversations', { config: on('transport-uws', inFile) }],
+    ['an extension in TypeScript', extension],
+    ['--watch', watch],
+  ];
+  it.each(isThorough ? [...together, ...each] : together)(
+    'a server starts, answers and stops: %s',
+    async (_, options) => {
+      const server = await startServer({ ...options, shell: 'ulimit -n 96' });
+      const { status } = await call(server.port, {
+        method: 'POST',
+        path: '/chat',
+        body: '{"content":"Hallo","user_id":"u"}',
+      });
+      expect(status).toBe(200);
+      expect((await call(server.port, { path: '/ui' })).status).toBe(200);
+      expect(await server.stop()).toBe(0);
+    },
+  );
 });
 
 describe.each(transports)('when no descriptor is left, on %s', (transport) => {
@@ -111,7 +130,7 @@ describe('a log that cannot be written', () => {
   ])('%s ends nothing', async (_, target, said) => {
     const port = String(await freePort());
     const run = await runWaggle('start', {
-      config: on('transport-uws'),
+      config: on('transport-uws', only('transport-uws', 'endpoint-health', 'monitor-console')),
       env: { PORT: port, OLLAMA_HOST: 'http://127.0.0.1:9' },
       shell: `exec >${target}`,
     });

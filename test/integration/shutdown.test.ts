@@ -3,8 +3,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../support/fake-ollama/index.js';
-import { runWaggle, startServer } from '../support/server.js';
+import { only, runWaggle, startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
+
+const chat = ['agent-ollama', 'tasks-tinypool', 'agent-queen', 'streams-memory', 'store-memory'];
+/** Who is alone loads no more than this. */
+const few = only('transport-uws', 'endpoint-chat', 'endpoint-health', ...chat);
 
 let fake: FakeOllama | undefined;
 afterEach(async () => {
@@ -32,7 +36,7 @@ async function streaming(count: number, model: string, drainTimeoutMs: number) {
 
 describe('SIGTERM', () => {
   it('while nothing runs ends the process with 0; the last line says so', async () => {
-    const server = await startServer({ alone: true });
+    const server = await startServer({ alone: true, config: { plugins: few } });
     expect(await server.stop()).toBe(0);
     expect(server.logs.at(-1)).toMatchObject({ msg: 'shutdown complete', exitCode: 0 });
   });
@@ -92,7 +96,7 @@ describe('SIGTERM', () => {
     const server = await startServer({
       alone: true,
       env: { OLLAMA_HOST: fake.url },
-      config: { server: { drainTimeoutMs: 100 } },
+      config: { server: { drainTimeoutMs: 100 }, plugins: few },
     });
     const response = await fetch(`${server.url}/chat/stream`, {
       method: 'POST',
@@ -108,7 +112,7 @@ describe('SIGTERM', () => {
   it('during the start ends it cleanly', async () => {
     const run = await runWaggle('start', {
       alone: true,
-      config: { plugins: { slow: { use: './slow.js' } } },
+      config: { plugins: { ...few, slow: { use: './slow.js' } } },
       files: {
         'slow.js': `export default { name: 'slow', apiVersion: 1, setup(ctx) {
           ctx.logger.info('in setup');

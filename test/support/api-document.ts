@@ -75,9 +75,12 @@ export class ApiDocument {
   }
 }
 
+// One for all, because each new one compiles the schema of schemas again.
+const ajv = new Ajv2020({ allErrors: true, strictTypes: true });
+
 /** Compiles a schema that allows no field but those it names. */
 export function strictValidator(schema: AnySchema): ValidateFunction {
-  return new Ajv2020({ allErrors: true, strictTypes: true }).compile(closed(schema));
+  return ajv.compile(closed(schema));
 }
 
 /** What describes the data of an event: JSON, or a text as it stands. */

@@ -90,8 +90,8 @@ export function limitsContract(name: string, plugin: Plugin): void {
     const mib = 1024 * 1024;
     const endpoints = [
       { path: '/usual/{id}' },
-      { path: '/wide/{id}', frameLimitBytes: 8 * mib, limitedBy: 'endpoint-x' },
-      { path: '/wider', frameLimitBytes: 16 * mib, limitedBy: 'endpoint-y' },
+      { path: '/wide/{id}', frameLimitBytes: 2 * mib, limitedBy: 'endpoint-x' },
+      { path: '/wider', frameLimitBytes: 4 * mib, limitedBy: 'endpoint-y' },
       { path: '/narrow', frameLimitBytes: 100 },
     ];
     const open = async (path: string, later = false) => {
@@ -109,9 +109,9 @@ export function limitsContract(name: string, plugin: Plugin): void {
 
     it.each([
       ['/usual/1', 1000, '"frameLimitBytes" of the transport'],
-      ['/wide/1', 8 * mib, '"frameLimitBytes" of endpoint-x'],
-      ['//wide/1/', 8 * mib, '"frameLimitBytes" of endpoint-x'],
-      ['/wider', 16 * mib, '"frameLimitBytes" of endpoint-y'],
+      ['/wide/1', 2 * mib, '"frameLimitBytes" of endpoint-x'],
+      ['//wide/1/', 2 * mib, '"frameLimitBytes" of endpoint-x'],
+      ['/wider', 4 * mib, '"frameLimitBytes" of endpoint-y'],
       ['/narrow', 100, undefined],
     ])('%s takes frames of %i bytes, and says whose limit it is', async (path, bytes, key) => {
       for (const later of [false, true]) {
@@ -126,7 +126,7 @@ export function limitsContract(name: string, plugin: Plugin): void {
 
     it.each([
       ['/usual/1', 4000],
-      ['/wide/1', 12 * mib],
+      ['/wide/1', 6 * mib],
       ['/narrow', 400],
     ])('%s ends a connection with frames above %i bytes', async (path, hardBytes) => {
       for (const bytes of [hardBytes + 1, 2 * hardBytes + 1]) {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { excerptOf, hasWords, queryWords, searchWords } from '#sdk';
+import { anyCharacter } from '../../support/any-character.js';
 
 const piece = fc.constantFrom(
   ...[
@@ -41,7 +42,7 @@ const piece = fc.constantFrom(
 );
 const text = fc.oneof(
   fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')),
-  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.string({ unit: anyCharacter, maxLength: 20 }),
 );
 
 describe('words of a search', () => {

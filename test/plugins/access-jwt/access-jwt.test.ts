@@ -171,21 +171,20 @@ describe.each(names)('access-jwt on transport-%s', (transport) => {
       [accessKeys, { keys }],
       [accessJwt, config],
     ]);
-    const timeOf = async (token: () => string) => {
-      const tokens = Array.from({ length: 15 }, token);
-      const times: number[] = [];
-      for (const each of tokens) {
+    // The best of some: others use the machine as well. One that took long is asked more often.
+    const timeOf = async (token: () => string, least: number, enoughMs = 0) => {
+      let bestMs = Number.POSITIVE_INFINITY;
+      for (let count = 0; count < least || (count < 30 && bestMs >= enoughMs); count++) {
+        const made = token();
         const begun = performance.now();
-        await server.askWith(each);
-        times.push(performance.now() - begun);
+        await server.askWith(made);
+        bestMs = Math.min(bestMs, performance.now() - begun);
       }
-      // The best of them: others use the machine as well.
-      return Math.min(...times);
+      return bestMs;
     };
-    await timeOf(() => 'wk_unknown');
-    const plain = await timeOf(() => 'wk_unknown');
+    const plain = await timeOf(() => 'wk_unknown', 30);
     const costs: Record<string, number> = {};
-    for (const [what, token] of attacks) costs[what] = (await timeOf(token)) / plain;
+    for (const [what, token] of attacks) costs[what] = (await timeOf(token, 3, 20 * plain)) / plain;
     expect(Math.max(...Object.values(costs)), JSON.stringify(costs)).toBeLessThan(20);
   });
 });

@@ -46,7 +46,8 @@ describe('an OpenAPI document', () => {
       return value;
     });
     expect(schemas.length).toBeGreaterThan(10);
-    for (const schema of schemas) new Ajv2020({ strict: true }).compile(schema);
+    const ajv = new Ajv2020({ strict: true });
+    for (const schema of schemas) ajv.compile(schema);
   });
 
   it('tells what a route takes', () => {

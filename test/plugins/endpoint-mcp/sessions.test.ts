@@ -10,6 +10,9 @@ import { startHive } from '../../support/hive.js';
 import { deferred } from '../../support/kernel.js';
 import { leakCheck } from '../../support/leaks.js';
 import { mcpClient } from '../../support/mcp-client.js';
+import { times } from '../../support/thorough.js';
+
+const rounds = times(20);
 
 const waits = definePlugin({
   name: 'waits',
@@ -203,10 +206,10 @@ describe.each(['uws', 'node'] as const)('/mcp over transport-%s', (transport) =>
     },
   );
 
-  it('leaves nothing behind of 200 clients', async () => {
+  it(`leaves nothing behind of ${10 * rounds} clients`, async () => {
     const leaks = leakCheck();
     const hive = await startHive({ transport, plugins: [waits, endpointMcp] });
-    for (let round = 0; round < 20; round++)
+    for (let round = 0; round < rounds; round++)
       await Promise.all(
         Array.from({ length: 10 }, async (_, index) => {
           const era = index % 2 ? 'modern' : 'legacy';

@@ -6,6 +6,7 @@ import type { ChatMessage, ConversationKey, NumberedMessage, SearchResult } from
 import { charsOf, titleFrom, titleOf } from '#sdk';
 import { MemoryStore } from '../../../plugins/store-memory/memory-store.js';
 import { type Call, ConversationFile } from '../../../plugins/store-sqlite/conversation-file.js';
+import { anyCharacter } from '../../support/any-character.js';
 import { tempFolder } from '../../support/kernel.js';
 import { times } from '../../support/thorough.js';
 
@@ -25,7 +26,7 @@ const appended = (key: ConversationKey, messages: readonly ChatMessage[], title 
 
 const key = fc.record({ userId: fc.constantFrom(...users), conversationId: fc.constantFrom(...ids) });
 const said = fc.oneof(
-  fc.string({ maxLength: 20, unit: 'binary' }),
+  fc.string({ maxLength: 20, unit: anyCharacter }),
   fc
     .array(fc.constantFrom('bee', 'Beet', 'über', '東京都', 'x', '\0', '🐝'), { maxLength: 4 })
     .map((words) => words.join(' ')),

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/eventually.js';
 import { rejection, tempFolder } from '../../support/kernel.js';
 import { leakCheck } from '../../support/leaks.js';
+import { times } from '../../support/thorough.js';
 import { runTools } from '../../support/tool-tasks.js';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/mcp/${name}`, import.meta.url));
@@ -16,6 +17,8 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+const rounds = times(20);
 
 /** The config of a server process, and what it has noted. */
 function processOf(...flags: readonly string[]) {
@@ -106,7 +109,7 @@ describe('a server that is a process', () => {
     expect(warnings().map(({ why }) => why)).toEqual([ended, ended]);
   });
 
-  it('that dies 200 times leaves nothing behind: no processes, pipes, timers or listeners', async () => {
+  it(`that dies ${10 * rounds} times leaves nothing behind: no processes, pipes, timers or listeners`, async () => {
     const leaks = leakCheck();
     const old = { command: process.execPath, args: [fixture('old-server.mjs')] };
     const servers = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`s${index}`, old]));
@@ -116,10 +119,10 @@ describe('a server that is a process', () => {
     });
     const names = Object.keys(servers).map((name) => `mcp:${name}:crash`);
     await untilTasks(...names);
-    for (let round = 0; round < 20; round++)
+    for (let round = 0; round < rounds; round++)
       for (const error of await Promise.all(names.map((name) => rejection(run(name)))))
         expect(error.message).toMatch(/the connection ended$/);
-    expect(lines.filter(({ why }) => why === 'its process ended with code 3')).toHaveLength(200);
+    expect(lines.filter(({ why }) => why === 'its process ended with code 3')).toHaveLength(10 * rounds);
     await kernel.stop();
     await leaks.settled();
   }, 240_000);

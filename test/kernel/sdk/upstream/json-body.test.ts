@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsonBody } from '#sdk/upstream';
+import { anyCharacter } from '../../../support/any-character.js';
 
 const long = 'aB+/='.repeat(20_000);
 const request = { id: 'r', messages: [{ role: 'user' as const, content: '', images: [] }] };
@@ -19,7 +20,7 @@ describe('the body of a request with pictures', () => {
         `${long}\ud800`,
         `${long}\u007f`,
       ),
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
     );
     const { tree } = fc.letrec((tie) => ({
       tree: fc.oneof(
