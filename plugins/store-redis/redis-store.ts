@@ -31,8 +31,8 @@ import * as scripts from './scripts.js';
 const troubleMs = 3000;
 /** How many later messages a retracted turn may have. */
 const maxSince = 100;
-/** Characters of messages on their way. */
-const pendingLimitChars = 64_000_000;
+/** Characters of messages on their way: what even a slow network carries before its silence is taken for an outage. */
+const pendingLimitChars = 16_000_000;
 const retryAfterMs = 1000;
 /** Messages of one reply of the server. */
 const pageMessages = 500;

@@ -14,7 +14,7 @@ import { rejection, silentLogger } from '../support/kernel.js';
 import { example, pageText } from '../support/pages.js';
 import { RedisServer } from '../support/redis-server.js';
 import { startServer } from '../support/server.js';
-import { endAll, later, quickTimes } from './node.js';
+import { endAll, later } from './node.js';
 
 let server: RedisServer;
 let prefixes = 0;
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 async function open(limits: object = {}, prefix = newPrefix()): Promise<RedisStore> {
   const settings = config.parse({ url: server.url, prefix, ...limits });
-  const store = new RedisStore(settings, silentLogger, quickTimes.link);
+  const store = new RedisStore(settings, silentLogger);
   await store.start();
   later(() => store.close());
   return store;
@@ -242,14 +242,14 @@ describe('bounds', () => {
   it('refuse more than may be on its way', async () => {
     const store = await open({ totalLimitChars: 500_000_000 });
     const large = [{ role: 'user' as const, content: 'x'.repeat(7_000_000) }];
-    const appended = Array.from({ length: 12 }, (_, index) =>
+    const appended = Array.from({ length: 5 }, (_, index) =>
       store.append(key(`c${index}`), large).then(
         () => 'stored',
         ({ code }) => code,
       ),
     );
     const results = await Promise.all(appended);
-    expect(results.filter((each) => each === 'stored')).toHaveLength(9);
+    expect(results.filter((each) => each === 'stored')).toHaveLength(2);
     expect(results.filter((each) => each === 'QUEUE_FULL')).toHaveLength(3);
     await store.append(key('c'), large);
   });
@@ -261,6 +261,8 @@ describe('a server that fails', () => {
     const store = await open({ maxMessages: 100_000 }, prefix);
     const stored: string[] = [];
     for (let round = 0; round < 3; round++) {
+      // Otherwise a disk that is busy may cost the last second.
+      await server.command('CONFIG', 'SET', 'appendfsync', 'always');
       let isOver = false;
       const writers = [0, 1, 2, 3].map(async (writer) => {
         for (let at = 0; !isOver; at++) {
