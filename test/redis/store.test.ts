@@ -81,6 +81,17 @@ describe('a store of several servers', () => {
     expect(await books(prefix)).toMatchObject({ conversations: 301, inUse: 301 });
   });
 
+  it('takes any number for a limit or a place', async () => {
+    const store = await open();
+    await store.append(key('c'), turn('one'));
+    const no = Number.POSITIVE_INFINITY;
+    expect(await store.read(key('c'), no)).toHaveLength(2);
+    expect(await store.page(key('c'), { limit: no, before: no })).toHaveLength(2);
+    expect(await store.page(key('c'), { limit: 1.5, before: 1.5 })).toHaveLength(1);
+    expect(await store.list('ann', { limit: no, before: no })).toHaveLength(1);
+    expect((await store.search('ann', { text: 'one', limit: no, before: no })).hits).toHaveLength(2);
+  });
+
   it('adds the turn of a reply once', async () => {
     const prefix = newPrefix();
     const [a, b] = [await open({}, prefix), await open({}, prefix)];
