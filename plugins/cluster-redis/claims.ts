@@ -1,7 +1,8 @@
-import type { Logger, Undo } from '#kernel';
+import { type Logger, type Undo, WaggleError } from '#kernel';
 import { hashOf, type RedisLink, type RedisScript } from '#sdk/redis';
 import { keepClaim, releaseClaim, takeClaim } from './claim-scripts.js';
 import type { Keys } from './keys.js';
+import { guarded } from './topics.js';
 
 /** Bounds of claims. */
 export interface ClaimTimes {
@@ -15,7 +16,7 @@ export const claimTimes: ClaimTimes = { keepMs: 30 * 60_000, renewMs: 10 * 60_00
 
 /** The rest of a claim that was released. */
 const restMs = 60_000;
-/** Claims renewed at once, and those made up for at one beat. */
+/** Claims compared at once, which leaves room for other commands. */
 const chunk = 500;
 
 interface Claim {
@@ -26,6 +27,8 @@ interface Claim {
   generation: number | undefined;
   /** The highest generation that another node is known to have. */
   superseded: number;
+  /** Whether the engine has been asked. */
+  isUnderWay: boolean;
   isOver: boolean;
 }
 
@@ -44,6 +47,7 @@ export interface ClaimsAround {
 export class Claims {
   readonly #around: ClaimsAround;
   readonly #claims = new Map<string, Claim>();
+  /** Not yet in the engine, or not surely. */
   readonly #pending = new Set<Claim>();
   #takeovers = 0;
   #isReviewing = false;
@@ -65,7 +69,7 @@ export class Claims {
     const before = this.#claims.get(hash);
     const claim: Claim = {
       ...{ hash, lost, atMs: Date.now() },
-      ...{ generation: undefined, superseded: 0, isOver: false },
+      ...{ generation: undefined, superseded: 0, isUnderWay: false, isOver: false },
     };
     this.#claims.set(hash, claim);
     if (before) this.#end(before);
@@ -85,9 +89,7 @@ export class Claims {
   /** About once a second: makes up for what could not be done, and renews. */
   beat(): void {
     if (performance.now() >= this.#renewAtMs) this.review();
-    else if (this.#pending.size > 0 && this.#around.link.isUp) {
-      void this.#reviewAll([...this.#pending].slice(0, chunk));
-    }
+    else if (this.#pending.size > 0) void this.#reviewAll([...this.#pending]);
   }
 
   /** Compares all claims with the engine: after an outage, a loss of its data, or a message that is missing. */
@@ -101,42 +103,61 @@ export class Claims {
     if (this.#isReviewing) return;
     this.#isReviewing = true;
     try {
-      let list = some;
-      while (this.#reviewAgain || list.length > 0) {
+      for (let list = some; this.#reviewAgain || list.length > 0; list = []) {
         if (this.#reviewAgain) list = [...this.#claims.values()];
         this.#reviewAgain = false;
-        for (let at = 0; at < list.length && this.#around.link.isUp; at += chunk)
-          await Promise.all(list.slice(at, at + chunk).map((each) => this.#confirm(each, keepClaim)));
-        list = [];
+        if (!(await this.#keepAll(list))) {
+          // The engine does not take them now: once more at the next beat, and not before.
+          if (list !== some) this.#renewAtMs = 0;
+          return;
+        }
       }
     } finally {
       this.#isReviewing = false;
     }
   }
 
-  /** Never rejects: what cannot be confirmed now is at a later beat. */
-  async #confirm(claim: Claim, script: RedisScript): Promise<void> {
-    if (claim.isOver) return;
+  /** Stops at the first part that fails. */
+  async #keepAll(list: readonly Claim[]): Promise<boolean> {
+    const due = list.filter(({ isUnderWay }) => !isUnderWay);
+    for (let at = 0; at < due.length; at += chunk) {
+      if (!this.#around.link.isUp) return false;
+      const part = due.slice(at, at + chunk);
+      const results = await Promise.all(part.map((each) => this.#confirm(each, keepClaim)));
+      if (results.includes(false)) return false;
+    }
+    return true;
+  }
+
+  /** Resolves with whether the engine has answered: never rejects, as what cannot be confirmed now is at a later beat. */
+  async #confirm(claim: Claim, script: RedisScript): Promise<boolean> {
+    if (claim.isOver) return true;
     const { nodeId, keys, link, logger, times, tell } = this.#around;
     const args = [nodeId, String(claim.atMs), String(times.keepMs), String(claim.generation ?? 0)];
     let reply: readonly [generation: number, node: string];
+    claim.isUnderWay = true;
     try {
       reply = (await link.run(script, [keys.claim(claim.hash)], args)) as typeof reply;
     } catch (error) {
-      logger.debug({ err: error }, 'a claim is not confirmed');
+      // Of a missing engine the link tells, once.
+      if (!WaggleError.is(error, 'ENGINE_UNAVAILABLE'))
+        logger.error({ err: error }, 'a claim cannot be confirmed');
       if (!claim.isOver) this.#pending.add(claim);
-      return;
+      return false;
+    } finally {
+      claim.isUnderWay = false;
     }
     const [generation, node] = reply;
     if (generation === 0) {
       this.#lose(claim);
-      return;
+      return true;
     }
     claim.generation = Math.max(generation, claim.generation ?? 0);
     this.#pending.delete(claim);
     if (node !== '' && node !== nodeId) tell(node, claim.hash, generation);
     if (claim.isOver) await this.#forget(claim);
     else if (claim.superseded > claim.generation) this.#lose(claim);
+    return true;
   }
 
   #lose(claim: Claim): void {
@@ -148,11 +169,9 @@ export class Claims {
   #end(claim: Claim): void {
     if (claim.isOver) return;
     this.#drop(claim);
-    try {
-      claim.lost();
-    } catch (error) {
-      this.#around.logger.error({ err: error }, 'a claim was lost, and its holder failed');
-    }
+    guarded(claim.lost, (error) =>
+      this.#around.logger.error({ err: error }, 'a claim was lost, and its holder failed'),
+    );
   }
 
   #release(claim: Claim): void {
@@ -171,8 +190,9 @@ export class Claims {
   async #forget({ hash, generation }: Claim): Promise<void> {
     const { nodeId, keys, link, logger } = this.#around;
     const args = [nodeId, String(generation), String(restMs)];
-    await link
-      .run(releaseClaim, [keys.claim(hash)], args)
-      .catch((error) => logger.debug({ err: error }, 'a claim is not released'));
+    await link.run(releaseClaim, [keys.claim(hash)], args).catch((error) => {
+      if (!WaggleError.is(error, 'ENGINE_UNAVAILABLE'))
+        logger.error({ err: error }, 'a claim cannot be released');
+    });
   }
 }

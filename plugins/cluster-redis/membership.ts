@@ -29,11 +29,11 @@ export class Membership {
   #hasLease = false;
   #isFull = false;
 
-  constructor(nodeId: string, keys: Keys, leaseMs: number, link: Pick<RedisLink, 'send'>, logger: Logger) {
+  constructor(nodeId: string, keys: Keys, leaseMs: number, link: Pick<RedisLink, 'urgent'>, logger: Logger) {
     this.#nodeId = nodeId;
     this.#keys = keys;
     this.#leaseMs = leaseMs;
-    this.#send = (...args) => link.send(...args);
+    this.#send = (...args) => link.urgent(...args);
     this.#logger = logger;
   }
 

@@ -12,12 +12,15 @@ export interface OutboxLimits {
   readonly batchLimitChars: number;
   /** All that is not confirmed; above it nothing more is sent. */
   readonly pendingLimitChars: number;
+  /** Batches that are not confirmed, so that a slow engine has room for other commands. */
+  readonly pendingLimit: number;
 }
 
 const outboxLimits: OutboxLimits = {
   messageLimitChars: 1_000_000,
   batchLimitChars: 2_000_000,
   pendingLimitChars: 16_000_000,
+  pendingLimit: 2000,
 };
 
 interface Batch {
@@ -42,6 +45,7 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #channels = new Map<string, Channel>();
   #pendingChars = 0;
+  #pending = 0;
   #scheduled: NodeJS.Immediate | undefined;
 
   constructor(nodeId: string, publish: Publish, limits = outboxLimits) {
@@ -53,10 +57,11 @@ export class Outbox {
   /** @throws TOO_LARGE */
   send(channel: string, topic: string, body: unknown): Promise<boolean> {
     const part = `[${JSON.stringify(topic)},${JSON.stringify(body) ?? 'null'}]`;
-    const { messageLimitChars: limitBytes, batchLimitChars, pendingLimitChars } = this.#limits;
+    const { messageLimitChars: limitBytes, batchLimitChars, pendingLimitChars, pendingLimit } = this.#limits;
     if (part.length > limitBytes)
       throw new WaggleError('TOO_LARGE', { limitBytes, unit: 'characters', key: 'of a message to a node' });
-    if (this.#pendingChars + part.length > pendingLimitChars) return Promise.resolve(false);
+    if (this.#pendingChars + part.length > pendingLimitChars || this.#pending >= pendingLimit)
+      return Promise.resolve(false);
     const to = this.#channel(channel);
     if (to.open && to.open.chars + part.length > batchLimitChars) this.#flush(channel, to);
     to.open ??= { parts: [], taken: deferred<boolean>(), chars: 0 };
@@ -109,7 +114,9 @@ export class Outbox {
     channel.open = undefined;
     channel.seq++;
     channel.echoes = echoes;
+    this.#pending++;
     const settle = (isTaken: boolean) => {
+      this.#pending--;
       this.#pendingChars -= batch.chars;
       batch.taken.resolve(isTaken);
     };

@@ -174,13 +174,13 @@ export class RedisCluster implements Cluster {
     const awayMs = this.#awayMs;
     return {
       ...{ up: awayMs === 0, awayMs, rttMs: this.#commands.rttMs },
-      ...{ nodes: this.alive().length, commands, takeovers: this.#claims.takeovers },
+      ...{ nodes: this.#census.alive.size + 1, commands, takeovers: this.#claims.takeovers },
     };
   }
 
   alive(): readonly ClusterNode[] {
-    const others = [...this.#census.alive].filter(([id]) => id !== this.nodeId);
-    return [{ id: this.nodeId, load: this.#load() }, ...others.map(([id, load]) => ({ id, load }))];
+    const others = [...this.#census.alive].map(([id, load]) => ({ id, load }));
+    return [{ id: this.nodeId, load: this.#load() }, ...others];
   }
 
   send(nodeId: string, topic: string, body: unknown): Promise<boolean> {

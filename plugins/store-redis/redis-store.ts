@@ -31,8 +31,8 @@ import * as scripts from './scripts.js';
 const troubleMs = 3000;
 /** How many later messages a retracted turn may have. */
 const maxSince = 100;
-/** Characters of messages on their way. */
-const pendingLimitChars = 64_000_000;
+/** Characters of messages on their way: what even a slow network carries before its silence is taken for an outage. */
+const pendingLimitChars = 16_000_000;
 const retryAfterMs = 1000;
 /** Messages of one reply of the server. */
 const pageMessages = 500;
@@ -143,7 +143,7 @@ export class RedisStore implements ConversationStore {
   async page(key: ConversationKey, { limit, before }: PageOptions): Promise<readonly NumberedMessage[]> {
     if (limit === 0 || (before ?? 1) <= 0) return [];
     const { all, member } = this.#keys.conversation(key);
-    const args = [before === undefined ? '+' : `(${before}-0`, String(limit), this.#ttl];
+    const args = [below(before), countOf(limit), this.#ttl];
     const [found] = await Promise.all([
       this.#link.run(scripts.readMessages, all, args),
       this.#noteUse(member),
@@ -176,7 +176,7 @@ export class RedisStore implements ConversationStore {
   /** A user's conversations with all that a search needs to know of them, the latest first. */
   async listed(userId: string, limit: number, before?: number): Promise<readonly ListedConversation[]> {
     const { list, start } = this.#keys.user(userId);
-    const args = [start, before === undefined ? '+inf' : `(${before}`, String(limit)];
+    const args = [start, Number.isFinite(before ?? Number.NaN) ? `(${before}` : '+inf', countOf(limit)];
     const found = (await this.#link.run(scripts.listConversations, [list], args)) as readonly string[];
     const conversations: ListedConversation[] = [];
     for (let at = 0; at < found.length; at += 7) {
@@ -202,9 +202,8 @@ export class RedisStore implements ConversationStore {
     limit: number,
   ): Promise<readonly NumberedMessage[]> {
     const { start } = this.#keys.user(userId);
-    const from = before === Number.POSITIVE_INFINITY ? '+' : `(${before}-0`;
     const entries = (await this.#link.send(
-      ...['XREVRANGE', `${start}x:${hash}`, from, '-', 'COUNT', String(limit)],
+      ...['XREVRANGE', `${start}x:${hash}`, below(before), '-', 'COUNT', String(limit)],
     )) as readonly (readonly [string, readonly string[]])[];
     return entries.map(([id, fields]) => ({
       number: Number.parseInt(id, 10),
@@ -266,6 +265,16 @@ async function load(connection: RedisConnection, script: RedisScript): Promise<v
   } catch (error) {
     if (!messageOf(error).startsWith('OOM')) throw error;
   }
+}
+
+/** The id of a stream to begin below. */
+function below(number = Number.POSITIVE_INFINITY): string {
+  return Number.isFinite(number) ? `(${Math.ceil(number)}-0` : '+';
+}
+
+/** Any limit as Redis takes it. */
+function countOf(limit: number): string {
+  return String(Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER));
 }
 
 function pairsOf(reply: unknown): readonly (readonly [string, string])[] {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Undo } from '#kernel';
-import type { RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
+import { clusterTimes, type RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { recordingLogger } from '../support/kernel.js';
 import { type LeakCheck, leakCheck } from '../support/leaks.js';
 import { RedisServer } from '../support/redis-server.js';
 import { endAll, later, quickTimes, startNode } from './node.js';
@@ -79,10 +80,24 @@ describe('a claim', () => {
       await eventually(() => {
         for (const id of ids) expect(holders.of(id)).toEqual([last.get(id)]);
       });
+      // In the same moment the order of two nodes is that of Redis.
+      await settled(1000);
       for (const number of before.values()) delays.push((holders.lostAtMs.get(number) ?? Number.NaN) - at);
     }
     expect(delays).toHaveLength(3000);
     expect([a.stats.takeovers, b.stats.takeovers]).toEqual([2000, 1000]);
+  });
+
+  it('of 20,000 ids at once costs no lease', async () => {
+    const { logger, lines } = recordingLogger();
+    const node = await startNode({ config: { url: server.url }, logger, times: clusterTimes });
+    const undos = Array.from({ length: 20_000 }, (_, index) => node.claim(`client-${index}`, () => {}));
+    await settled(20_000);
+    for (const undo of undos) void undo();
+    const { smembers = 0 } = node.stats.commands;
+    await eventually(() => expect(node.stats.commands.smembers).toBeGreaterThan(smembers + 1));
+    expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
+    expect(node.stats.up).toBe(true);
   });
 
   it('of the same ids by three nodes at once has one holder in the end', async () => {

@@ -3,7 +3,7 @@ import type { ClusterWatcher } from '#kernel';
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/kernel.js';
 import { RedisServer } from '../support/redis-server.js';
-import { endAll, startNode } from './node.js';
+import { endAll, impatientTimes, startNode } from './node.js';
 
 let server: RedisServer;
 let prefixes = 0;
@@ -213,7 +213,9 @@ describe('an id of a node', () => {
 
 describe('a start', () => {
   const startFails = async (more: object) =>
-    (await rejection(startNode({ config: { ...config(), ...more } }))) as Error & { code: string };
+    (await rejection(startNode({ config: { ...config(), ...more }, times: impatientTimes }))) as Error & {
+      code: string;
+    };
 
   it('is refused by data of another layout, which stay as they are', async () => {
     await server.command('SET', 'old:layout', '0');

@@ -7,12 +7,15 @@ import { silentLogger } from '../support/kernel.js';
 /** Bounds in which a second stands for five or more. */
 export const quickTimes: ClusterTimes = {
   ...clusterTimes,
-  link: { connectMs: 500, pingMs: 100, silentPings: 3, backOffMs: 50, firstMs: 1000 },
-  leaseMs: 1000,
+  link: { connectMs: 2000, pingMs: 100, silentPings: 5, backOffMs: 50, firstMs: 15_000 },
+  leaseMs: 2000,
   beatMs: 100,
-  graceMs: 1500,
+  graceMs: 2500,
   troubleMs: 300,
 };
+
+/** The same for a start that fails. */
+export const impatientTimes: ClusterTimes = { ...quickTimes, link: { ...quickTimes.link, firstMs: 100 } };
 
 export interface NodeOptions {
   readonly config: Partial<RedisConfig>;

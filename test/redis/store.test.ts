@@ -14,7 +14,7 @@ import { rejection, silentLogger } from '../support/kernel.js';
 import { example, pageText } from '../support/pages.js';
 import { RedisServer } from '../support/redis-server.js';
 import { startServer } from '../support/server.js';
-import { endAll, later, quickTimes } from './node.js';
+import { endAll, later } from './node.js';
 
 let server: RedisServer;
 let prefixes = 0;
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 async function open(limits: object = {}, prefix = newPrefix()): Promise<RedisStore> {
   const settings = config.parse({ url: server.url, prefix, ...limits });
-  const store = new RedisStore(settings, silentLogger, quickTimes.link);
+  const store = new RedisStore(settings, silentLogger);
   await store.start();
   later(() => store.close());
   return store;
@@ -79,6 +79,17 @@ describe('a store of several servers', () => {
     const list = (await stores[0]?.list('ann', { limit: 1000 })) ?? [];
     expect(new Set(list.map(({ updatedAt }) => updatedAt)).size).toBe(301);
     expect(await books(prefix)).toMatchObject({ conversations: 301, inUse: 301 });
+  });
+
+  it('takes any number for a limit or a place', async () => {
+    const store = await open();
+    await store.append(key('c'), turn('one'));
+    const no = Number.POSITIVE_INFINITY;
+    expect(await store.read(key('c'), no)).toHaveLength(2);
+    expect(await store.page(key('c'), { limit: no, before: no })).toHaveLength(2);
+    expect(await store.page(key('c'), { limit: 1.5, before: 1.5 })).toHaveLength(1);
+    expect(await store.list('ann', { limit: no, before: no })).toHaveLength(1);
+    expect((await store.search('ann', { text: 'one', limit: no, before: no })).hits).toHaveLength(2);
   });
 
   it('adds the turn of a reply once', async () => {
@@ -242,14 +253,14 @@ describe('bounds', () => {
   it('refuse more than may be on its way', async () => {
     const store = await open({ totalLimitChars: 500_000_000 });
     const large = [{ role: 'user' as const, content: 'x'.repeat(7_000_000) }];
-    const appended = Array.from({ length: 12 }, (_, index) =>
+    const appended = Array.from({ length: 5 }, (_, index) =>
       store.append(key(`c${index}`), large).then(
         () => 'stored',
         ({ code }) => code,
       ),
     );
     const results = await Promise.all(appended);
-    expect(results.filter((each) => each === 'stored')).toHaveLength(9);
+    expect(results.filter((each) => each === 'stored')).toHaveLength(2);
     expect(results.filter((each) => each === 'QUEUE_FULL')).toHaveLength(3);
     await store.append(key('c'), large);
   });
@@ -261,6 +272,8 @@ describe('a server that fails', () => {
     const store = await open({ maxMessages: 100_000 }, prefix);
     const stored: string[] = [];
     for (let round = 0; round < 3; round++) {
+      // Otherwise a disk that is busy may cost the last second.
+      await server.command('CONFIG', 'SET', 'appendfsync', 'always');
       let isOver = false;
       const writers = [0, 1, 2, 3].map(async (writer) => {
         for (let at = 0; !isOver; at++) {

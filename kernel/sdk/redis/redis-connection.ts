@@ -38,7 +38,8 @@ export class RedisConnection {
   rttMs: number | undefined;
   readonly #client: RedisClient;
   #end: (reason: Error) => void = () => {};
-  #hasEnded = false;
+  /** Why it has ended. */
+  #reason: Error | undefined;
   #heardAtMs = performance.now();
   #silent = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -53,7 +54,7 @@ export class RedisConnection {
       client.on(event, (cause?: Error) => this.#onEnd(cause ?? new Error('Socket closed unexpectedly')));
     // What is given up while it connects would otherwise stay: `destroy` does not know that socket yet.
     client.on('connect', () => {
-      if (this.#hasEnded) client.destroy();
+      if (this.#reason) client.destroy();
     });
   }
 
@@ -78,7 +79,8 @@ export class RedisConnection {
       ready.catch(() => {});
       await Promise.race([ready, connection.ended.then((reason) => Promise.reject(reason))]);
     } catch (error) {
-      const shown = withoutSecrets(error, config);
+      // Commands under way fail for reasons of the library; the reason of the end says more.
+      const shown = withoutSecrets(connection.#reason ?? error, config);
       connection.close(shown);
       throw shown;
     } finally {
@@ -121,8 +123,8 @@ export class RedisConnection {
   }
 
   #onEnd(reason: Error): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.#reason) return;
+    this.#reason = reason;
     clearInterval(this.#timer);
     this.#end(reason);
     this.#client.destroy();
@@ -133,7 +135,7 @@ export class RedisConnection {
     let isWaiting = false;
     let lastMs = performance.now();
     this.#timer = setInterval(() => {
-      this.#silent = !isWaiting || this.#heardAtMs > lastMs ? 0 : this.#silent + 1;
+      this.#silent = this.#heardAtMs > lastMs ? 0 : this.#silent + 1;
       const nowMs = performance.now();
       lastMs = nowMs;
       if (this.#silent >= silentPings) {
@@ -146,7 +148,7 @@ export class RedisConnection {
         .then(() => {
           this.rttMs = performance.now() - nowMs;
         })
-        .catch(() => {}) // a connection that is lost says so itself
+        .catch(() => {}) // lost, or too much is on its way: silence is what counts
         .finally(() => {
           isWaiting = false;
         });

@@ -39,6 +39,8 @@ export interface LinkOptions {
 }
 
 const shortestBackOffMs = 25;
+/** Commands on their way at once, below the limit of a connection: urgent ones and PING have the rest. */
+const maxUnderWay = 9000;
 
 /**
  * A connection to Redis that is replaced whenever it is lost or silent. Nothing waits for a connection: without one, commands
@@ -54,6 +56,7 @@ export class RedisLink {
   #lastWhy = 'no connection was made yet';
   #downSince: number | undefined = performance.now();
   #rttMs: number | undefined;
+  #underWay = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: LinkOptions) {
@@ -108,6 +111,14 @@ export class RedisLink {
     });
   }
 
+  /** As `send`, for the few commands that must not wait until others leave room. */
+  urgent(...args: readonly string[]): Promise<unknown> {
+    return this.#through((connection) => {
+      this.#count(String(args[0]));
+      return connection.send(args);
+    }, true);
+  }
+
   /** Runs a script. @throws ENGINE_UNAVAILABLE */
   run(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     return this.#through((connection) => {
@@ -127,15 +138,19 @@ export class RedisLink {
     await this.#running;
   }
 
-  async #through(use: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
+  async #through(use: (connection: RedisConnection) => Promise<unknown>, isUrgent = false): Promise<unknown> {
     const connection = this.#connection;
     if (!connection) throw unavailable(this.#lastWhy);
+    if (this.#underWay >= maxUnderWay && !isUrgent) throw unavailable('too much waits for it');
+    this.#underWay++;
     try {
       return await use(connection);
     } catch (error) {
       // A fail-over behind the address, for example: the next connection leads to the right server.
       if (redisFault(error)?.isOfConnection) connection.close(error as Error);
       throw engineError(error);
+    } finally {
+      this.#underWay--;
     }
   }
 

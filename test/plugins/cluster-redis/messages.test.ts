@@ -60,7 +60,7 @@ describe('messages between two nodes', () => {
     const published = new Promise<void>((resolve) => {
       settle = resolve;
     });
-    const limits = { messageLimitChars: 100, batchLimitChars: 200, pendingLimitChars: 500 };
+    const limits = { messageLimitChars: 100, batchLimitChars: 200, pendingLimitChars: 500, pendingLimit: 9 };
     const outbox = new Outbox(
       'a',
       async (_, text) => {
@@ -79,6 +79,26 @@ describe('messages between two nodes', () => {
     expect(results.filter(Boolean)).toHaveLength(5);
     expect(await Promise.all([outbox.send('b', 't', 1), outbox.flush()])).toEqual([true, undefined]);
     expect(() => outbox.send('b', 't', 'x'.repeat(100))).toThrow('more than 100 characters');
+  });
+
+  it('are refused while a slow engine has too many batches', async () => {
+    let settle = () => {};
+    const published = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const limits = { messageLimitChars: 100, batchLimitChars: 200, pendingLimitChars: 500, pendingLimit: 3 };
+    const outbox = new Outbox('a', () => published.then(() => 1), limits);
+    const sent = [1, 2, 3, 4].map((body) => {
+      const each = outbox.send('b', 't', body);
+      outbox.flush();
+      return each;
+    });
+    expect(await sent[3]).toBe(false);
+    settle();
+    expect(await Promise.all(sent)).toEqual([true, true, true, false]);
+    const more = outbox.send('b', 't', 5);
+    outbox.flush();
+    expect(await more).toBe(true);
   });
 
   it('of a channel that is forgotten are sent before', async () => {
