@@ -17,7 +17,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { tempFolder } from '../support/kernel.js';
+import { only } from '../support/server.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const env = {
@@ -32,12 +34,22 @@ interface Locked {
   readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
 }
 
-/** A checkout of its own, without what only work on it needs. */
-function checkout({ compiler = false, built = false, path = tempFolder().path } = {}): string {
-  const copy = (name: string, filter: (from: string) => boolean) =>
-    cpSync(join(root, name), join(path, name), { recursive: true, preserveTimestamps: true, filter });
-  for (const name of ['kernel', 'plugins', 'config', 'package.json']) copy(name, () => true);
-  if (built) copy('dist', (from) => !/\.(map|d\.ts)$/.test(from));
+const few = stringify({ plugins: only('transport-uws') });
+
+/** A checkout of its own, without what only work on it needs, and with all plugins or those that `few` needs. */
+function checkout({ compiler = false, built = false, whole = false, path = tempFolder().path } = {}): string {
+  const copy = (name: string) =>
+    cpSync(join(root, name), join(path, name), {
+      recursive: true,
+      preserveTimestamps: true,
+      filter: (from) => !/dist\/.*\.(map|d\.ts)$/.test(from),
+    });
+  // The command has a client, which is part of a plugin.
+  const plugins = whole ? ['plugins'] : ['plugins/transport-uws', 'plugins/endpoint-ws'];
+  const sources = ['kernel', ...plugins];
+  for (const name of [...sources, 'config', 'package.json']) copy(name);
+  if (built) for (const name of sources) copy(`dist/${name}`);
+  writeFileSync(join(path, 'few.yaml'), few);
   const options = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
   // As quick on two processors, with half of the work.
   options.compilerOptions.singleThreaded = true;
@@ -88,7 +100,7 @@ describe('npm start in production', () => {
   });
 
   it('works in a fresh checkout without a compiler', async () => {
-    const path = checkout();
+    const path = checkout({ whole: true });
     const npm = spawn('npm', ['start'], { cwd: path, env, stdio: ['ignore', 'pipe', 'inherit'] });
     for await (const line of createInterface({ input: npm.stdout })) {
       if (line.includes('"msg":"started"')) npm.kill('SIGTERM');
@@ -124,10 +136,8 @@ describe('npm start in production', () => {
     const path = await begin();
     change(path);
     await build(path);
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli(path), 'check'], {
-      cwd: path,
-      env,
-    });
+    const args = [cli(path), 'check', '--config', 'few.yaml'];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: path, env });
     expect(stderr).toBe(said);
     expect(stdout).toContain('The configuration is good.');
   });
