@@ -159,7 +159,12 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
     return this.#log.tap(grew);
   }
 
-  /** All entries of its log. */
+  /** The position of what its readers may have. */
+  get shownPosition(): number {
+    return this.#log.shownPosition;
+  }
+
+  /** All entries that its readers may have. */
   entries(): readonly Entry[] {
     return this.#log.all();
   }

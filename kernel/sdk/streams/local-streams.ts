@@ -30,6 +30,12 @@ const retryAfterMs = 1000;
 /** The task under which replies wait and count. */
 const chatTask = 'chat:message';
 
+/** The ids of a new reply. */
+export interface ReplyNames {
+  readonly streamId: string;
+  readonly conversationId: string;
+}
+
 /** Follows the replies of this process, so that others know of them. */
 export interface ReplyWatcher {
   /** A reply was accepted, and is about to run. */
@@ -126,15 +132,18 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   }
 
   /**
-   * `streamId`: an unguessable id that no other reply has.
+   * `ids`: unguessable ones for the reply, and for its conversation where the command names none.
    * @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH
    */
-  async start(command: StartCommand, streamId: string = randomId()): Promise<LocalReply> {
+  async start(
+    command: StartCommand,
+    { streamId, ...ids }: ReplyNames = { streamId: randomId(), conversationId: randomId() },
+  ): Promise<LocalReply> {
     const key = keyOf(command);
     const known = this.known(key);
     if (known) return known;
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { conversationId = randomId(), priority, principal, stateless, userId } = command;
+    const { conversationId = ids.conversationId, priority, principal, stateless, userId } = command;
     const conversation = stateless ? undefined : conversationKey({ userId, conversationId });
     const before = conversation === undefined ? undefined : this.#turns.last(conversation);
     const share = principal && this.#limits?.reply(principal);
@@ -191,6 +200,11 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#draining = true;
     await this.#cancelAll();
     this.#kept.clear();
+  }
+
+  /** Forgets a reply that has ended at once: its log is another one now. */
+  drop(reply: LocalReply): void {
+    this.#replies.delete(reply.streamId);
   }
 
   starting(): Promise<void> | undefined {

@@ -7,7 +7,7 @@ import type { ReplyLog } from './reply-log.js';
 /** A text of one kind, and the lengths of the pieces that it was written in where there are several. */
 type ContentRun = [kind: 'x' | 'h', content: string, lengths?: number[]];
 
-/** What goes to another process of a log, as JSON. The id of its stream is in none of them. */
+/** What goes to another process of a log, as JSON. The ids of its stream and of its request are in none of them. */
 export type Run =
   | ContentRun
   | ['f', frame: object]
@@ -54,8 +54,12 @@ export function runsOf(entries: readonly Entry[]): Run[] {
 function runOf(entry: Exclude<Entry, ContentEntry>): Run {
   if (entry instanceof FrameEntry) {
     const { frame } = entry;
-    // Its place among the fields stays, and whether there is one.
-    return ['f', 'streamId' in frame ? { ...frame, streamId: 0 } : frame];
+    // Their places among the fields stay, and whether there are any.
+    const hidden = {
+      ...('streamId' in frame && { streamId: 0 }),
+      ...('requestId' in frame && { requestId: 0 }),
+    };
+    return ['f', { ...frame, ...hidden }];
   }
   if (entry instanceof CallEntry) {
     const { id, name, arguments: args } = entry.toolCall;
@@ -70,13 +74,20 @@ function runOf(entry: Exclude<Entry, ContentEntry>): Run {
 export class LogCopy {
   failure: WaggleError<ClientErrorCode> | undefined;
   readonly #log: ReplyLog;
-  readonly #streamId: string;
+  readonly #ids: { readonly streamId: string; readonly requestId?: string | undefined };
   /** Runs that are no content, places in the line left out: those of the original become fewer. */
   #others = 0;
+  /** The agent of the `streaming_start` that is here. */
+  #startedBy: string | undefined;
 
-  constructor(log: ReplyLog, streamId: string) {
+  constructor(log: ReplyLog, ids: { readonly streamId: string; readonly requestId?: string | undefined }) {
     this.#log = log;
-    this.#streamId = streamId;
+    this.#ids = ids;
+  }
+
+  /** The reply is run again, by another process: no content had come, and what has come before it may come again. */
+  restart(): void {
+    this.#others = 0;
   }
 
   /** Adds what comes next. */
@@ -117,7 +128,7 @@ export class LogCopy {
       return;
     }
     if (!isPlace(run)) this.#others++;
-    if (run[0] === 'f') log.add(this.#frameOf(run[1]));
+    if (run[0] === 'f') this.#addFrame(this.#frameOf(run[1]));
     else if (run[0] === 'c') log.addCall(run[1]);
     else if (run[0] === 'a') log.addApproval(run[1]);
     else if (run[0] === 'p') log.addPiece(run[1]);
@@ -125,8 +136,22 @@ export class LogCopy {
     else this.failure = new WaggleError(run[1], run[2] as never);
   }
 
+  #addFrame(frame: StreamFrame): void {
+    if (frame.type === 'queue_update' && this.#startedBy !== undefined) return;
+    if (frame.type === 'streaming_start') {
+      if (frame.agent === this.#startedBy) return;
+      this.#startedBy = frame.agent;
+    }
+    this.#log.add(frame);
+  }
+
   #frameOf(frame: object): StreamFrame {
-    return ('streamId' in frame ? { ...frame, streamId: this.#streamId } : frame) as StreamFrame;
+    const { streamId, requestId } = this.#ids;
+    const shown = {
+      ...('streamId' in frame && { streamId }),
+      ...('requestId' in frame && { requestId }),
+    };
+    return { ...frame, ...shown } as StreamFrame;
   }
 }
 

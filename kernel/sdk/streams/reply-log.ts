@@ -173,12 +173,17 @@ export class ReplyLog {
     if (!this.isHeld) return;
     this.#entries.length = this.#heldFrom;
     this.#position = this.#heldPosition;
-    for (const place of [this.#tap, ...this.#readers]) place?.goBack(this.#heldFrom);
+    for (const reader of this.#readers) reader.goBack(this.#heldFrom);
     this.#heldFrom = nowhere;
   }
 
   get isHeld(): boolean {
     return this.#heldFrom !== nowhere;
+  }
+
+  /** The position of what readers may have. */
+  get shownPosition(): number {
+    return this.isHeld ? this.#heldPosition : this.#position;
   }
 
   /** The number of entries that readers may have. */
@@ -189,14 +194,18 @@ export class ReplyLog {
   /** Everything that comes, for one who is no reader and takes it only now and then; what has come already is the first. */
   tap(grew: () => void): Tap {
     this.#settle();
-    this.#tap = new Tap(this.#entries, grew, () => this.#foldIfLong());
+    this.#tap = new Tap(
+      grew,
+      (from) => this.#entries.slice(from, this.shown),
+      () => this.#foldIfLong(),
+    );
     return this.#tap;
   }
 
-  /** All that is in it, joined as far as everybody has taken it. */
+  /** All that readers may have, joined as far as everybody has taken it. */
   all(): readonly Entry[] {
     this.#settle();
-    return this.#entries.slice();
+    return this.#entries.slice(0, this.shown);
   }
 
   /** Something was added: the owner hears of it once until it calls `wake`. */
@@ -298,25 +307,25 @@ export class ReplyLog {
   }
 }
 
-/** The place of one who takes everything, content that is held from readers included, when it suits him. */
+/** The place of one who takes everything, when it suits him. */
 export class Tap {
   /** The number of entries that are taken. */
   at = 0;
-  readonly #entries: readonly Entry[];
-  readonly #taken: () => void;
   /** Called once in a turn of the event loop in which something came, at the most. */
   readonly grew: () => void;
+  readonly #from: (index: number) => readonly Entry[];
+  readonly #taken: () => void;
 
-  constructor(entries: readonly Entry[], grew: () => void, taken: () => void) {
-    this.#entries = entries;
+  constructor(grew: () => void, from: (index: number) => readonly Entry[], taken: () => void) {
     this.grew = grew;
+    this.#from = from;
     this.#taken = taken;
   }
 
   /** What has come since the last time. */
   take(): readonly Entry[] {
-    const batch = this.#entries.slice(this.at);
-    this.at = this.#entries.length;
+    const batch = this.#from(this.at);
+    this.at += batch.length;
     this.#taken();
     return batch;
   }
@@ -324,11 +333,6 @@ export class Tap {
   /** The entries before its place have become fewer. */
   goTo(index: number): void {
     this.at = index;
-  }
-
-  /** The last entries have gone. */
-  goBack(length: number): void {
-    this.at = Math.min(this.at, length);
   }
 }
 
