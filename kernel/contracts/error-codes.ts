@@ -218,6 +218,11 @@ export const clientErrors = {
     (d: { why: string; retryAfterMs: number }) =>
       `the engine that the servers share is not available: ${d.why}; try again later`,
   ],
+  SERVER_LOST: [
+    502,
+    (_: { retryAfterMs: number }) =>
+      'the server that gave this answer is lost, and the rest of the answer with it; ask again',
+  ],
   TASK_UNKNOWN: [404, (d: { task: string }) => `no task "${d.task}"`],
   TASK_FAILED: [500, (d: { task: string; why: string }) => `task "${d.task}" failed: ${d.why}`],
   TASK_TIMEOUT: [

@@ -141,8 +141,11 @@ export interface Reply {
   whole(signal?: AbortSignal): Promise<WholeReply>;
   /** Stops the agent. Resolves when its upstream is closed and `cancelled` is in the log; with undefined if it had ended or was cancelled before. */
   cancel(reason: CancelReason): Promise<CancelReceipt | undefined>;
-  /** Gives the answer of its client about a tool call. @throws TOOL_CALL_UNKNOWN when it does not wait for one, or has it */
-  answer(callId: string, answer: ClientAnswer): void;
+  /**
+   * Gives the answer of its client about a tool call: a promise where the reply runs in another process.
+   * @throws TOOL_CALL_UNKNOWN when it does not wait for one, or has it
+   */
+  answer(callId: string, answer: ClientAnswer): void | Promise<void>;
 }
 
 /** Counts of all replies. */
@@ -156,6 +159,18 @@ export interface StreamStats {
   readonly chars: number;
   /** Pieces of content, thinking included, since the start. */
   readonly tokens: number;
+}
+
+/** Counts of replies that are read on other servers than the one that runs them. */
+export interface SharedStreamStats {
+  /** Readers here of replies that run elsewhere. */
+  readonly remoteReaders: number;
+  /** Characters of replies that run here and that the others cannot read yet. */
+  readonly unflushedChars: number;
+  /** Times that a part of a reply did not come and was read from the engine, since the start. */
+  readonly gaps: number;
+  /** Replies that have changed their server since the start: run again here, ended here as lost, or lost to another one. */
+  readonly takenOver: { readonly rerun: number; readonly lost: number; readonly fenced: number };
 }
 
 /** Starts replies and keeps their logs. */
@@ -176,6 +191,8 @@ export interface ChatStreams {
   runningOf?(userId: string): readonly Reply[];
   /** Of this process. */
   readonly stats: StreamStats;
+  /** Where several servers share the logs. */
+  readonly sharedStats?: SharedStreamStats;
   /** @deprecated The same as `stats`. */
   readonly figures?: StreamStats;
 }

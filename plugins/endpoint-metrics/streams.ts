@@ -1,4 +1,4 @@
-import type { ChatStreams, EventBus, Timings } from '#kernel';
+import type { ChatStreams, EventBus, SharedStreamStats, Timings } from '#kernel';
 import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
 const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -13,6 +13,8 @@ export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStre
     'Content chunks of replies, thinking included',
     () => streams.stats.tokens,
   );
+
+  if (streams.sharedStats) sharedStreamMetrics(metrics, streams);
 
   const ended = metrics.counter('waggle_streams_ended_total', 'Ended replies', 'outcome');
   for (const outcome of ['finished', 'failed', 'cancelled']) ended.inc({ outcome }, 0);
@@ -59,6 +61,32 @@ export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStre
     end('cancelled', timings);
     cancels.inc({ reason });
   });
+}
+
+/** Metrics of replies that several servers share. */
+function sharedStreamMetrics(metrics: Metrics, streams: ChatStreams): void {
+  const of = () => streams.sharedStats as SharedStreamStats;
+  metrics.gauge(
+    'waggle_stream_remote_readers',
+    'Readers here of replies that other servers run',
+    () => of().remoteReaders,
+  );
+  metrics.gauge(
+    'waggle_stream_unflushed_chars',
+    'Characters of replies that other servers cannot read yet',
+    () => of().unflushedChars,
+  );
+  metrics.total(
+    'waggle_stream_gaps_total',
+    'Parts of replies of other servers that had to be read from the engine',
+    () => of().gaps,
+  );
+  metrics.totals(
+    'waggle_stream_taken_over_total',
+    'Replies that have changed their server',
+    ['outcome'],
+    () => Object.entries(of().takenOver).map(([outcome, count]) => [{ outcome }, count] as const),
+  );
 }
 
 function amount(value: number | undefined): number {

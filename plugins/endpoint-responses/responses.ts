@@ -112,7 +112,9 @@ export class Responses {
       items,
     };
     this.#live.set(run.reply, live);
-    if (body.store !== false) this.#unstored.set(run.reply.streamId, live);
+    // One that another process runs is stored there.
+    const isHere = run.reply.command !== undefined || run.reply.ended;
+    if (body.store !== false && isHere) this.#unstored.set(run.reply.streamId, live);
     // A failure may have been faster.
     if (run.reply.ended) this.#ended(run.reply.streamId);
     if (body.background) hold(run.reply);

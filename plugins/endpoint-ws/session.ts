@@ -267,7 +267,7 @@ export class Session implements SocketHandler {
   ): Promise<void> {
     const reply = await this.#host.streams.find(streamId, this.socket.principal);
     if (!reply) throw new WaggleError('TOOL_CALL_UNKNOWN', { id: id.slice(0, 128) });
-    reply.answer(id, answer);
+    await reply.answer(id, answer);
   }
 
   async #cancel(streamId: string): Promise<void> {

@@ -1,3 +1,8 @@
 // The door `#sdk/streams`: replies that run in this process, for the plugins that provide `ChatStreams`.
 export * from './config.js';
+export * from './local-reply.js';
 export * from './local-streams.js';
+export * from './log-codec.js';
+export * from './log-waker.js';
+export * from './reply-log.js';
+export * from './whole-reply.js';

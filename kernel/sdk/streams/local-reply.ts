@@ -1,6 +1,6 @@
 import type { Reservation } from '../../contracts/access.js';
-import type { StreamChunk, ToolCall } from '../../contracts/agent.js';
-import type { Chat, ChatChunk, ChatSink, ClientAnswer, ContextReport } from '../../contracts/chat.js';
+import type { StreamChunk } from '../../contracts/agent.js';
+import type { Chat, ChatChunk, ChatSink, ClientAnswer } from '../../contracts/chat.js';
 import type {
   CancelReason,
   CancelReceipt,
@@ -26,8 +26,10 @@ import { AwaitedAnswers } from './awaited-answers.js';
 import type { StreamsConfig } from './config.js';
 import type { ConversationTurn } from './conversation-turns.js';
 import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js';
-import { type LogEvents, ReplyLog } from './reply-log.js';
+import type { Entry } from './log-entry.js';
+import { type LogEvents, ReplyLog, type Tap } from './reply-log.js';
 import { RunningWork } from './running-work.js';
+import { wholeReply } from './whole-reply.js';
 
 /** The end of a reply. */
 export type Ending = { readonly timings: Timings } & (
@@ -49,6 +51,11 @@ export interface ReplyEvents {
   /** Called before an agent is asked: a promise where it has to wait for a later turn of the event loop. */
   starting(): Promise<void> | undefined;
   ended(reply: LocalReply, ending: Ending): void;
+  /**
+   * The first content is in the log; readers get it, and the end of the reply, once the promise resolves. Where it rejects, the
+   * reply fails without them.
+   */
+  readonly releasing: ((reply: LocalReply) => Promise<void>) | undefined;
 }
 
 /** Pulls one answer from the chat agent into its log. */
@@ -91,6 +98,13 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   readonly #work = new RunningWork();
   #awaitedIfAny: AwaitedAnswers | undefined;
   #hadReaders = false;
+  /** Readers in other processes. */
+  #readersElsewhere = 0;
+  #hasContent = false;
+  /** Resolves when content is no longer held back; undefined while none is. */
+  #held: Promise<void> | undefined;
+  /** The end that comes after it. */
+  #heldEnd: (() => void) | undefined;
   #logger: Logger | undefined;
 
   /** `requestChars`: the characters of the request. */
@@ -133,11 +147,37 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
     return this.#log.readers;
   }
 
+  /** The number of its readers in other processes, which count like those of this one. */
+  set readersElsewhere(count: number) {
+    if (this.#readersElsewhere === count) return;
+    this.#readersElsewhere = count;
+    this.readersChanged(this.#log.readers);
+  }
+
+  /** For one who keeps the log elsewhere. */
+  tap(grew: () => void): Tap {
+    return this.#log.tap(grew);
+  }
+
+  /** The position of what its readers may have. */
+  get shownPosition(): number {
+    return this.#log.shownPosition;
+  }
+
+  /** All entries that its readers may have. */
+  entries(): readonly Entry[] {
+    return this.#log.all();
+  }
+
   get progress(): ReplyProgress | undefined {
     if (this.ended) return undefined;
     const { agent, tokens } = this.#writer;
     const model = this.#request?.model;
-    const asked = { agent, ...(model !== undefined && { model }), readers: this.readers };
+    const asked = {
+      agent,
+      ...(model !== undefined && { model }),
+      readers: this.readers + this.#readersElsewhere,
+    };
     if (tokens === 0) return { ...asked, phase: this.#queuedMs === undefined ? 'waiting' : 'starting' };
     return { ...asked, phase: 'streaming', quietMs: this.#log.quietMs };
   }
@@ -170,7 +210,7 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
       if (turn) await turn;
     } catch (error) {
       if (this.#log.ended) return;
-      if (WaggleError.is(error, 'QUEUE_FULL')) this.#fail(error);
+      if (WaggleError.is(error, 'QUEUE_FULL')) this.fail(error);
       else await this.cancel('shutdown');
       return;
     }
@@ -182,7 +222,7 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
     this.#queuedMs = this.#elapsedMs;
     this.#deadline = setTimeout(() => {
       const { agent } = this.#writer;
-      this.#fail(new WaggleError('AGENT_TIMEOUT', { agent, phase: 'the whole answer', timeoutMs }));
+      this.fail(new WaggleError('AGENT_TIMEOUT', { agent, phase: 'the whole answer', timeoutMs }));
     }, timeoutMs);
     this.#pumped = this.#pump(chat);
   }
@@ -190,13 +230,13 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   /** Takes chunks from the chat agent. */
   write(batch: readonly ChatChunk[]): void {
     // After a cancel the client has been promised that nothing follows.
-    if (this.#cancelling || this.#log.ended) {
+    if (this.#cancelling || this.#isOver) {
       this.abort.signal.throwIfAborted();
       return;
     }
     const hadStarted = this.#writer.started;
     const { chars, tokens } = this.#writer;
-    const done = this.#writer.write(batch);
+    const done = this.#hasContent ? this.#writer.write(batch) : this.#writeFirst(batch);
     if (!hadStarted && this.#writer.started) this.#events.started(this, this.#writer.agent);
     if (this.#writer.tokens > 0) this.#firstTokenMs ??= this.#elapsedMs;
     const { replyLimitChars } = this.#config;
@@ -205,6 +245,45 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
     else if (this.chars > replyLimitChars)
       this.#cutOff(`its answer is longer than ${replyLimitChars} characters`);
     else if (done) this.#finish(done);
+  }
+
+  #writeFirst(batch: readonly ChatChunk[]): Extract<StreamChunk, { type: 'done' }> | undefined {
+    const { releasing } = this.#events;
+    const at = releasing ? batch.findIndex(isContent) : -1;
+    if (!releasing || at === -1) return this.#writer.write(batch);
+    this.#hasContent = true;
+    this.#writer.write(batch.slice(0, at));
+    this.#log.hold();
+    const done = this.#writer.write(batch.slice(at));
+    this.#held = releasing(this).then(
+      () => this.#release(),
+      (error) => this.#refuse(toClientError(error)),
+    );
+    return done;
+  }
+
+  #release(): void {
+    if (!this.#held) return;
+    this.#held = undefined;
+    this.#log.release();
+    this.#heldEnd?.();
+    this.#heldEnd = undefined;
+  }
+
+  #refuse(error: WaggleError<ClientErrorCode>): void {
+    if (!this.#held) return;
+    this.#dropHeld();
+    this.fail(error);
+  }
+
+  #dropHeld(): void {
+    this.#held = this.#heldEnd = undefined;
+    this.#log.dropHeld();
+  }
+
+  /** Whether nothing more is taken from the agent. */
+  get #isOver(): boolean {
+    return this.#log.ended || this.#heldEnd !== undefined;
   }
 
   /** The text of its answer so far. */
@@ -236,7 +315,8 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   }
 
   /** A lost connection is not a cancel: the reply goes on for a grace period, in which a client can resume it. */
-  readersChanged(count: number): void {
+  readersChanged(readers: number): void {
+    const count = readers + this.#readersElsewhere;
     clearTimeout(this.#grace);
     this.#hadReaders ||= count > 0;
     const { onDisconnect } = this.#request ?? {};
@@ -255,42 +335,13 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
     return this.#log.readPieces(options);
   }
 
-  async whole(signal?: AbortSignal): Promise<WholeReply> {
-    let text = '';
-    let context: ContextReport | undefined;
-    const toolCalls: Pick<ToolCall, 'id' | 'name' | 'arguments'>[] = [];
-    const reader = this.read();
-    const leave = () => void reader.return();
-    signal?.addEventListener('abort', leave, { once: true });
-    if (signal?.aborted) leave();
-    try {
-      for await (const entries of reader)
-        for (const { frame, toolCall } of entries) {
-          if (toolCall && toolCall.executor !== 'server') {
-            const { id, name, arguments: args } = toolCall;
-            toolCalls.push({ id, name, arguments: args });
-          }
-          if (frame.type === 'streaming_token') text += frame.content;
-          else if (frame.type === 'streaming_start') context = frame.context;
-          else if (frame.type === 'streaming_end' || frame.type === 'message') {
-            const { agent, usage, truncated } = frame;
-            if ('content' in frame) context = frame.context;
-            return {
-              content: 'content' in frame ? frame.content : text,
-              agent,
-              ...(usage && { usage }),
-              ...(toolCalls.length > 0 && { toolCalls }),
-              ...(context && { context }),
-              ...(truncated && { truncated }),
-            };
-          } else if (frame.type === 'cancelled' && frame.reason === 'shutdown')
-            throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: 1000 });
-        }
-    } finally {
-      signal?.removeEventListener('abort', leave);
-    }
-    const why = 'the reply was cancelled';
-    throw this.failure ?? new WaggleError('AGENT_DISCONNECTED', { agent: this.#writer.agent, why });
+  /** The agent that answers; the requested one until that is known. */
+  get agent(): string {
+    return this.#writer.agent;
+  }
+
+  whole(signal?: AbortSignal): Promise<WholeReply> {
+    return wholeReply(this, signal);
   }
 
   async cancel(reason: CancelReason): Promise<CancelReceipt | undefined> {
@@ -300,6 +351,7 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
       this.abort.abort();
       // An agent that ignores its signal is left to itself; its further output is dropped.
       if (this.#pumped) await settleWithin(this.#pumped, this.#config.cancelTimeoutMs);
+      if (this.#held) await settleWithin(this.#held, this.#config.cancelTimeoutMs);
     }
     this.#endCancelled();
     return isFirst ? this.#receipt : undefined;
@@ -308,13 +360,15 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   async #pump(chat: Chat): Promise<void> {
     try {
       await this.#ask(chat);
+      if (this.#held) await this.#held;
       if (!this.#cancelling && !this.#log.ended) {
         const { agent } = this.#writer;
         const why = 'it ended without "done"';
-        this.#fail(new WaggleError('AGENT_DISCONNECTED', { agent, why }));
+        this.fail(new WaggleError('AGENT_DISCONNECTED', { agent, why }));
       }
     } catch (error) {
-      if (!this.#cancelling) this.#fail(toClientError(error));
+      if (!this.#cancelling) this.fail(toClientError(error));
+      if (this.#held) await this.#held;
     }
     // Agents below the one that has ended need a moment longer to close their sockets.
     if (this.#cancelling) await settleWithin(this.#work.whenIdle(), this.#config.cancelTimeoutMs);
@@ -340,7 +394,7 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   }
 
   #cutOff(why: string): void {
-    this.#fail(new WaggleError('AGENT_FAILED', { agent: this.#writer.agent, why }));
+    this.fail(new WaggleError('AGENT_FAILED', { agent: this.#writer.agent, why }));
   }
 
   #finish(done: Extract<StreamChunk, { type: 'done' }>): void {
@@ -348,18 +402,29 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
     const { usage } = done;
     const timings = this.#timings;
     const ending = { type: 'finished', agent, ...(usage && { usage }), tokens, timings } as const;
-    this.#end(this.#writer.end(done, timings), ending);
+    this.#endReleased(() => this.#end(this.#writer.end(done, timings), ending));
   }
 
-  #fail(error: WaggleError<ClientErrorCode>): void {
-    // Without its cause, which may hold anything; that goes to the log only.
-    if (!this.#log.ended) this.failure = new WaggleError(error.code, error.details);
-    this.#end(this.#writer.error(error), { type: 'failed', error, timings: this.#timings });
+  /** Ends it with an error, if it has not ended. */
+  fail(error: WaggleError<ClientErrorCode>): void {
+    const timings = this.#timings;
+    this.#endReleased(() => {
+      // Without its cause, which may hold anything; that goes to the log only.
+      if (!this.#log.ended) this.failure = new WaggleError(error.code, error.details);
+      this.#end(this.#writer.error(error), { type: 'failed', error, timings });
+    });
     this.abort.abort(error);
+  }
+
+  /** The end comes after all content. */
+  #endReleased(end: () => void): void {
+    if (this.#held) this.#heldEnd ??= end;
+    else end();
   }
 
   #endCancelled(): void {
     if (!this.#cancelling || this.#log.ended) return;
+    if (this.#held) this.#dropHeld();
     const { reason, at, stops } = this.#cancelling;
     this.#receipt = { upstreamClosedMs: Math.round(performance.now() - at), ...stops() };
     const ending = { type: 'cancelled', reason, timings: this.#timings } as const;
@@ -394,4 +459,9 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   get #elapsedMs(): number {
     return Math.round((performance.now() - this.#acceptedAt) * 10) / 10;
   }
+}
+
+/** Whether it is more than where a reply waits and who answers it: an agent that is asked again would not repeat it. */
+function isContent({ type }: ChatChunk): boolean {
+  return type !== 'queued' && type !== 'agent';
 }

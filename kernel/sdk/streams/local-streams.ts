@@ -20,6 +20,7 @@ import { settleWithin } from '../settle-within.js';
 import type { StreamsConfig } from './config.js';
 import { ConversationTurns } from './conversation-turns.js';
 import { type Ending, LocalReply, type ReplyEvents } from './local-reply.js';
+import { LogWaker } from './log-waker.js';
 import { PlaceRequest } from './place-request.js';
 import type { ReplyLog } from './reply-log.js';
 import { StartSlices } from './start-slices.js';
@@ -28,6 +29,24 @@ const retryAfterMs = 1000;
 
 /** The task under which replies wait and count. */
 const chatTask = 'chat:message';
+
+/** The ids of a new reply. */
+export interface ReplyNames {
+  readonly streamId: string;
+  readonly conversationId: string;
+}
+
+/** Follows the replies of this process, so that others know of them. */
+export interface ReplyWatcher {
+  /** A reply was accepted, and is about to run. */
+  accepted(reply: LocalReply): void;
+  /** The first content of a reply is in its log; readers get it once the promise resolves. */
+  releasing(reply: LocalReply): Promise<void>;
+  /** `isAnswered`: the same request is not answered again. */
+  ended(reply: LocalReply, isAnswered: boolean): void;
+  /** The log of a reply that has ended is dropped. */
+  forgotten(reply: LocalReply): void;
+}
 
 /** Starts replies on a place of the task engine, and keeps them for a while after their end. */
 export class LocalStreams implements ChatStreams, ReplyEvents {
@@ -48,8 +67,9 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #turns: ConversationTurns;
   /** Replies that began in this turn of the event loop. Most get a reader before it is over, and need no grace period. */
   #fresh: LocalReply[] = [];
-  /** Logs with new entries for their readers. */
-  #stale: ReplyLog[] = [];
+  readonly #waker: LogWaker;
+  readonly #watcher: ReplyWatcher | undefined;
+  readonly releasing: ReplyEvents['releasing'];
   #chars = 0;
   #tokens = 0;
   #draining = false;
@@ -62,6 +82,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     bus: EventBus,
     logger: Logger,
     limits?: Limits,
+    watcher?: ReplyWatcher,
   ) {
     this.#chat = chat;
     this.#tasks = tasks;
@@ -69,6 +90,9 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#bus = bus;
     this.#logger = logger;
     this.#limits = limits;
+    this.#waker = new LogWaker(logger);
+    this.#watcher = watcher;
+    this.releasing = watcher && ((reply) => watcher.releasing(reply));
     this.#turns = new ConversationTurns(config);
     this.#kept = new ExpiringSet(config, (reply) => this.#forget(reply));
     this.task = {
@@ -100,18 +124,29 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     return { running, waiting: all, kept, readers, chars: this.#chars, tokens: this.#tokens };
   }
 
-  /** @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH */
-  async start(command: StartCommand): Promise<Reply> {
-    const key = keyOf(command);
+  /** The reply to the same request. @throws IDEMPOTENCY_MISMATCH when another request has its id */
+  known(key: RequestKey | undefined): LocalReply | undefined {
     const known = this.#keyed.find(key);
+    if (!known) this.#keyed.claim(key);
+    return known;
+  }
+
+  /**
+   * `ids`: unguessable ones for the reply, and for its conversation where the command names none.
+   * @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH
+   */
+  async start(
+    command: StartCommand,
+    { streamId, ...ids }: ReplyNames = { streamId: randomId(), conversationId: randomId() },
+  ): Promise<LocalReply> {
+    const key = keyOf(command);
+    const known = this.known(key);
     if (known) return known;
-    this.#keyed.claim(key);
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { conversationId = randomId(), priority, principal, stateless, userId } = command;
+    const { conversationId = ids.conversationId, priority, principal, stateless, userId } = command;
     const conversation = stateless ? undefined : conversationKey({ userId, conversationId });
     const before = conversation === undefined ? undefined : this.#turns.last(conversation);
     const share = principal && this.#limits?.reply(principal);
-    const streamId = randomId();
     const messages = command.messages?.map(inParts);
     const requestChars = charsIn(...Object.values({ ...command, messages }));
     const request = { ...command, id: streamId, streamId, conversationId };
@@ -131,13 +166,14 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#replies.set(streamId, reply);
     this.#keyed.keep(key, reply);
     reply.unended = this.#unended.push(reply);
+    this.#watcher?.accepted(reply);
     void reply.run(place, this.#chat);
     this.#lookLater(reply);
     this.#bus.emit('chat:accepted', { streamId, userId, conversationId, ...traceContextOf(command) });
     return reply;
   }
 
-  async find(streamId: string, principal?: Principal): Promise<Reply | undefined> {
+  async find(streamId: string, principal?: Principal): Promise<LocalReply | undefined> {
     const reply = this.#replies.get(streamId);
     return reply && mayActFor(principal, reply.userId) ? reply : undefined;
   }
@@ -166,6 +202,11 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#kept.clear();
   }
 
+  /** Forgets a reply that has ended at once: its log is another one now. */
+  drop(reply: LocalReply): void {
+    this.#replies.delete(reply.streamId);
+  }
+
   starting(): Promise<void> | undefined {
     return this.#slices.enter();
   }
@@ -191,10 +232,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     reply.turn = undefined;
   }
 
-  /** Wakes readers at most once a turn of the event loop. */
   stale(log: ReplyLog): void {
-    if (this.#stale.length === 0) setImmediate(() => this.#wake());
-    this.#stale.push(log);
+    this.#waker.stale(log);
   }
 
   ended(reply: LocalReply, ending: Ending): void {
@@ -206,7 +245,9 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
-    if (type === 'failed' || (type === 'cancelled' && ending.reason !== 'client')) this.#keyed.drop(reply);
+    const isAnswered = type === 'finished' || (type === 'cancelled' && ending.reason === 'client');
+    if (!isAnswered) this.#keyed.drop(reply);
+    this.#watcher?.ended(reply, isAnswered);
     this.#kept.keep(reply);
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -248,24 +289,11 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     await Promise.all([...this.#unended].map((reply) => reply.cancel('shutdown')));
   }
 
-  #wake(): void {
-    const logs = this.#stale;
-    this.#stale = [];
-    const now = performance.now();
-    for (const log of logs) {
-      log.grewAtMs = now;
-      try {
-        log.wake();
-      } catch (err) {
-        this.#logger.error({ err }, 'a reader of a reply failed');
-      }
-    }
-  }
-
   #forget(reply: LocalReply): void {
     this.#keyed.drop(reply);
     this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
+    this.#watcher?.forgotten(reply);
   }
 
   #report(reply: LocalReply, ending: Ending): void {
@@ -295,8 +323,8 @@ function bindingsOf({ streamId, ids: { requestId, userId } }: LocalReply) {
   return { stream: streamId.slice(0, 6), requestId, userId };
 }
 
-/** The key of a request: its user and `requestId`, with a fingerprint of everything that decides on the answer. */
-function keyOf(command: StartCommand): RequestKey | undefined {
+/** The key of a request, undefined without a `requestId`: its user and `requestId`, with a fingerprint of everything that decides on the answer. */
+export function keyOf(command: StartCommand): RequestKey | undefined {
   const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
   if (requestId === undefined) return undefined;
   const { agent, model, options } = command;

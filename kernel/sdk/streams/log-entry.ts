@@ -107,15 +107,15 @@ export class CallEntry implements LogEntry {
   readonly toolCall: ToolCall;
   readonly position: number;
   readonly json: string;
+  /** Other fields of its frame. */
+  readonly more: object;
   readonly #streamId: string;
-  readonly #more: object;
   readonly #isJson: boolean;
 
-  /** `more`: other fields of its frame. */
   constructor(type: CallEntry['type'], toolCall: ToolCall, more: object, streamId: string, position: number) {
     this.type = type;
     this.toolCall = toolCall;
-    this.#more = more;
+    this.more = more;
     this.#streamId = streamId;
     this.position = position;
     const { id, name, arguments: text } = toolCall;
@@ -134,7 +134,7 @@ export class CallEntry implements LogEntry {
     const { type } = this;
     const { id, name, arguments: text } = this.toolCall;
     const args = this.#isJson ? { arguments: JSON.parse(text) as unknown } : { argumentsText: text };
-    return { type, streamId: this.#streamId, id, name, ...this.#more, ...args } as StreamFrame;
+    return { type, streamId: this.#streamId, id, name, ...this.more, ...args } as StreamFrame;
   }
 
   get positioned(): string {

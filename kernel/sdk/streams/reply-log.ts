@@ -26,6 +26,9 @@ const batchChars = 32 * 1024;
 /** The same in pieces, each of which becomes an event many times its size. */
 const piecesChars = 4 * 1024;
 
+/** No content of a log is held back. Above all indexes of entries. */
+const nowhere = 0x3fff_ffff;
+
 /** What a log tells its owner. */
 export interface LogEvents {
   /** There is something new; the owner calls `wake` before long. */
@@ -40,6 +43,8 @@ export class ReplyLog {
   wasRead = false;
   /** The newest time that it had grown; undefined before the first. */
   grewAtMs: number | undefined;
+  /** Whether a reader may have more of it than there is here yet. */
+  isPartial = false;
   readonly #entries: Entry[] = [];
   #readers: readonly Reader[] = [];
   readonly #events: LogEvents;
@@ -52,6 +57,10 @@ export class ReplyLog {
   #joined: JoinedContent | undefined;
   #isAnnounced = false;
   #ended = false;
+  #tap: Tap | undefined;
+  /** The index from which on nothing is shown to readers, and the position before it. */
+  #heldFrom = nowhere;
+  #heldPosition = 0;
   readonly #streamId: string;
   #hasPieces = false;
 
@@ -147,6 +156,58 @@ export class ReplyLog {
     return this.#hasPieces;
   }
 
+  /** Keeps everything that comes from readers, until `release` or `dropHeld`. */
+  hold(): void {
+    this.#settle();
+    this.#heldFrom = this.#entries.length;
+    this.#heldPosition = this.#position;
+  }
+
+  release(): void {
+    this.#heldFrom = nowhere;
+    this.announce();
+  }
+
+  /** What was held has never been. */
+  dropHeld(): void {
+    if (!this.isHeld) return;
+    this.#entries.length = this.#heldFrom;
+    this.#position = this.#heldPosition;
+    for (const reader of this.#readers) reader.goBack(this.#heldFrom);
+    this.#heldFrom = nowhere;
+  }
+
+  get isHeld(): boolean {
+    return this.#heldFrom !== nowhere;
+  }
+
+  /** The position of what readers may have. */
+  get shownPosition(): number {
+    return this.isHeld ? this.#heldPosition : this.#position;
+  }
+
+  /** The number of entries that readers may have. */
+  get shown(): number {
+    return Math.min(this.#entries.length, this.#heldFrom);
+  }
+
+  /** Everything that comes, for one who is no reader and takes it only now and then; what has come already is the first. */
+  tap(grew: () => void): Tap {
+    this.#settle();
+    this.#tap = new Tap(
+      grew,
+      (from) => this.#entries.slice(from, this.shown),
+      () => this.#foldIfLong(),
+    );
+    return this.#tap;
+  }
+
+  /** All that readers may have, joined as far as everybody has taken it. */
+  all(): readonly Entry[] {
+    this.#settle();
+    return this.#entries.slice(0, this.shown);
+  }
+
   /** Something was added: the owner hears of it once until it calls `wake`. */
   announce(): void {
     if (this.#isAnnounced) return;
@@ -165,9 +226,9 @@ export class ReplyLog {
         reader.drop();
         failed ??= { error };
       }
+    this.#tap?.grew();
     if (failed) throw failed.error;
-    // That visits every reader, so it waits for as many pieces.
-    if (this.#entries.length - this.#foldedTo >= Math.max(foldFrames, this.#readers.length)) this.#fold();
+    this.#foldIfLong();
   }
 
   /** A reader from the first frame on, or one that goes on after `position`. @throws INVALID_REQUEST */
@@ -181,7 +242,7 @@ export class ReplyLog {
   }
 
   #read(position: number | undefined, form: Form): Reader {
-    if (position !== undefined && position > this.#position)
+    if (position !== undefined && position > this.#position && !this.isPartial)
       throw new WaggleError('INVALID_REQUEST', {
         issues: [`position: only ${this.#position} characters were sent`],
       });
@@ -192,9 +253,15 @@ export class ReplyLog {
     return reader;
   }
 
+  /** A fold visits every reader, so it waits for as many pieces. */
+  #foldIfLong(): void {
+    if (this.#entries.length - this.#foldedTo >= Math.max(foldFrames, this.#readers.length)) this.#fold();
+  }
+
   /** Joins what every reader has taken: each piece by itself would be work for the garbage collector. */
   #fold(): void {
     const { length } = this.#entries;
+    if (this.isHeld || (this.#tap && this.#tap.at < length)) return;
     for (const reader of this.#readers) if (!reader.hasTaken(length)) return;
     const taken = this.#entries.slice(this.#foldedTo);
     for (const entry of taken) {
@@ -208,6 +275,7 @@ export class ReplyLog {
     }
     this.#entries.length = this.#foldedTo;
     for (const reader of this.#readers) reader.goTo(this.#foldedTo);
+    this.#tap?.goTo(this.#foldedTo);
   }
 
   #settle(): void {
@@ -236,6 +304,35 @@ export class ReplyLog {
     this.#text.isShared = size > 1;
     if (this.#thinkingIfAny) this.#thinkingIfAny.isShared = size > 1;
     this.#events.readersChanged(size);
+  }
+}
+
+/** The place of one who takes everything, when it suits him. */
+export class Tap {
+  /** The number of entries that are taken. */
+  at = 0;
+  /** Called once in a turn of the event loop in which something came, at the most. */
+  readonly grew: () => void;
+  readonly #from: (index: number) => readonly Entry[];
+  readonly #taken: () => void;
+
+  constructor(grew: () => void, from: (index: number) => readonly Entry[], taken: () => void) {
+    this.grew = grew;
+    this.#from = from;
+    this.#taken = taken;
+  }
+
+  /** What has come since the last time. */
+  take(): readonly Entry[] {
+    const batch = this.#from(this.at);
+    this.at += batch.length;
+    this.#taken();
+    return batch;
+  }
+
+  /** The entries before its place have become fewer. */
+  goTo(index: number): void {
+    this.at = index;
   }
 }
 
@@ -274,6 +371,11 @@ class Reader implements ReplyReader<Entry> {
   /** The entries before its place have become fewer. */
   goTo(index: number): void {
     this.#at = index;
+  }
+
+  /** The last entries have gone. */
+  goBack(length: number): void {
+    this.#at = Math.min(this.#at, length);
   }
 
   take(): readonly Entry[] | undefined {
@@ -334,22 +436,30 @@ class Reader implements ReplyReader<Entry> {
   }
 
   #take(): readonly Entry[] {
-    const behind = this.#entries.length - this.#at;
-    if (behind === 0) return nothing;
+    if (this.#position !== undefined) this.#skip(this.#position);
+    const { shown } = this.#log;
+    const behind = shown - this.#at;
+    if (behind <= 0) return nothing;
     const from = this.#at;
-    this.#at = this.#endOfBatch();
+    this.#at = this.#endOfBatch(shown);
     const batch = this.#entries.slice(from, this.#at);
     if (this.#position !== undefined) batch[0] = after(batch[0] as Entry, this.#position);
     this.#position = undefined;
     const isBehind = this.#merge || (behind > mergeAboveFrames && this.#form !== 'apart');
     if (!isBehind) return this.#form === 'frames' ? batch : batch.flatMap(piecesOf);
     // Until it has caught up.
-    this.#merge = this.#at < this.#entries.length;
+    this.#merge = this.#at < shown;
     return merged(batch);
   }
 
-  #endOfBatch(): number {
-    const { length } = this.#entries;
+  /** Passes what its consumer has already, which may have come here after it began. What ends the reply is never passed. */
+  #skip(position: number): void {
+    const after = indexAfter(this.#entries, position);
+    const last = this.#entries.length - 1;
+    this.#at = Math.max(this.#at, this.#log.ended ? Math.min(after, last) : after);
+  }
+
+  #endOfBatch(length: number): number {
     let end = this.#at + 1;
     let chars = charsAt(this.#entries, this.#at);
     const mostChars = this.#form === 'apart' ? piecesChars : batchChars;

@@ -13,6 +13,7 @@ const words = {
   FORBIDDEN: 'You may not do this.',
   QUEUE_FULL: 'The server is busy at the moment.',
   ENGINE_UNAVAILABLE: 'The server cannot reach its storage at the moment.',
+  SERVER_LOST: 'The server that gave this answer has failed.',
   SHUTTING_DOWN: 'The server is restarting.',
   STREAM_GONE: 'The rest of this answer is no longer available.',
   TOO_LARGE: 'This is too long.',
