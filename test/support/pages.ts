@@ -15,6 +15,7 @@ export const pages: readonly string[] = [
   'plugins/README.md',
   ...pluginPages.filter((path) => existsSync(`${root}${path}`)),
   'config/README.md',
+  'config/cluster.md',
   'test/README.md',
 ];
 
