@@ -46,6 +46,8 @@ const commandLimitChars = 256 * 1024;
 /** An entry that is longer is read from the engine and not sent. */
 const pushLimitChars = 128 * 1024;
 const restoreMs = 250;
+/** How long owners may take to write again what the engine has lost. */
+const restoredMs = 2000;
 /** How often, and how long, a request waits until the reply that has failed for it is known to have. */
 const maxFreeings = 50;
 const freeingMs = 20;
@@ -78,6 +80,8 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   readonly #undo: Undo;
   #restoring: NodeJS.Timeout | undefined;
   #isClosing = false;
+  #dataSet: string | undefined;
+  #comparedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     { chat, tasks, cluster, link, bus, logger, limits }: RedisStreamsServices,
@@ -182,8 +186,14 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   }
 
   async find(streamId: string, principal?: Principal): Promise<Reply | undefined> {
-    const reply = (await this.#local.find(streamId)) ?? (await this.#remote.find(streamId));
-    return reply && mayActFor(principal, reply.userId) ? reply : undefined;
+    const endMs = performance.now() + restoredMs;
+    for (;;) {
+      const reply = (await this.#local.find(streamId)) ?? (await this.#remote.find(streamId));
+      if (reply) return mayActFor(principal, reply.userId) ? reply : undefined;
+      // Where the engine has lost it, its owner writes it again.
+      if (this.#isClosing || performance.now() > endMs || !(await this.#hasLostData())) return undefined;
+      await sleep(freeingMs);
+    }
   }
 
   list(): readonly Reply[] {
@@ -269,12 +279,12 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.#restoring ??= setInterval(() => this.restore(), restoreMs);
   }
 
-  fenced(writer: ReplyWriter): void {
+  fenced(writer: ReplyWriter, error: WaggleError<'SERVER_LOST'>): void {
     this.#takenOver.fenced++;
     this.#writers.delete(writer.hash);
     this.#behind.delete(writer);
     this.logger.warn({ reply: writer.hash.slice(0, 6) }, 'another server has taken a reply over');
-    writer.reply.fail(new WaggleError('SERVER_LOST', { retryAfterMs }));
+    writer.reply.fail(error);
     this.#local.drop(writer.reply);
   }
 
@@ -291,6 +301,9 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 
   /** What the engine has may have changed: it was away, or has other data. */
   async compare(): Promise<void> {
+    // At the start there is nothing yet that could be lost.
+    if (this.#dataSet !== undefined) this.#comparedAtMs = performance.now();
+    await this.#readDataSet().catch(() => {}); // as below
     await Promise.all(
       [...this.#writers.values()].map(async (writer) => {
         try {
@@ -303,6 +316,19 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     );
     this.restore();
     this.#remote.missed();
+  }
+
+  /** Whether the engine has lost data of late, or may have. */
+  async #hasLostData(): Promise<boolean> {
+    if (await this.#readDataSet()) void this.compare();
+    return performance.now() - this.#comparedAtMs < restoredMs;
+  }
+
+  /** Whether the data are other ones than before. */
+  async #readDataSet(): Promise<boolean> {
+    const known = this.#dataSet;
+    this.#dataSet = await this.table.dataSet();
+    return known !== undefined && known !== this.#dataSet;
   }
 
   #writerOf({ streamId }: LocalReply): ReplyWriter | undefined {

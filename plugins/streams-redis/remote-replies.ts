@@ -144,7 +144,7 @@ export class RemoteReplies implements RemoteHost {
     const last = await this.#askOwner(reply);
     if (last) {
       if (isAfter(last, reply.wanted)) reply.wanted = last;
-      if (await settleWithin(this.#repair(reply), this.#times.catchUpMs)) reply.settled();
+      await settleWithin(this.#repair(reply), this.#times.catchUpMs);
     } else {
       await this.#read(reply);
       void this.#repair(reply);
@@ -291,8 +291,7 @@ export class RemoteReplies implements RemoteHost {
       if (!reply || reply.nodeId !== from) continue;
       if (last) {
         if (isAfter(last, reply.wanted)) reply.wanted = last;
-        if (reply.isCaughtUp) reply.settled();
-        else void this.#repair(reply);
+        if (!reply.isCaughtUp) void this.#repair(reply);
       } else void this.#reopen(reply);
     }
   }
