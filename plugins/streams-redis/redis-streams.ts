@@ -54,6 +54,12 @@ const freeingMs = 20;
 const closeMs = 2000;
 const retryAfterMs = 1000;
 
+/** A request as it is kept until its first content, in case that another node has to run it again. */
+interface Asked {
+  readonly command: StartCommand;
+  readonly names: ReplyNames;
+}
+
 type Begun = Omit<ReplyRecord, 'userId' | 'conversationId'> & { readonly epoch: number };
 
 /** Runs replies in this process, and keeps their logs where every node can read them. */
@@ -368,15 +374,15 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     text: string,
     claim: RequestClaim | undefined,
   ): Promise<void> {
-    const { streamId, conversationId, ...command } = JSON.parse(text) as StartCommand & ReplyNames;
+    const { command, names } = JSON.parse(text) as Asked;
     this.#takenOver.rerun++;
-    this.#begun.set(streamId, { keys, claim, epoch });
+    this.#begun.set(names.streamId, { keys, claim, epoch });
     try {
-      await this.#local.start({ ...command, conversationId }, { streamId, conversationId });
+      await this.#local.start(command, names);
     } catch (error) {
-      await this.#endUnasked(keys, epoch, command, conversationId, claim, error);
+      await this.#endUnasked(keys, epoch, command, names.conversationId, claim, error);
     } finally {
-      this.#begun.delete(streamId);
+      this.#begun.delete(names.streamId);
     }
   }
 
@@ -406,6 +412,6 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 /** A request for those who run it again; empty where it is too large. */
 function textOf(command: StartCommand, { streamId, conversationId }: ReplyNames): string {
   const { connection: _, ...asked } = command;
-  const text = JSON.stringify({ ...asked, streamId, conversationId });
+  const text = JSON.stringify({ command: asked, names: { streamId, conversationId } } satisfies Asked);
   return text.length > commandLimitChars ? '' : text;
 }

@@ -170,6 +170,7 @@ export class RemoteReplies implements RemoteHost {
       const from = reply.at;
       for (const { id, entry } of page) reply.inOrder(id, entry);
       reply.takeEarly();
+      if (from && isAfter(reply.at, from)) this.gaps++;
       // Also where what follows is missing.
       if (page.length === 0 || reply.ended || reply.at === from) break;
       if (from && reply.at && reply.at.epoch > from.epoch) void this.#reopen(reply);
@@ -280,8 +281,6 @@ export class RemoteReplies implements RemoteHost {
       reply.lose(new WaggleError('INTERNAL', {}));
       return;
     }
-    // Before it is opened, everything is yet to be read.
-    if (reply.at && !this.#repairing.has(hash)) this.gaps++;
     void this.#repair(reply);
   }
 
