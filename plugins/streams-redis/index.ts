@@ -35,6 +35,7 @@ export default definePlugin({
     );
     await ctx.effect('connection to the logs', async () => {
       await link.start();
+      await streams.compare();
       return () => link.close();
     });
     ctx.registerTask(streams.task);

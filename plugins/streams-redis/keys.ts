@@ -25,6 +25,11 @@ export class Keys {
     this.#prefix = prefix;
   }
 
+  /** The name of the data: another one, or none, where they are lost. */
+  get dataSet(): string {
+    return `${this.#prefix}:streams`;
+  }
+
   /** An unguessable id of a reply, which begins with the shard of its user. */
   newStreamId(userId: string): string {
     const [byte = 0] = createHash('sha256').update(userId).digest();

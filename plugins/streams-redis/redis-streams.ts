@@ -46,11 +46,19 @@ const commandLimitChars = 256 * 1024;
 /** An entry that is longer is read from the engine and not sent. */
 const pushLimitChars = 128 * 1024;
 const restoreMs = 250;
+/** How long owners may take to write again what the engine has lost. */
+const restoredMs = 2000;
 /** How often, and how long, a request waits until the reply that has failed for it is known to have. */
 const maxFreeings = 50;
 const freeingMs = 20;
 const closeMs = 2000;
 const retryAfterMs = 1000;
+
+/** A request as it is kept until its first content, in case that another node has to run it again. */
+interface Asked {
+  readonly command: StartCommand;
+  readonly names: ReplyNames;
+}
 
 type Begun = Omit<ReplyRecord, 'userId' | 'conversationId'> & { readonly epoch: number };
 
@@ -78,6 +86,8 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   readonly #undo: Undo;
   #restoring: NodeJS.Timeout | undefined;
   #isClosing = false;
+  #dataSet: string | undefined;
+  #comparedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     { chat, tasks, cluster, link, bus, logger, limits }: RedisStreamsServices,
@@ -182,8 +192,14 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   }
 
   async find(streamId: string, principal?: Principal): Promise<Reply | undefined> {
-    const reply = (await this.#local.find(streamId)) ?? (await this.#remote.find(streamId));
-    return reply && mayActFor(principal, reply.userId) ? reply : undefined;
+    const endMs = performance.now() + restoredMs;
+    for (;;) {
+      const reply = (await this.#local.find(streamId)) ?? (await this.#remote.find(streamId));
+      if (reply) return mayActFor(principal, reply.userId) ? reply : undefined;
+      // Where the engine has lost it, its owner writes it again.
+      if (this.#isClosing || performance.now() > endMs || !(await this.#hasLostData())) return undefined;
+      await sleep(freeingMs);
+    }
   }
 
   list(): readonly Reply[] {
@@ -269,12 +285,12 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.#restoring ??= setInterval(() => this.restore(), restoreMs);
   }
 
-  fenced(writer: ReplyWriter): void {
+  fenced(writer: ReplyWriter, error: WaggleError<'SERVER_LOST'>): void {
     this.#takenOver.fenced++;
     this.#writers.delete(writer.hash);
     this.#behind.delete(writer);
     this.logger.warn({ reply: writer.hash.slice(0, 6) }, 'another server has taken a reply over');
-    writer.reply.fail(new WaggleError('SERVER_LOST', { retryAfterMs }));
+    writer.reply.fail(error);
     this.#local.drop(writer.reply);
   }
 
@@ -291,6 +307,9 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 
   /** What the engine has may have changed: it was away, or has other data. */
   async compare(): Promise<void> {
+    // At the start there is nothing yet that could be lost.
+    if (this.#dataSet !== undefined) this.#comparedAtMs = performance.now();
+    await this.#readDataSet().catch(() => {}); // as below
     await Promise.all(
       [...this.#writers.values()].map(async (writer) => {
         try {
@@ -303,6 +322,19 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     );
     this.restore();
     this.#remote.missed();
+  }
+
+  /** Whether the engine has lost data of late, or may have. */
+  async #hasLostData(): Promise<boolean> {
+    if (await this.#readDataSet()) void this.compare();
+    return performance.now() - this.#comparedAtMs < restoredMs;
+  }
+
+  /** Whether the data are other ones than before. */
+  async #readDataSet(): Promise<boolean> {
+    const known = this.#dataSet;
+    this.#dataSet = await this.table.dataSet();
+    return known !== undefined && known !== this.#dataSet;
   }
 
   #writerOf({ streamId }: LocalReply): ReplyWriter | undefined {
@@ -342,15 +374,15 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     text: string,
     claim: RequestClaim | undefined,
   ): Promise<void> {
-    const { streamId, conversationId, ...command } = JSON.parse(text) as StartCommand & ReplyNames;
+    const { command, names } = JSON.parse(text) as Asked;
     this.#takenOver.rerun++;
-    this.#begun.set(streamId, { keys, claim, epoch });
+    this.#begun.set(names.streamId, { keys, claim, epoch });
     try {
-      await this.#local.start({ ...command, conversationId }, { streamId, conversationId });
+      await this.#local.start(command, names);
     } catch (error) {
-      await this.#endUnasked(keys, epoch, command, conversationId, claim, error);
+      await this.#endUnasked(keys, epoch, command, names.conversationId, claim, error);
     } finally {
-      this.#begun.delete(streamId);
+      this.#begun.delete(names.streamId);
     }
   }
 
@@ -380,6 +412,6 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 /** A request for those who run it again; empty where it is too large. */
 function textOf(command: StartCommand, { streamId, conversationId }: ReplyNames): string {
   const { connection: _, ...asked } = command;
-  const text = JSON.stringify({ ...asked, streamId, conversationId });
+  const text = JSON.stringify({ command: asked, names: { streamId, conversationId } } satisfies Asked);
   return text.length > commandLimitChars ? '' : text;
 }

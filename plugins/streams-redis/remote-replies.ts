@@ -144,7 +144,7 @@ export class RemoteReplies implements RemoteHost {
     const last = await this.#askOwner(reply);
     if (last) {
       if (isAfter(last, reply.wanted)) reply.wanted = last;
-      if (await settleWithin(this.#repair(reply), this.#times.catchUpMs)) reply.settled();
+      await settleWithin(this.#repair(reply), this.#times.catchUpMs);
     } else {
       await this.#read(reply);
       void this.#repair(reply);
@@ -170,6 +170,7 @@ export class RemoteReplies implements RemoteHost {
       const from = reply.at;
       for (const { id, entry } of page) reply.inOrder(id, entry);
       reply.takeEarly();
+      if (from && isAfter(reply.at, from)) this.gaps++;
       // Also where what follows is missing.
       if (page.length === 0 || reply.ended || reply.at === from) break;
       if (from && reply.at && reply.at.epoch > from.epoch) void this.#reopen(reply);
@@ -280,8 +281,6 @@ export class RemoteReplies implements RemoteHost {
       reply.lose(new WaggleError('INTERNAL', {}));
       return;
     }
-    // Before it is opened, everything is yet to be read.
-    if (reply.at && !this.#repairing.has(hash)) this.gaps++;
     void this.#repair(reply);
   }
 
@@ -291,8 +290,7 @@ export class RemoteReplies implements RemoteHost {
       if (!reply || reply.nodeId !== from) continue;
       if (last) {
         if (isAfter(last, reply.wanted)) reply.wanted = last;
-        if (reply.isCaughtUp) reply.settled();
-        else void this.#repair(reply);
+        if (!reply.isCaughtUp) void this.#repair(reply);
       } else void this.#reopen(reply);
     }
   }

@@ -74,7 +74,7 @@ export class RemoteReply implements Reply {
         host.readersChanged(this, count);
       },
     });
-    // Until the owner has said how far it is, a client may have more.
+    // While it runs, a client that comes from its owner may have more.
     this.#log.isPartial = true;
     this.#copy = new LogCopy(this.#log, { streamId, requestId: about.requestId });
   }
@@ -92,11 +92,6 @@ export class RemoteReply implements Reply {
   get isCaughtUp(): boolean {
     if (this.ended) return true;
     return this.#early.size === 0 && !isAfter(this.wanted, this.#at);
-  }
-
-  /** Its owner has said how far it is, and all of that is here. */
-  settled(): void {
-    this.#log.isPartial = false;
   }
 
   get ended(): boolean {

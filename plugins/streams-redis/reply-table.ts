@@ -1,3 +1,4 @@
+import { randomId } from '#sdk';
 import type { RedisLink } from '#sdk/redis';
 import type { Run } from '#sdk/streams';
 import type { Keys, ReplyKeys } from './keys.js';
@@ -138,6 +139,15 @@ export class ReplyTable {
   /** Nobody needs the request of a reply any more. */
   async dropCommand({ command }: ReplyKeys): Promise<void> {
     await this.#link.send('DEL', command);
+  }
+
+  /** The name of the data that the engine has; those that have none get one. */
+  async dataSet(): Promise<string> {
+    const [, name] = await Promise.all([
+      this.#link.send('SET', this.#keys.dataSet, randomId(), 'NX').catch(() => {}), // it may have no room
+      this.#link.send('GET', this.#keys.dataSet),
+    ]);
+    return String(name);
   }
 
   /** The hashes of all replies that a node runs. */

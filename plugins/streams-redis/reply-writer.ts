@@ -22,11 +22,12 @@ export interface WriterHost {
   /** The engine has not all of the log; `restore` is to be called before long. */
   behind(writer: ReplyWriter): void;
   /** Another node has taken the reply over. */
-  fenced(writer: ReplyWriter): void;
+  fenced(writer: ReplyWriter, error: WaggleError<'SERVER_LOST'>): void;
 }
 
 /** How long the first content of a reply waits for the engine. */
 const releaseMs = 5000;
+const retryAfterMs = 1000;
 
 /**
  * Writes the log of a reply that runs here to the engine, behind its delivery. No entry is ever sent twice: what may be lost is
@@ -170,9 +171,9 @@ export class ReplyWriter {
     else if (owner === undefined || !last || last.seq < this.#acked) this.#fallBehind();
   }
 
-  close(): void {
+  close(why: WaggleError = unavailable('this server is stopping')): void {
     this.#isClosed = true;
-    for (const { acked } of this.#waiting) acked.reject(unavailable('this server is stopping'));
+    for (const { acked } of this.#waiting) acked.reject(why);
     this.#waiting = [];
   }
 
@@ -232,8 +233,9 @@ export class ReplyWriter {
 
   #fence(): void {
     if (this.#isClosed) return;
-    this.close();
-    this.#host.fenced(this);
+    const lost = new WaggleError('SERVER_LOST', { retryAfterMs });
+    this.close(lost);
+    this.#host.fenced(this, lost);
   }
 
   async #acknowledged(seq: number, boundMs: number): Promise<void> {

@@ -1,8 +1,9 @@
-import type { Chat, EventBus } from '#kernel';
+import type { Chat, Cluster, EventBus } from '#kernel';
 import { type RedisConfig, RedisLink } from '#sdk/redis';
 import type { ClusterTimes, RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
 import { config as streamsConfig } from '../../plugins/streams-redis/config.js';
 import { RedisStreams } from '../../plugins/streams-redis/redis-streams.js';
+import { type RemoteTimes, remoteTimes } from '../../plugins/streams-redis/remote-replies.js';
 import type { StreamLimits } from '../contracts/chat-streams.contract.js';
 import { createEngine } from '../support/engine.js';
 import { silentLogger } from '../support/kernel.js';
@@ -17,10 +18,17 @@ export interface StreamsNode {
   streams(chat: Chat, limits: StreamLimits & { readonly flushMs?: number }, bus: EventBus): RedisStreams;
 }
 
+export interface StreamsNodeOptions {
+  readonly times?: ClusterTimes;
+  readonly remote?: Partial<RemoteTimes>;
+  /** What its streams get in place of the cluster. */
+  readonly around?: (cluster: RedisCluster) => Cluster;
+}
+
 /** A node that has joined, and leaves with `endAll`; its streams are closed before that. */
 export async function startStreamsNode(
   config: Partial<RedisConfig>,
-  times: ClusterTimes = quickTimes,
+  { times = quickTimes, remote = {}, around = (cluster) => cluster }: StreamsNodeOptions = {},
 ): Promise<StreamsNode> {
   const cluster = await startNode({ config, times });
   const all: RedisStreams[] = [];
@@ -43,8 +51,9 @@ export async function startStreamsNode(
       const { engine, tasks } = createEngine({ workers: 0 });
       const settings = streamsConfig.parse({ ...config, ...limits });
       const streams = new RedisStreams(
-        { chat, tasks: engine, cluster, link, bus, logger: silentLogger },
+        { chat, tasks: engine, cluster: around(cluster), link, bus, logger: silentLogger },
         settings,
+        { ...remoteTimes, ...remote },
       );
       tasks.add(streams.task, 'test');
       all.push(streams);

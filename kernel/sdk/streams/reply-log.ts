@@ -477,7 +477,9 @@ class Reader implements ReplyReader<Entry> {
     if (!(start instanceof FrameEntry) && !this.#log.ended) return nothing;
     this.#begun = true;
     this.#merge = true;
-    this.#at = start ? indexAfter(this.#entries, position) : this.#entries.length - 1;
+    this.#at = 0;
+    if (start) this.#skip(position);
+    else this.#at = this.#entries.length - 1;
     if (!(start instanceof FrameEntry)) return this.#take();
     const resumed = new FrameEntry({ ...start.frame, resumed: true } as StreamFrame, position);
     return [resumed, ...(this.#log.ended ? [] : openQuestions(this.#entries.slice(0, this.#at)))];

@@ -226,5 +226,7 @@ describe('a reader that has more than there is yet', () => {
     expect([near, far].map(seen)).toEqual([['o three'], []]);
     log.add({ type: 'error', code: 'AGENT_FAILED', message: 'no', streamId });
     expect([near, far].map(seen)).toEqual([['error'], ['error']]);
+    const late = log.read(100);
+    expect([late, late].map(seen)).toEqual([['streaming_start'], ['error']]);
   });
 });

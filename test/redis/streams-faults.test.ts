@@ -1,0 +1,335 @@
+import { rmSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Reply } from '#kernel';
+import { clusterTimes } from '../../plugins/cluster-redis/redis-cluster.js';
+import type { RedisStreams } from '../../plugins/streams-redis/redis-streams.js';
+import {
+  ask,
+  type CreateNodes,
+  expectText,
+  nodesOver,
+  onNode,
+  readFrames,
+} from '../contracts/shared-streams.contract.js';
+import { done, type ScriptedAgent, text } from '../support/agents.js';
+import { dropMessages } from '../support/drop-messages.js';
+import { eventually } from '../support/eventually.js';
+import { FaultProxy, type Filter } from '../support/fault-proxy.js';
+import { type LeakCheck, leakCheck } from '../support/leaks.js';
+import { RedisServer } from '../support/redis-server.js';
+import { endAll, later, quickTimes } from './node.js';
+import { type StreamsNode, startStreamsNode } from './streams-node.js';
+
+let leaks: LeakCheck;
+let server: RedisServer;
+let nodes: StreamsNode[];
+let proxies: FaultProxy[];
+
+beforeEach(async () => {
+  leaks = leakCheck();
+  server = await RedisServer.start({ withPort: true });
+  [nodes, proxies] = [[], []];
+});
+afterEach(async () => {
+  await endAll();
+  await server.stop();
+  await leaks.settled();
+});
+
+const remote = { beatMs: 200 };
+
+const direct: CreateNodes = (parts) =>
+  Promise.all(
+    parts.map(async ({ chat, limits, bus }) => {
+      const node = await startStreamsNode({ url: server.url }, { remote });
+      nodes.push(node);
+      return node.streams(chat, limits, bus);
+    }),
+  );
+
+/** Nodes whose links a test makes bad. */
+const behindProxies =
+  (filter?: Filter, times = quickTimes): CreateNodes =>
+  (parts) =>
+    Promise.all(
+      parts.map(async ({ chat, limits, bus }, at) => {
+        const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });
+        proxy.filter = filter;
+        proxies[at] = proxy;
+        later(() => proxy.close());
+        const node = await startStreamsNode({ url: `redis://127.0.0.1:${proxy.port}` }, { remote, times });
+        nodes[at] = node;
+        return node.streams(chat, limits, bus);
+      }),
+    );
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** An agent of numbered words, one every so many milliseconds. */
+function talk(agent: ScriptedAgent, count: number, everyMs: number): string {
+  const words = Array.from({ length: count }, (_, at) => `${at} 🐝 `);
+  agent.generateResponseStream = async function* (request, { signal }) {
+    this.requests.push(request);
+    for (const word of words) {
+      yield text(word);
+      await pause(everyMs);
+      signal.throwIfAborted();
+    }
+    yield done;
+  };
+  return words.join('');
+}
+
+const start = (streams: RedisStreams | { start: RedisStreams['start'] }, count: number) =>
+  Promise.all(Array.from({ length: count }, () => streams.start(ask())));
+
+/** Reads a reply on one node after the other, for a while on each, and gives all of the text. */
+async function wander(reply: Reply, all: readonly { find: RedisStreams['find'] }[]): Promise<string> {
+  let got = '';
+  for (let at = 0; ; at++) {
+    const found = await all[at % all.length]?.find(reply.streamId);
+    if (!found) throw new Error('the reply is gone');
+    const reader = found.read(got.length);
+    const timer = setTimeout(() => void reader.return(), 5 + Math.random() * 40);
+    for await (const batch of reader)
+      for (const { frame } of batch)
+        if (frame.type === 'streaming_token') got += frame.content;
+        else if (frame.type === 'streaming_end') {
+          clearTimeout(timer);
+          return got;
+        } else if (frame.type === 'error') throw new Error(frame.code);
+    clearTimeout(timer);
+  }
+}
+
+describe.each([2, 3])('many replies on %i nodes', (count) => {
+  it('are exact for clients that change their node all the time', async () => {
+    const { a, all, agent } = await nodesOver(direct, count, []);
+    const expected = talk(agent, 30, 5);
+    const replies = await start(a, 150);
+    const texts = await Promise.all(replies.map((reply) => wander(reply, all)));
+    expect(texts.filter((each) => each !== expected)).toEqual([]);
+    expect(agent.requests).toHaveLength(150);
+  });
+
+  it('are cancelled from another node, with one end each', async () => {
+    const { a, last, agent } = await nodesOver(direct, count, [text('Hel'), 'wait']);
+    const replies = await start(a, 100);
+    await eventually(() => expect(agent.running).toBe(100));
+    const there = await Promise.all(replies.map((reply) => onNode(last, reply)));
+    const ends = there.map((reply) => expectText(reply.read(), 'Hel'));
+    const receipts = await Promise.all(there.map((reply) => reply.cancel('client')));
+    expect(agent.running).toBe(0);
+    expect(receipts.filter((receipt) => receipt === undefined)).toEqual([]);
+    for (const frames of await Promise.all(ends)) expect(frames.at(-1)?.type).toBe('cancelled');
+  });
+
+  it('with ids run once each, however many nodes are asked at once', async () => {
+    const { all, agent } = await nodesOver(direct, count, [text('one'), text(' two'), done]);
+    const commands = Array.from({ length: 200 }, ask);
+    const replies = await Promise.all(commands.flatMap((command) => all.map((node) => node.start(command))));
+    await Promise.all(replies.map((reply) => expectText(reply.read(), 'one two')));
+    expect(new Set(replies.map(({ streamId }) => streamId)).size).toBe(200);
+    expect(agent.requests).toHaveLength(200);
+  });
+});
+
+describe('a server that is killed and comes back with its file', () => {
+  it('costs readers here nothing, and those elsewhere a wait', async () => {
+    const { a, b, agent } = await nodesOver(direct, 2, []);
+    const expected = talk(agent, 60, 20);
+    const replies = await start(a, 50);
+    const here = replies.map((reply) => expectText(reply.read(), expected));
+    await eventually(() => expect(replies.every(({ position }) => position > 0)).toBe(true));
+    const far = await Promise.all(replies.map((reply) => onNode(b, reply)));
+    const there = far.map((reply) => expectText(reply.read(), expected));
+    await server.signal('SIGKILL');
+    await eventually(() => expect(nodes[0]?.link.isUp).toBe(false));
+    await expect(a.start(ask())).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    await expect(a.start({ userId: 'ann', content: 'x' })).rejects.toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+    });
+    await expect(b.find('00xxxxxxxxxxxxxxxxxxxxxxxx')).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    await pause(300);
+    await server.run();
+    await Promise.all(here);
+    await Promise.all(there);
+    for (const reply of replies.slice(0, 5)) await expectText((await onNode(b, reply)).read(), expected);
+    const next = await a.start(ask());
+    await expectText((await onNode(b, next)).read(), expected);
+  });
+});
+
+describe('a server that loses everything', () => {
+  it.each([
+    ['by FLUSHALL', async () => void (await server.command('FLUSHALL'))],
+    [
+      'in a restart',
+      async () => {
+        await server.signal('SIGKILL');
+        rmSync(`${server.folder}/appendonlydir`, { recursive: true });
+        await server.run();
+      },
+    ],
+  ])('%s: what runs can be read again everywhere', async (_, lose) => {
+    const { a, b, agent } = await nodesOver(direct, 2, [text('one'), 'wait', text(' two'), done]);
+    const command = ask();
+    const reply = await a.start(command);
+    const early = await onNode(b, reply);
+    const read = expectText(early.read(), 'one two');
+    await eventually(() => expect(reply.position).toBe(3));
+    await lose();
+    await eventually(() => expect(nodes.every(({ link }) => link.isUp)).toBe(true));
+    await eventually(async () => expect((await onNode(b, reply)).streamId).toBe(reply.streamId));
+    // Known on the third node as well, which has never heard of it.
+    const { a: third } = await nodesOver(direct, 2, []);
+    await eventually(async () => expect((await third.find(reply.streamId))?.position).toBe(3));
+    const late = expectText((await onNode(third, reply)).read(1), 'ne two');
+    const again = await third.start(command);
+    expect(again.streamId).toBe(reply.streamId);
+    agent.release();
+    await Promise.all([read, late]);
+    expect(agent.requests).toHaveLength(1);
+  });
+});
+
+describe('a server that is slow', () => {
+  it('holds up only the first content, and readers elsewhere', async () => {
+    const { a, b, agent } = await nodesOver(behindProxies(undefined, clusterTimes), 2, []);
+    const expected = talk(agent, 40, 20);
+    const reply = await a.start(ask());
+    const there = (await onNode(b, reply)).read();
+    for (const proxy of proxies) proxy.delayMs = 200;
+    let latestMs = 0;
+    let lastMs = performance.now();
+    const reader = reply.read();
+    await reader.next();
+    for await (const _ of reader) {
+      const nowMs = performance.now();
+      latestMs = Math.max(latestMs, nowMs - lastMs);
+      lastMs = nowMs;
+    }
+    // Far below the way to the server and back.
+    expect(latestMs).toBeLessThan(400);
+    await expectText(there, expected);
+    const fromMs = performance.now();
+    const next = await a.start(ask());
+    await expectText(next.read(), expected);
+    expect(performance.now() - fromMs).toBeLessThan(40 * 20 * 3 + 4 * 400);
+  });
+
+  it.each(['ALL', 'WRITE'])('because it pauses (%s): nothing is lost', async (mode) => {
+    const { a, b, agent } = await nodesOver(direct, 2, []);
+    const expected = talk(agent, 50, 10);
+    const replies = await start(a, 20);
+    const here = replies.map((reply) => expectText(reply.read(), expected));
+    const there = await Promise.all(replies.map(async (reply) => [await onNode(b, reply)] as const));
+    const far = there.map(([reply]) => expectText(reply.read(), expected));
+    await server.command('CLIENT', 'PAUSE', '200', mode);
+    await Promise.all([...here, ...far]);
+  });
+});
+
+describe('a link that is cut', () => {
+  it.each([
+    ['at once', (proxy: FaultProxy) => proxy.cut()],
+    [
+      'in silence',
+      (proxy: FaultProxy) => {
+        proxy.swallows = true;
+      },
+    ],
+  ])('%s, from the server of a reply: others tell of its loss, and nobody gets two ends', async (_, cut) => {
+    const { a, b, agent } = await nodesOver(behindProxies(), 2, [
+      text('one'),
+      'wait',
+      text(' two'),
+      'wait',
+      text(' three'),
+      done,
+    ]);
+    // No node is lost in the first 1.5 s of another.
+    await pause(quickTimes.graceMs);
+    const reply = await a.start(ask());
+    const here = readFrames(reply.read());
+    const there = readFrames((await onNode(b, reply)).read());
+    await eventually(async () => expect((await onNode(b, reply)).position).toBe(3));
+    cut(proxies[0] as FaultProxy);
+    agent.release();
+    const frames = await there;
+    expect(frames.at(-1)).toMatchObject({ type: 'error', code: 'SERVER_LOST' });
+    expect(frames.filter(({ type }) => type === 'error')).toHaveLength(1);
+    // A client of the lost server may have had more.
+    await eventually(() => expect(reply.position).toBe(7));
+    const late = await readFrames((await onNode(b, reply)).read(7));
+    expect(late.map(({ type }) => type)).toEqual(['streaming_start', 'error']);
+    proxies[0]?.mend();
+    await eventually(() => expect(reply.ended).toBe(true));
+    expect((await here).at(-1)).toMatchObject({ code: 'SERVER_LOST' });
+    expect(agent.running).toBe(0);
+    expect((a as RedisStreams).sharedStats.takenOver.fenced).toBe(1);
+    expect((b as RedisStreams).sharedStats.takenOver.lost).toBe(1);
+  });
+
+  it('before any content: the reply runs again on another server, under its id', async () => {
+    const { a, b, agent } = await nodesOver(behindProxies(), 2, ['wait', text('one'), done]);
+    await pause(quickTimes.graceMs);
+    const command = ask();
+    const reply = await a.start(command);
+    const there = (await onNode(b, reply)).read();
+    await eventually(() => expect(agent.running).toBe(1));
+    proxies[0]?.cut();
+    await eventually(() => expect(agent.requests).toHaveLength(2));
+    expect((await b.start(command)).streamId).toBe(reply.streamId);
+    proxies[0]?.mend();
+    await eventually(() => expect(reply.ended).toBe(true));
+    agent.release();
+    await expectText(there, 'one');
+    await expectText((await onNode(a, reply)).read(), 'one');
+    expect((b as RedisStreams).sharedStats.takenOver.rerun).toBe(1);
+  });
+});
+
+describe('a server without memory', () => {
+  it('refuses new work; readers here lose nothing, and those elsewhere get it once there is room', async () => {
+    const { a, b, agent } = await nodesOver(direct, 2, [text('one'), 'wait', text(' two'), 'wait', done]);
+    const reply = await a.start(ask());
+    const here = expectText(reply.read(), 'one two');
+    const far = await onNode(b, reply);
+    const there = expectText(far.read(), 'one two');
+    await eventually(() => expect(far.position).toBe(3));
+    await server.command('CONFIG', 'SET', 'maxmemory', '1');
+    await expect(a.start(ask())).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    const unasked = await a.start({ userId: 'ann', content: 'x' });
+    expect((await readFrames(unasked.read())).at(-1)).toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    agent.release();
+    await eventually(() => expect(reply.position).toBe(7));
+    // PUBLISH needs no memory.
+    await eventually(() => expect(far.position).toBe(7));
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
+    agent.release();
+    await Promise.all([here, there]);
+    const { a: third } = await nodesOver(direct, 2, []);
+    await eventually(async () => expect((await third.find(reply.streamId))?.ended).toBe(true));
+    await expectText((await onNode(third, reply)).read(), 'one two');
+    agent.script = [text('again'), done];
+    await expectText((await onNode(b, await a.start(ask()))).read(), 'again');
+  });
+});
+
+describe('messages that get lost', () => {
+  it('one in ten, and every subscription now and then: nothing is missing or doubled', async () => {
+    let messages = 0;
+    const filter = dropMessages((content) => content.includes('streams:') && messages++ % 10 === 9);
+    const { a, b, agent } = await nodesOver(behindProxies(filter), 2, []);
+    const expected = talk(agent, 100, 20);
+    const replies = await start(a, 20);
+    const far = await Promise.all(replies.map((reply) => onNode(b, reply)));
+    const there = far.map((reply) => expectText(reply.read(), expected));
+    const killing = setInterval(() => void server.command('CLIENT', 'KILL', 'TYPE', 'pubsub'), 500);
+    later(() => clearInterval(killing));
+    await Promise.all(there);
+    clearInterval(killing);
+    expect((b as RedisStreams).sharedStats.gaps).toBeGreaterThan(0);
+  });
+});
