@@ -1,6 +1,6 @@
 import { createToken } from '../services.js';
 
-/** The connected clients, and messages to them outside of any reply. */
+/** The clients that are connected to this server, and messages to them outside of any reply. */
 export interface Clients {
   /**
    * Sends a `notification` to all connections of a user, and keeps it in the user's inbox for those that come later. `topic`

@@ -1,4 +1,13 @@
-import { ChatStreams, Clients, definePlugin, Limits, Overview, TaskEngine, Transport } from '#kernel';
+import {
+  ChatStreams,
+  Clients,
+  Cluster,
+  definePlugin,
+  Limits,
+  Overview,
+  TaskEngine,
+  Transport,
+} from '#kernel';
 import { config } from './config.js';
 import { notificationRoutes } from './notification-routes.js';
 import { Sessions } from './sessions.js';
@@ -12,10 +21,21 @@ export default definePlugin({
   live: true,
   provides: [Clients],
   requires: { transport: Transport, streams: ChatStreams },
-  optional: { overview: Overview, engine: TaskEngine, limits: Limits },
-  setup(ctx, { transport, streams, overview, engine, limits }) {
+  optional: { overview: Overview, engine: TaskEngine, limits: Limits, cluster: Cluster },
+  setup(ctx, { transport, streams, overview, engine, limits, cluster }) {
     const { tasks, config, bus, logger } = ctx;
-    const sessions = new Sessions({ transport, streams, engine, limits, tasks, config, bus, logger });
+    const sessions = new Sessions({
+      transport,
+      streams,
+      engine,
+      limits,
+      tasks,
+      config,
+      bus,
+      logger,
+      cluster,
+    });
+    if (cluster) ctx.effect('messages to other nodes', () => () => sessions.stop());
     ctx.provide(Clients, sessions);
     tasks.watch(sessions);
     transport.websocket(sessions);

@@ -17,6 +17,7 @@ import {
   WaggleError,
 } from '#kernel';
 import { authOkFrame, checkUnexpired, errorFrame, IdMap, RateLimit } from '#sdk';
+import type { Announcement } from './announcement.js';
 import type { Config } from './config.js';
 import { Delivery } from './delivery.js';
 import { type Asker, type ChatFrame, type ClientFrame, commandOf, readFrame, requestIdOf } from './frames.js';
@@ -24,8 +25,6 @@ import type { Inbox } from './inbox.js';
 import { SessionTasks } from './session-tasks.js';
 
 const work: ReadonlySet<ClientFrame['type']> = new Set(['stream_request', 'message', 'task', 'registered']);
-
-const questionLimitChars = 64 * 1024;
 
 /** Services and callbacks that sessions share. */
 export interface SessionHost {
@@ -153,14 +152,8 @@ export class Session implements SocketHandler {
   }
 
   /** Tells of a reply that another connection or the server has started. */
-  announce(reply: Reply): void {
-    const { streamId, conversationId, command } = reply;
-    if (!command || command.clientId === this.clientId || command.stateless) return;
-    if (this.reads(streamId)) return;
-    const { agent = '' } = reply.progress ?? {};
-    const { content } = command;
-    const question = content !== '' && content.length <= questionLimitChars && { question: content };
-    this.#send({ type: 'stream_available', streamId, conversationId, agent, ...question });
+  announce({ clientId, frame }: Announcement): void {
+    if (clientId !== this.clientId && !this.reads(frame.streamId)) this.#send(frame);
   }
 
   /** Frames that ask for work count against the limits of their user. */

@@ -1,5 +1,6 @@
 import {
   type Clients,
+  type Cluster,
   closeCode,
   type EndpointDocs,
   type Reply,
@@ -10,21 +11,26 @@ import {
   type WebSocketEndpoint,
 } from '#kernel';
 import { Idleness, mayActFor } from '#sdk';
+import { announcementOf } from './announcement.js';
+import { ClientClaims } from './client-claims.js';
 import { clientParams, clientQuery, docsOf, ownTypes } from './docs.js';
 import { FirstFrames } from './first-frames.js';
 import { Inbox } from './inbox.js';
 import { Session, type SessionHost } from './session.js';
+import { SharedAnnouncements } from './shared-announcements.js';
 import { Takeovers } from './takeovers.js';
 import { UserSessions } from './user-sessions.js';
 
 export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered' | 'subscribe' | 'inbox'> & {
   readonly transport: Pick<Transport, 'publish'>;
+  /** Present where other nodes have connections, too. */
+  readonly cluster?: Cluster | undefined;
 };
 
 /** The channel of what is sent to all. */
 const everyone = 'everyone';
 
-/** All connections by user. Each client of a user has one: the newest. */
+/** All connections by user. Each client of a user has one: the newest, over all nodes. */
 export class Sessions implements WebSocketEndpoint, Clients {
   readonly path = '/ws/{client_id}';
   readonly protocol = 'waggle.v1';
@@ -33,6 +39,8 @@ export class Sessions implements WebSocketEndpoint, Clients {
   readonly #users = new UserSessions();
   readonly #open = new Set<Session>();
   readonly #takeovers: Takeovers;
+  readonly #claims: ClientClaims | undefined;
+  readonly #announcements: SharedAnnouncements | undefined;
   /** Sessions that were taken over and will be closed soon, by user and client. */
   readonly #leaving = new Map<string, { readonly session: Session; readonly timer: NodeJS.Timeout }>();
   readonly #firstFrames = new FirstFrames();
@@ -41,8 +49,16 @@ export class Sessions implements WebSocketEndpoint, Clients {
   #drainEndsAt: number | undefined;
   readonly #idleness = new Idleness(this.#open);
 
-  constructor({ transport, ...settings }: SessionSettings) {
+  constructor({ transport, cluster, ...settings }: SessionSettings) {
     this.#takeovers = new Takeovers(settings.logger);
+    if (cluster) {
+      this.#claims = new ClientClaims(cluster, (session) => this.#lost(session));
+      // A reply that cannot be read from here is better not heard of.
+      if (settings.streams.sharedStats)
+        this.#announcements = new SharedAnnouncements(cluster, this.#users, (userId) =>
+          this.#runningOf(userId),
+        );
+    }
     this.#transport = transport;
     this.#host = {
       ...settings,
@@ -101,15 +117,18 @@ export class Sessions implements WebSocketEndpoint, Clients {
     return seq;
   }
 
-  /** Tells the other connections of its user of a reply that has begun. */
+  /** Tells the other connections of its user of a reply that has begun on this node. */
   async began(streamId: string, userId: string): Promise<void> {
     // Mostly the only one, which has asked for it.
     const others: Session[] = [];
     for (let session = this.#users.newest(userId); session; session = session.older)
       if (!session.reads(streamId)) others.push(session);
-    if (others.length === 0) return;
+    if (others.length === 0 && !this.#announcements) return;
     const reply = await this.#host.streams.find(streamId);
-    if (reply) for (const session of others) session.announce(reply);
+    const announcement = reply && announcementOf(reply);
+    if (!announcement) return;
+    for (const session of others) session.announce(announcement);
+    this.#announcements?.begun(userId, announcement);
   }
 
   /** Drops notifications that were kept long enough. */
@@ -153,12 +172,21 @@ export class Sessions implements WebSocketEndpoint, Clients {
     if (isFirst) this.#host.bus.emit('client:online', { userId });
     if (this.#drainEndsAt !== undefined) this.#announceDrain(session, this.#drainEndsAt);
     // A user that is its only client knows of its replies.
-    if (principal || named !== undefined)
-      for (const reply of this.#runningOf(userId)) session.announce(reply);
+    if (principal || named !== undefined) this.#announceRunning(session);
+    // Behind the take-over on this node, which needs no other one.
+    this.#claims?.take(keyOf(session), session);
     return session;
   }
 
-  /** Replies of a user whose other connections may resume them. */
+  #announceRunning(session: Session): void {
+    for (const reply of this.#runningOf(session.userId)) {
+      const announcement = announcementOf(reply);
+      if (announcement) session.announce(announcement);
+    }
+    this.#announcements?.opened(session);
+  }
+
+  /** Replies of a user on this node whose other connections may resume them. */
   #runningOf(userId: string): readonly Reply[] {
     const running = this.#host.streams.runningOf?.(userId) ?? [];
     return running.filter(({ progress }) => progress && progress.phase !== 'waiting');
@@ -173,6 +201,7 @@ export class Sessions implements WebSocketEndpoint, Clients {
   #closed(session: Session): void {
     const { userId } = session;
     if (!this.#open.delete(session)) return;
+    this.#claims?.release(session);
     this.#users.delete(session);
     if (this.#open.size === 0) this.#firstFrames.stop();
     if (this.#leaving.get(keyOf(session))?.session === session) this.#stopLeaving(keyOf(session));
@@ -187,6 +216,16 @@ export class Sessions implements WebSocketEndpoint, Clients {
     await this.#idleness.wait(deadline);
   }
 
+  /** Ends what is under way with other nodes. */
+  stop(): void {
+    this.#announcements?.stop();
+  }
+
+  /** A newer connection of the client has its claim. One on this node has closed the session already, or will. */
+  #lost(session: Session): void {
+    if (this.#users.find(session.userId, session.clientId) === session) this.#replace(session);
+  }
+
   /** Closes the older connection of a client, after a delay when takeovers repeat. */
   #replace(session: Session): void {
     const key = keyOf(session);
@@ -195,6 +234,8 @@ export class Sessions implements WebSocketEndpoint, Clients {
     this.#stopLeaving(key);
     if (before) leave(before.session);
     const delayMs = this.#takeovers.next(key, session.clientId, performance.now());
+    // It may be leaving already, for a connection on another node.
+    if (before?.session === session) return;
     if (delayMs === 0) leave(session);
     else {
       const timer = setTimeout(() => {

@@ -8,6 +8,11 @@ export class UserSessions {
     return this.#newest.has(userId);
   }
 
+  /** Users that have a session. */
+  ids(): Iterable<string> {
+    return this.#newest.keys();
+  }
+
   /** The others of its user follow as `older`. */
   newest(userId: string): Session | undefined {
     return this.#newest.get(userId);

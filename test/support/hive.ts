@@ -28,6 +28,8 @@ export interface HiveOptions {
   readonly transport?: 'uws' | 'node';
   /** What remembers; `store-memory` when absent. */
   readonly store?: Plugin;
+  /** What keeps the logs; `streams-memory` when absent. */
+  readonly streams?: Plugin;
   /** Config of plugins by their name, of `transport` and of `store`. */
   readonly config?: Readonly<Record<string, object>>;
   readonly drainTimeoutMs?: number;
@@ -46,7 +48,8 @@ export async function startHive(options: HiveOptions = {}) {
   kernel.use(agentEliza, { config: { wordDelayMs: 1 } });
   kernel.use(tasksTinypool, { config: { workers: 0, ...config['tasks-tinypool'] } });
   kernel.use(agentQueen, { config: { ...config['agent-queen'] } });
-  kernel.use(streamsMemory, { config: { ...config['streams-memory'] } });
+  const streamsPlugin = options.streams ?? streamsMemory;
+  kernel.use(streamsPlugin, { config: { ...config[streamsPlugin.name] } });
   kernel.use(endpointHealth).use(endpointChat, { config: { ...config['endpoint-chat'] } });
   kernel.use(endpointModels);
   kernel.use(endpointCompletions, { config: { ...config['endpoint-completions'] } });
