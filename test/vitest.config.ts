@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
+import { built } from './support/built.js';
 import { programPath } from './support/program-path.js';
 import { isThorough } from './support/thorough.js';
 import { thoroughFiles } from './support/thorough-files.js';
@@ -46,22 +47,24 @@ const threads = 'test/plugins/tasks-tinypool/**/*.test.ts';
 const isOfThreads = (path: string): boolean => path.startsWith('test/plugins/tasks-tinypool/');
 const files = isThorough ? [...more, ...thorough] : ['test/**/*.test.ts'];
 
+const isCovered = process.argv.includes('--coverage');
+const sources = {
+  '#kernel': `${root}kernel/index.ts`,
+  '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
+  '#sdk/http': `${root}kernel/sdk/http/index.ts`,
+  '#sdk/redis': `${root}kernel/sdk/redis/index.ts`,
+  '#sdk/streams': `${root}kernel/sdk/streams/index.ts`,
+  '#sdk/tasks': `${root}kernel/sdk/tasks/index.ts`,
+  '#sdk/upstream': `${root}kernel/sdk/upstream/index.ts`,
+  '#sdk/search-words': `${root}kernel/sdk/search-words.ts`,
+  '#sdk': `${root}kernel/sdk/index.ts`,
+  '#zod': `${root}kernel/contracts/zod.ts`,
+};
+
 export default defineConfig({
   root,
-  resolve: {
-    alias: {
-      '#kernel': `${root}kernel/index.ts`,
-      '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
-      '#sdk/http': `${root}kernel/sdk/http/index.ts`,
-      '#sdk/redis': `${root}kernel/sdk/redis/index.ts`,
-      '#sdk/streams': `${root}kernel/sdk/streams/index.ts`,
-      '#sdk/tasks': `${root}kernel/sdk/tasks/index.ts`,
-      '#sdk/upstream': `${root}kernel/sdk/upstream/index.ts`,
-      '#sdk/search-words': `${root}kernel/sdk/search-words.ts`,
-      '#sdk': `${root}kernel/sdk/index.ts`,
-      '#zod': `${root}kernel/contracts/zod.ts`,
-    },
-  },
+  // To tell which lines ran, vitest has to have the sources.
+  ...(isCovered ? { resolve: { alias: sources } } : { plugins: [built(root)] }),
   test: {
     exclude: [
       ...configDefaults.exclude,
@@ -97,9 +100,9 @@ export default defineConfig({
     // Many tests wait for a process or a clock: two for each processor.
     maxWorkers: 2 * availableParallelism(),
     setupFiles: ['reflect-metadata'],
-    // Plugins in folders of tests are loaded by Node, as in a server, and not by vitest.
-    server: { deps: { external: [/\/waggle-\w{6}\//] } },
-    // Tests that start the real command run what is in dist/.
+    // What is built, and plugins in folders of tests, are loaded by Node, as in a server, and not by vitest.
+    server: { deps: { external: [/\/dist\/(kernel|plugins)\//, /\/waggle-\w{6}\//] } },
+    // Tests run what is in dist/.
     globalSetup: `${root}test/support/build.ts`,
     // Bounds for what hangs: what a test waits for on a busy machine may take its time.
     testTimeout: 60_000,

@@ -188,7 +188,7 @@ describe('the pages', () => {
   });
 
   it('names every command, and no other', async () => {
-    const help = await runWaggle('--help');
+    const help = await runWaggle('--help', { alone: true });
     await help.exited;
     const commands = [...help.stdout.matchAll(/^ {2}(\w+) .*\[options\]|^ {2}(new) /gm)].map(
       ([, first, second]) => first ?? second,
