@@ -102,7 +102,7 @@ export class RedisLink {
 
   /** Runs one command. @throws ENGINE_UNAVAILABLE; an error as Redis says it where the command was a mistake */
   send(...args: readonly (string | Buffer)[]): Promise<unknown> {
-    return this.#through((connection) => {
+    return this.use((connection) => {
       this.#count(String(args[0]));
       return connection.send(args);
     });
@@ -110,7 +110,7 @@ export class RedisLink {
 
   /** Runs a script. @throws ENGINE_UNAVAILABLE */
   run(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.#through((connection) => {
+    return this.use((connection) => {
       this.#count('evalsha');
       return connection.run(script, keys, args);
     });
@@ -127,7 +127,8 @@ export class RedisLink {
     await this.#running;
   }
 
-  async #through(use: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
+  /** Runs commands of another library on the connection of the moment. @throws ENGINE_UNAVAILABLE */
+  async use<T>(use: (connection: RedisConnection) => Promise<T>): Promise<T> {
     const connection = this.#connection;
     if (!connection) throw unavailable(this.#lastWhy);
     try {
