@@ -97,6 +97,11 @@ export type TaskDefinition<Input = unknown, Output = unknown> = {
   readonly concurrency?: number;
   /** Waiting runs. Only the engine's own limit when absent. */
   readonly maxQueued?: number;
+  /**
+   * Whether it may run again after its server was lost in the middle: with `never` it has failed then. Of interest only to engines
+   * whose tasks outlive a server. `always` when absent.
+   */
+  readonly rerun?: 'always' | 'never';
   /** Runs it by itself, also as the cron expression alone. A run that would overlap with the one before is missed. */
   readonly schedule?: string | TaskSchedule;
   /** Whether clients may run it, with `task` frames and over HTTP. Only plugins when absent. */
@@ -232,6 +237,8 @@ export interface TaskStats extends TaskCounts {
   readonly queued: Readonly<Record<TaskPriority, number>>;
   readonly delayed: number;
   readonly workers: { readonly alive: number; readonly busy: number; readonly lost: number };
+  /** Runs that this process has put back into the line because their server was lost; absent where none can be. */
+  readonly stalled?: number;
 }
 
 /** Runs tasks within bounds. Each submission ends in exactly one way: succeeded, failed, cancelled or rejected. */

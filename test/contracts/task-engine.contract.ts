@@ -55,8 +55,22 @@ export interface EngineSubject {
   readonly lines: readonly LogLine[];
 }
 
+/** What an implementation is. */
+export interface EngineTraits {
+  /**
+   * Whether its line is shared with other processes, and outlives this one. Then three promises are not made: that users take turns
+   * within one priority; that places, which are of one process, come in one order with runs; and that runs which wait at the end of
+   * this process are cancelled, as others run them.
+   */
+  readonly isShared?: boolean;
+}
+
 /** The promises of the contract `TaskEngine`, for any implementation. */
-export function taskEngineContract(name: string, create: (limits: EngineLimits) => EngineSubject): void {
+export function taskEngineContract(
+  name: string,
+  create: (limits: EngineLimits) => EngineSubject,
+  { isShared = false }: EngineTraits = {},
+): void {
   const start = (limits: EngineLimits = {}) => {
     const created = create(limits);
     const { engine, tasks, bus } = created;
@@ -213,10 +227,11 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         const second = engine.admit('place', { owner: 'bob' });
         const third = await engine.submit('gate', 1, { owner: 'cid' });
         await expect(engine.submit('gate', 1, { owner: 'dan' })).rejects.toThrow();
-        void third.cancel();
+        const leaving = third.cancel();
         release();
         await first.result;
         (await second)();
+        await leaving;
         expect(told.sort()).toEqual([
           'cancelled gate cid',
           'queued gate ann',
@@ -708,7 +723,8 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         await engine.close();
       });
 
-      it.each([2, 16])('lets owners take turns, also where every %sth turn is for age', async (ageEvery) => {
+      const ageings = isShared ? [] : [2, 16];
+      it.each(ageings)('lets owners take turns, also where every %sth turn is for age', async (ageEvery) => {
         const { engine, gate, register } = start({ mainConcurrency: 1, ageEvery });
         const { release } = gate('gate');
         register({ name: 'place' });
@@ -1005,7 +1021,10 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         await engine.close();
       });
 
-      it('cancels what is left at the deadline: running, waiting and delayed', async () => {
+      const what = isShared
+        ? 'cancels what runs at the deadline, and leaves what waits to others'
+        : 'cancels what is left at the deadline: running, waiting and delayed';
+      it(what, async () => {
         const { engine, module, gate, balanced } = start({ mainConcurrency: 1 });
         gate('gate');
         module('until-stopped');
@@ -1015,10 +1034,14 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
           await engine.submit('gate', 3, { delayMs: 60_000 }),
           await engine.submit('until-stopped', null),
         ];
+        for await (const _ of runs.at(-1)?.updates() ?? []) break;
         await engine.drain(AbortSignal.abort());
-        expect(runs.map(({ state }) => state)).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled']);
+        const [waiting, delayed] = isShared ? ['queued', 'delayed'] : ['cancelled', 'cancelled'];
+        expect(runs.map(({ state }) => state)).toEqual(['cancelled', waiting, delayed, 'cancelled']);
         expect(balanced()).toBe(true);
+        const [, left] = runs.map(({ result }) => rejection(result));
         await engine.close();
+        expect(await left).toMatchObject({ code: isShared ? 'SHUTTING_DOWN' : 'TASK_CANCELLED' });
       });
 
       it('refuses everything from then on, and still knows its figures', async () => {
@@ -1091,7 +1114,7 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         await engine.close();
       });
 
-      it('comes in one order with runs: by priority, then first in, first out', async () => {
+      it(`comes by priority, then first in, first out${isShared ? '' : ', in one order with runs'}`, async () => {
         const { engine, register } = start({ mainConcurrency: 1 });
         const order: string[] = [];
         register({ name: 'place' });
@@ -1104,14 +1127,14 @@ export function taskEngineContract(name: string, create: (limits: EngineLimits) 
         };
         const all = [
           admit('low', 'low'),
-          (await engine.submit('note', 'run', { priority: 'normal' })).result,
+          ...(isShared ? [] : [(await engine.submit('note', 'run', { priority: 'normal' })).result]),
           admit('second', 'normal'),
           admit('high', 'high'),
         ];
-        expect(engine.stats.queued).toMatchObject({ low: 1, normal: 2, high: 1 });
+        expect(engine.stats.queued).toMatchObject({ low: 1, normal: isShared ? 1 : 2, high: 1 });
         held();
         await Promise.all(all);
-        expect(order).toEqual(['high', 'run', 'second', 'low']);
+        expect(order).toEqual(['high', ...(isShared ? [] : ['run']), 'second', 'low']);
         await engine.close();
       });
 

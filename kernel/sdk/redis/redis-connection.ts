@@ -36,7 +36,8 @@ export class RedisConnection {
   readonly ended: Promise<Error>;
   /** The time of the latest round trip. */
   rttMs: number | undefined;
-  readonly #client: RedisClient;
+  /** For a library that brings its own commands. It must neither close it nor connect it again. */
+  readonly client: RedisClient;
   #end: (reason: Error) => void = () => {};
   /** Why it has ended. */
   #reason: Error | undefined;
@@ -45,7 +46,7 @@ export class RedisConnection {
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(client: RedisClient) {
-    this.#client = client;
+    this.client = client;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -74,7 +75,7 @@ export class RedisConnection {
     const stop = () => connection.close();
     signal.addEventListener('abort', stop);
     try {
-      const ready = connection.#client.connect().then(() => prepare?.(connection));
+      const ready = connection.client.connect().then(() => prepare?.(connection));
       // The end may come first, and then the other one is of no interest.
       ready.catch(() => {});
       await Promise.race([ready, connection.ended.then((reason) => Promise.reject(reason))]);
@@ -98,7 +99,7 @@ export class RedisConnection {
 
   /** Sends one command; rejects with what Redis or the library says. Commands of one turn of the event loop share a write. */
   async send(args: readonly (string | Buffer)[]): Promise<unknown> {
-    const reply = await this.#client.sendCommand(args);
+    const reply = await this.client.sendCommand(args);
     this.#heardAtMs = performance.now();
     return reply;
   }
@@ -111,7 +112,7 @@ export class RedisConnection {
     channels: readonly string[],
     listener: (message: string, channel: string) => void,
   ): Promise<void> {
-    await this.#client.subscribe(channels, (message, channel) => {
+    await this.client.subscribe(channels, (message, channel) => {
       this.#heardAtMs = performance.now();
       listener(message, channel);
     });
@@ -127,7 +128,7 @@ export class RedisConnection {
     this.#reason = reason;
     clearInterval(this.#timer);
     this.#end(reason);
-    this.#client.destroy();
+    this.client.destroy();
   }
 
   /** Intervals are counted, not measured: after a stall of this process the replies that have come are read before the next one. */

@@ -77,7 +77,10 @@ const untrusted = fault(
 const texts: readonly (readonly [RegExp, RedisFault])[] = [
   [/^Connection timeout/, fault('it does not respond')],
   [/^The queue is full/, fault('too much waits for it', false, false)],
-  [/^Socket closed|client is (closed|offline)|^Disconnects client/i, fault('the connection is lost')],
+  [
+    /^Socket closed|(client|connection) is (closed|offline)|^Disconnects client/i,
+    fault('the connection is lost'),
+  ],
   [/unknown command .?HELLO/i, fault('it is older than 6.2', true)],
   [/self.signed|unable to (verify|get)/i, untrusted],
   [

@@ -105,7 +105,7 @@ export class RedisLink {
 
   /** Runs one command. @throws ENGINE_UNAVAILABLE; an error as Redis says it where the command was a mistake */
   send(...args: readonly (string | Buffer)[]): Promise<unknown> {
-    return this.#through((connection) => {
+    return this.use((connection) => {
       this.#count(String(args[0]));
       return connection.send(args);
     });
@@ -113,7 +113,7 @@ export class RedisLink {
 
   /** As `send`, for the few commands that must not wait until others leave room. */
   urgent(...args: readonly string[]): Promise<unknown> {
-    return this.#through((connection) => {
+    return this.use((connection) => {
       this.#count(String(args[0]));
       return connection.send(args);
     }, true);
@@ -121,7 +121,7 @@ export class RedisLink {
 
   /** Runs a script. @throws ENGINE_UNAVAILABLE */
   run(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.#through((connection) => {
+    return this.use((connection) => {
       this.#count('evalsha');
       return connection.run(script, keys, args);
     });
@@ -138,7 +138,8 @@ export class RedisLink {
     await this.#running;
   }
 
-  async #through(use: (connection: RedisConnection) => Promise<unknown>, isUrgent = false): Promise<unknown> {
+  /** Runs commands of another library on the connection of the moment. @throws ENGINE_UNAVAILABLE */
+  async use<T>(use: (connection: RedisConnection) => Promise<T>, isUrgent = false): Promise<T> {
     const connection = this.#connection;
     if (!connection) throw unavailable(this.#lastWhy);
     if (this.#underWay >= maxUnderWay && !isUrgent) throw unavailable('too much waits for it');

@@ -2,20 +2,20 @@ import { type Checked, checkNow } from '../../check.js';
 import type { Principal } from '../../contracts/access.js';
 import type { EventBus } from '../../contracts/bus.js';
 import type { Watcher } from '../../contracts/registry.js';
-import {
-  type AdmitOptions,
-  type DeadLetter,
-  type Release,
-  type SubmitOptions,
-  type TaskDefinition,
-  type TaskEngine,
-  type TaskInput,
-  type TaskOutput,
-  type TaskPriority,
-  type TaskRetries,
-  type TaskRun,
-  type TaskStats,
-  taskPriorities,
+import type {
+  AdmitOptions,
+  DeadLetter,
+  Release,
+  SubmitOptions,
+  TaskDefinition,
+  TaskEngine,
+  TaskInput,
+  TaskOutput,
+  TaskPriority,
+  TaskRetries,
+  TaskRun,
+  TaskStats,
+  TaskUpdate,
 } from '../../contracts/task.js';
 import { wrongDurations } from '../../duration.js';
 import { type ClientErrorCode, messageOf, toClientError, WaggleError } from '../../errors.js';
@@ -29,6 +29,7 @@ import { KeyedRuns, type RequestKey, requestKey } from '../keyed-runs.js';
 import { LinkedList } from '../linked-list.js';
 import { settleWithin } from '../settle-within.js';
 import { Admission } from './admission.js';
+import { inputOf, priorityOf } from './asked.js';
 import type { TasksConfig } from './config.js';
 import type { Lane } from './lane.js';
 import { PriorityQueue } from './priority-queue.js';
@@ -40,6 +41,13 @@ import { bindingsOf, type Outcome, type StopReason, type Turn } from './turn.js'
 const lanes = ['main', 'worker'] as const;
 /** The name of a lane. */
 export type LaneName = (typeof lanes)[number];
+
+/** Options of a run that another engine has accepted. */
+export interface ExecuteOptions extends Pick<SubmitOptions, 'owner' | 'connection' | 'timeoutMs'> {
+  readonly id: string;
+  readonly priority: TaskPriority;
+  readonly onUpdates: (updates: readonly TaskUpdate[]) => void;
+}
 
 const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
 /** Errors that a second try cannot change. */
@@ -65,6 +73,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #unended = new LinkedList<Turn>();
   readonly #keyed = new KeyedRuns<Run>();
   readonly #kept: ExpiringSet<Run>;
+  readonly #executed = new WeakSet<Turn>();
   readonly #deadLetters: DeadLetter[] = [];
   readonly #notifier: QueuePositionNotifier;
   readonly #workers: () => TaskStats['workers'];
@@ -137,13 +146,40 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     return run as unknown as TaskRun<TaskOutput<N>>;
   }
 
+  /**
+   * Runs what another engine has accepted, who bounds the line and keeps the result: here it is forgotten at its end. Its input is
+   * checked again, and a wrong one fails the run. @throws TASK_UNKNOWN
+   */
+  execute(name: string, input: unknown, options: ExecuteOptions): Run {
+    const kind = this.#kinds.get(name);
+    if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name });
+    const run = this.#newRun(kind, options, options.priority, options.id);
+    run.onUpdates = options.onUpdates;
+    this.#executed.add(run);
+    this.#counts.submitted++;
+    kind.counts.submitted++;
+    this.#runs.set(run.id, run);
+    this.#enter(run);
+    const { input: schema } = kind.definition;
+    const checked = schema ? checkNow(schema, input, fromClient) : { value: input };
+    if (checked instanceof Promise || checked.issues || !run.takes(checked.value))
+      void this.#enqueueChecked(run, Promise.resolve(checked));
+    else this.#enqueue(run);
+    return run;
+  }
+
+  /** Runs of this lane that would start at once. */
+  freePlaces(lane: LaneName): number {
+    return Math.max(0, this.#free(lane) - this.#queues[lane].size);
+  }
+
   admit(name: string, options: AdmitOptions = {}): Promise<Release> {
     return this.#accept(name, options.owner, undefined, (kind) => {
       const { definition } = kind;
       if (definition.lane !== 'main')
         throw new WaggleError('INVALID_REQUEST', { issues: [`"${name}" is not a task of the main lane`] });
       if (!this.#isFree(kind)) this.#checkRoom(kind);
-      const admission = new Admission(kind, this.#priorityOf(definition, options), options);
+      const admission = new Admission(kind, priorityOf(definition, options, this.#config), options);
       this.#enter(admission);
       const { cancellation, place } = admission;
       const leave = () => void (admission.leave && this.#cancel(admission));
@@ -239,15 +275,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (delayMs || !this.#isFree(kind)) this.#checkRoom(kind);
     const checked = definition.input ? checkNow(definition.input, input, fromClient) : { value: input };
     const value = checked instanceof Promise ? undefined : inputOf(checked);
-    const longestMs = definition.timeoutMs ?? this.#config.timeoutMs;
-    const run = new Run(
-      kind,
-      options,
-      this.#priorityOf(definition, options),
-      Math.min(timeoutMs ?? longestMs, longestMs),
-      this.#config.maxPartials,
-      this.#runEvents,
-    );
+    const run = this.#newRun(kind, options, priorityOf(definition, options, this.#config));
     if (!run.takes(checked instanceof Promise ? input : value)) throw this.#full();
     this.#runs.set(run.id, run);
     this.#keyed.keep(key, run);
@@ -255,6 +283,12 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (checked instanceof Promise) void this.#enqueueChecked(run, checked);
     else this.#delay(run, options.delayMs);
     return run;
+  }
+
+  #newRun(kind: RegisteredTask, options: SubmitOptions, priority: TaskPriority, id?: string): Run {
+    const longestMs = kind.definition.timeoutMs ?? this.#config.timeoutMs;
+    const timeoutMs = Math.min(options.timeoutMs ?? longestMs, longestMs);
+    return new Run(kind, options, priority, timeoutMs, this.#config.maxPartials, this.#runEvents, id);
   }
 
   #enter(turn: Turn): void {
@@ -285,13 +319,6 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       what: 'tasks waiting',
       retryAfterMs: Math.round(Math.min(retryAfterMs.most, Math.max(retryAfterMs.least, estimateMs))),
     });
-  }
-
-  #priorityOf({ priority = 'normal' }: TaskDefinition, options: AdmitOptions): TaskPriority {
-    if (options.priority === undefined) return priority;
-    const { maxPriority } = this.#config;
-    const rank = (each: TaskPriority) => taskPriorities.indexOf(each);
-    return rank(options.priority) > rank(maxPriority) ? maxPriority : options.priority;
   }
 
   async #enqueueChecked(run: Run, checking: Promise<Checked<unknown>>): Promise<void> {
@@ -476,7 +503,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (run instanceof Run) {
       // The same request after a failure is another try.
       if (outcome.state === 'failed') this.#keyed.drop(run);
-      this.#kept.keep(run);
+      if (this.#executed.has(run)) this.#forget(run);
+      else this.#kept.keep(run);
     }
     if (this.#unended.size === 0) this.#onEmpty?.();
   }
@@ -534,14 +562,6 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     for (const lane of lanes) yield this.#queues[lane];
     for (const kind of this.#kinds.values()) yield kind.parked;
   }
-}
-
-/** @throws INVALID_REQUEST */
-function inputOf({ value, issues }: Checked<unknown>): unknown {
-  if (!issues) return value;
-  throw new WaggleError('INVALID_REQUEST', {
-    issues: issues.map((issue) => (/^[\w.]+: /.test(issue) ? `input.${issue}` : `input: ${issue}`)),
-  });
 }
 
 /** An error that tasks throw may hold anything: only those of the catalogue go to clients unchanged. */

@@ -29,6 +29,8 @@ export class Run extends Turn implements TaskRun {
   #progressChars = 0;
   output: unknown;
   error: WaggleError<ClientErrorCode> | undefined;
+  /** Called with updates once they are kept. */
+  onUpdates: ((updates: readonly TaskUpdate[]) => void) | undefined;
   /** An update found no room. */
   full = false;
   abandoned = false;
@@ -41,8 +43,9 @@ export class Run extends Turn implements TaskRun {
     timeoutMs: number,
     maxPartials: number,
     events: RunEvents,
+    id?: string,
   ) {
-    super(kind, priority, options);
+    super(kind, priority, options, id);
     this.options = options;
     this.timeoutMs = timeoutMs;
     this.#events = events;
@@ -89,7 +92,9 @@ export class Run extends Turn implements TaskRun {
       }
       if (type === 'progress') this.#progressChars = chars;
     }
-    return this.#updates.add(updates);
+    if (!this.#updates.add(updates)) return false;
+    this.onUpdates?.(updates);
+    return true;
   }
 
   /** Makes room for its result. False when there is none. */

@@ -16,7 +16,7 @@ export type StopReason = 'cancel' | 'timeout' | 'full';
 
 /** One turn on a lane: the wait for it, and the time that it takes. The engine decides; this keeps the record. */
 export abstract class Turn {
-  readonly id = randomId();
+  readonly id: string;
   readonly kind: RegisteredTask;
   readonly priority: TaskPriority;
   /** The user; undefined where a plugin or a stranger asks. */
@@ -42,7 +42,9 @@ export abstract class Turn {
     kind: RegisteredTask,
     priority: TaskPriority,
     { owner, onQueued }: Pick<SubmitOptions, 'owner' | 'onQueued'>,
+    id = randomId(),
   ) {
+    this.id = id;
     this.kind = kind;
     this.priority = priority;
     this.userId = owner;

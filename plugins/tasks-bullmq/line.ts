@@ -1,0 +1,251 @@
+import type { TaskPriority } from '#kernel';
+import type { RedisConnection, RedisLink } from '#sdk/redis';
+import { bullPriority, lastBullPriority } from './ledger.js';
+import { type BullLibrary, type Job, type JobJson, loadBull, type Queue } from './library.js';
+import type { Outcome } from './outcome.js';
+import { cancelWaiting, lockAgain, raiseOldest } from './scripts.js';
+
+/** The data of a job. */
+export interface TaskData {
+  readonly name: string;
+  readonly input?: unknown;
+  readonly owner?: string | undefined;
+  readonly connection?: string | undefined;
+  readonly priority: TaskPriority;
+  readonly timeoutMs?: number | undefined;
+  /** The node that has accepted it. */
+  readonly by: string;
+  /** The Redis key of its idempotency key. */
+  readonly key?: string | undefined;
+}
+
+/** A job that this node has taken. */
+export interface Taken {
+  readonly id: string;
+  readonly data: TaskData;
+  readonly acceptedAt: number;
+  /** How often it was given back because a node was lost. */
+  readonly stalls: number;
+}
+
+/** A job as it is stored. */
+export interface Stored {
+  readonly data: TaskData;
+  readonly isRunning: boolean;
+  readonly acceptedAt: number;
+  readonly delayMs: number;
+  readonly endedAt: number | undefined;
+  readonly outcome: Outcome | undefined;
+}
+
+/** Bounds of jobs. */
+export interface LineTimes {
+  /** Time without a renewal until a job is taken from its node. */
+  readonly lockMs: number;
+  /** Interval in which one of the nodes looks for such jobs. */
+  readonly stalledMs: number;
+}
+
+/** How long ended jobs are kept, and how many. */
+export interface Keeping {
+  readonly keepMs: number;
+  readonly maxKept: number;
+}
+
+/** Parts that all lines of a node share. */
+export interface LineOptions {
+  readonly link: RedisLink;
+  /** The beginning of all keys. */
+  readonly prefix: string;
+  readonly times: LineTimes;
+  readonly keeping: Keeping;
+  /** Shows that a running job is of this node. */
+  readonly token: string;
+}
+
+/** Events that BullMQ keeps of each queue; nothing here reads them. */
+const maxEvents = 100;
+
+/** The jobs of one lane, or of one task with limits of its own: a queue of BullMQ on the connection of the moment. */
+export class Line {
+  readonly name: string;
+  readonly #options: LineOptions;
+  readonly #queues = new WeakMap<RedisConnection, Promise<Queue>>();
+
+  constructor(name: string, options: LineOptions) {
+    this.name = name;
+    this.#options = options;
+  }
+
+  /** Adds a job; the same id twice is once. */
+  async add(id: string, data: TaskData, delayMs = 0): Promise<void> {
+    const priority = bullPriority(data.priority);
+    await this.#on((queue) => queue.add(data.name, data, { jobId: id, priority, delay: delayMs }));
+  }
+
+  /** Takes the first job; without one, the time at which the next one is due. */
+  take(): Promise<Taken | { readonly dueAt: number }> {
+    return this.#on(async (queue) => {
+      const [json, id, , dueAt] = await queue.getBackend().moveToActive(this.#options.token);
+      if (!json) return { dueAt };
+      const data = JSON.parse(json.data) as TaskData;
+      return { id, data, acceptedAt: json.timestamp + json.delay, stalls: json.stalledCounter };
+    });
+  }
+
+  /** Ends a job; false when it is no longer that of this node. */
+  finish(id: string, outcome: Outcome): Promise<boolean> {
+    return this.#on((queue, library) =>
+      mine(this.#job(queue, library, id).moveToCompleted(outcome, this.#options.token, false)),
+    );
+  }
+
+  /** Puts a job back into the line for later; false when it is no longer that of this node. */
+  giveBack(id: string, delayMs: number): Promise<boolean> {
+    return this.#on((queue, library) =>
+      mine(this.#job(queue, library, id).moveToDelayed(Date.now() + delayMs, this.#options.token)),
+    );
+  }
+
+  /** Renews the locks of jobs. Returns those that are no longer of this node. */
+  async renew(ids: readonly string[]): Promise<readonly string[]> {
+    const { lockMs } = this.#options.times;
+    const tokens = ids.map(() => this.#options.token);
+    return this.#on(async (queue, _, connection) => {
+      const failed = await queue.getBackend().extendLocks(ids, tokens, lockMs);
+      const again = await Promise.all(
+        failed.map((id) =>
+          connection.run(
+            lockAgain,
+            [queue.toKey('active'), `${queue.toKey(id)}:lock`, queue.toKey('stalled')],
+            [id, this.#options.token, String(lockMs)],
+          ),
+        ),
+      );
+      return failed.filter((_, at) => again[at] !== 1);
+    });
+  }
+
+  /** Ends a job that waits. */
+  async cancel(id: string, outcome: Outcome): Promise<'cancelled' | 'running' | 'ended' | 'none'> {
+    const code = await this.#on((queue, _, connection) => {
+      const keys = ['prioritized', 'delayed', 'wait', 'completed', id].map((key) => queue.toKey(key));
+      return connection.run(cancelWaiting, keys, [id, JSON.stringify(outcome), String(Date.now())]);
+    });
+    return (['running', 'cancelled', 'ended', 'none'] as const)[Number(code)] ?? 'none';
+  }
+
+  read(id: string): Promise<Stored | undefined> {
+    return this.#on(async (queue) => {
+      const json = await queue.getBackend().getJobData(id);
+      return json && stored(json);
+    });
+  }
+
+  /** Gives the next turn to the job that has waited longest. */
+  async raiseOldest(): Promise<void> {
+    await this.#on((queue, _, connection) =>
+      connection.run(raiseOldest, [queue.toKey('prioritized')], [String(lastBullPriority)]),
+    );
+  }
+
+  /** Puts jobs of lost nodes back, at the front. */
+  sweep(): Promise<readonly string[]> {
+    return this.#on((queue) => queue.getBackend().moveStalledJobsToWait());
+  }
+
+  /** Numbers of jobs that wait: all, and those that are due. */
+  waiting(): Promise<{ readonly all: number; readonly due: number }> {
+    return this.#on(async (queue, _, connection) => {
+      const [line, front, delayed] = (await Promise.all([
+        connection.send(['ZCARD', queue.toKey('prioritized')]),
+        connection.send(['LLEN', queue.toKey('wait')]),
+        connection.send(['ZCARD', queue.toKey('delayed')]),
+      ])) as [number, number, number];
+      return { all: line + front + delayed, due: line + front };
+    });
+  }
+
+  /** The number of jobs before this one; undefined when it does not wait in the line. */
+  async ahead(id: string): Promise<number | undefined> {
+    return this.#on(async (queue, _, connection) => {
+      const rank = await connection.send(['ZRANK', queue.toKey('prioritized'), id]);
+      return rank === null ? undefined : Number(rank);
+    });
+  }
+
+  /** A job by its id: one that was taken on an earlier connection belongs to that. */
+  #job(queue: Queue, { Job }: BullLibrary, id: string): Job {
+    const { keepMs, maxKept } = this.#options.keeping;
+    const removeOnComplete = { age: Math.ceil(keepMs / 1000), count: Math.max(1, maxKept) };
+    return Job.fromJSON(queue, { ...blank, opts: { removeOnComplete } }, id);
+  }
+
+  #on<T>(work: (queue: Queue, library: BullLibrary, connection: RedisConnection) => Promise<T>): Promise<T> {
+    return this.#options.link.use(async (connection) => {
+      const library = await loadBull();
+      let queue = this.#queues.get(connection);
+      if (!queue) {
+        queue = this.#open(connection, library);
+        queue.catch(() => this.#queues.delete(connection));
+        this.#queues.set(connection, queue);
+      }
+      return work(await queue, library, connection);
+    });
+  }
+
+  async #open(connection: RedisConnection, library: BullLibrary): Promise<Queue> {
+    const { lockMs, stalledMs } = this.#options.times;
+    const queue = new library.Queue(this.name, {
+      connection: adapterOf(connection, library),
+      prefix: this.#options.prefix,
+      skipVersionCheck: true,
+      streams: { events: { maxLen: maxEvents } },
+      // Options of its worker, for the commands of a worker that are used here.
+      ...{ lockDuration: lockMs, stalledInterval: stalledMs, maxStalledCount: Number.MAX_SAFE_INTEGER },
+    });
+    queue.on('error', () => {}); // the link says it
+    await queue.waitUntilReady();
+    return queue;
+  }
+}
+
+const blank: JobJson = { name: '', data: '', delay: 0, timestamp: 0, stalledCounter: 0 };
+
+const adapters = new WeakMap<RedisConnection, ReturnType<BullLibrary['createNodeRedisClient']>>();
+
+/** One for all queues of a connection, so that scripts are loaded once. */
+function adapterOf(connection: RedisConnection, library: BullLibrary) {
+  let adapter = adapters.get(connection);
+  if (!adapter) {
+    adapter = library.createNodeRedisClient(connection.client);
+    adapter.on('error', () => {}); // the link says it
+    adapters.set(connection, adapter);
+  }
+  return adapter;
+}
+
+/** BullMQ throws where a lock is gone: -2 and -6, where a job is not active: -3, and where it is not there: -1. */
+async function mine(move: Promise<unknown>): Promise<boolean> {
+  try {
+    await move;
+    return true;
+  } catch (error) {
+    const { code } = error as { readonly code?: unknown };
+    if (typeof code === 'number' && code < 0) return false;
+    throw error;
+  }
+}
+
+function stored(json: JobJson): Stored {
+  const { finishedOn, returnvalue, processedOn, timestamp, delay } = json;
+  const endedAt = finishedOn === undefined ? undefined : Number(finishedOn);
+  return {
+    data: JSON.parse(json.data) as TaskData,
+    isRunning: processedOn !== undefined,
+    acceptedAt: Number(timestamp),
+    delayMs: Number(delay),
+    endedAt,
+    outcome: endedAt === undefined ? undefined : (JSON.parse(String(returnvalue)) as Outcome),
+  };
+}
