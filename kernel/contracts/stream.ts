@@ -129,7 +129,8 @@ export interface Reply {
   readonly failure: WaggleError<ClientErrorCode> | undefined;
   /**
    * All frames from the first to the terminal one; or, with a position, `streaming_start` with `resumed` and then
-   * everything after that position. @throws INVALID_REQUEST for a position beyond the content so far
+   * everything after that position. @throws INVALID_REQUEST for a position beyond the content so far, where that is known:
+   * of a reply that runs in another process, more may have been read there
    */
   read(position?: number): ReplyReader;
   /**

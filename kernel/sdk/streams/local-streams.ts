@@ -291,7 +291,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
 
   #forget(reply: LocalReply): void {
     this.#keyed.drop(reply);
-    this.#replies.delete(reply.streamId);
+    // Another run may have the same id.
+    if (this.#replies.get(reply.streamId) === reply) this.#replies.delete(reply.streamId);
     this.#chars -= reply.chars;
     this.#watcher?.forgotten(reply);
   }
