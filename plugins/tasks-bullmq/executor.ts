@@ -17,7 +17,7 @@ import { notJson } from './plain-json.js';
 /** A run that may be taken from a lost server this often; once more, and it counts as what has killed them. */
 export const maxStalls = 3;
 /** Time after which a job has failed whose task no server knows. */
-const unknownMs = 3_600_000;
+const unknownMs = 24 * 3_600_000;
 const giveBackMs = { least: 1000, most: 5000 } as const;
 /** Time for others to look at the line. */
 const yieldMs = 2500;
