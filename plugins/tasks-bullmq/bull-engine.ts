@@ -273,7 +273,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     const line = this.#lineOf(definition);
     if (line.name !== lane)
       this.#executor.add(line, lane, () => definition.concurrency ?? Number.POSITIVE_INFINITY);
-    else this.#executor.wake(line.name);
+    else this.#executor.learned(line.name);
   }
 
   /** Removes an unregistered task: what was accepted here and waits is cancelled at once, what runs here after a grace period. */
@@ -842,10 +842,10 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
         'a run is back in the line: its server is lost',
       );
     let own = 0;
-    const { all, due } = await line.waiting();
+    const { all, due, isDelayOver } = await line.waiting();
     for (const run of this.#unended) if (run.entry && run.line === line && run.isWaiting) own++;
     this.#others.set(line.name, Math.max(0, all - own));
-    if (due > 0) this.#executor.wake(line.name);
+    if (due > 0 || isDelayOver) this.#executor.wake(line.name, due === 0);
   }
 
   async #renew(): Promise<void> {

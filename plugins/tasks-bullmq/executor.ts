@@ -17,8 +17,10 @@ import { notJson } from './plain-json.js';
 /** A run that may be taken from a lost server this often; once more, and it counts as what has killed them. */
 export const maxStalls = 3;
 /** Time after which a job has failed whose task no server knows. */
-const unknownMs = 3_600_000;
+const unknownMs = 24 * 3_600_000;
 const giveBackMs = { least: 1000, most: 5000 } as const;
+/** Time for others to look at the line. */
+const yieldMs = 2500;
 const tryAgainMs = 200;
 const longestWaitMs = 60_000;
 
@@ -72,6 +74,8 @@ interface Source {
   /** False once it was found empty. */
   mayHave: boolean;
   wakes: number;
+  /** Until then it has given a job back that others may know: they come first. */
+  yieldsUntil: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -104,7 +108,7 @@ export class Executor {
   add(line: Line, lane: LaneName, concurrency: () => number = () => Number.POSITIVE_INFINITY): void {
     this.#sources.set(line.name, {
       ...{ line, lane, concurrency, fetching: 0, running: 0, turns: 0 },
-      ...{ mayHave: true, wakes: 0, timer: undefined },
+      ...{ mayHave: true, wakes: 0, yieldsUntil: 0, timer: undefined },
     });
     this.pump(lane);
   }
@@ -132,13 +136,20 @@ export class Executor {
     return Math.max(0, Math.min(this.#options.engine.freePlaces(lane), concurrency() - running));
   }
 
-  /** A line may have jobs again. */
-  wake(lineName: string): void {
+  /** A line may have jobs again, or one whose delay is over. */
+  wake(lineName: string, isDelayOver = false): void {
     const source = this.#sources.get(lineName);
-    if (!source) return;
+    if (!source || (isDelayOver && Date.now() < source.yieldsUntil)) return;
     source.mayHave = true;
     source.wakes++;
     this.pump(source.lane);
+  }
+
+  /** More tasks are known now: jobs that were given back may be of these. */
+  learned(lineName: string): void {
+    const source = this.#sources.get(lineName);
+    if (source) source.yieldsUntil = 0;
+    this.wake(lineName);
   }
 
   /** Takes one job, which may be another one, if there is room for it; resolves once that has begun. */
@@ -259,7 +270,7 @@ export class Executor {
     const definition = definitionOf(data.name);
     const isLate = Date.now() - taken.acceptedAt > unknownMs;
     if (!definition && !isLate) {
-      void this.#giveBack(taken, line);
+      void this.#giveBack(taken, source);
       return;
     }
     source.running++;
@@ -278,10 +289,11 @@ export class Executor {
       });
   }
 
-  async #giveBack({ id, data }: Taken, line: Line): Promise<void> {
-    const ms = giveBackMs.least + Math.random() * (giveBackMs.most - giveBackMs.least);
+  async #giveBack({ id, data }: Taken, source: Source): Promise<void> {
+    const ms = Math.round(giveBackMs.least + Math.random() * (giveBackMs.most - giveBackMs.least));
+    source.yieldsUntil = Date.now() + ms + yieldMs;
     try {
-      await line.giveBack(id, ms);
+      await source.line.giveBack(id, ms);
     } catch (error) {
       // Its lock expires, and it is back in the line then.
       this.#options.logger.debug(

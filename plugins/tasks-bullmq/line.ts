@@ -63,6 +63,8 @@ export interface LineOptions {
   readonly token: string;
 }
 
+/** BullMQ counts jobs of one millisecond in the last part of a score. */
+const delaySpan = 0x1000;
 /** Events that BullMQ keeps of each queue; nothing here reads them. */
 const maxEvents = 100;
 
@@ -154,15 +156,16 @@ export class Line {
     return this.#on((queue) => queue.getBackend().moveStalledJobsToWait());
   }
 
-  /** Numbers of jobs that wait: all, and those that are due. */
-  waiting(): Promise<{ readonly all: number; readonly due: number }> {
+  /** The number of jobs that wait, delayed ones included, how many of them are due, and whether a delay is over. */
+  waiting(): Promise<{ readonly all: number; readonly due: number; readonly isDelayOver: boolean }> {
     return this.#on(async (queue, _, connection) => {
-      const [line, front, delayed] = (await Promise.all([
+      const [line, front, delayed, next] = (await Promise.all([
         connection.send(['ZCARD', queue.toKey('prioritized')]),
         connection.send(['LLEN', queue.toKey('wait')]),
         connection.send(['ZCARD', queue.toKey('delayed')]),
-      ])) as [number, number, number];
-      return { all: line + front + delayed, due: line + front };
+        connection.send(['ZCOUNT', queue.toKey('delayed'), '-inf', String((Date.now() + 1) * delaySpan)]),
+      ])) as [number, number, number, number];
+      return { all: line + front + delayed, due: line + front, isDelayOver: next > 0 };
     });
   }
 
