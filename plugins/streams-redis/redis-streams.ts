@@ -337,8 +337,10 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     return known !== undefined && known !== this.#dataSet;
   }
 
-  #writerOf({ streamId }: LocalReply): ReplyWriter | undefined {
-    return this.#writers.get(hashOf(streamId));
+  #writerOf(reply: LocalReply): ReplyWriter | undefined {
+    const writer = this.#writers.get(hashOf(reply.streamId));
+    // Another run may have the same id.
+    return writer?.reply === reply ? writer : undefined;
   }
 
   #keysOf(streamId: string): ReplyKeys {

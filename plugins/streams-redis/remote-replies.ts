@@ -248,6 +248,7 @@ export class RemoteReplies implements RemoteHost {
 
   async cancel(reply: RemoteReply, reason: CancelReason): Promise<CancelReceipt | undefined> {
     if (reply.ended) return undefined;
+    void this.#table.cancelled(reply.keys).catch(() => {}); // only for the case that its owner is lost
     const args = [reply.hash, reason];
     const receipt = (await this.#calls.call(reply.nodeId, 'cancel', args, this.#times.callMs)) as
       | CancelReceipt

@@ -136,6 +136,11 @@ export class ReplyTable {
     await this.#link.send('HSET', meta, 's', 'sent');
   }
 
+  /** Its client does not want it any more: nobody may run it again. */
+  async cancelled({ meta }: ReplyKeys): Promise<void> {
+    await this.#link.send('HSET', meta, 'x', '1');
+  }
+
   /** Nobody needs the request of a reply any more. */
   async dropCommand({ command }: ReplyKeys): Promise<void> {
     await this.#link.send('DEL', command);
