@@ -30,7 +30,7 @@ import { ReplyWriter, type WriterHost } from './reply-writer.js';
 import { seal, unseal } from './sealed-id.js';
 import { pushTopic, Serving } from './serving.js';
 
-/** What replies on several nodes are made of. */
+/** Services that replies on several nodes are made of. */
 export interface RedisStreamsServices {
   readonly chat: Chat;
   readonly tasks: TaskEngine;
@@ -305,7 +305,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.#restoring = undefined;
   }
 
-  /** What the engine has may have changed: it was away, or has other data. */
+  /** Compares all replies with the engine, which was away or may have other data. */
   async compare(): Promise<void> {
     // At the start there is nothing yet that could be lost.
     if (this.#dataSet !== undefined) this.#comparedAtMs = performance.now();

@@ -24,7 +24,7 @@ export interface RemoteTimes {
   readonly joinMs: number;
   /** Interval in which owners are told who reads along, and tell how far they are. */
   readonly beatMs: number;
-  /** How long a copy that nobody reads is kept up to date. */
+  /** How long a copy without readers is kept up to date. */
   readonly idleMs: number;
   /** How long the engine may take to have what the owner has told of. */
   readonly catchUpMs: number;
