@@ -30,7 +30,7 @@ import { ReplyWriter, type WriterHost } from './reply-writer.js';
 import { seal, unseal } from './sealed-id.js';
 import { pushTopic, Serving } from './serving.js';
 
-/** What replies on several nodes are made of. */
+/** Services that replies on several nodes are made of. */
 export interface RedisStreamsServices {
   readonly chat: Chat;
   readonly tasks: TaskEngine;
@@ -305,7 +305,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.#restoring = undefined;
   }
 
-  /** What the engine has may have changed: it was away, or has other data. */
+  /** Compares all replies with the engine, which was away or may have other data. */
   async compare(): Promise<void> {
     // At the start there is nothing yet that could be lost.
     if (this.#dataSet !== undefined) this.#comparedAtMs = performance.now();
@@ -337,8 +337,10 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     return known !== undefined && known !== this.#dataSet;
   }
 
-  #writerOf({ streamId }: LocalReply): ReplyWriter | undefined {
-    return this.#writers.get(hashOf(streamId));
+  #writerOf(reply: LocalReply): ReplyWriter | undefined {
+    const writer = this.#writers.get(hashOf(reply.streamId));
+    // Another run may have the same id.
+    return writer?.reply === reply ? writer : undefined;
   }
 
   #keysOf(streamId: string): ReplyKeys {

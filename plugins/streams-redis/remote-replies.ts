@@ -24,7 +24,7 @@ export interface RemoteTimes {
   readonly joinMs: number;
   /** Interval in which owners are told who reads along, and tell how far they are. */
   readonly beatMs: number;
-  /** How long a copy that nobody reads is kept up to date. */
+  /** How long a copy without readers is kept up to date. */
   readonly idleMs: number;
   /** How long the engine may take to have what the owner has told of. */
   readonly catchUpMs: number;
@@ -248,6 +248,7 @@ export class RemoteReplies implements RemoteHost {
 
   async cancel(reply: RemoteReply, reason: CancelReason): Promise<CancelReceipt | undefined> {
     if (reply.ended) return undefined;
+    void this.#table.cancelled(reply.keys).catch(() => {}); // only for the case that its owner is lost
     const args = [reply.hash, reason];
     const receipt = (await this.#calls.call(reply.nodeId, 'cancel', args, this.#times.callMs)) as
       | CancelReceipt

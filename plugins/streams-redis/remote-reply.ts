@@ -16,7 +16,7 @@ import { LogCopy, ReplyLog, wholeReply } from '#sdk/streams';
 import type { ReplyKeys } from './keys.js';
 import type { Entry, EntryId } from './reply-table.js';
 
-/** What a reply of another node needs of this one. */
+/** The part of this node that a reply of another one needs. */
 export interface RemoteHost {
   /** The readers of a log have to be woken soon. */
   stale(log: ReplyLog): void;

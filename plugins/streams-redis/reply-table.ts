@@ -11,7 +11,7 @@ import {
   takeOverScript,
 } from './scripts.js';
 
-/** The place of an entry in a log. Whoever takes a reply over begins another epoch, and the engine takes no older one any more. */
+/** The place of an entry in a log. A take-over begins another epoch, and the engine takes no older one any more. */
 export interface EntryId {
   readonly epoch: number;
   readonly seq: number;
@@ -30,7 +30,7 @@ export interface RequestClaim {
   readonly sealedId: string;
 }
 
-/** What does not change of a reply. */
+/** The part of a reply that does not change. */
 export interface ReplyRecord {
   readonly keys: ReplyKeys;
   readonly userId: string;
@@ -38,7 +38,7 @@ export interface ReplyRecord {
   readonly claim: RequestClaim | undefined;
 }
 
-/** What all nodes know of a reply. */
+/** The part of a reply that all nodes know. */
 export interface ReplyMeta {
   readonly userId: string;
   readonly conversationId: string;
@@ -58,7 +58,7 @@ export interface TakenOver {
 /** Entries in one answer of the engine. */
 const pageSize = 200;
 
-/** What an answer of the engine says of the owner. */
+/** The outcome of a write. */
 export type Outcome = 'done' | 'not whole' | 'of another node';
 
 /** The replies of all nodes, as the engine has them. All methods throw ENGINE_UNAVAILABLE. */
@@ -131,12 +131,17 @@ export class ReplyTable {
     await this.#link.run(forgetScript, this.#allOf(record), [record.keys.hash, this.#nodeId]);
   }
 
-  /** Content is about to be shown: nobody may run it again from its beginning. */
+  /** Content is about to be shown: the reply is never run again. */
   async sent({ meta }: ReplyKeys): Promise<void> {
     await this.#link.send('HSET', meta, 's', 'sent');
   }
 
-  /** Nobody needs the request of a reply any more. */
+  /** Its client does not want it any more: it is never run again. */
+  async cancelled({ meta }: ReplyKeys): Promise<void> {
+    await this.#link.send('HSET', meta, 'x', '1');
+  }
+
+  /** Drops the request of a reply. */
   async dropCommand({ command }: ReplyKeys): Promise<void> {
     await this.#link.send('DEL', command);
   }

@@ -11,7 +11,7 @@ import {
   type ReplyTable,
 } from './reply-table.js';
 
-/** What a writer needs of others. */
+/** The surroundings of a writer. */
 export interface WriterHost {
   readonly table: ReplyTable;
   readonly logger: Logger;
@@ -158,13 +158,13 @@ export class ReplyWriter {
     return last;
   }
 
-  /** The reply has ended. The rest is written at once, so that whoever knows of the end finds the request free. */
+  /** The reply has ended. The rest is written at once, so that the request is free for all who know of the end. */
   ended(isAnswered: boolean): void {
     this.#isAnswered = isAnswered;
     this.flush();
   }
 
-  /** What the engine has may be less than what it had. `owner` and `last` are what it says. */
+  /** Compares with what the engine says, which may have less than it had. */
   compare(owner: string | undefined, last: EntryId | undefined, nodeId: string): void {
     if (this.#isClosed) return;
     if ((owner !== undefined && owner !== nodeId) || (last && last.epoch > this.epoch)) this.#fence();

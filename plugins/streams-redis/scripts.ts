@@ -7,6 +7,7 @@ local function lastId(log)
   local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
   return last and last[1]
 end
+local function seqOf(id) return id and tonumber(string.match(id, '%d+$')) or 0 end
 local function epochOf(id) return id and tonumber(string.match(id, '^%d+')) or 0 end
 `;
 
@@ -21,6 +22,7 @@ if request then
   local known = redis.call('GET', request)
   if known and redis.call('EXISTS', ARGV[9] .. hashIn(known)) == 1 then return known end
 end
+if redis.call('EXISTS', meta) == 1 then return false end
 redis.call('HSET', meta, 'u', ARGV[3], 'c', ARGV[4], 'n', ARGV[5], 'e', 1, 's', 'waits', 'q', ARGV[6], 'i', ARGV[10])
 redis.call('XADD', log, '1-0', 'd', '[0,0,[]]')
 redis.call('SADD', owned, ARGV[1])
@@ -52,14 +54,17 @@ return 1
 `);
 
 /**
- * Writes a reply again that the engine has lost, or has only a part of; -1 where another node owns it.
+ * Writes a reply again that the engine has lost, or has only a part of; -1 where another node owns it, 0 where a later entry has
+ * overtaken this one, as the first run of a script takes longer.
  * KEYS: meta, log, owned, request if any. ARGV: hash, ttl, user, conversation, node, hash of the key, value of the request,
  * epoch, id of the entry, entry, state, sealed id of the request
  */
 export const restoreScript = new RedisScript(`${ofRequest}
 local meta, log, owned, request = unpack(KEYS)
 local owner = redis.call('HGET', meta, 'n')
-if (owner and owner ~= ARGV[5]) or epochOf(lastId(log)) > tonumber(ARGV[8]) then return -1 end
+local last = lastId(log)
+if (owner and owner ~= ARGV[5]) or epochOf(last) > tonumber(ARGV[8]) then return -1 end
+if epochOf(last) == tonumber(ARGV[8]) and seqOf(last) >= seqOf(ARGV[9]) then return 0 end
 redis.call('HSET', meta, 'u', ARGV[3], 'c', ARGV[4], 'n', ARGV[5], 'e', ARGV[8], 's', ARGV[11], 'q', ARGV[6], 'i', ARGV[12])
 redis.call('XADD', log, ARGV[9], 'd', ARGV[10])
 redis.call('SADD', owned, ARGV[1])
@@ -93,7 +98,7 @@ return { redis.call('HGET', KEYS[1], 'n'), lastId(KEYS[2]) or false }
  */
 export const takeOverScript = new RedisScript(`${ofRequest}
 local meta, log, owned, mine, command = unpack(KEYS)
-local owner, state, epoch, key, sealed = unpack(redis.call('HMGET', meta, 'n', 's', 'e', 'q', 'i'))
+local owner, state, epoch, key, sealed, cancelled = unpack(redis.call('HMGET', meta, 'n', 's', 'e', 'q', 'i', 'x'))
 redis.call('SREM', owned, ARGV[1])
 if owner ~= ARGV[2] or state == 'ended' then return false end
 local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
@@ -101,7 +106,7 @@ epoch = math.max(tonumber(epoch) or 0, epochOf(last and last[1])) + 1
 local request = key and key ~= '' and (ARGV[7] .. key)
 local value = request and redis.call('GET', request)
 if value and hashIn(value) ~= ARGV[1] then value = false end
-local asked = state == 'waits' and redis.call('GET', command)
+local asked = state == 'waits' and not cancelled and redis.call('GET', command)
 redis.call('HSET', meta, 'n', ARGV[3], 'e', epoch)
 if asked then
   redis.call('XADD', log, epoch .. '-0', 'd', '[0,0,[]]')

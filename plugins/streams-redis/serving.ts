@@ -31,7 +31,7 @@ export class Serving {
     this.#undo = cluster.on(interestTopic, (body, from) => this.#onInterest(body as Interest, from));
   }
 
-  /** What other nodes may call. */
+  /** Calls that other nodes may make. */
   readonly methods: Methods = {
     /** Reads along from now on; the result is the last entry that the engine has. */
     join: async ([hash, readers]: [string, number], from: string): Promise<EntryId | undefined> => {

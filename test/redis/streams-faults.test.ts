@@ -17,8 +17,8 @@ import { eventually } from '../support/eventually.js';
 import { FaultProxy, type Filter } from '../support/fault-proxy.js';
 import { type LeakCheck, leakCheck } from '../support/leaks.js';
 import { RedisServer } from '../support/redis-server.js';
-import { endAll, later, quickTimes } from './node.js';
-import { type StreamsNode, startStreamsNode } from './streams-node.js';
+import { endAll, later } from './node.js';
+import { lossTimes, type StreamsNode, startStreamsNode } from './streams-node.js';
 
 let leaks: LeakCheck;
 let server: RedisServer;
@@ -49,7 +49,7 @@ const direct: CreateNodes = (parts) =>
 
 /** Nodes whose links a test makes bad. */
 const behindProxies =
-  (filter?: Filter, times = quickTimes): CreateNodes =>
+  (filter?: Filter, times = clusterTimes): CreateNodes =>
   (parts) =>
     Promise.all(
       parts.map(async ({ chat, limits, bus }, at) => {
@@ -195,7 +195,7 @@ describe('a server that loses everything', () => {
 
 describe('a server that is slow', () => {
   it('holds up only the first content, and readers elsewhere', async () => {
-    const { a, b, agent } = await nodesOver(behindProxies(undefined, clusterTimes), 2, []);
+    const { a, b, agent } = await nodesOver(behindProxies(), 2, []);
     const expected = talk(agent, 40, 20);
     const reply = await a.start(ask());
     const there = (await onNode(b, reply)).read();
@@ -240,7 +240,7 @@ describe('a link that is cut', () => {
       },
     ],
   ])('%s, from the server of a reply: others tell of its loss, and nobody gets two ends', async (_, cut) => {
-    const { a, b, agent } = await nodesOver(behindProxies(), 2, [
+    const { a, b, agent } = await nodesOver(behindProxies(undefined, lossTimes), 2, [
       text('one'),
       'wait',
       text(' two'),
@@ -248,8 +248,8 @@ describe('a link that is cut', () => {
       text(' three'),
       done,
     ]);
-    // No node is lost in the first 1.5 s of another.
-    await pause(quickTimes.graceMs);
+    // No node is lost in the first seconds of another.
+    await pause(lossTimes.graceMs);
     const reply = await a.start(ask());
     const here = readFrames(reply.read());
     const there = readFrames((await onNode(b, reply)).read());
@@ -272,8 +272,12 @@ describe('a link that is cut', () => {
   });
 
   it('before any content: the reply runs again on another server, under its id', async () => {
-    const { a, b, agent } = await nodesOver(behindProxies(), 2, ['wait', text('one'), done]);
-    await pause(quickTimes.graceMs);
+    const { a, b, agent } = await nodesOver(behindProxies(undefined, lossTimes), 2, [
+      'wait',
+      text('one'),
+      done,
+    ]);
+    await pause(lossTimes.graceMs);
     const command = ask();
     const reply = await a.start(command);
     const there = (await onNode(b, reply)).read();
@@ -287,6 +291,25 @@ describe('a link that is cut', () => {
     await expectText(there, 'one');
     await expectText((await onNode(a, reply)).read(), 'one');
     expect((b as RedisStreams).sharedStats.takenOver.rerun).toBe(1);
+  });
+});
+
+describe('a cancel that comes while the server of a reply is lost', () => {
+  it('keeps the reply from running again', async () => {
+    const { a, b, agent } = await nodesOver(behindProxies(undefined, lossTimes), 2, [
+      'wait',
+      text('one'),
+      done,
+    ]);
+    await pause(lossTimes.graceMs);
+    const reply = await a.start(ask());
+    const far = await onNode(b, reply);
+    const there = readFrames(far.read());
+    await eventually(() => expect(agent.running).toBe(1));
+    proxies[0]?.cut();
+    await expect(far.cancel('client')).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    expect((await there).at(-1)).toMatchObject({ code: 'SERVER_LOST' });
+    expect(agent.requests).toHaveLength(1);
   });
 });
 

@@ -1,13 +1,17 @@
 import type { Chat, Cluster, EventBus } from '#kernel';
 import { type RedisConfig, RedisLink } from '#sdk/redis';
-import type { ClusterTimes, RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
+import {
+  type ClusterTimes,
+  clusterTimes,
+  type RedisCluster,
+} from '../../plugins/cluster-redis/redis-cluster.js';
 import { config as streamsConfig } from '../../plugins/streams-redis/config.js';
 import { RedisStreams } from '../../plugins/streams-redis/redis-streams.js';
 import { type RemoteTimes, remoteTimes } from '../../plugins/streams-redis/remote-replies.js';
 import type { StreamLimits } from '../contracts/chat-streams.contract.js';
 import { createEngine } from '../support/engine.js';
 import { silentLogger } from '../support/kernel.js';
-import { later, quickTimes, startNode } from './node.js';
+import { later, startNode } from './node.js';
 
 /** A node and its connection to the logs. */
 export interface StreamsNode {
@@ -17,6 +21,15 @@ export interface StreamsNode {
   /** Streams on this node, which share its connections with others. */
   streams(chat: Chat, limits: StreamLimits & { readonly flushMs?: number }, bus: EventBus): RedisStreams;
 }
+
+/** Bounds in which a node is soon lost that is cut off, and none that is only busy. */
+export const lossTimes: ClusterTimes = {
+  ...clusterTimes,
+  link: { connectMs: 2000, pingMs: 300, silentPings: 3, backOffMs: 100, firstMs: 5000 },
+  leaseMs: 2500,
+  beatMs: 250,
+  graceMs: 3000,
+};
 
 export interface StreamsNodeOptions {
   readonly times?: ClusterTimes;
@@ -28,7 +41,7 @@ export interface StreamsNodeOptions {
 /** A node that has joined, and leaves with `endAll`; its streams are closed before that. */
 export async function startStreamsNode(
   config: Partial<RedisConfig>,
-  { times = quickTimes, remote = {}, around = (cluster) => cluster }: StreamsNodeOptions = {},
+  { times = clusterTimes, remote = {}, around = (cluster) => cluster }: StreamsNodeOptions = {},
 ): Promise<StreamsNode> {
   const cluster = await startNode({ config, times });
   const all: RedisStreams[] = [];

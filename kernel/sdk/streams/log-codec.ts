@@ -7,7 +7,7 @@ import type { ReplyLog } from './reply-log.js';
 /** A text of one kind, and the lengths of the pieces that it was written in where there are several. */
 type ContentRun = [kind: 'x' | 'h', content: string, lengths?: number[]];
 
-/** What goes to another process of a log, as JSON. The ids of its stream and of its request are in none of them. */
+/** A part of a log for another process, as JSON. The ids of its stream and of its request are in none of them. */
 export type Run =
   | ContentRun
   | ['f', frame: object]
