@@ -17,6 +17,12 @@ export function taskMetrics(metrics: Metrics, bus: EventBus, tasks: TaskEngine):
     'Worker threads that were lost and replaced',
     () => tasks.stats.workers.lost,
   );
+  if (tasks.stats.stalled !== undefined)
+    metrics.total(
+      'waggle_tasks_stalled_total',
+      'Task runs that this server has put back into the line because their server was lost',
+      () => tasks.stats.stalled ?? 0,
+    );
 
   const ended = metrics.counter('waggle_tasks_ended_total', 'Ended task runs', 'task', 'outcome');
   const retries = metrics.counter('waggle_task_retries_total', 'Failed attempts that are retried', 'task');

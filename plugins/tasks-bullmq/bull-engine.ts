@@ -285,7 +285,9 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     if (line.name !== lane) this.#executor.remove(line);
     const theirs = [...this.#unended].filter((run) => run.name === name && run.entry);
     const waiting = theirs.filter((run) => run.isWaiting && !this.#executor.held.has(run.id));
-    const cancelled = Promise.allSettled(waiting.map((run) => this.#cancel(run)));
+    // A server that stops unregisters all of its tasks: the others still know them.
+    const leaving = this.#isDraining ? [] : waiting;
+    const cancelled = Promise.allSettled(leaving.map((run) => this.#cancel(run)));
     this.#ledger.close(name);
     const held = theirs.filter((run) => this.#executor.held.has(run.id));
     await Promise.all([settleWithin(cancelled, storeMs), this.#local.removed(definition)]);
@@ -399,14 +401,14 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       const { delayMs = 0, onQueued } = options;
       const priority = priorityOf(definition, options, this.#config);
       entry = this.#ledger.enter(name, priority, delayMs > 0 ? 'delayed' : 'queued');
+      // The line is the last part: a log shows the first characters.
+      const id = `${randomId()}.${line.name}`;
       const data: TaskData = {
-        ...{ name, input, priority, by: this.#cluster.nodeId },
+        ...{ id, name, input, priority, by: this.#cluster.nodeId },
         ...{ owner: options.owner, connection: options.connection, timeoutMs: options.timeoutMs },
         key: key && this.#keys.nameOf(key),
       };
       const { maxPartials } = this.#config;
-      // The line is the last part: a log shows the first characters.
-      const id = `${randomId()}.${line.name}`;
       const run = new SharedRun({ id, line, data, maxPartials, delayMs, entry, onQueued }, this.#runOwner);
       return this.#accept(run, key).catch(refuse);
     } catch (error) {
@@ -433,7 +435,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       this.#runs.set(id, run);
       this.#unended.add(run);
       this.#keyed.keep(key, run);
-      await this.#adds.pass(() => line.add(id, data, delayMs));
+      await this.#adds.pass(() => line.add(data, delayMs));
     } catch (error) {
       this.#grew(-run.chars);
       this.#runs.delete(id);
@@ -705,7 +707,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
 
   async #addAgain(): Promise<void> {
     for (const run of this.#unended)
-      if (run.entry)
+      if (run.entry && !this.#executor.held.has(run.id))
         await this.#again(run).catch((err) =>
           this.#logger.warn({ err, task: run.name }, 'a run is not in Redis; it is added later'),
         );
@@ -721,7 +723,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       this.#onEnded(run, { state: 'failed', error, attempts, queuedMs, runMs });
       return;
     }
-    await run.line.add(run.id, run.data, run.state === 'delayed' ? run.delayMs : 0);
+    await run.line.add(run.data, run.state === 'delayed' ? run.delayMs : 0);
     this.#executor.wake(run.line.name);
     this.#hint(run.line);
   }
@@ -836,11 +838,8 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   async #look(line: Line): Promise<void> {
     const stalled = await line.sweep();
     this.#stalled += stalled.length;
-    for (const id of stalled)
-      this.#logger.warn(
-        { taskId: id.slice(0, 6), line: line.name },
-        'a run is back in the line: its server is lost',
-      );
+    for (const job of stalled)
+      this.#logger.warn({ job, line: line.name }, 'a run is back in the line: its server is lost');
     let own = 0;
     const { all, due, isDelayOver } = await line.waiting();
     for (const run of this.#unended) if (run.entry && run.line === line && run.isWaiting) own++;

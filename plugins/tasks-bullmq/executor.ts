@@ -267,6 +267,12 @@ export class Executor {
       ...{ taken, line, run: undefined, attempt: 0, partials: [], progress: undefined },
       ...{ listeners: new Set([data.by]), isEnding: false, isLost: false, wrong: undefined },
     };
+    const before = this.held.get(id);
+    if (before) {
+      // Redis had lost it, and it was added again. It is running here, or its end has just missed the new job.
+      if (before.isEnding || before.isLost) void this.#giveBack(taken, source);
+      return;
+    }
     const definition = definitionOf(data.name);
     const isLate = Date.now() - taken.acceptedAt > unknownMs;
     if (!definition && !isLate) {
@@ -391,7 +397,7 @@ export class Executor {
     const { signal } = this.#closing;
     for (;;)
       try {
-        return await line.finish(taken.id, outcome);
+        return (await line.finish(taken.id, outcome)) !== 'lost';
       } catch (error) {
         if (!WaggleError.is(error, 'ENGINE_UNAVAILABLE') || signal.aborted) throw error;
         await sleep(tryAgainMs, undefined, { signal });

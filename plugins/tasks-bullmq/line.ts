@@ -1,5 +1,5 @@
 import type { TaskPriority } from '#kernel';
-import type { RedisConnection, RedisLink } from '#sdk/redis';
+import { hashOf, type RedisConnection, type RedisLink } from '#sdk/redis';
 import { bullPriority, lastBullPriority } from './ledger.js';
 import { type BullLibrary, type Job, type JobJson, loadBull, type Queue } from './library.js';
 import type { Outcome } from './outcome.js';
@@ -7,6 +7,8 @@ import { cancelWaiting, lockAgain, raiseOldest } from './scripts.js';
 
 /** The data of a job. */
 export interface TaskData {
+  /** The id of the run, which gives access to it: that of the job is its hash, as many see names of keys. */
+  readonly id: string;
   readonly name: string;
   readonly input?: unknown;
   readonly owner?: string | undefined;
@@ -37,6 +39,9 @@ export interface Stored {
   readonly endedAt: number | undefined;
   readonly outcome: Outcome | undefined;
 }
+
+/** Result for a job that was to be moved: `lost` to another node, or `gone` with the data of Redis. */
+export type Moved = 'moved' | 'lost' | 'gone';
 
 /** Bounds of jobs. */
 export interface LineTimes {
@@ -80,32 +85,34 @@ export class Line {
   }
 
   /** Adds a job; the same id twice is once. */
-  async add(id: string, data: TaskData, delayMs = 0): Promise<void> {
+  async add(data: TaskData, delayMs = 0): Promise<void> {
     const priority = bullPriority(data.priority);
-    await this.#on((queue) => queue.add(data.name, data, { jobId: id, priority, delay: delayMs }));
+    await this.#on((queue) =>
+      queue.add(data.name, data, { jobId: hashOf(data.id), priority, delay: delayMs }),
+    );
   }
 
   /** Takes the first job; without one, the time at which the next one is due. */
   take(): Promise<Taken | { readonly dueAt: number }> {
     return this.#on(async (queue) => {
-      const [json, id, , dueAt] = await queue.getBackend().moveToActive(this.#options.token);
+      const [json, , , dueAt] = await queue.getBackend().moveToActive(this.#options.token);
       if (!json) return { dueAt };
       const data = JSON.parse(json.data) as TaskData;
-      return { id, data, acceptedAt: json.timestamp + json.delay, stalls: json.stalledCounter };
+      return { id: data.id, data, acceptedAt: json.timestamp + json.delay, stalls: json.stalledCounter };
     });
   }
 
-  /** Ends a job; false when it is no longer that of this node. */
-  finish(id: string, outcome: Outcome): Promise<boolean> {
+  /** Ends a job, unless it is no longer that of this node, or Redis has lost it. */
+  finish(id: string, outcome: Outcome): Promise<Moved> {
     return this.#on((queue, library) =>
-      mine(this.#job(queue, library, id).moveToCompleted(outcome, this.#options.token, false)),
+      moved(this.#job(queue, library, id).moveToCompleted(outcome, this.#options.token, false)),
     );
   }
 
-  /** Puts a job back into the line for later; false when it is no longer that of this node. */
-  giveBack(id: string, delayMs: number): Promise<boolean> {
+  /** Puts a job back into the line for later. */
+  giveBack(id: string, delayMs: number): Promise<Moved> {
     return this.#on((queue, library) =>
-      mine(this.#job(queue, library, id).moveToDelayed(Date.now() + delayMs, this.#options.token)),
+      moved(this.#job(queue, library, id).moveToDelayed(Date.now() + delayMs, this.#options.token)),
     );
   }
 
@@ -114,32 +121,34 @@ export class Line {
     const { lockMs } = this.#options.times;
     const tokens = ids.map(() => this.#options.token);
     return this.#on(async (queue, _, connection) => {
-      const failed = await queue.getBackend().extendLocks(ids, tokens, lockMs);
+      const byJob = new Map(ids.map((id) => [hashOf(id), id]));
+      const failed = await queue.getBackend().extendLocks([...byJob.keys()], tokens, lockMs);
       const again = await Promise.all(
         failed.map((id) =>
           connection.run(
             lockAgain,
-            [queue.toKey('active'), `${queue.toKey(id)}:lock`, queue.toKey('stalled')],
+            [queue.toKey('active'), `${queue.toKey(id)}:lock`, queue.toKey('stalled'), queue.toKey(id)],
             [id, this.#options.token, String(lockMs)],
           ),
         ),
       );
-      return failed.filter((_, at) => again[at] !== 1);
+      return failed.filter((_, at) => Number(again[at]) === 0).map((job) => byJob.get(job) as string);
     });
   }
 
   /** Ends a job that waits. */
   async cancel(id: string, outcome: Outcome): Promise<'cancelled' | 'running' | 'ended' | 'none'> {
     const code = await this.#on((queue, _, connection) => {
-      const keys = ['prioritized', 'delayed', 'wait', 'completed', id].map((key) => queue.toKey(key));
-      return connection.run(cancelWaiting, keys, [id, JSON.stringify(outcome), String(Date.now())]);
+      const job = hashOf(id);
+      const keys = ['prioritized', 'delayed', 'wait', 'completed', job].map((key) => queue.toKey(key));
+      return connection.run(cancelWaiting, keys, [job, JSON.stringify(outcome), String(Date.now())]);
     });
     return (['running', 'cancelled', 'ended', 'none'] as const)[Number(code)] ?? 'none';
   }
 
   read(id: string): Promise<Stored | undefined> {
     return this.#on(async (queue) => {
-      const json = await queue.getBackend().getJobData(id);
+      const json = await queue.getBackend().getJobData(hashOf(id));
       return json && stored(json);
     });
   }
@@ -151,7 +160,7 @@ export class Line {
     );
   }
 
-  /** Puts jobs of lost nodes back, at the front. */
+  /** Puts jobs of lost nodes back, at the front, and returns their ids in BullMQ. */
   sweep(): Promise<readonly string[]> {
     return this.#on((queue) => queue.getBackend().moveStalledJobsToWait());
   }
@@ -172,7 +181,7 @@ export class Line {
   /** The number of jobs before this one; undefined when it does not wait in the line. */
   async ahead(id: string): Promise<number | undefined> {
     return this.#on(async (queue, _, connection) => {
-      const rank = await connection.send(['ZRANK', queue.toKey('prioritized'), id]);
+      const rank = await connection.send(['ZRANK', queue.toKey('prioritized'), hashOf(id)]);
       return rank === null ? undefined : Number(rank);
     });
   }
@@ -181,7 +190,7 @@ export class Line {
   #job(queue: Queue, { Job }: BullLibrary, id: string): Job {
     const { keepMs, maxKept } = this.#options.keeping;
     const removeOnComplete = { age: Math.ceil(keepMs / 1000), count: Math.max(1, maxKept) };
-    return Job.fromJSON(queue, { ...blank, opts: { removeOnComplete } }, id);
+    return Job.fromJSON(queue, { ...blank, opts: { removeOnComplete } }, hashOf(id));
   }
 
   #on<T>(work: (queue: Queue, library: BullLibrary, connection: RedisConnection) => Promise<T>): Promise<T> {
@@ -228,14 +237,16 @@ function adapterOf(connection: RedisConnection, library: BullLibrary) {
   return adapter;
 }
 
-/** BullMQ throws where a lock is gone: -2 and -6, where a job is not active: -3, and where it is not there: -1. */
-async function mine(move: Promise<unknown>): Promise<boolean> {
+const notThere = -1;
+
+/** BullMQ throws an error with a negative code: without the job, without its lock, and where it is not running. */
+async function moved(move: Promise<unknown>): Promise<Moved> {
   try {
     await move;
-    return true;
+    return 'moved';
   } catch (error) {
     const { code } = error as { readonly code?: unknown };
-    if (typeof code === 'number' && code < 0) return false;
+    if (typeof code === 'number' && code < 0) return code === notThere ? 'gone' : 'lost';
     throw error;
   }
 }

@@ -15,8 +15,12 @@ redis.call('HSET', KEYS[5], 'returnvalue', ARGV[2], 'finishedOn', ARGV[3])
 redis.call('ZADD', KEYS[4], ARGV[3], id)
 return 1`);
 
-/** Locks a running job again whose lock has expired while Redis was away, unless another node has it. Keys: active, the lock, stalled. */
+/**
+ * Locks a running job again whose lock has expired while Redis was away, unless another node has it or has ended it: 0. Returns 2
+ * where there is no such job, as Redis has lost it. Keys: active, the lock, stalled, the job.
+ */
 export const lockAgain = new RedisScript(`
+if redis.call('EXISTS', KEYS[4]) == 0 then return 2 end
 local token = redis.call('GET', KEYS[2])
 if token and token ~= ARGV[2] then return 0 end
 if not redis.call('LPOS', KEYS[1], ARGV[1]) then return 0 end

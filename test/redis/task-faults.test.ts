@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TaskDefinition, TaskRun } from '#kernel';
+import { hashOf } from '#sdk/redis';
 import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/kernel.js';
 import { type LeakCheck, leakCheck } from '../support/leaks.js';
@@ -97,11 +98,11 @@ it('servers that are killed again and again lose no run: each ends once, as many
   expect(performance.now() - lastKill).toBeLessThan(30_000);
   expect(new Set(runs.map(({ state }) => state))).toEqual(new Set(['succeeded']));
   const tries = await Promise.all(
-    runs.map(({ id }) => server.command('HGET', `{w:tasks}:main:${id}`, 'ats')),
+    runs.map(({ id }) => server.command('HGET', `{w:tasks}:main:${hashOf(id)}`, 'ats')),
   );
   const doubles = tries.reduce((sum: number, each) => sum + Number(each), 0) - jobs;
   expect(doubles).toBeLessThanOrEqual(kills * places);
-  expect(await active()).toEqual([busy.id]);
+  expect(await active()).toEqual([hashOf(busy.id)]);
   expect(engine.stats).toMatchObject({ succeeded: jobs, waiting: 0, running: 1 });
 }, 180_000);
 
@@ -120,7 +121,7 @@ describe('a server whose clock is wrong by an hour', () => {
       if (skewMs < 0) {
         await eventually(async () => {
           const [next] = await server.command<string[]>('ZRANGE', '{w:tasks}:main:delayed', '0', '0');
-          expect(next).toBe(delayed.id);
+          expect(next).toBe(hashOf(delayed.id));
           expect(delayed.queuedMs).toBeGreaterThan(1500);
         });
         release();

@@ -91,6 +91,8 @@ async function fullAndFree() {
   const { release } = blocker(a, 'busy');
   const busy = await a.engine.submit('busy', null);
   later(release);
+  // The other one may have taken it first, and given it back.
+  await eventually(() => expect(busy.state).toBe('running'));
   return { a, b, busy, release };
 }
 
@@ -370,6 +372,7 @@ describe('while Redis is away', () => {
     expect(await run.cancel()).toBe(true);
     release();
     await busy.result;
+    expect(busy.attempts).toBe(1);
     expect(b.engine.stats.submitted).toBe(0);
   });
 });
