@@ -97,8 +97,8 @@ export default defineConfig({
         },
       },
     ],
-    // Many tests wait for a process or a clock: two for each processor.
-    maxWorkers: 2 * availableParallelism(),
+    // Many tests wait for a process or a clock, so there are more than processors.
+    maxWorkers: availableParallelism() + 4,
     setupFiles: ['reflect-metadata'],
     // What is built, and plugins in folders of tests, are loaded by Node, as in a server, and not by vitest.
     server: { deps: { external: [/\/dist\/(kernel|plugins)\//, /\/waggle-\w{6}\//] } },
