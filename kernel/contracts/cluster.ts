@@ -31,6 +31,14 @@ export interface ClusterWatcher {
   emptied?(): void;
 }
 
+/** Hears messages to all nodes, in their order. */
+export interface SequenceFollower {
+  /** The next one. Numbers grow, and most of those between two are of none. */
+  message(seq: number, body: unknown): void;
+  /** Messages with these numbers, the first and the last included, may be lost for this node: they do not come any more. */
+  missing(from: number, to: number): void;
+}
+
 /** Figures of this node. */
 export interface ClusterStats {
   /** Whether the engine can be reached, for commands and for messages. */
@@ -64,6 +72,15 @@ export interface Cluster {
   /** The same to all other nodes; false where there is none. @throws TOO_LARGE */
   broadcast(topic: string, body: unknown): Promise<boolean>;
   on(topic: string, listener: (body: unknown, from: string) => void): Undo;
+  /**
+   * Sends JSON to all nodes, this one included, which hear such messages of all nodes in the order of their numbers.
+   * Resolves with the number, which is that of a time in microseconds or greater. @throws TOO_LARGE, ENGINE_UNAVAILABLE, where
+   * it may have been sent all the same
+   */
+  sequence(topic: string, body: unknown): Promise<number>;
+  /** The number of the last of these messages, of any topic, that was heard here or is missing. */
+  readonly reached: number;
+  follow(topic: string, follower: SequenceFollower): Undo;
   watch(watcher: ClusterWatcher): Undo;
   /** Adds to the load that the others see; read about once a second. */
   publishLoad(read: () => NodeLoad): Undo;
@@ -78,6 +95,7 @@ export interface Cluster {
 /** Provided by the plugin that connects several servers. */
 export const Cluster = createToken<Cluster>('cluster', {
   on: (topic) => ({ kind: 'cluster topic', name: topic }),
+  follow: (topic) => ({ kind: 'cluster sequence', name: topic }),
   watch: () => ({ kind: 'watcher', name: 'cluster' }),
   publishLoad: () => ({ kind: 'load', name: 'cluster' }),
 });

@@ -5,6 +5,10 @@ export class Keys {
   readonly layout: string;
   /** The channel to all nodes. */
   readonly all: string;
+  /** The last number of a message to all in order. */
+  readonly counter: string;
+  /** The channel of these. */
+  readonly sequence: string;
 
   constructor(
     readonly prefix: string,
@@ -15,6 +19,8 @@ export class Keys {
     this.layout = `${prefix}:layout`;
     // Channels are the same in all databases of a server.
     this.all = database === 0 ? `${prefix}:all` : `${prefix}:all:${database}`;
+    this.counter = `${prefix}:seq`;
+    this.sequence = database === 0 ? `${prefix}:seq` : `${prefix}:seq:${database}`;
   }
 
   /** The lease of a node, and the channel to it. */

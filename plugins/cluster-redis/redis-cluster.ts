@@ -1,5 +1,14 @@
 import { hostname } from 'node:os';
-import type { Cluster, ClusterNode, ClusterStats, ClusterWatcher, Logger, NodeLoad, Undo } from '#kernel';
+import type {
+  Cluster,
+  ClusterNode,
+  ClusterStats,
+  ClusterWatcher,
+  Logger,
+  NodeLoad,
+  SequenceFollower,
+  Undo,
+} from '#kernel';
 import { randomId, settleWithin } from '#sdk';
 import {
   checkLayout,
@@ -17,6 +26,7 @@ import { Inbox } from './inbox.js';
 import { Keys } from './keys.js';
 import { Membership } from './membership.js';
 import { Outbox } from './outbox.js';
+import { Sequence } from './sequence.js';
 import { guarded, Topics } from './topics.js';
 
 /** Bounds of a node. */
@@ -66,6 +76,7 @@ export class RedisCluster implements Cluster {
   readonly #outbox: Outbox;
   readonly #topics: Topics;
   readonly #claims: Claims;
+  readonly #sequence: Sequence;
   readonly #watchers = new Set<ClusterWatcher>();
   readonly #loads = new Set<() => NodeLoad>();
   #timer: NodeJS.Timeout | undefined;
@@ -103,7 +114,7 @@ export class RedisCluster implements Cluster {
       ...link,
       name: `waggle:${this.nodeId}:messages`,
       prepare: (connection) =>
-        connection.subscribe([keys.node(this.nodeId), keys.all], (text, channel) =>
+        connection.subscribe([keys.node(this.nodeId), keys.all, keys.sequence], (text, channel) =>
           this.#receive(channel, text),
         ),
       onUp: (isFirst) => {
@@ -123,6 +134,7 @@ export class RedisCluster implements Cluster {
       return channel === keys.all && this.#messages.isUp ? receivers - 1 : receivers;
     });
     this.#topics = new Topics(logger);
+    this.#sequence = new Sequence(keys, this.#commands, logger);
     this.#claims = new Claims({
       ...{ nodeId: this.nodeId, keys, logger, link: this.#commands, times: times.claims },
       tell: (node, hash, generation) => void this.send(node, superseded, [hash, generation]),
@@ -195,6 +207,18 @@ export class RedisCluster implements Cluster {
     return this.#topics.add(topic, listener);
   }
 
+  get reached(): number {
+    return this.#sequence.reached;
+  }
+
+  sequence(topic: string, body: unknown): Promise<number> {
+    return this.#sequence.send(topic, body);
+  }
+
+  follow(topic: string, follower: SequenceFollower): Undo {
+    return this.#sequence.follow(topic, follower);
+  }
+
   watch(watcher: ClusterWatcher): Undo {
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
@@ -238,6 +262,7 @@ export class RedisCluster implements Cluster {
     this.#claims.beat();
     try {
       const { listed, hasLapsed, isOther } = await this.#membership.beat(this.#load());
+      this.#sequence.look(Number((await this.#commands.urgent('GET', this.#keys.counter)) ?? 0));
       this.#failingSince = undefined;
       const nowMs = performance.now();
       if (hasLapsed) this.#onLapsed(nowMs);
@@ -277,7 +302,9 @@ export class RedisCluster implements Cluster {
 
   #receive(channel: string, text: string): void {
     this.#isHeard = true;
-    const delivery = this.#inbox.read(channel, text);
+    const isSequence = channel === this.#keys.sequence;
+    if (isSequence && this.#sequence.receive(text)) return;
+    const delivery = isSequence ? undefined : this.#inbox.read(channel, text);
     if (!delivery) {
       this.#logger.warn({ channel }, 'a message that no server has sent is ignored');
       return;

@@ -19,6 +19,8 @@ export interface Portion {
 
 const portionChars = 32 * 1024;
 const topicLimitChars = 128;
+/** With more of them, the oldest become one. */
+const maxMissing = 100;
 
 /**
  * The notifications of all users, numbered in one sequence. It begins with the time in microseconds: the numbers of a server
@@ -26,17 +28,22 @@ const topicLimitChars = 128;
  */
 export class Inbox {
   readonly #config: { readonly inbox: InboxLimits };
-  readonly #firstSeq = Date.now() * 1000;
-  #seq = this.#firstSeq;
+  readonly #firstSeq: number;
+  #seq: number;
   readonly #everyone: NotificationLog;
   /** The one that was written last is last. */
   readonly #users = new Map<string, NotificationLog>();
   #chars = 0;
   /** Of users that were forgotten altogether. */
   #forgotten: SeqRange | undefined;
+  /** Numbers that did not come from another node, oldest first. */
+  readonly #missing: SeqRange[] = [];
 
-  constructor(config: { readonly inbox: InboxLimits }) {
+  /** `firstSeq`: the number behind which it begins. */
+  constructor(config: { readonly inbox: InboxLimits }, firstSeq = Date.now() * 1000) {
     this.#config = config;
+    this.#firstSeq = firstSeq;
+    this.#seq = firstSeq;
     this.#everyone = new NotificationLog(config);
   }
 
@@ -45,9 +52,21 @@ export class Inbox {
     return this.#seq;
   }
 
+  /** @throws INVALID_REQUEST, TOO_LARGE, for what could not be kept */
+  check(topic: string, data: unknown): void {
+    this.#encode(this.#seq, topic, data);
+  }
+
+  /** Declares numbers lost, for all users. */
+  lose(from: number, to: number): void {
+    this.#seq = to;
+    this.#missing.push({ from, to });
+    if (this.#missing.length > maxMissing)
+      this.#missing.splice(0, 2, hullOf(this.#missing.slice(0, 2)) as SeqRange);
+  }
+
   /** Keeps a notification for a user, or for all. @throws INVALID_REQUEST, TOO_LARGE */
-  keep(userId: string | undefined, topic: string, data: unknown): Notification {
-    const seq = this.#seq + 1;
+  keep(userId: string | undefined, topic: string, data: unknown, seq = this.#seq + 1): Notification {
     const notification = { seq, json: this.#encode(seq, topic, data), atMs: performance.now() };
     this.#seq = seq;
     const log = userId === undefined ? this.#everyone : this.#logOf(userId);
@@ -60,7 +79,7 @@ export class Inbox {
   after(userId: string, after: number): Portion {
     const mine = this.#users.get(userId);
     for (const log of [mine, this.#everyone]) if (log) this.#expire(log);
-    const unknown = [this.#beforeStart(after), mine ? undefined : this.#forgotten];
+    const unknown = [this.#beforeStart(after), mine ? undefined : this.#forgotten, ...this.#missing];
     const frames: string[] = [];
     let seq = after;
     let chars = 0;

@@ -8,7 +8,7 @@ const body = z.strictObject({
 });
 const sent = z.object({
   seq: z.number().describe('The number of the notification'),
-  online: z.boolean().describe('Whether a connection is open that gets it now'),
+  online: z.boolean().describe('Whether a connection to this server is open that gets it now'),
 });
 const params = z.object({ user_id: clientChosenId });
 
@@ -30,7 +30,7 @@ export function notificationRoutes(clients: Clients): readonly Route[] {
       docs: docsOf('Notify all users'),
       handler: async (request, response) => {
         const { topic, data } = await expectValid(body, await request.json());
-        respond(response, clients.broadcast(topic, data), clients.count > 0);
+        respond(response, await clients.broadcast(topic, data), clients.count > 0);
       },
     },
     {
@@ -41,7 +41,7 @@ export function notificationRoutes(clients: Clients): readonly Route[] {
       handler: async (request, response) => {
         const { user_id: userId } = await expectValid(params, request.params);
         const { topic, data } = await expectValid(body, await request.json());
-        respond(response, clients.send(userId, topic, data), clients.online(userId));
+        respond(response, await clients.send(userId, topic, data), clients.online(userId));
       },
     },
   ];

@@ -37,6 +37,8 @@ export interface SessionHost {
   readonly bus: Pick<EventBus, 'emit'>;
   readonly logger: Logger;
   readonly inbox: Inbox;
+  /** Where several nodes number their notifications together: resolves when this one has come to a number. */
+  readonly reached?: ((seq: number) => Promise<void>) | undefined;
   /** Starts or stops the delivery of broadcasts to a session. */
   subscribe(session: Session, isOn: boolean): void;
   onClosed(session: Session): void;
@@ -200,12 +202,23 @@ export class Session implements SocketHandler {
     }
   }
 
-  #readInbox(after: number | undefined): void {
-    const { inbox } = this.#host;
+  #readInbox(after: number | undefined): void | Promise<void> {
+    const { inbox, reached } = this.#host;
     if (after !== undefined) {
       this.#host.subscribe(this, false);
       this.#behindFrom = after;
     }
+    if (after === undefined || after <= inbox.seq || !reached) return this.#catchUpFrom(after);
+    // Another node has told its client more than this one has heard of.
+    this.#isCatchingUp = true;
+    return reached(after).then(() => {
+      this.#isCatchingUp = false;
+      if (!this.socket.closed) this.#catchUpFrom(after);
+    });
+  }
+
+  #catchUpFrom(after: number | undefined): void {
+    const { inbox } = this.#host;
     this.catchUp();
     // A number that no notification has had yet is of another server, whose clock was ahead: its client has to forget it.
     if (after === undefined || after > inbox.seq) this.#send({ type: 'inbox', seq: inbox.seq });

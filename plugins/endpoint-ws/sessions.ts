@@ -18,10 +18,14 @@ import { FirstFrames } from './first-frames.js';
 import { Inbox } from './inbox.js';
 import { Session, type SessionHost } from './session.js';
 import { SharedAnnouncements } from './shared-announcements.js';
+import { SharedNotifications } from './shared-notifications.js';
 import { Takeovers } from './takeovers.js';
 import { UserSessions } from './user-sessions.js';
 
-export type SessionSettings = Omit<SessionHost, 'onClosed' | 'onDelivered' | 'subscribe' | 'inbox'> & {
+export type SessionSettings = Omit<
+  SessionHost,
+  'onClosed' | 'onDelivered' | 'subscribe' | 'inbox' | 'reached'
+> & {
   readonly transport: Pick<Transport, 'publish'>;
   /** Present where other nodes have connections, too. */
   readonly cluster?: Cluster | undefined;
@@ -41,6 +45,7 @@ export class Sessions implements WebSocketEndpoint, Clients {
   readonly #takeovers: Takeovers;
   readonly #claims: ClientClaims | undefined;
   readonly #announcements: SharedAnnouncements | undefined;
+  readonly #notifications: SharedNotifications | undefined;
   /** Sessions that were taken over and will be closed soon, by user and client. */
   readonly #leaving = new Map<string, { readonly session: Session; readonly timer: NodeJS.Timeout }>();
   readonly #firstFrames = new FirstFrames();
@@ -50,19 +55,23 @@ export class Sessions implements WebSocketEndpoint, Clients {
   readonly #idleness = new Idleness(this.#open);
 
   constructor({ transport, cluster, ...settings }: SessionSettings) {
-    this.#takeovers = new Takeovers(settings.logger);
+    const { logger, streams } = settings;
+    const inbox = new Inbox(settings.config, cluster?.reached);
+    this.#takeovers = new Takeovers(logger);
     if (cluster) {
       this.#claims = new ClientClaims(cluster, (session) => this.#lost(session));
+      const deliver = (userId: string | undefined, json: string) => this.#deliver(userId, json);
+      this.#notifications = new SharedNotifications(cluster, inbox, deliver, logger);
+      const runningOf = (userId: string) => this.#runningOf(userId);
       // A reply that cannot be read from here is better not heard of.
-      if (settings.streams.sharedStats)
-        this.#announcements = new SharedAnnouncements(cluster, this.#users, (userId) =>
-          this.#runningOf(userId),
-        );
+      if (streams.sharedStats) this.#announcements = new SharedAnnouncements(cluster, this.#users, runningOf);
     }
+    const notifications = this.#notifications;
     this.#transport = transport;
     this.#host = {
       ...settings,
-      inbox: new Inbox(settings.config),
+      inbox,
+      reached: notifications && ((seq) => notifications.reached(seq)),
       subscribe: (session, isOn) => this.#subscribe(session, isOn),
       onClosed: (session) => this.#closed(session),
       onDelivered: () => this.#idleness.changed(),
@@ -88,33 +97,49 @@ export class Sessions implements WebSocketEndpoint, Clients {
     return this.#users.has(userId);
   }
 
-  send(userId: string, topic: string, data?: unknown): number {
+  send(userId: string, topic: string, data?: unknown): number | Promise<number> {
     // Without one it would be kept for all.
     if (typeof userId !== 'string' || userId === '')
       throw new WaggleError('INVALID_REQUEST', { issues: ['userId: expected a user'] });
+    return this.#notify(userId, topic, data);
+  }
+
+  broadcast(topic: string, data?: unknown): number | Promise<number> {
+    return this.#notify(undefined, topic, data);
+  }
+
+  #notify(userId: string | undefined, topic: string, data: unknown): number | Promise<number> {
+    if (this.#notifications) return this.#notifications.send(userId, topic, data);
     const { seq, json } = this.#host.inbox.keep(userId, topic, data);
+    this.#deliver(userId, json);
+    return seq;
+  }
+
+  /** Sends a notification to the connections of a user on this node, or to all of them. */
+  #deliver(userId: string | undefined, json: string): void {
+    if (userId === undefined) {
+      this.#deliverToAll(json);
+      return;
+    }
     let next: Session | undefined;
     for (let session = this.#users.newest(userId); session; session = next) {
       // It may be closed for reading too slowly.
       next = session.older;
       session.notify(json);
     }
-    return seq;
   }
 
-  broadcast(topic: string, data?: unknown): number {
-    const { seq, json } = this.#host.inbox.keep(undefined, topic, data);
+  #deliverToAll(json: string): void {
     const { publish } = this.#transport;
     if (!publish) {
       for (const session of this.#open) session.notify(json);
-      return seq;
+      return;
     }
     if (!this.#hasBroadcast) {
       this.#hasBroadcast = true;
       for (const session of this.#open) if (session.isUpToDate) this.#subscribe(session, true);
     }
     publish.call(this.#transport, everyone, json);
-    return seq;
   }
 
   /** Tells the other connections of its user of a reply that has begun on this node. */
@@ -219,6 +244,7 @@ export class Sessions implements WebSocketEndpoint, Clients {
   /** Ends what is under way with other nodes. */
   stop(): void {
     this.#announcements?.stop();
+    this.#notifications?.stop();
   }
 
   /** A newer connection of the client has its claim. One on this node has closed the session already, or will. */

@@ -1011,8 +1011,8 @@ describe('the documented frames', () => {
       send({ type: 'stream_request', content: 'Hallo', requestId, ...more });
 
     const clients = hive.kernel.get(Clients);
-    const lost = clients.send('docs', 't', 'x'.repeat(80_000));
-    clients.send('docs', 't', 'x'.repeat(80_000));
+    const lost = await clients.send('docs', 't', 'x'.repeat(80_000));
+    await clients.send('docs', 't', 'x'.repeat(80_000));
     send({ type: 'inbox', after: lost - 1 });
     send({ type: 'inbox' });
     await hive.streams.start({ userId: 'docs', content: 'Hallo', agent: 'eliza' });

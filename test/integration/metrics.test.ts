@@ -37,6 +37,7 @@ const cluster = definePlugin({
     ctx.provide(Cluster, {
       ...{ nodeId: 'a', stats, alive, ...rest },
       ...{ publishLoad: () => undo, claim: () => undo },
+      ...{ sequence: async () => 1, reached: 0, follow: () => undo },
     });
   },
 });

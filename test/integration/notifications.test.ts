@@ -38,9 +38,15 @@ const upToDate = async (client: WsClient) => {
   await client.until((frame) => frame.type === 'pong' && client.frames.indexOf(frame) >= from);
 };
 
+/** One server gives the numbers at once. */
+interface LocalClients extends Clients {
+  send(userId: string, topic: string, data?: unknown): number;
+  broadcast(topic: string, data?: unknown): number;
+}
+
 describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
   let hive: Hive;
-  let clients: Clients;
+  let clients: LocalClients;
   const connect = async (clientId: string, userId?: string) => {
     const query = userId === undefined ? '' : `?user_id=${userId}`;
     const client = await WsClient.connect(`${hive.ws}/${clientId}${query}`);
@@ -54,7 +60,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
 
   beforeAll(async () => {
     hive = await startHive({ transport, config: { 'endpoint-ws': { inbox: { maxNotifications: 5 } } } });
-    clients = hive.kernel.get(Clients);
+    clients = hive.kernel.get(Clients) as LocalClients;
   });
   afterAll(() => hive.stop());
 

@@ -74,6 +74,32 @@ describe('nodes on one Redis server', () => {
     expect(a!.stats.commands.publish).toBeLessThan(100);
   });
 
+  it('hear messages to all in one order, whoever sends them, with numbers that grow whatever the engine loses', async () => {
+    const common = config();
+    const nodes = [await startNode({ config: common }), await startNode({ config: common })];
+    const heard: [seq: number, body: unknown][][] = nodes.map((node) => {
+      const own: [number, unknown][] = [];
+      node.follow('t', { message: (seq, body) => void own.push([seq, body]), missing: () => {} });
+      return own;
+    });
+    const send = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const body = `{${index}"\\ü\u0000`;
+          return [await nodes[index % 2]!.sequence('t', body), body] as const;
+        }),
+      );
+    const sent = [...(await send(500))];
+    const all = () => [...sent].sort(([a], [b]) => a - b);
+    await eventually(() => expect(heard).toEqual([all(), all()]));
+    await server.command('DEL', `${common.prefix}:seq`);
+    sent.push(...(await send(10)));
+    await eventually(() => expect(heard).toEqual([all(), all()]));
+    expect(new Set(sent.map(([seq]) => seq)).size).toBe(510);
+    expect(nodes[0]!.reached).toBe(all().at(-1)?.[0]);
+    await expect(nodes[0]!.sequence('t', 'x'.repeat(1_000_001))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  });
+
   it('say that a message reached nobody, or was too large', async () => {
     const a = await startNode({ config: config() });
     expect(await a.send('nobody', 't', 1)).toBe(false);

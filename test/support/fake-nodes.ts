@@ -1,4 +1,4 @@
-import type { Cluster, ClusterWatcher } from '#kernel';
+import { type Cluster, type ClusterWatcher, type SequenceFollower, WaggleError } from '#kernel';
 
 type Listener = (body: unknown, from: string) => void;
 
@@ -6,8 +6,15 @@ type Listener = (body: unknown, from: string) => void;
 export class FakeNodes {
   readonly #nodes = new Map<
     string,
-    { readonly listeners: Map<string, Listener>; readonly watchers: ClusterWatcher[] }
+    {
+      readonly listeners: Map<string, Listener>;
+      readonly watchers: ClusterWatcher[];
+      readonly followers: SequenceFollower[];
+    }
   >();
+  #seq = 1000;
+  /** Messages to all in order that are late, by node. */
+  readonly late = new Map<string, (() => void)[]>();
   readonly #claims = new Map<string, () => void>();
   /** Whether the engine is away: nothing is sent. */
   isAway = false;
@@ -26,8 +33,30 @@ export class FakeNodes {
     for (const watcher of this.#nodes.get(nodeId)?.watchers ?? []) watcher.gap?.(of);
   }
 
+  /** Tells a node that it has missed all up to the newest message. */
+  miss(nodeId: string, from: number): void {
+    for (const follower of this.#nodes.get(nodeId)?.followers ?? []) follower.missing(from, this.#seq);
+  }
+
+  #sequence(body: unknown): number {
+    if (this.isAway) throw new WaggleError('ENGINE_UNAVAILABLE', { why: 'it is away', retryAfterMs: 1 });
+    const seq = ++this.#seq;
+    for (const [id, { followers }] of this.#nodes)
+      for (const follower of followers) {
+        const hear = () => follower.message(seq, JSON.parse(JSON.stringify(body)));
+        const late = this.late.get(id);
+        if (late) late.push(hear);
+        else hear();
+      }
+    return seq;
+  }
+
   join(nodeId: string): Cluster {
-    const node = { listeners: new Map<string, Listener>(), watchers: [] as ClusterWatcher[] };
+    const node = {
+      listeners: new Map<string, Listener>(),
+      watchers: [] as ClusterWatcher[],
+      followers: [] as SequenceFollower[],
+    };
     this.#nodes.set(nodeId, node);
     const send = async (to: readonly string[], topic: string, body: unknown) => {
       if (this.isAway || to.length === 0) return false;
@@ -39,7 +68,10 @@ export class FakeNodes {
       return true;
     };
     const others = () => [...this.#nodes.keys()].filter((id) => id !== nodeId);
-    const cluster: Pick<Cluster, 'nodeId' | 'alive' | 'send' | 'broadcast' | 'on' | 'watch' | 'claim'> = {
+    const cluster: Pick<
+      Cluster,
+      'nodeId' | 'alive' | 'send' | 'broadcast' | 'on' | 'watch' | 'claim' | 'sequence' | 'follow' | 'reached'
+    > = {
       nodeId,
       alive: () => [nodeId, ...others()].map((id) => ({ id, load: {} })),
       send: (to, topic, body) => send([to], topic, body),
@@ -50,6 +82,12 @@ export class FakeNodes {
       },
       watch: (watcher) => {
         node.watchers.push(watcher);
+        return () => {};
+      },
+      sequence: async (_, body) => this.#sequence(body),
+      reached: this.#seq,
+      follow: (_, follower) => {
+        node.followers.push(follower);
         return () => {};
       },
       claim: (clientId, lost) => {

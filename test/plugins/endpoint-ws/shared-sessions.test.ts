@@ -12,7 +12,7 @@ let sockets = 0;
 /** A connection that keeps what it is sent. */
 function socket(clientId: string, userId?: string, close?: (code: number) => void) {
   const closedWith: number[] = [];
-  const sent: { readonly type: string; readonly streamId?: string }[] = [];
+  const sent: { readonly type: string; readonly [field: string]: unknown }[] = [];
   const made: Socket = {
     id: `s${++sockets}`,
     params: { client_id: clientId },
@@ -31,7 +31,7 @@ function socket(clientId: string, userId?: string, close?: (code: number) => voi
     },
   };
   const told = () => sent.filter(({ type }) => type === 'stream_available').map(({ streamId }) => streamId);
-  return Object.assign(made, { closedWith, told });
+  return Object.assign(made, { closedWith, told, sent });
 }
 
 /** Running replies of one node. */
@@ -254,5 +254,89 @@ describe('a connection', () => {
     b.stop();
     nodes.gap('b');
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a notification', () => {
+  const notes = ({ sent }: ReturnType<typeof socket>) =>
+    sent.flatMap(({ type, seq, from, to }) => {
+      if (type === 'notification') return [seq];
+      return type === 'inbox_gap' ? [[from, to]] : [];
+    });
+  const open = (sessions: Sessions, after?: number) => {
+    const made = socket(`c${sockets}`, 'me');
+    const session = sessions.open(made);
+    void session.message(JSON.stringify({ type: 'inbox', ...(after !== undefined && { after }) }));
+    return made;
+  };
+
+  it('reaches the connections on all nodes, in one order, and has one inbox', async () => {
+    const [a, b] = [sessionsOn(nodes.join('a')), sessionsOn(nodes.join('b'))];
+    const [mine, yours] = [open(b), socket('you')];
+    void b.open(yours).message('{"type":"ping"}');
+    const first = await a.send('me', 't', 1);
+    const second = await b.broadcast('t', 2);
+    const third = await a.send('you', 't', 3);
+    expect([notes(mine), notes(yours)]).toEqual([
+      [first, second],
+      [second, third],
+    ]);
+    expect(notes(open(a, first))).toEqual([second]);
+    expect(notes(open(b, 0))).toEqual([first, second]);
+  });
+
+  it('that its client has from another node comes once, however late its node hears of it', async () => {
+    const [a, b] = [sessionsOn(nodes.join('a')), sessionsOn(nodes.join('b'))];
+    const late: (() => void)[] = [];
+    nodes.late.set('b', late);
+    const first = await a.send('me', 't', 1);
+    const second = await a.send('me', 't', 2);
+    const mine = open(b, second);
+    for (const hear of late.splice(0)) {
+      await vi.advanceTimersByTimeAsync(1000);
+      hear();
+    }
+    nodes.late.delete('b');
+    await arrive();
+    const third = await a.send('me', 't', 3);
+    expect(notes(mine)).toEqual([third]);
+    expect(mine.sent.filter(({ type }) => type === 'inbox')).toEqual([]);
+    expect(first).toBeLessThan(second);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('that a node has missed is a gap for its connections, and for those that come to it', async () => {
+    const [a, b] = [sessionsOn(nodes.join('a')), sessionsOn(nodes.join('b'))];
+    const mine = open(b);
+    const first = await a.send('me', 't', 1);
+    nodes.late.set('b', []);
+    const lost = await a.send('me', 't', 2);
+    nodes.late.delete('b');
+    nodes.miss('b', lost);
+    const third = await a.send('me', 't', 3);
+    const all = [first, [lost, lost], third];
+    expect([notes(mine), notes(open(b, first - 1))]).toEqual([all, all]);
+    expect(notes(open(a, first))).toEqual([lost, third]);
+    // Its client has it from the other node.
+    expect(notes(open(b, lost))).toEqual([third]);
+  });
+
+  it('whose number no node has come to leaves a connection waiting for a while, and no longer', async () => {
+    const a = sessionsOn(nodes.join('a'));
+    const mine = open(a, 9_000_000);
+    await vi.advanceTimersByTimeAsync(10_000);
+    const seq = await a.send('me', 't', 1);
+    expect(mine.sent).toMatchObject([
+      { type: 'inbox', seq: seq - 1 },
+      { type: 'notification', seq },
+    ]);
+  });
+
+  it('is refused at once while the engine is away, and for what is no notification', async () => {
+    const a = sessionsOn(nodes.join('a'));
+    nodes.isAway = true;
+    await expect(a.send('me', 't')).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+    expect(() => a.send('me', '')).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
+    expect(() => a.send('', 't')).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
   });
 });
