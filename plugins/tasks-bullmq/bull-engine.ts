@@ -41,7 +41,15 @@ import {
   settleWithin,
   wrongDurations,
 } from '#sdk';
-import { checkLayout, checkServer, engineError, hashOf, parseRedisUrl, RedisLink } from '#sdk/redis';
+import {
+  checkLayout,
+  checkServer,
+  engineError,
+  hashOf,
+  parseRedisUrl,
+  RedisLink,
+  unavailable,
+} from '#sdk/redis';
 import { createLanes, Engine, inputOf, type LaneName, priorityOf } from '#sdk/tasks';
 import type { Config } from './config.js';
 import { Executor, type ExecutorOwner, type Held, type HeldEnd } from './executor.js';
@@ -63,7 +71,7 @@ export interface BullTimes extends LineTimes {
   readonly reviewMs: number;
 }
 
-export const bullTimes: BullTimes = { lockMs: 10_000, stalledMs: 5000, beatMs: 1000, reviewMs: 5000 };
+const bullTimes: BullTimes = { lockMs: 10_000, stalledMs: 5000, beatMs: 1000, reviewMs: 5000 };
 
 const topics = {
   news: 'tasks:news',
@@ -89,6 +97,8 @@ interface UpdateNews {
 const retryAfterMs = { least: 100, most: 30_000, unknown: 1000 } as const;
 const cancelAgainMs = { first: 5, later: 250 } as const;
 const hintMs = 20;
+/** Shortest interval of looks at places in the line. */
+const positionsMs = 50;
 const storeMs = 2000;
 /** Runs that are looked at, and listeners that are told their place, at a time. */
 const most = 200;
@@ -135,6 +145,8 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #kept: ExpiringSet<SharedRun>;
   /** Places of the main lane, asked for and held. */
   readonly #admissions = new Map<string, Entry>();
+  /** Runs whose places in the line are told. */
+  readonly #listeners = new Set<SharedRun>();
   readonly #announced = new WeakSet<SharedRun>();
   readonly #missing = new WeakSet<SharedRun>();
   readonly #averages = new Map<string, number>();
@@ -153,7 +165,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   #changed: Deferred<void> = deferred();
   #timers: NodeJS.Timeout[] = [];
   #hintTimer: NodeJS.Timeout | undefined;
-  #positionsTimer: NodeJS.Immediate | undefined;
+  #positionsTimer: NodeJS.Timeout | undefined;
   #isBeating = false;
   #isReviewing = false;
   #isTelling = false;
@@ -352,7 +364,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     this.#executor.close();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     clearTimeout(this.#hintTimer);
-    clearImmediate(this.#positionsTimer);
+    clearTimeout(this.#positionsTimer);
     for (const undo of this.#undos.splice(0)) undo();
     for (const run of this.#unended) run.leaves();
     this.#kept.clear();
@@ -446,7 +458,8 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     this.#announce(run);
     await this.#executor.takeOne(line);
     if (run.isWaiting && delayMs === 0 && this.#executor.room(line) === 0) this.#hint(line);
-    if (run.onQueued) this.#tellPositions();
+    if (run.onQueued) this.#listeners.add(run);
+    this.#tellPositions();
     return run;
   }
 
@@ -538,7 +551,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
         this.#onEnded(this.#runs.get(id), outcome, error);
         this.#tell(held, { id, type: 'ended' });
         this.#change();
-        if (this.#hasListeners) this.#tellPositions();
+        this.#tellPositions();
       },
       lost: ({ taken }) => {
         const run = this.#runs.get(taken.id);
@@ -657,7 +670,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     if (!run || run.ended) return;
     run.starts(runner, attempt);
     if (run.entry) this.#ledger.move(run.entry, 'running');
-    if (this.#hasListeners) this.#tellPositions();
+    this.#tellPositions();
   }
 
   #move(run: SharedRun | undefined, state: 'queued' | 'delayed'): void {
@@ -734,8 +747,8 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     const lineName = /^[\w-]{24}\.(main|worker|t-[\w-]{22})$/.exec(id)?.[1];
     if (lineName === undefined) return undefined;
     await this.#starting;
-    const line = this.#line(lineName);
-    const stored = await line.read(id).catch((error) => Promise.reject(engineError(error)));
+    const line = this.#lines.get(lineName) ?? new Line(lineName, this.#lineOptions);
+    const stored = await line.read(id);
     const again = this.#runs.get(id);
     if (again || !stored) return again;
     const { endedAt, outcome } = stored;
@@ -780,6 +793,8 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       if (held) await settleWithin(run.over, storeMs);
       else await this.#cancelElsewhere(run);
       if (run.ended || !this.#unended.has(run)) break;
+      // It has stopped, or will when its time is over; but nobody can say how it has ended.
+      if (!this.#link.isUp) throw unavailable('it cannot store the end of a task now');
       await settleWithin(run.over, tries === 0 ? cancelAgainMs.first : cancelAgainMs.later);
     }
     return run.state === 'cancelled';
@@ -827,7 +842,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     this.#isBeating = true;
     try {
       await Promise.all(this.#executor.lines.map((line) => this.#look(line)));
-      if (this.#hasListeners) await this.#tellPositions();
+      this.#tellPositions();
     } catch (error) {
       this.#complain(error, 'the lines cannot be looked at');
     } finally {
@@ -869,17 +884,13 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     }
   }
 
-  get #hasListeners(): boolean {
-    for (const run of this.#unended) if (run.onQueued && run.isWaiting) return true;
-    return false;
-  }
-
-  /** Tells those who wait how many are before them. */
+  /** Tells those who wait how many are before them, soon. */
   #tellPositions(): void {
-    this.#positionsTimer ??= setImmediate(() => {
+    if (this.#listeners.size === 0) return;
+    this.#positionsTimer ??= setTimeout(() => {
       this.#positionsTimer = undefined;
       void this.#positions();
-    });
+    }, positionsMs);
   }
 
   async #positions(): Promise<void> {

@@ -15,7 +15,7 @@ import type { Outcome } from './outcome.js';
 import { notJson } from './plain-json.js';
 
 /** A run that may be taken from a lost server this often; once more, and it counts as what has killed them. */
-export const maxStalls = 3;
+const maxStalls = 3;
 /** Time after which a job has failed whose task no server knows. */
 const unknownMs = 24 * 3_600_000;
 const giveBackMs = { least: 1000, most: 5000 } as const;

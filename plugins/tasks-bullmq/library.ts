@@ -8,9 +8,6 @@ export interface JobJson {
   readonly delay: number;
   readonly timestamp: number;
   readonly stalledCounter: number;
-  readonly finishedOn?: number | undefined;
-  readonly processedOn?: number | undefined;
-  readonly returnvalue?: unknown;
 }
 
 /** A job, as far as it is used here. */
@@ -28,14 +25,12 @@ export interface Backend {
     durationMs: number,
   ): Promise<readonly string[]>;
   moveStalledJobsToWait(): Promise<readonly string[]>;
-  getJobData(id: string): Promise<JobJson | undefined>;
 }
 
 /** A queue, as far as it is used here. */
 export interface Queue {
   add(name: string, data: object, options: object): Promise<unknown>;
   getBackend(): Backend;
-  toKey(name: string): string;
   waitUntilReady(): Promise<unknown>;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }

@@ -127,7 +127,7 @@ export class Line {
         failed.map((id) =>
           connection.run(
             lockAgain,
-            [queue.toKey('active'), `${queue.toKey(id)}:lock`, queue.toKey('stalled'), queue.toKey(id)],
+            [this.#key('active'), `${this.#key(id)}:lock`, this.#key('stalled'), this.#key(id)],
             [id, this.#options.token, String(lockMs)],
           ),
         ),
@@ -138,26 +138,23 @@ export class Line {
 
   /** Ends a job that waits. */
   async cancel(id: string, outcome: Outcome): Promise<'cancelled' | 'running' | 'ended' | 'none'> {
-    const code = await this.#on((queue, _, connection) => {
-      const job = hashOf(id);
-      const keys = ['prioritized', 'delayed', 'wait', 'completed', job].map((key) => queue.toKey(key));
-      return connection.run(cancelWaiting, keys, [job, JSON.stringify(outcome), String(Date.now())]);
-    });
+    const job = hashOf(id);
+    const keys = ['prioritized', 'delayed', 'wait', 'completed', job].map((key) => this.#key(key));
+    const args = [job, JSON.stringify(outcome), String(Date.now())];
+    const code = await this.#options.link.run(cancelWaiting, keys, args);
     return (['running', 'cancelled', 'ended', 'none'] as const)[Number(code)] ?? 'none';
   }
 
-  read(id: string): Promise<Stored | undefined> {
-    return this.#on(async (queue) => {
-      const json = await queue.getBackend().getJobData(hashOf(id));
-      return json && stored(json);
-    });
+  /** Reads a job. The line may be one that a client has made up: it costs one command. */
+  async read(id: string): Promise<Stored | undefined> {
+    const fields = ['data', 'timestamp', 'delay', 'processedOn', 'finishedOn', 'returnvalue'];
+    const values = await this.#options.link.send('HMGET', this.#key(hashOf(id)), ...fields);
+    return stored(values as readonly (string | null)[]);
   }
 
   /** Gives the next turn to the job that has waited longest. */
   async raiseOldest(): Promise<void> {
-    await this.#on((queue, _, connection) =>
-      connection.run(raiseOldest, [queue.toKey('prioritized')], [String(lastBullPriority)]),
-    );
+    await this.#options.link.run(raiseOldest, [this.#key('prioritized')], [String(lastBullPriority)]);
   }
 
   /** Puts jobs of lost nodes back, at the front, and returns their ids in BullMQ. */
@@ -166,24 +163,25 @@ export class Line {
   }
 
   /** The number of jobs that wait, delayed ones included, how many of them are due, and whether a delay is over. */
-  waiting(): Promise<{ readonly all: number; readonly due: number; readonly isDelayOver: boolean }> {
-    return this.#on(async (queue, _, connection) => {
-      const [line, front, delayed, next] = (await Promise.all([
-        connection.send(['ZCARD', queue.toKey('prioritized')]),
-        connection.send(['LLEN', queue.toKey('wait')]),
-        connection.send(['ZCARD', queue.toKey('delayed')]),
-        connection.send(['ZCOUNT', queue.toKey('delayed'), '-inf', String((Date.now() + 1) * delaySpan)]),
-      ])) as [number, number, number, number];
-      return { all: line + front + delayed, due: line + front, isDelayOver: next > 0 };
-    });
+  async waiting(): Promise<{ readonly all: number; readonly due: number; readonly isDelayOver: boolean }> {
+    const { link } = this.#options;
+    const [line, front, delayed, next] = (await Promise.all([
+      link.send('ZCARD', this.#key('prioritized')),
+      link.send('LLEN', this.#key('wait')),
+      link.send('ZCARD', this.#key('delayed')),
+      link.send('ZCOUNT', this.#key('delayed'), '-inf', String((Date.now() + 1) * delaySpan)),
+    ])) as [number, number, number, number];
+    return { all: line + front + delayed, due: line + front, isDelayOver: next > 0 };
   }
 
   /** The number of jobs before this one; undefined when it does not wait in the line. */
   async ahead(id: string): Promise<number | undefined> {
-    return this.#on(async (queue, _, connection) => {
-      const rank = await connection.send(['ZRANK', queue.toKey('prioritized'), hashOf(id)]);
-      return rank === null ? undefined : Number(rank);
-    });
+    const rank = await this.#options.link.send('ZRANK', this.#key('prioritized'), hashOf(id));
+    return rank === null ? undefined : Number(rank);
+  }
+
+  #key(name: string): string {
+    return `${this.#options.prefix}:${this.name}:${name}`;
   }
 
   /** A job by its id: one that was taken on an earlier connection belongs to that. */
@@ -251,15 +249,16 @@ async function moved(move: Promise<unknown>): Promise<Moved> {
   }
 }
 
-function stored(json: JobJson): Stored {
-  const { finishedOn, returnvalue, processedOn, timestamp, delay } = json;
-  const endedAt = finishedOn === undefined ? undefined : Number(finishedOn);
+function stored(values: readonly (string | null)[]): Stored | undefined {
+  const [data, timestamp, delay, processedOn, finishedOn, returnvalue] = values;
+  if (typeof data !== 'string') return undefined;
+  const endedAt = typeof finishedOn === 'string' ? Number(finishedOn) : undefined;
   return {
-    data: JSON.parse(json.data) as TaskData,
-    isRunning: processedOn !== undefined,
+    data: JSON.parse(data) as TaskData,
+    isRunning: typeof processedOn === 'string',
     acceptedAt: Number(timestamp),
     delayMs: Number(delay),
     endedAt,
-    outcome: endedAt === undefined ? undefined : (JSON.parse(String(returnvalue)) as Outcome),
+    outcome: endedAt === undefined ? undefined : (JSON.parse(returnvalue ?? '{}') as Outcome),
   };
 }
