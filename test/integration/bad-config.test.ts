@@ -18,18 +18,18 @@ const mistakes: readonly (readonly [string, CommandOptions, RegExp])[] = [
     (profile): [string, CommandOptions, RegExp] => [
       `which profiles there are, and not "${profile}"`,
       { args: ['--profile', profile] },
-      /^--profile: no profile is called "[^"]+" \(there are: development, production\); --config takes a file$/,
+      /^--profile: no profile is called "[^"]+" \(there are: cluster, development, production\); --config takes a file$/,
     ],
   ),
   [
     'which profiles there are here, too',
     { args: ['--profile', 'prod'], files: { 'config/mine.yaml': '' } },
-    /\(there are: development, mine, production\)/,
+    /\(there are: cluster, development, mine, production\)/,
   ],
   [
     'that the profile is that of the environment',
     { env: { WAGGLE_PROFILE: 'prod' } },
-    /^WAGGLE_PROFILE: no profile is called "prod" \(there are: development, production\)/,
+    /^WAGGLE_PROFILE: no profile is called "prod" \(there are: cluster, development, production\)/,
   ],
   [
     'which variable is wrong',

@@ -39,6 +39,11 @@ class BadMessages {
       send,
       broadcast: (...args) => cluster.broadcast(...args),
       on: (...args) => cluster.on(...args),
+      sequence: (...args) => cluster.sequence(...args),
+      get reached() {
+        return cluster.reached;
+      },
+      follow: (...args) => cluster.follow(...args),
       watch: (watcher) => {
         this.watchers.add(watcher);
         return () => void this.watchers.delete(watcher);
