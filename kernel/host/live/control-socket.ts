@@ -37,7 +37,7 @@ export async function openControlSocket(
     });
   });
   server.maxConnections = maxConnections;
-  const path = ownSocket(options);
+  const path = await ownSocket(options);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(path, () => resolve());
   });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import type { ConfigOptions } from '../config/load-config.js';
@@ -24,13 +25,17 @@ function folders(): readonly string[] {
 }
 
 /** The path of the socket of this process. Sockets of servers that have ended are removed. @throws where no folder is safe */
-export function ownSocket(options: ConfigOptions): string {
+export async function ownSocket(options: ConfigOptions): Promise<string> {
   const [folder] = folders() as [string];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (!isPrivate(folder)) throw new Error(`${folder} belongs to another user, or is open to others`);
-  for (const { path, pid } of socketsIn(folder))
-    if (pid === process.pid || !isAlive(pid)) rmSync(path, { force: true });
-  return join(folder, `${identityOf(options)}-${process.pid}.sock`);
+  const own = join(folder, `${identityOf(options)}-${process.pid}.sock`);
+  for (const { path, pid } of socketsIn(folder)) {
+    // In another namespace, as in a container, a server lives that has a number of this one or none here.
+    const mayBeDead = pid === process.pid || !isAlive(pid);
+    if (path === own || (mayBeDead && !(await isListenedOn(path)))) rmSync(path, { force: true });
+  }
+  return own;
 }
 
 /** The sockets of all servers of a config. */
@@ -60,6 +65,19 @@ function socketsIn(folder: string): readonly ControlSocket[] {
 function isPrivate(folder: string): boolean {
   const { uid, mode } = lstatSync(folder);
   return lstatSync(folder).isDirectory() && uid === process.getuid?.() && (mode & 0o077) === 0;
+}
+
+/** Whether a process is behind a socket: the system says so at once. */
+function isListenedOn(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
+    );
+  });
 }
 
 function isAlive(pid: number): boolean {
