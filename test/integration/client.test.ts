@@ -31,6 +31,8 @@ class Story extends BaseAgent {
       yield { type: 'text', content: text[at] };
       await sleep(1, undefined, { signal });
     }
+    // For those who cancel it, however late their word comes.
+    if (messages.at(-1).content === 'go on for ever') await sleep(600_000, undefined, { signal });
     yield { type: 'done', reason: 'stop' };
   }
 }
@@ -130,7 +132,7 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
 
     it('cancels, and is told how long the model took to stop', async () => {
       const { client } = await open();
-      const reply = client.chat('x', { agent: 'story' });
+      const reply = client.chat('go on for ever', { agent: 'story' });
       await reply.next();
       expect(await reply.cancel()).toEqual({
         reason: 'client',
@@ -142,7 +144,8 @@ describe.each(['uws', 'node'] as const)('over transport-%s', (transport) => {
 
     it('cancels by leaving the loop', async () => {
       const { client, user } = await open();
-      for await (const chunk of client.chat('x', { agent: 'story' })) if (chunk.type === 'text') break;
+      const reply = client.chat('go on for ever', { agent: 'story' });
+      for await (const chunk of reply) if (chunk.type === 'text') break;
       const cancelled = (line: Readonly<Record<string, unknown>>) =>
         line.msg === 'reply cancelled' && line.userId === user;
       expect(await server.untilLog(cancelled)).toMatchObject({ reason: 'client' });
