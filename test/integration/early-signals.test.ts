@@ -64,7 +64,9 @@ function start(code: string, isFirst: boolean, { watch = false, whole = false } 
   });
   const pid = () => {
     if (program === process.execPath) return child.pid as number;
-    return Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'));
+    const below = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+    // Where there is none yet this is 0, which stands for all processes of this test.
+    return Number(below) || (child.pid as number);
   };
   const moments = new Set<string>();
   const waiting = new Map<string, () => void>();
