@@ -5,7 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
 import { built } from './support/built.js';
 import { programPath } from './support/program-path.js';
-import { isThorough } from './support/thorough.js';
+import { isThorough, isWhole } from './support/thorough.js';
 import { thoroughFiles } from './support/thorough-files.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -36,10 +36,14 @@ function absent(suite: string, program: string): void {
 const more = ['browser', 'clients', 'proxies', 'python', 'real', 'soak'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
-const thorough = thoroughFiles(
-  root,
-  ['contracts', 'integration', 'kernel', 'plugins', 'support'].map((folder) => `test/${folder}`),
-);
+const folders = ['contracts', 'kernel', 'plugins', 'support', ...(isWhole ? ['integration'] : [])];
+const thorough = [
+  ...thoroughFiles(
+    root,
+    folders.map((folder) => `test/${folder}`),
+  ),
+  ...(isWhole ? [] : ['test/integration/streams.test.ts']),
+];
 
 /** Leases and claims have to be renewed in time: one file after the other, when all others are over. */
 const redis = 'test/redis/**/*.test.ts';
