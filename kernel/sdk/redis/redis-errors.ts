@@ -81,6 +81,8 @@ const texts: readonly (readonly [RegExp, RedisFault])[] = [
     /^Socket closed|(client|connection) is (closed|offline)|^Disconnects client/i,
     fault('the connection is lost'),
   ],
+  [/^Unknown RESP type/, fault('something else than Redis listens there', true)],
+  [/DB index is out of range/, fault('it has no database of this number; see its "databases"', true)],
   [/unknown command .?HELLO/i, fault('it is older than 6.2', true)],
   [/self.signed|unable to (verify|get)/i, untrusted],
   [

@@ -16,6 +16,8 @@ describe('an error of Redis', () => {
     [new Error('MISCONF Redis is configured to save RDB snapshots'), /cannot save to its disk/, false],
     [new Error('MOVED 3999 127.0.0.1:6381'), /Redis Cluster, which is not supported/, true],
     [new Error("ERR unknown command 'HELLO', with args"), /older than 6.2/, true],
+    [new Error('ERR DB index is out of range'), /no database of this number/, true],
+    [new Error('Unknown RESP type 72 "H"'), /something else than Redis/, true],
     [new Error('DENIED Redis is running in protected mode'), /protected mode/, true],
     [coded('ECONNREFUSED'), /nothing listens there/, false],
     [coded('ENOTFOUND'), /name of its host/, false],
