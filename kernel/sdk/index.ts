@@ -22,6 +22,7 @@ export * from './event-stream.js';
 export * from './expect-valid.js';
 export * from './expiring-set.js';
 export * from './headers.js';
+export * from './held-chars.js';
 export * from './id-map.js';
 export * from './idleness.js';
 export * from './json.js';

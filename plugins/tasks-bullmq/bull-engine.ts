@@ -32,6 +32,7 @@ import {
   deferred,
   ExpiringSet,
   fromClient,
+  HeldChars,
   IdMap,
   KeyedRuns,
   mayActFor,
@@ -155,9 +156,9 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #undos: Undo[] = [];
   readonly #runOwner = {
     cancel: (run: SharedRun) => this.#cancel(run),
-    grew: (chars: number) => this.#grew(chars),
+    grew: (chars: number) => this.#room.add(chars),
   };
-  #chars = 0;
+  readonly #room: HeldChars;
   #stalled = 0;
   #isDraining = false;
   #starting: Promise<void> | undefined;
@@ -209,6 +210,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     });
     for (const lane of ['main', 'worker'] as const) this.#executor.add(this.#line(lane), lane);
     this.#kept = new ExpiringSet(config, (run) => this.#forget(run));
+    this.#room = new HeldChars(config, this.#kept);
   }
 
   /** Connects. @throws ENGINE_UNUSABLE */
@@ -429,8 +431,8 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   async #accept(run: SharedRun, key: RequestKey | undefined): Promise<SharedRun> {
-    if (!this.#grew(run.chars)) {
-      this.#grew(-run.chars);
+    if (!this.#room.add(run.chars)) {
+      this.#room.free(run.chars);
       const details = { limit: this.#config.totalLimitChars, what: 'characters of tasks' };
       throw new WaggleError('QUEUE_FULL', { ...details, retryAfterMs: retryAfterMs.unknown });
     }
@@ -439,7 +441,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       await this.#starting;
       const known = key && (await this.#keys.claim(key, id, (other) => this.#keyedRun(other)));
       if (known) {
-        this.#grew(-run.chars);
+        this.#room.free(run.chars);
         // It is counted where it was accepted.
         if (run.entry) this.#ledger.forget(run.entry);
         return known;
@@ -449,7 +451,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       this.#keyed.keep(key, run);
       await this.#adds.pass(() => line.add(data, delayMs));
     } catch (error) {
-      this.#grew(-run.chars);
+      this.#room.free(run.chars);
       this.#runs.delete(id);
       this.#unended.delete(run);
       this.#keyed.drop(run);
@@ -685,7 +687,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     run.ends(outcome, error);
     run.chars += charsIn(outcome.output) - charsIn(run.data.input);
     run.forgetInput();
-    this.#grew(run.chars - before);
+    this.#room.add(run.chars - before);
     this.#unended.delete(run);
     if (run.entry) this.#ledger.move(run.entry, outcome.state);
     // The same request after a failure is another try.
@@ -775,7 +777,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       this.#forget(oldest);
       oldest.leaves();
     }
-    this.#grew(run.chars);
+    this.#room.add(run.chars);
     this.#runs.set(id, run);
     this.#unended.add(run);
     if (isRunning) {
@@ -820,13 +822,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   #forget(run: SharedRun): void {
     this.#runs.delete(run.id);
     this.#keyed.drop(run);
-    this.#grew(-run.chars);
-  }
-
-  #grew(chars: number): boolean {
-    this.#chars += chars;
-    while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
-    return true;
+    this.#room.free(run.chars);
   }
 
   // Looks

@@ -12,6 +12,7 @@ import { conversationKey } from '../conversation.js';
 import { deferred } from '../deferred.js';
 import { ExpiringSet } from '../expiring-set.js';
 import { traceContextOf } from '../headers.js';
+import { HeldChars } from '../held-chars.js';
 import { IdMap } from '../id-map.js';
 import { KeyedRuns, type RequestKey, requestKey } from '../keyed-runs.js';
 import { LinkedList } from '../linked-list.js';
@@ -70,7 +71,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #waker: LogWaker;
   readonly #watcher: ReplyWatcher | undefined;
   readonly releasing: ReplyEvents['releasing'];
-  #chars = 0;
+  readonly #room: HeldChars;
   #tokens = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -95,6 +96,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.releasing = watcher && ((reply) => watcher.releasing(reply));
     this.#turns = new ConversationTurns(config);
     this.#kept = new ExpiringSet(config, (reply) => this.#forget(reply));
+    this.#room = new HeldChars(config, this.#kept);
     this.task = {
       name: chatTask,
       description: 'Gives one answer',
@@ -121,7 +123,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     const { running = 0, waiting = 0 } = this.#tasks.countsOf(chatTask) ?? {};
     const kept = this.#kept.size;
     const all = waiting + this.#turns.waiting;
-    return { running, waiting: all, kept, readers, chars: this.#chars, tokens: this.#tokens };
+    return { running, waiting: all, kept, readers, chars: this.#room.count, tokens: this.#tokens };
   }
 
   /** The reply to the same request. @throws IDEMPOTENCY_MISMATCH when another request has its id */
@@ -220,14 +222,12 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   }
 
   grew(chars: number, tokens: number): boolean {
-    this.#chars += chars;
     this.#tokens += tokens;
-    while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
-    return true;
+    return this.#room.add(chars);
   }
 
   stopped(reply: LocalReply, chars: number): void {
-    this.#chars -= chars;
+    this.#room.free(chars);
     if (reply.turn) this.#turns.leave(reply.turn);
     reply.turn = undefined;
   }
@@ -293,7 +293,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     this.#keyed.drop(reply);
     // Another run may have the same id.
     if (this.#replies.get(reply.streamId) === reply) this.#replies.delete(reply.streamId);
-    this.#chars -= reply.chars;
+    this.#room.free(reply.chars);
     this.#watcher?.forgotten(reply);
   }
 

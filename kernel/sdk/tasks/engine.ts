@@ -24,6 +24,7 @@ import { mayActFor } from '../acting-user.js';
 import { fromClient } from '../check-request.js';
 import { deferred } from '../deferred.js';
 import { ExpiringSet } from '../expiring-set.js';
+import { HeldChars } from '../held-chars.js';
 import { IdMap } from '../id-map.js';
 import { KeyedRuns, type RequestKey, requestKey } from '../keyed-runs.js';
 import { LinkedList } from '../linked-list.js';
@@ -79,10 +80,9 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   readonly #workers: () => TaskStats['workers'];
   readonly #runEvents = {
     cancel: (run: Run) => this.#cancel(run),
-    grew: (chars: number) => this.#grew(chars),
+    grew: (chars: number) => this.#room.add(chars),
   };
-  /** Characters of all that runs hold. */
-  #chars = 0;
+  readonly #room: HeldChars;
   /** Places of the main lane that are held by admissions. */
   #held = 0;
   #delayed = 0;
@@ -108,6 +108,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
       (err, { name }) => logger.error({ err, task: name }, 'a listener of the line failed'),
     );
     this.#kept = new ExpiringSet(config, (run) => this.#forget(run));
+    this.#room = new HeldChars(config, this.#kept);
   }
 
   get figures(): TaskStats {
@@ -534,13 +535,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #forget(run: Run): void {
     this.#runs.delete(run.id);
     this.#keyed.drop(run);
-    this.#grew(-run.chars);
-  }
-
-  #grew(chars: number): boolean {
-    this.#chars += chars;
-    while (this.#chars > this.#config.totalLimitChars) if (!this.#kept.dropOldest()) return false;
-    return true;
+    this.#room.free(run.chars);
   }
 
   #full(): WaggleError {
