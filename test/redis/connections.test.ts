@@ -1,27 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Clients, Cluster, definePlugin } from '#kernel';
 import { ScriptedAgent, text } from '../support/agents.js';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
 import type { Hive } from '../support/hive.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { startServer } from '../support/server.js';
 import { textOf, WsClient } from '../support/ws-client.js';
-import { proxyOf, startNodeHive } from './hives.js';
-import { endAll, later } from './node.js';
+import { startNodeHive } from './hives.js';
+import { later, proxyOf, redisForEach } from './node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
+redisForEach((each) => {
+  server = each;
 });
 
 const countOf = ({ kernel }: Hive) => kernel.get(Clients).count;

@@ -1,37 +1,19 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ClusterWatcher } from '#kernel';
 import { clusterTimes, type RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
-import { FaultProxy } from '../support/fault-proxy.js';
+import type { FaultProxy } from '../support/fault-proxy.js';
 import { recordingLogger } from '../support/kernel.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
-import { endAll, later, quickTimes, startNode } from './node.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { later, proxyOf, quickTimes, redisForEach, startNode, startNodeBehindProxy } from './node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
+redisForEach((each) => {
+  server = each;
 });
 
-/** A node behind a link of its own. */
-async function behindProxy(
-  filter?: FaultProxy['filter'],
-): Promise<{ node: RedisCluster; proxy: FaultProxy }> {
-  const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });
-  proxy.filter = filter;
-  later(() => proxy.close());
-  const node = await startNode({ config: { url: `redis://127.0.0.1:${proxy.port}` } });
-  return { node, proxy };
-}
+const behindProxy = (filter?: FaultProxy['filter']) => startNodeBehindProxy(server, filter);
 
 const direct = () => startNode({ config: { url: server.url } });
 
@@ -89,8 +71,7 @@ describe.each([
 
 describe('a long way to the server', () => {
   it('of 200 ms in each direction is no reason to give a connection up, or to be lost', async () => {
-    const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });
-    later(() => proxy.close());
+    const proxy = await proxyOf(server);
     proxy.delayMs = 200;
     // In the bounds of a real server.
     const config = { url: `redis://127.0.0.1:${proxy.port}` };

@@ -1,8 +1,12 @@
+import { afterEach, beforeEach } from 'vitest';
 import type { Logger } from '#kernel';
 import type { RedisConfig } from '#sdk/redis';
 import { redisConfig } from '#sdk/redis';
 import { type ClusterTimes, clusterTimes, RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
+import { FaultProxy } from '../support/fault-proxy.js';
 import { silentLogger } from '../support/kernel.js';
+import { type LeakCheck, leakCheck } from '../support/leaks.js';
+import { RedisServer } from '../support/redis-server.js';
 
 /** Bounds in which a second stands for five or more. */
 export const quickTimes: ClusterTimes = {
@@ -41,4 +45,38 @@ export async function startNode({ config, times, logger }: NodeOptions): Promise
   await node.start();
   later(() => node.stop());
   return node;
+}
+
+/** A proxy in front of Redis, which has a port, that ends with `endAll`. */
+export async function proxyOf(server: RedisServer, filter?: FaultProxy['filter']): Promise<FaultProxy> {
+  const proxy = await FaultProxy.start({ port: server.port, host: '127.0.0.1' });
+  proxy.filter = filter;
+  later(() => proxy.close());
+  return proxy;
+}
+
+/** A node behind a link of its own. */
+export async function startNodeBehindProxy(
+  server: RedisServer,
+  filter?: FaultProxy['filter'],
+): Promise<{ node: RedisCluster; proxy: FaultProxy }> {
+  const proxy = await proxyOf(server, filter);
+  const node = await startNode({ config: { url: `redis://127.0.0.1:${proxy.port}` } });
+  return { node, proxy };
+}
+
+/** A Redis with a port for each test of a file, after which nothing is left. */
+export function redisForEach(begin: (server: RedisServer) => void): void {
+  let leaks: LeakCheck;
+  let server: RedisServer;
+  beforeEach(async () => {
+    leaks = leakCheck();
+    server = await RedisServer.start({ withPort: true });
+    begin(server);
+  });
+  afterEach(async () => {
+    await endAll();
+    await server.stop();
+    await leaks.settled();
+  });
 }

@@ -1,29 +1,20 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Clients, Cluster } from '#kernel';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
 import type { Hive } from '../support/hive.js';
 import { rejection } from '../support/kernel.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { startServer } from '../support/server.js';
 import { call } from '../support/transport.js';
 import { type Frame, WsClient } from '../support/ws-client.js';
-import { proxyOf, startNodeHive } from './hives.js';
-import { endAll, later } from './node.js';
+import { startNodeHive } from './hives.js';
+import { later, proxyOf, redisForEach } from './node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
+redisForEach((each) => {
+  server = each;
 });
 
 const clientsOf = ({ kernel }: Hive) => kernel.get(Clients);

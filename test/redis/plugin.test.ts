@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Cluster, definePlugin } from '#kernel';
 import clusterRedis from '../../plugins/cluster-redis/index.js';
 import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
@@ -6,24 +6,15 @@ import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { type Hive, startHive } from '../support/hive.js';
 import { rejection, startKernel } from '../support/kernel.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
 import { example } from '../support/pages.js';
 import { Scrape } from '../support/prometheus.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { type RunningServer, runWaggle, startServer } from '../support/server.js';
-import { endAll, later } from './node.js';
+import { later, redisForEach } from './node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
+redisForEach((each) => {
+  server = each;
 });
 
 async function hiveOn(url: string): Promise<Hive> {

@@ -1,26 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TaskDefinition, TaskRun } from '#kernel';
 import { hashOf } from '#sdk/redis';
 import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/kernel.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { only, type RunningServer, startServer } from '../support/server.js';
 import { createBullNode } from './bull-node.js';
-import { endAll, later, startNode } from './node.js';
+import { later, redisForEach, startNode } from './node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
+redisForEach((each) => {
+  server = each;
 });
 
 /** A plugin with the task `job`, which takes `ms`. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TaskDefinition, TaskRun, TaskUpdate } from '#kernel';
 import { RedisLink, redisConfig } from '#sdk/redis';
 import type { BullTimes } from '../../plugins/tasks-bullmq/bull-engine.js';
@@ -6,25 +6,16 @@ import { Line } from '../../plugins/tasks-bullmq/line.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { deferred, rejection, silentLogger } from '../support/kernel.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { createBullNode } from './bull-node.js';
-import { endAll, later, startNode } from './node.js';
+import { later, redisForEach, startNode } from './node.js';
 
 /** Bounds in which a second stands for five. */
 const quick: BullTimes = { lockMs: 2000, stalledMs: 500, beatMs: 100, reviewMs: 500 };
 
-let leaks: LeakCheck;
 let server: RedisServer;
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
+redisForEach((each) => {
+  server = each;
 });
 
 type Settings = Parameters<typeof createBullNode>[0];
@@ -374,5 +365,21 @@ describe('while Redis is away', () => {
     await busy.result;
     expect(busy.attempts).toBe(1);
     expect(b.engine.stats.submitted).toBe(0);
+  });
+
+  it('that has lost its data afterwards, a run that must not run again fails, and is not added', async () => {
+    const { a, b, release, busy } = await fullAndFree();
+    const here = blocker(a, 'once', { rerun: 'never' });
+    const there = blocker(b, 'once', { rerun: 'never' });
+    const run = await a.engine.submit('once', 1);
+    await eventually(() => expect([there.started, run.attempts]).toEqual([[1], 1]));
+    await server.command('FLUSHALL');
+    expect(await rejection(run.result)).toMatchObject({ code: 'TASK_CRASHED' });
+    there.release();
+    release();
+    await busy.result;
+    // Anything that was added would run before this one.
+    expect(await (await a.engine.submit('busy', 2)).result).toBe(2);
+    expect([...here.started, ...there.started]).toEqual([1]);
   });
 });
