@@ -101,16 +101,16 @@ export default defineConfig({
         },
       },
     ],
-    // Many tests wait for a process or a clock, so there are more than processors.
-    maxWorkers: availableParallelism() + 4,
+    // Many tests wait for a process or a clock, so there are more than processors; programs of others keep them busy.
+    maxWorkers: availableParallelism() + (isThorough ? 2 : 4),
     setupFiles: ['reflect-metadata'],
     // What is built, and plugins in folders of tests, are loaded by Node, as in a server, and not by vitest.
     server: { deps: { external: [/\/dist\/(kernel|plugins)\//, /\/waggle-\w{6}\//] } },
     // Tests run what is in dist/.
     globalSetup: `${root}test/support/build.ts`,
     // Bounds for what hangs: what a test waits for on a busy machine may take its time.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: isThorough ? 120_000 : 60_000,
+    hookTimeout: isThorough ? 120_000 : 60_000,
     expect: { poll: { timeout: 15_000 } },
     // `npm run coverage`: the rooms that every plugin stands on.
     coverage: {

@@ -131,7 +131,7 @@ async function runTool({ command, env, files }: Tool) {
     };
     const proxies = { HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: '127.0.0.1' };
     const [program = '', ...args] = command;
-    const options = { cwd: folder, env: { ...places, ...proxies, ...env }, timeoutMs: 50_000 };
+    const options = { cwd: folder, env: { ...places, ...proxies, ...env }, timeoutMs: 100_000 };
     return { ...(await runProgram(program, args, options)), wanted: border.wanted };
   } finally {
     await border.close();

@@ -53,7 +53,7 @@ export async function casesOf(
   args: readonly string[],
 ): Promise<ReadonlyMap<string, unknown>> {
   const cwd = fileURLToPath(new URL('programs', import.meta.url));
-  const options = { cwd, env: { HOME: cwd }, timeoutMs: 50_000 };
+  const options = { cwd, env: { HOME: cwd }, timeoutMs: 100_000 };
   const { code, stdout, stderr } = await runProgram(process.execPath, [`${program}.mjs`, ...args], options);
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${stderr}`);
   const cases = stdout

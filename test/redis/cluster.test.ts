@@ -270,7 +270,7 @@ describe('a start', () => {
       { url: 'redis://name.invalid' },
       /the name of its host (is unknown|cannot be looked up now)/,
     ],
-    ['the database does not exist', { database: true }, /out of range/],
+    ['the database does not exist', { database: true }, /has no database of this number/],
   ])(
     'says what is wrong where %s',
     async (_, { database, ...more }: { url?: string; database?: boolean }, words) => {

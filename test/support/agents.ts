@@ -60,15 +60,18 @@ export class ScriptedAgent implements Agent {
 
   async #wait(signal: AbortSignal): Promise<void> {
     let go = () => {};
+    let abort = () => {};
     try {
       await new Promise<void>((resolve, reject) => {
         go = resolve;
+        abort = () => reject(signal.reason);
         this.#waiting.add(go);
-        if (signal.aborted) reject(signal.reason);
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        if (signal.aborted) abort();
+        signal.addEventListener('abort', abort);
       });
     } finally {
       this.#waiting.delete(go);
+      signal.removeEventListener('abort', abort);
     }
   }
 }
