@@ -11,13 +11,11 @@ import type {
 } from '#kernel';
 import { randomId, settleWithin } from '#sdk';
 import {
-  checkLayout,
-  checkServer,
   type LinkTimes,
   linkTimes,
   parseRedisUrl,
+  preparation,
   type RedisConfig,
-  type RedisConnection,
   RedisLink,
 } from '#sdk/redis';
 import { Census } from './census.js';
@@ -91,16 +89,10 @@ export class RedisCluster implements Cluster {
   constructor(config: RedisConfig, logger: Logger, times: ClusterTimes = clusterTimes) {
     this.#logger = logger;
     this.#times = times;
-    const { name: engine = 'Redis', database = 0 } = parseRedisUrl(config.url) ?? {};
+    const { database = 0 } = parseRedisUrl(config.url) ?? {};
     const keys = new Keys(config.prefix, database);
     this.#keys = keys;
-    const check = async (connection: RedisConnection) => {
-      // At the same time, as the way to the server may be long.
-      await Promise.all([
-        connection.send(['INFO']).then((info) => checkServer(String(info), engine, config.allowEviction)),
-        checkLayout((...args) => connection.send(args), config.prefix, engine),
-      ]);
-    };
+    const check = preparation(config);
     const link = { config, logger, times: times.link };
     this.#commands = new RedisLink({
       ...link,
