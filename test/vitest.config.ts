@@ -56,6 +56,7 @@ const sources = {
   '#kernel': `${root}kernel/index.ts`,
   '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
   '#sdk/http': `${root}kernel/sdk/http/index.ts`,
+  '#sdk/limits': `${root}kernel/sdk/limits/index.ts`,
   '#sdk/redis': `${root}kernel/sdk/redis/index.ts`,
   '#sdk/streams': `${root}kernel/sdk/streams/index.ts`,
   '#sdk/tasks': `${root}kernel/sdk/tasks/index.ts`,

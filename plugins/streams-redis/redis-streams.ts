@@ -16,9 +16,16 @@ import {
   type Undo,
   WaggleError,
 } from '#kernel';
-import { mayActFor, randomId } from '#sdk';
+import { mayActFor, type RequestKey, randomId } from '#sdk';
 import { hashOf, type RedisLink } from '#sdk/redis';
-import { keyOf, type LocalReply, LocalStreams, type ReplyNames, type ReplyWatcher } from '#sdk/streams';
+import {
+  KeyedStarts,
+  keyOf,
+  type LocalReply,
+  LocalStreams,
+  type ReplyNames,
+  type ReplyWatcher,
+} from '#sdk/streams';
 import type { Config } from './config.js';
 import { Flusher } from './flusher.js';
 import { Keys, type ReplyKeys } from './keys.js';
@@ -81,8 +88,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   readonly #behind = new Set<ReplyWriter>();
   /** Replies whose first command is sent already, by stream, until they are started. */
   readonly #begun = new Map<string, Begun>();
-  /** Requests with an id that are being started, by its key. */
-  readonly #starting = new Map<string, Promise<unknown>>();
+  readonly #starts = new KeyedStarts<Reply>();
   readonly #undo: Undo;
   #restoring: NodeJS.Timeout | undefined;
   #isClosing = false;
@@ -133,33 +139,26 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   /** @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH, ENGINE_UNAVAILABLE */
   async start(command: StartCommand): Promise<Reply> {
     const key = keyOf(command);
-    for (;;) {
-      const known = this.#local.known(key);
-      if (known) return known;
-      const starting = key && this.#starting.get(key.id);
-      if (!starting) break;
-      await starting.catch(() => {}); // told to those who have asked
-    }
+    return this.#starts.run(
+      key,
+      () => this.#local.known(key),
+      () => this.#start(command, key),
+    );
+  }
+
+  async #start(command: StartCommand, key: RequestKey | undefined): Promise<Reply> {
     const streamId = this.#keys.newStreamId(command.userId);
     const names = { streamId, conversationId: command.conversationId ?? randomId() };
-    if (!key) {
-      // A reply that nobody else could see is none.
-      if (!this.#link.isUp) await this.table.read(this.#keysOf(streamId));
-      return this.#local.start(command, names);
-    }
-    const starting = this.#startOnce(command, names, key);
-    this.#starting.set(key.id, starting);
-    try {
-      return await starting;
-    } finally {
-      this.#starting.delete(key.id);
-    }
+    if (key) return this.#startOnce(command, names, key);
+    // A reply that nobody else could see is none.
+    if (!this.#link.isUp) await this.table.read(this.#keysOf(streamId));
+    return this.#local.start(command, names);
   }
 
   async #startOnce(
     command: StartCommand,
     names: ReplyNames,
-    { id, fingerprint }: { readonly id: string; readonly fingerprint: string },
+    { id, fingerprint }: RequestKey,
   ): Promise<Reply> {
     const { streamId, conversationId } = names;
     const keys = this.#keysOf(streamId);

@@ -1,4 +1,4 @@
-import type { Limits, Principal } from '../../contracts/access.js';
+import type { Limits, Principal, Reservation } from '../../contracts/access.js';
 import type { ChatMessage } from '../../contracts/agent.js';
 import type { EventBus } from '../../contracts/bus.js';
 import type { Chat } from '../../contracts/chat.js';
@@ -19,7 +19,8 @@ import { LinkedList } from '../linked-list.js';
 import { randomId } from '../random-id.js';
 import { settleWithin } from '../settle-within.js';
 import type { StreamsConfig } from './config.js';
-import { ConversationTurns } from './conversation-turns.js';
+import { type ConversationTurn, ConversationTurns } from './conversation-turns.js';
+import { KeyedStarts } from './keyed-starts.js';
 import { type Ending, LocalReply, type ReplyEvents } from './local-reply.js';
 import { LogWaker } from './log-waker.js';
 import { PlaceRequest } from './place-request.js';
@@ -35,6 +36,14 @@ const chatTask = 'chat:message';
 export interface ReplyNames {
   readonly streamId: string;
   readonly conversationId: string;
+}
+
+/** A request that is about to become a reply. */
+interface Asked extends ReplyNames {
+  readonly command: StartCommand;
+  readonly key: RequestKey | undefined;
+  /** The key of its conversation; undefined where it has no memory. */
+  readonly conversation: string | undefined;
 }
 
 /** Follows the replies of this process, so that others know of them. */
@@ -62,6 +71,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #limits: Limits | undefined;
   readonly #replies = new IdMap<LocalReply>();
   readonly #keyed = new KeyedRuns<LocalReply>();
+  readonly #starts = new KeyedStarts<LocalReply>();
   readonly #unended = new LinkedList<LocalReply>();
   readonly #kept: ExpiringSet<LocalReply>;
   readonly #slices = new StartSlices();
@@ -134,21 +144,51 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   }
 
   /**
-   * `ids`: unguessable ones for the reply, and for its conversation where the command names none.
+   * `names`: unguessable ones for the reply, and for its conversation where the command names none.
    * @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH
    */
   async start(
     command: StartCommand,
-    { streamId, ...ids }: ReplyNames = { streamId: randomId(), conversationId: randomId() },
+    names: ReplyNames = { streamId: randomId(), conversationId: randomId() },
   ): Promise<LocalReply> {
-    const key = keyOf(command);
-    const known = this.known(key);
-    if (known) return known;
-    if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { conversationId = ids.conversationId, priority, principal, stateless, userId } = command;
+    const { conversationId = names.conversationId, stateless, userId } = command;
     const conversation = stateless ? undefined : conversationKey({ userId, conversationId });
-    const before = conversation === undefined ? undefined : this.#turns.last(conversation);
-    const share = principal && this.#limits?.reply(principal);
+    const asked = { command, streamId: names.streamId, conversationId, conversation, key: keyOf(command) };
+    return this.#starts.run(
+      asked.key,
+      () => this.known(asked.key),
+      () => this.#start(asked),
+    );
+  }
+
+  /** At once where the limits are those of this process. */
+  #start(asked: Asked): LocalReply | Promise<LocalReply> {
+    const before = this.#check(asked);
+    const { principal } = asked.command;
+    const share = principal && this.#limits?.reply(principal, asked.streamId);
+    if (!(share instanceof Promise)) return this.#accept(asked, before, share);
+    return share.then((taken) => {
+      try {
+        return this.#accept(asked, this.#check(asked), taken);
+      } catch (error) {
+        taken?.settle(0);
+        throw error;
+      }
+    });
+  }
+
+  /** The turn before it in its conversation. @throws SHUTTING_DOWN, BUSY */
+  #check({ conversation }: Asked): ConversationTurn | undefined {
+    if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
+    return conversation === undefined ? undefined : this.#turns.last(conversation);
+  }
+
+  #accept(
+    { command, streamId, conversationId, conversation, key }: Asked,
+    before: ConversationTurn | undefined,
+    share: Reservation | undefined,
+  ): LocalReply {
+    const { priority, userId } = command;
     const messages = command.messages?.map(inParts);
     const requestChars = charsIn(...Object.values({ ...command, messages }));
     const request = { ...command, id: streamId, streamId, conversationId };
