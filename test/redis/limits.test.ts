@@ -169,6 +169,15 @@ describe('a window', () => {
     expect(await a.left('k', 5)).toMatchObject({ left: 2 });
   });
 
+  it('has each reservation settled once, by any server', async () => {
+    const [a, b] = [await windowOf(60_000), await windowOf(60_000)];
+    await a.take('k', 5, 10, 'one');
+    await Promise.all([a.settle('k', 'one', 2), a.settle('k', 'one', 2), b.settle('k', 'one', 0)]);
+    expect(await b.left('k', 10)).toMatchObject({ left: 8 });
+    await b.settle('k', 'of no reservation', 3);
+    expect(await a.left('k', 10)).toMatchObject({ left: 8 });
+  });
+
   it('is remembered for as many keys as are allowed, and for those only that have not ended', async () => {
     const a = await windowOf(300, 10);
     for (let n = 0; n < 50; n++) await a.take(`k${n}`, 1, 5);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { TaskDefinition, TaskRun, TaskUpdate } from '#kernel';
 import { RedisLink, redisConfig } from '#sdk/redis';
-import type { BullTimes } from '../../plugins/tasks-bullmq/bull-engine.js';
 import { Line } from '../../plugins/tasks-bullmq/line.js';
+import type { BullTimes } from '../../plugins/tasks-bullmq/times.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { deferred, rejection, silentLogger } from '../support/kernel.js';
