@@ -3,6 +3,7 @@ import { preparation, RedisLink } from '#sdk/redis';
 import { config } from './config.js';
 import { RedisStreams } from './redis-streams.js';
 import { scripts } from './scripts.js';
+import { enterTurn, leaveTurn } from './turn-scripts.js';
 
 export default definePlugin({
   name: 'streams-redis',
@@ -16,7 +17,7 @@ export default definePlugin({
       config: ctx.config,
       name: `waggle:${cluster.nodeId}:streams`,
       logger: ctx.logger,
-      prepare: preparation(ctx.config, scripts),
+      prepare: preparation(ctx.config, [...scripts, enterTurn, leaveTurn]),
       onUp: (isFirst) => {
         if (!isFirst) void streams.compare();
       },

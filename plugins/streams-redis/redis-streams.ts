@@ -19,6 +19,7 @@ import {
 import { mayActFor, type RequestKey, randomId } from '#sdk';
 import { hashOf, type RedisLink } from '#sdk/redis';
 import {
+  type Asked,
   KeyedStarts,
   keyOf,
   type LocalReply,
@@ -36,13 +37,15 @@ import { type Entry, type EntryId, type ReplyRecord, ReplyTable, type RequestCla
 import { ReplyWriter, type WriterHost } from './reply-writer.js';
 import { seal, unseal } from './sealed-id.js';
 import { pushTopic, Serving } from './serving.js';
+import { SharedTurns } from './shared-turns.js';
+import type { Turn } from './turn.js';
 
 /** Services that replies on several nodes are made of. */
 export interface RedisStreamsServices {
   readonly chat: Chat;
   readonly tasks: TaskEngine;
   readonly cluster: Cluster;
-  readonly link: Pick<RedisLink, 'send' | 'run' | 'isUp'>;
+  readonly link: Pick<RedisLink, 'send' | 'run' | 'isUp' | 'awayMs'>;
   readonly bus: EventBus;
   readonly logger: Logger;
   readonly limits?: Limits | undefined;
@@ -62,7 +65,7 @@ const closeMs = 2000;
 const retryAfterMs = 1000;
 
 /** A request as it is kept until its first content, in case that another node has to run it again. */
-interface Asked {
+interface Kept {
   readonly command: StartCommand;
   readonly names: ReplyNames;
 }
@@ -83,6 +86,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   readonly #serving: Serving;
   readonly #remote: RemoteReplies;
   readonly #flusher: Flusher;
+  readonly #turns: SharedTurns;
   /** Of all replies that run here or are kept here, by hash. */
   readonly #writers = new Map<string, ReplyWriter>();
   readonly #behind = new Set<ReplyWriter>();
@@ -110,6 +114,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.table = new ReplyTable(link, this.#keys, cluster.nodeId, { ttlMs, keepMs });
     this.#local = new LocalStreams(chat, tasks, config, bus, logger, limits, this);
     this.#flusher = new Flusher(config);
+    this.#turns = new SharedTurns({ cluster, link, keys: this.#keys, logger, config, ttlMs });
     this.#serving = new Serving(cluster, this.#writers);
     this.#calls = new NodeCalls(cluster, this.#serving.methods);
     this.#remote = new RemoteReplies(this.table, this.#keys, cluster, this.#calls, logger, times);
@@ -230,10 +235,17 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.#writers.clear();
     clearInterval(this.#restoring);
     this.#flusher.close();
+    await this.#turns.close(closeMs);
     this.#remote.close();
     this.#serving.close();
     this.#calls.close();
     void this.#undo();
+  }
+
+  entering({ command, conversation = '', streamId }: Asked): Turn | Promise<Turn> {
+    // Its id is known to nobody yet.
+    const isNew = command.conversationId === undefined;
+    return isNew ? this.#turns.begin(conversation, streamId) : this.#turns.enter(conversation, streamId);
   }
 
   accepted(reply: LocalReply): void {
@@ -320,6 +332,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
       }),
     );
     this.restore();
+    this.#turns.restore();
     this.#remote.missed();
   }
 
@@ -375,7 +388,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     text: string,
     claim: RequestClaim | undefined,
   ): Promise<void> {
-    const { command, names } = JSON.parse(text) as Asked;
+    const { command, names } = JSON.parse(text) as Kept;
     this.#takenOver.rerun++;
     this.#begun.set(names.streamId, { keys, claim, epoch });
     try {
@@ -413,6 +426,6 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 /** A request for those who run it again; empty where it is too large. */
 function textOf(command: StartCommand, { streamId, conversationId }: ReplyNames): string {
   const { connection: _, ...asked } = command;
-  const text = JSON.stringify({ command: asked, names: { streamId, conversationId } } satisfies Asked);
+  const text = JSON.stringify({ command: asked, names: { streamId, conversationId } } satisfies Kept);
   return text.length > commandLimitChars ? '' : text;
 }

@@ -6,4 +6,5 @@ export * from './local-streams.js';
 export * from './log-codec.js';
 export * from './log-waker.js';
 export * from './reply-log.js';
+export * from './shared-turn.js';
 export * from './whole-reply.js';

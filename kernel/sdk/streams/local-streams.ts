@@ -25,6 +25,7 @@ import { type Ending, LocalReply, type ReplyEvents } from './local-reply.js';
 import { LogWaker } from './log-waker.js';
 import { PlaceRequest } from './place-request.js';
 import type { ReplyLog } from './reply-log.js';
+import type { SharedTurn } from './shared-turn.js';
 import { StartSlices } from './start-slices.js';
 
 const retryAfterMs = 1000;
@@ -39,7 +40,7 @@ export interface ReplyNames {
 }
 
 /** A request that is about to become a reply. */
-interface Asked extends ReplyNames {
+export interface Asked extends ReplyNames {
   readonly command: StartCommand;
   readonly key: RequestKey | undefined;
   /** The key of its conversation; undefined where it has no memory. */
@@ -48,6 +49,11 @@ interface Asked extends ReplyNames {
 
 /** Follows the replies of this process, so that others know of them. */
 export interface ReplyWatcher {
+  /**
+   * A reply enters the line of its conversation, where that is shared with other processes; a promise where others may be before
+   * it. @throws BUSY, ENGINE_UNAVAILABLE
+   */
+  entering?(asked: Asked): SharedTurn | Promise<SharedTurn>;
   /** A reply was accepted, and is about to run. */
   accepted(reply: LocalReply): void;
   /** The first content of a reply is in its log; readers get it once the promise resolves. */
@@ -82,6 +88,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #watcher: ReplyWatcher | undefined;
   readonly releasing: ReplyEvents['releasing'];
   readonly #room: HeldChars;
+  /** Replies that wait in conversations that other processes share. */
+  #waitingForTurn = 0;
   #tokens = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -132,7 +140,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     for (const reply of this.#replies.values()) readers += reply.readers;
     const { running = 0, waiting = 0 } = this.#tasks.countsOf(chatTask) ?? {};
     const kept = this.#kept.size;
-    const all = waiting + this.#turns.waiting;
+    const all = waiting + this.#turns.waiting + this.#waitingForTurn;
     return { running, waiting: all, kept, readers, chars: this.#room.count, tokens: this.#tokens };
   }
 
@@ -161,32 +169,44 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     );
   }
 
-  /** At once where the limits are those of this process. */
+  /** At once where limits and conversations are those of this process. */
   #start(asked: Asked): LocalReply | Promise<LocalReply> {
     const before = this.#check(asked);
     const { principal } = asked.command;
     const share = principal && this.#limits?.reply(principal, asked.streamId);
-    if (!(share instanceof Promise)) return this.#accept(asked, before, share);
-    return share.then((taken) => {
-      try {
-        return this.#accept(asked, this.#check(asked), taken);
-      } catch (error) {
-        taken?.settle(0);
-        throw error;
-      }
-    });
+    const shared = asked.conversation === undefined ? undefined : this.#watcher?.entering?.(asked);
+    if (share instanceof Promise || shared instanceof Promise) return this.#acceptLater(asked, share, shared);
+    return this.#accept(asked, before, share, shared);
   }
 
-  /** The turn before it in its conversation. @throws SHUTTING_DOWN, BUSY */
+  async #acceptLater(
+    asked: Asked,
+    counting: Reservation | Promise<Reservation | undefined> | undefined,
+    entering: SharedTurn | Promise<SharedTurn> | undefined,
+  ): Promise<LocalReply> {
+    const [share, shared] = await Promise.allSettled([counting, entering]);
+    try {
+      if (share.status === 'rejected') throw share.reason;
+      if (shared.status === 'rejected') throw shared.reason;
+      return this.#accept(asked, this.#check(asked), share.value, shared.value);
+    } catch (error) {
+      if (share.status === 'fulfilled') share.value?.settle(0);
+      if (shared.status === 'fulfilled') shared.value?.leave();
+      throw error;
+    }
+  }
+
+  /** The turn before it in a conversation of this process. @throws SHUTTING_DOWN, BUSY */
   #check({ conversation }: Asked): ConversationTurn | undefined {
     if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    return conversation === undefined ? undefined : this.#turns.last(conversation);
+    return conversation === undefined || this.#watcher?.entering ? undefined : this.#turns.last(conversation);
   }
 
   #accept(
     { command, streamId, conversationId, conversation, key }: Asked,
     before: ConversationTurn | undefined,
     share: Reservation | undefined,
+    shared: SharedTurn | undefined,
   ): LocalReply {
     const { priority, userId } = command;
     const messages = command.messages?.map(inParts);
@@ -194,12 +214,14 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     const request = { ...command, id: streamId, streamId, conversationId };
     const reply = new LocalReply(request, requestChars, this.#config, this);
     reply.share = share;
+    reply.sharedTurn = shared;
     let place: Promise<Release>;
     try {
       this.#takeRoom(requestChars);
-      if (conversation !== undefined) reply.turn = this.#turns.enter(conversation, reply, before);
-      const first = reply.turn?.first;
-      place = first ? this.#admitAfter(first.promise, reply, priority) : this.#admit(reply, priority);
+      if (shared) shared.onAhead((ahead) => reply.wait(ahead));
+      else if (conversation !== undefined) reply.turn = this.#turns.enter(conversation, reply, before);
+      const first = shared ? this.#waitForOthers(shared) : reply.turn?.first?.promise;
+      place = first ? this.#admitAfter(first, reply, priority) : this.#admit(reply, priority);
     } catch (error) {
       share?.settle(0);
       this.stopped(reply, requestChars);
@@ -269,7 +291,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   stopped(reply: LocalReply, chars: number): void {
     this.#room.free(chars);
     if (reply.turn) this.#turns.leave(reply.turn);
-    reply.turn = undefined;
+    reply.sharedTurn?.leave();
+    reply.turn = reply.sharedTurn = undefined;
   }
 
   stale(log: ReplyLog): void {
@@ -282,6 +305,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     reply.share?.settle(0);
     reply.share = undefined;
     if (reply.turn) this.#turns.ended(reply.turn);
+    reply.sharedTurn?.ended();
     this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
@@ -323,6 +347,16 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   ): Promise<Release> {
     await turn;
     return this.#admit(reply, priority);
+  }
+
+  /** Waits for the replies of all processes that are before it; undefined where there are none. */
+  #waitForOthers(turn: SharedTurn): Promise<void> | undefined {
+    const first = turn.wait();
+    if (!first) return undefined;
+    this.#waitingForTurn++;
+    const done = () => void this.#waitingForTurn--;
+    first.then(done, done);
+    return first;
   }
 
   async #cancelAll(): Promise<void> {
