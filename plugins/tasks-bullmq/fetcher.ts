@@ -22,8 +22,8 @@ interface Source {
   /** False once it was found empty. */
   mayHave: boolean;
   wakes: number;
-  /** Until then it has given a job back that others may know: they come first. */
-  yieldsUntil: number;
+  /** When a job that it has given back is due: others, which may know it, come first then. */
+  yieldsFrom: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -50,7 +50,7 @@ export class Fetcher {
   add(line: Line, lane: LaneName, concurrency: () => number = () => Number.POSITIVE_INFINITY): void {
     this.#sources.set(line.name, {
       ...{ line, lane, concurrency, fetching: 0, running: 0, turns: 0 },
-      ...{ mayHave: true, wakes: 0, yieldsUntil: 0, timer: undefined },
+      ...{ mayHave: true, wakes: 0, yieldsFrom: 0, timer: undefined },
     });
     this.pump(lane);
   }
@@ -81,7 +81,7 @@ export class Fetcher {
   /** A line may have jobs again, or one whose delay is over. */
   wake(lineName: string, isDelayOver = false): void {
     const source = this.#sources.get(lineName);
-    if (!source || (isDelayOver && Date.now() < source.yieldsUntil)) return;
+    if (!source || (isDelayOver && yields(source))) return;
     source.mayHave = true;
     source.wakes++;
     this.pump(source.lane);
@@ -90,7 +90,7 @@ export class Fetcher {
   /** More tasks are known now: jobs that were given back may be of these. */
   learned(lineName: string): void {
     const source = this.#sources.get(lineName);
-    if (source) source.yieldsUntil = 0;
+    if (source) source.yieldsFrom = 0;
     this.wake(lineName);
   }
 
@@ -175,14 +175,14 @@ export class Fetcher {
   #wakeAt(source: Source, at: number): void {
     clearTimeout(source.timer);
     source.timer = setTimeout(
-      () => this.wake(source.line.name),
+      () => this.wake(source.line.name, true),
       Math.min(Math.max(1, at - Date.now()), longestWaitMs),
     );
   }
 
   async #giveBack(source: Source, { id, data }: Taken): Promise<void> {
     const ms = Math.round(giveBackMs.least + Math.random() * (giveBackMs.most - giveBackMs.least));
-    source.yieldsUntil = Date.now() + ms + yieldMs;
+    source.yieldsFrom = Date.now() + ms;
     try {
       await source.line.giveBack(id, ms);
     } catch (error) {
@@ -193,4 +193,9 @@ export class Fetcher {
       );
     }
   }
+}
+
+function yields({ yieldsFrom }: Source): boolean {
+  const dueMs = Date.now() - yieldsFrom;
+  return dueMs >= 0 && dueMs < yieldMs;
 }
