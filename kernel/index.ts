@@ -10,6 +10,7 @@ export * from './contracts/clients.js';
 export * from './contracts/close-codes.js';
 export * from './contracts/cluster.js';
 export * from './contracts/effect.js';
+export * from './contracts/engine-user.js';
 export { httpStatus } from './contracts/error-codes.js';
 export * from './contracts/frames.js';
 export * from './contracts/overview.js';

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { Principal } from './access.js';
+import type { EngineUser } from './engine-user.js';
 
 /** In ascending order: the last is served first. */
 export const taskPriorities = ['low', 'normal', 'high', 'urgent'] as const;
@@ -242,7 +243,7 @@ export interface TaskStats extends TaskCounts {
 }
 
 /** Runs tasks within bounds. Each submission ends in exactly one way: succeeded, failed, cancelled or rejected. */
-export interface TaskEngine {
+export interface TaskEngine extends EngineUser {
   /**
    * Resolves once the run is accepted; `onQueued` may be called before that.
    * @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH

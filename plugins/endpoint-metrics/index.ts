@@ -1,8 +1,18 @@
-import { ChatStreams, Cluster, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import {
+  ChatStreams,
+  Cluster,
+  ConversationStore,
+  definePlugin,
+  Limits,
+  Overview,
+  TaskEngine,
+  Transport,
+} from '#kernel';
 import { version } from '#sdk';
 import { clusterMetrics } from './cluster.js';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
+import { engineMetrics } from './engine.js';
 import { EventBatches } from './event-batches.js';
 import { Metrics } from './metrics.js';
 import { stateMetrics } from './plugin-states.js';
@@ -17,8 +27,15 @@ export default definePlugin({
   name: 'endpoint-metrics',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { streams: ChatStreams, tasks: TaskEngine, cluster: Cluster, overview: Overview },
-  setup(ctx, { transport, streams, tasks, cluster, overview }) {
+  optional: {
+    streams: ChatStreams,
+    tasks: TaskEngine,
+    cluster: Cluster,
+    store: ConversationStore,
+    limits: Limits,
+    overview: Overview,
+  },
+  setup(ctx, { transport, streams, tasks, cluster, store, limits, overview }) {
     const metrics = new Metrics((err, metric) =>
       ctx.logger.error({ err, metric }, 'a metric could not be read'),
     );
@@ -30,6 +47,7 @@ export default definePlugin({
     if (streams) streamMetrics(metrics, events, streams);
     if (tasks) taskMetrics(metrics, events, tasks);
     if (cluster) clusterMetrics(metrics, cluster);
+    engineMetrics(metrics, { cluster, streams, tasks, store, limits });
     upstreamMetrics(metrics, events);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);

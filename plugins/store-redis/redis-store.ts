@@ -67,6 +67,10 @@ export class RedisStore implements ConversationStore {
     return this.#link.close();
   }
 
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
+  }
+
   get trouble(): string | undefined {
     return this.#link.awayMs < troubleMs ? undefined : 'the engine that keeps them is away';
   }

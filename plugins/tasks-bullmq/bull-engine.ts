@@ -152,6 +152,10 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     if (!this.#acceptor.isDraining) this.#executor.fetcher.isTaking = true;
   }
 
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
+  }
+
   get figures(): TaskStats {
     return this.stats;
   }
