@@ -159,6 +159,8 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string | undefined;
   /** Called while it waits, with the number of runs ahead. */
   readonly onQueued?: ((ahead: number) => void) | undefined;
+  /** Part of work that runs already, such as a tool of a reply: an engine that drains takes it, as that work may go on until the deadline. */
+  readonly isPart?: boolean | undefined;
 }
 
 /** A request for a place on the main lane. */

@@ -240,6 +240,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       await settleWithin(Promise.race([this.#changed.promise, sleep(this.#times.beatMs)]), deadline);
     }
     fetcher.isTaking = false;
+    this.#acceptor.isOver = true;
     await this.#local.drain(deadline);
     await this.#stored();
   }
@@ -280,7 +281,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   async #close(): Promise<void> {
-    this.#acceptor.isDraining = true;
+    this.#acceptor.isDraining = this.#acceptor.isOver = true;
     this.#table.closing();
     this.#executor.fetcher.isTaking = false;
     await this.#starting?.catch(() => {}); // said where it was awaited
