@@ -1,6 +1,6 @@
 import { launchWaggle } from '../waggle/launch.mjs';
 import { startProgram, startServer } from './process.mjs';
-import { startRedis } from './redis.mjs';
+import { callsBetween, startRedis } from './redis.mjs';
 import { measured } from './window.mjs';
 
 const inFlight = 64;
@@ -40,7 +40,11 @@ export async function taskRound({ file, around, isRedisCounted }, { quick }) {
       'p50 µs': window.result.p50Us,
       'p99 µs': window.result.p99Us,
       'CPU µs/task': window.serverUs / window.result.tasks,
-      ...(redis && { 'Redis µs/task': window.redisUs / window.result.tasks }),
+      ...(redis && {
+        'Redis µs/task': window.redisUs / window.result.tasks,
+        'scripts/task': callsBetween(...window.calls, 'evalsha') / window.result.tasks,
+        'Redis commands/task': callsBetween(...window.calls) / window.result.tasks,
+      }),
       'one at a time p50 µs': one.p50Us,
       'one at a time p99 µs': one.p99Us,
       'tasks/s of 50 µs': short.perSecond,
