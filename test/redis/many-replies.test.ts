@@ -41,13 +41,14 @@ it(
   async () => {
     const [replies, clients] = soak([2000, 200], [100_000, 10_000]);
     const streams = { keepMs: 10_000 };
-    const [a, b] = [await startTalker(server.url, { streams }), await startTalker(server.url, { streams })];
+    // What is kept of conversations is soon as much as it may be.
+    const options = { streams, store: { maxMessages: 4, maxConversations: 500 } };
+    const [a, b] = [await startTalker(server.url, options), await startTalker(server.url, options)];
     const both = [a, b] as const;
     const text = words(5);
     /** Every tenth is read on the other server, every hundredth is cut off and read on there. */
     const reply = async (at: number) => {
       const [here, there] = at % 2 === 0 ? [a, b] : [b, a];
-      // As many as the conversations are that are kept.
       const user = `user${at % 500}`;
       const request = {
         content: 'talk 5 0',

@@ -35,17 +35,20 @@ export interface TalkerOptions {
   readonly drainTimeoutMs?: number;
   /** More of its config of streams. */
   readonly streams?: object;
+  /** Its config of conversations. */
+  readonly store?: object;
 }
 
 /** A server of its own process with this agent, which shares replies over this Redis and is killed in the end. */
 export async function startTalker(url: string, options: TalkerOptions = {}): Promise<RunningServer> {
-  const { isSilent = false, skewMs = 0, drainTimeoutMs = 10_000, streams = {} } = options;
+  const { isSilent = false, skewMs = 0, drainTimeoutMs = 10_000, streams = {}, store = {} } = options;
   const { env, files } = wrongClock(skewMs);
   const config = {
     server: { drainTimeoutMs },
     plugins: {
       'cluster-redis': { config: { url } },
       'streams-memory': { use: 'streams-redis', config: { url, ...streams } },
+      'store-memory': { config: store },
     },
   };
   const running = await startServer({
