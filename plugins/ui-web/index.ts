@@ -32,8 +32,9 @@ export default definePlugin({
       access.add(sessions);
       for (const route of sessionRoutes(sessions, access)) transport.route(route);
       ctx.onReady(() => {
-        if (access.isRequired && sessionSecret === '')
-          ctx.logger.info('sessions of the page end with a restart: there is no sessionSecret');
+        if (!access.isRequired || sessionSecret !== '') return;
+        if (shards) ctx.logger.warn('sessions of the page hold in one process only: set sessionSecret');
+        else ctx.logger.info('sessions of the page end with a restart: there is no sessionSecret');
       });
     }
     if (!inspector) return;

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import type { ShardAnswer, Shards } from '#kernel';
 import { stateOfAll, streamsOfShards } from '../../../plugins/ui-web/all-shards.js';
+import { stateDocs } from '../../../plugins/ui-web/docs.js';
 
 type State = Parameters<typeof stateOfAll>[1];
 
@@ -58,6 +60,8 @@ describe('the state of several processes', () => {
     expect(all.server).toEqual({ version: '1', state: 'ready', uptimeMs: 10, rssBytes: 200, heapBytes: 100 });
     expect(all.samples).toEqual([sample, { tokensPerSecond: 2, running: 2, waiting: 0, lagMs: 2 }]);
     expect(all.tasks).toHaveLength(1);
+    const documented = stateDocs.responses[200]?.content['application/json'] as z.ZodType;
+    expect(documented.safeParse(all).error).toBeUndefined();
     expect(all.shards.map(({ shard, connections }) => [shard, connections])).toEqual([
       [0, 1],
       [1, 2],
