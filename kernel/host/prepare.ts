@@ -45,6 +45,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const logSettings = options.logLevel ? { logLevel: options.logLevel, logLevels: {} } : config.server;
   const logger = loggerOf({ ...config.server, ...logSettings }, shard?.index);
+  shard?.logTo(logger);
   const logLevels = new LogLevels(logger, logSettings);
   const { pluginLogger } = logLevels;
   for (const [former, name] of config.renamed)

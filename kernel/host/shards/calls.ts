@@ -87,7 +87,9 @@ export class Calls {
     }
     const { id, name, body } = message;
     const answer = await this.#handled(name, body);
-    if (id !== 0) this.#send({ waggle: 'answer', id, ...answer });
+    // An answer that is no JSON.
+    const failed = (error: Error) => this.#send({ waggle: 'answer', id, why: messageOf(error) });
+    if (id !== 0) this.#send({ waggle: 'answer', id, ...answer }, failed);
   }
 
   async #handled(

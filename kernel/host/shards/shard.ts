@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { ShardAnswer, Shards, SharedPort } from '../../contracts/shards.js';
 import { WaggleError } from '../../errors.js';
+import { type Logger, silentLogger } from '../../logger.js';
 import type { ControlAnswer, ControlCommand, TakeCommand } from '../live/control-socket.js';
 import type { StopSignals } from '../stop-signals.js';
 import { type CallHandlers, Calls, type Channel } from './calls.js';
@@ -19,6 +20,7 @@ export class Shard implements Shards {
   /** Questions under way to all shards. */
   readonly #asking = new Map<string, Promise<readonly ShardAnswer[]>>();
   #control: TakeCommand | undefined;
+  #logger = silentLogger;
 
   /** Undefined in a server with one process. */
   static ofProcess(signals: StopSignals): Shard | undefined {
@@ -45,6 +47,10 @@ export class Shard implements Shards {
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
     process.once('disconnect', () => this.#orphaned());
     this.#calls.tell('listening');
+  }
+
+  logTo(logger: Logger): void {
+    this.#logger = logger;
   }
 
   /** Tells the supervisor that this process has started. */
@@ -104,7 +110,12 @@ export class Shard implements Shards {
   async #own(topic: string, body: unknown): Promise<unknown> {
     const give = this.#topics.get(topic);
     if (!give) throw new Error(`nothing answers "${topic}"`);
-    return give(body);
+    try {
+      return await give(body);
+    } catch (error) {
+      this.#logger.error({ err: error, topic }, 'a question of the shards was not answered');
+      throw error;
+    }
   }
 
   async #controlled(command: ControlCommand): Promise<ControlAnswer> {

@@ -11,8 +11,10 @@ class End extends EventEmitter {
 
   send(message: object, done: (error: Error | null) => void): boolean {
     if (this.failure) done(this.failure);
-    else if (!this.isLossy)
-      queueMicrotask(() => this.other?.emit('message', JSON.parse(JSON.stringify(message))));
+    else if (!this.isLossy) {
+      const text = JSON.stringify(message);
+      queueMicrotask(() => this.other?.emit('message', JSON.parse(text)));
+    }
     return true;
   }
 }
@@ -48,6 +50,12 @@ describe('calls to another process', () => {
   ])('reject where it %s', async (_, handler, message) => {
     const { calls } = pair({ it: handler });
     expect((await rejection(calls.call('it', null, 5000))).message).toBe(message);
+  });
+
+  it('reject where the answer is no JSON', async () => {
+    const { calls } = pair({ it: () => 1n });
+    expect((await rejection(calls.call('it', null, 5000))).message).toContain('BigInt');
+    expect((await rejection(calls.call('it', 1n, 5000))).message).toContain('BigInt');
   });
 
   it('reject for a name that it does not know, also one of every object', async () => {
