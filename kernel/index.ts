@@ -18,6 +18,7 @@ export * from './contracts/plugin-context.js';
 export * from './contracts/readable.js';
 export * from './contracts/registry.js';
 export * from './contracts/report.js';
+export * from './contracts/shards.js';
 export * from './contracts/store.js';
 export * from './contracts/stream.js';
 export * from './contracts/task.js';
