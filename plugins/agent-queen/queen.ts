@@ -27,6 +27,7 @@ import {
   type TaskDefinition,
   type TaskEngine,
   type TurnEnd,
+  toClientError,
   WaggleError,
 } from '#kernel';
 import { cancellationOf, checkInputs, isUnreachable, lacksEmbeddings } from '#sdk';
@@ -55,6 +56,7 @@ import { agentTools, Toolbox } from './toolbox.js';
 import { Transcript } from './transcript.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
+import { placeOf } from './versions.js';
 
 export const QueenConfig = createToken<Config>('queen.config');
 export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
@@ -154,12 +156,15 @@ export class Queen implements Agent, Chat, QueenState {
   ): Promise<void> {
     const { id, userId, conversationId, agent, model, options, metadata, stateless, demo, principal } =
       command;
-    const { awaitsToolResults } = command;
+    const { awaitsToolResults, replaces } = command;
     const clientTools = options?.tools && new Set(options.tools.map(({ name }) => name));
     const key = { userId, conversationId };
     const turn = turnOf(command);
     const { contextMessages, systemPrompt } = this.#config;
-    const history = stateless ? [] : await this.#store.read(key, Math.max(contextMessages, historyMessages));
+    const limit = Math.max(contextMessages, historyMessages);
+    const place =
+      replaces === undefined || stateless ? undefined : await placeOf(this.#store, key, replaces, limit);
+    const history = place?.history ?? (stateless ? [] : await this.#store.read(key, limit));
     const conversation = stateless ? { messages: turn, running: undefined } : inContext(history, turn);
     const { messages, running: question } = conversation;
     let request: ChatRequest = {
@@ -197,7 +202,9 @@ export class Queen implements Agent, Chat, QueenState {
       const asked = this.#ask(asking, request, whom, call);
       return expense ? asked.finally(() => expense?.settle()) : asked;
     }
-    const memory = new TurnMemory(this.#store, key, turn, call, this.#config.keptImagesLimitChars);
+    const { keptImagesLimitChars } = this.#config;
+    const replaced = replaces !== undefined && place && { from: replaces, versions: place.versions };
+    const memory = new TurnMemory(this.#store, key, turn, call, keptImagesLimitChars, replaced || undefined);
     // Stored before the client can send the next message.
     const asking: Asking = new Asking(this, request, call, sink, {
       systemPrompt,
@@ -209,21 +216,29 @@ export class Queen implements Agent, Chat, QueenState {
       position,
     });
     let end: TurnEnd | undefined;
+    let cause: unknown;
     try {
       await this.#ask(asking, request, whom, call);
     } catch (error) {
+      cause = error;
       if (!WaggleError.is(error, 'AGENT_UNKNOWN')) end = isRefusal(error) ? 'refused' : 'failed';
       throw error;
     } finally {
       expense?.settle();
       // Cancelled or cut off: only the text that the client has received counts.
-      if (cancellationOf(call).isAborted())
-        end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
+      if (cancellationOf(call).isAborted()) {
+        cause = call.signal.reason;
+        end = cause instanceof WaggleError ? 'failed' : 'cancelled';
+      }
       const text = asking.isHeldBack ? '' : sink.text;
       const toolCalls = text === '' ? [] : asking.calls;
       if (!end && run.leftOut && this.#config.summarise)
         this.summaries?.request({ ...run.leftOut, principal, request, logger: call.logger });
-      if (end) await memory.keep({ text, toolCalls, transcript, origin: asking.originOf(), end });
+      if (end) {
+        const { code, message } = toClientError(cause);
+        const failure = end === 'failed' && { failure: { code, message } };
+        await memory.keep({ text, toolCalls, transcript, origin: asking.originOf(), end, ...failure });
+      }
     }
   }
 
