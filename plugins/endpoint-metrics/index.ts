@@ -3,6 +3,7 @@ import { version } from '#sdk';
 import { clusterMetrics } from './cluster.js';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
+import { EventBatches } from './event-batches.js';
 import { Metrics } from './metrics.js';
 import { stateMetrics } from './plugin-states.js';
 import { eventLoopMetrics, processMetrics } from './process.js';
@@ -21,12 +22,15 @@ export default definePlugin({
     const metrics = new Metrics((err, metric) =>
       ctx.logger.error({ err, metric }, 'a metric could not be read'),
     );
+    const events = new EventBatches(ctx.bus, (err, event) =>
+      ctx.logger.error({ err, event }, 'an event could not be counted'),
+    );
     stateMetrics(metrics, version, ctx.inspect);
-    connectionMetrics(metrics, ctx.bus, transport);
-    if (streams) streamMetrics(metrics, ctx.bus, streams);
-    if (tasks) taskMetrics(metrics, ctx.bus, tasks);
+    connectionMetrics(metrics, events, transport);
+    if (streams) streamMetrics(metrics, events, streams);
+    if (tasks) taskMetrics(metrics, events, tasks);
     if (cluster) clusterMetrics(metrics, cluster);
-    upstreamMetrics(metrics, ctx.bus);
+    upstreamMetrics(metrics, events);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
     // Models make names up, and clients have tools of their own.
@@ -38,8 +42,10 @@ export default definePlugin({
       path: '/metrics',
       access: 'admin',
       docs: metricsDocs,
-      handler: async (_request, reply) =>
-        reply.send(200, await metrics.text(), { 'content-type': metrics.contentType }),
+      handler: async (_request, reply) => {
+        events.drain();
+        reply.send(200, await metrics.text(), { 'content-type': metrics.contentType });
+      },
     });
     overview?.add('metrics', '/metrics');
   },

@@ -9,7 +9,8 @@ import {
   type TaskUpdate,
   WaggleError,
 } from '#kernel';
-import type { Engine, LaneName, Run } from '#sdk/tasks';
+import type { Engine, Run } from '#sdk/tasks';
+import { Fetcher, type Reception } from './fetcher.js';
 import type { Line, Taken } from './line.js';
 import type { Outcome } from './outcome.js';
 import { notJson } from './plain-json.js';
@@ -18,11 +19,7 @@ import { notJson } from './plain-json.js';
 const maxStalls = 3;
 /** Time after which a job has failed whose task no server knows. */
 const unknownMs = 24 * 3_600_000;
-const giveBackMs = { least: 1000, most: 5000 } as const;
-/** Time for others to look at the line. */
-const yieldMs = 2500;
 const tryAgainMs = 200;
-const longestWaitMs = 60_000;
 
 /** A job that runs on this node. */
 export interface Held {
@@ -62,23 +59,6 @@ export interface ExecutorOwner {
   lost(held: Held): void;
 }
 
-interface Source {
-  readonly line: Line;
-  readonly lane: LaneName;
-  /** Of the task, where the line is its own. */
-  concurrency: () => number;
-  fetching: number;
-  running: number;
-  /** Jobs taken so far, for those that have waited longest. */
-  turns: number;
-  /** False once it was found empty. */
-  mayHave: boolean;
-  wakes: number;
-  /** Until then it has given a job back that others may know: they come first. */
-  yieldsUntil: number;
-  timer: NodeJS.Timeout | undefined;
-}
-
 /** Parts of an executor. */
 export interface ExecutorOptions {
   readonly engine: Engine;
@@ -91,87 +71,16 @@ export interface ExecutorOptions {
 
 type EndEvent = 'task:succeeded' | 'task:failed' | 'task:cancelled';
 
-/** Takes jobs while this node has free places, runs them on its engine, and stores their ends. */
+/** Runs the jobs that its fetcher takes on the engine of this node, and stores their ends. */
 export class Executor {
   readonly held = new Map<string, Held>();
+  readonly fetcher: Fetcher;
   readonly #options: ExecutorOptions;
-  readonly #sources = new Map<string, Source>();
-  readonly #fetches = new Set<Promise<void>>();
   readonly #closing = new AbortController();
-  #isTaking = false;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-  }
-
-  /** Takes jobs of a line, from now on. */
-  add(line: Line, lane: LaneName, concurrency: () => number = () => Number.POSITIVE_INFINITY): void {
-    this.#sources.set(line.name, {
-      ...{ line, lane, concurrency, fetching: 0, running: 0, turns: 0 },
-      ...{ mayHave: true, wakes: 0, yieldsUntil: 0, timer: undefined },
-    });
-    this.pump(lane);
-  }
-
-  remove(line: Line): void {
-    clearTimeout(this.#sources.get(line.name)?.timer);
-    this.#sources.delete(line.name);
-  }
-
-  set isTaking(isTaking: boolean) {
-    this.#isTaking = isTaking;
-    this.pump('main');
-    this.pump('worker');
-  }
-
-  get lines(): readonly Line[] {
-    return [...this.#sources.values()].map(({ line }) => line);
-  }
-
-  /** Runs of this line that would start at once. */
-  room(line: Line): number {
-    const source = this.#sources.get(line.name);
-    if (!source) return 0;
-    const { lane, concurrency, running } = source;
-    return Math.max(0, Math.min(this.#options.engine.freePlaces(lane), concurrency() - running));
-  }
-
-  /** A line may have jobs again, or one whose delay is over. */
-  wake(lineName: string, isDelayOver = false): void {
-    const source = this.#sources.get(lineName);
-    if (!source || (isDelayOver && Date.now() < source.yieldsUntil)) return;
-    source.mayHave = true;
-    source.wakes++;
-    this.pump(source.lane);
-  }
-
-  /** More tasks are known now: jobs that were given back may be of these. */
-  learned(lineName: string): void {
-    const source = this.#sources.get(lineName);
-    if (source) source.yieldsUntil = 0;
-    this.wake(lineName);
-  }
-
-  /** Takes one job, which may be another one, if there is room for it; resolves once that has begun. */
-  async takeOne(line: Line): Promise<void> {
-    const source = this.#sources.get(line.name);
-    if (!source) return;
-    source.mayHave = true;
-    source.wakes++;
-    while (this.#isTaking && source.mayHave)
-      if (this.#room(source) > 0) {
-        await this.#fetch(source);
-        return;
-      } else if (this.#fetches.size > 0) await Promise.race(this.#fetches);
-      else return;
-  }
-
-  pump(lane: LaneName): void {
-    if (!this.#isTaking) return;
-    for (const source of this.#sources.values())
-      if (source.lane === lane)
-        for (let room = this.#room(source); room > 0 && source.mayHave && this.#isTaking; room--)
-          void this.#fetch(source);
+    this.fetcher = new Fetcher({ ...options, receive: (line, taken) => this.#receive(line, taken) });
   }
 
   /** Renews the locks of all jobs. @throws ENGINE_UNAVAILABLE */
@@ -207,79 +116,23 @@ export class Executor {
 
   /** Gives up what cannot be stored. */
   close(): void {
-    this.#isTaking = false;
+    this.fetcher.close();
     this.#closing.abort();
-    for (const { timer } of this.#sources.values()) clearTimeout(timer);
   }
 
-  #room({ lane, concurrency, running, fetching }: Source): number {
-    let fetches = 0;
-    for (const source of this.#sources.values()) if (source.lane === lane) fetches += source.fetching;
-    return Math.min(this.#options.engine.freePlaces(lane) - fetches, concurrency() - running - fetching);
-  }
-
-  #fetch(source: Source): Promise<void> {
-    const fetch = this.#take(source).finally(() => this.#fetches.delete(fetch));
-    this.#fetches.add(fetch);
-    return fetch;
-  }
-
-  async #take(source: Source): Promise<void> {
-    source.fetching++;
-    const { line } = source;
-    let taken: Awaited<ReturnType<Line['take']>> | undefined;
-    const { wakes } = source;
-    try {
-      const isForAge = (source.turns + 1) % this.#options.ageEvery === 0;
-      if (isForAge) await line.raiseOldest();
-      taken = await line.take();
-    } catch (error) {
-      source.mayHave = false; // the next beat looks again
-      if (!WaggleError.is(error, 'ENGINE_UNAVAILABLE'))
-        this.#options.logger.error({ err: error, line: line.name }, 'no job can be taken');
-    } finally {
-      source.fetching--;
-    }
-    if (!taken) return;
-    if ('dueAt' in taken) {
-      if (source.wakes === wakes) source.mayHave = false;
-      if (taken.dueAt > 0) this.#wakeAt(source, taken.dueAt);
-      return;
-    }
-    source.turns++;
-    this.#execute(source, taken);
-    this.pump(source.lane);
-  }
-
-  #wakeAt(source: Source, at: number): void {
-    clearTimeout(source.timer);
-    source.timer = setTimeout(
-      () => this.wake(source.line.name),
-      Math.min(Math.max(1, at - Date.now()), longestWaitMs),
-    );
-  }
-
-  #execute(source: Source, taken: Taken): void {
-    const { line } = source;
+  #receive(line: Line, taken: Taken): Reception {
     const { engine, definitionOf, owner } = this.#options;
     const { id, data, stalls } = taken;
+    const before = this.held.get(id);
+    // Redis had lost it, and it was added again. It is running here, or its end has just missed the new job.
+    if (before) return before.isEnding || before.isLost ? 'later' : 'known';
+    const definition = definitionOf(data.name);
+    const isLate = Date.now() - taken.acceptedAt > unknownMs;
+    if (!definition && !isLate) return 'later';
     const held: Held = {
       ...{ taken, line, run: undefined, attempt: 0, partials: [], progress: undefined },
       ...{ listeners: new Set([data.by]), isEnding: false, isLost: false, wrong: undefined },
     };
-    const before = this.held.get(id);
-    if (before) {
-      // Redis had lost it, and it was added again. It is running here, or its end has just missed the new job.
-      if (before.isEnding || before.isLost) void this.#giveBack(taken, source);
-      return;
-    }
-    const definition = definitionOf(data.name);
-    const isLate = Date.now() - taken.acceptedAt > unknownMs;
-    if (!definition && !isLate) {
-      void this.#giveBack(taken, source);
-      return;
-    }
-    source.running++;
     this.held.set(id, held);
     owner.taken(held);
     if (!definition) this.#refuse(held, new WaggleError('TASK_UNKNOWN', { task: data.name }));
@@ -293,20 +146,7 @@ export class Executor {
         timeoutMs: data.timeoutMs,
         onUpdates: (updates) => this.#tell(held, updates),
       });
-  }
-
-  async #giveBack({ id, data }: Taken, source: Source): Promise<void> {
-    const ms = Math.round(giveBackMs.least + Math.random() * (giveBackMs.most - giveBackMs.least));
-    source.yieldsUntil = Date.now() + ms + yieldMs;
-    try {
-      await source.line.giveBack(id, ms);
-    } catch (error) {
-      // Its lock expires, and it is back in the line then.
-      this.#options.logger.debug(
-        { err: error, task: data.name },
-        'a job of an unknown task stays for a while',
-      );
-    }
+    return 'runs';
   }
 
   #tell(held: Held, updates: readonly TaskUpdate[]): void {
@@ -332,10 +172,7 @@ export class Executor {
     const { bus, owner, logger } = this.#options;
     const { line, taken } = held;
     held.isEnding = true;
-    const source = this.#sources.get(line.name);
-    if (source) source.running--;
-    // The engine frees the place after its event.
-    queueMicrotask(() => source && this.pump(source.lane));
+    this.fetcher.freed(line);
     const end = this.#endOf(held, name, event);
     try {
       if (held.isLost || !(await this.#store(held, end.outcome))) {

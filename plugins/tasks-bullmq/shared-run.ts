@@ -42,6 +42,8 @@ export class SharedRun implements TaskRun {
   /** The number of jobs ahead that was reported last. */
   ahead = -1;
   keyId: string | undefined;
+  /** It is in Redis, and the bus was told. */
+  isAnnounced = false;
   state: TaskState;
   attempts = 0;
   output: unknown;
@@ -189,6 +191,7 @@ export class SharedRun implements TaskRun {
   leaves(): void {
     if (this.ended) return;
     this.#leftBehind = new WaggleError('SHUTTING_DOWN', {});
+    this.onQueued = undefined;
     this.#updates.end();
     this.#settle();
     this.#over.resolve();

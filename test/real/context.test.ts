@@ -72,6 +72,8 @@ describe('a conversation that outgrows a real model', () => {
       expect(told.at(-1)?.start?.droppedMessages).toBeGreaterThan(0);
       expect(told[0]?.start?.droppedMessages).toBe(0);
     },
+    // A processor reads all that was said, again for each turn.
+    240_000,
   );
 
   it('has the num_ctx of the config, and of a request', async () => {

@@ -1,8 +1,9 @@
 import type { Cluster, Logger, TaskDefinition } from '#kernel';
 import { Bus } from '../../kernel/kernel-bus.js';
 import { Registry } from '../../kernel/registry.js';
-import { BullEngine, type BullTimes } from '../../plugins/tasks-bullmq/bull-engine.js';
+import { BullEngine } from '../../plugins/tasks-bullmq/bull-engine.js';
 import { type Config, config } from '../../plugins/tasks-bullmq/config.js';
+import type { BullTimes } from '../../plugins/tasks-bullmq/times.js';
 import { recordingLogger } from '../support/kernel.js';
 
 /** An engine on a Redis server, without a kernel, that connects in the background, and the registry that feeds it. */

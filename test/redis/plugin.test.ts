@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { Cluster, definePlugin } from '#kernel';
 import clusterRedis from '../../plugins/cluster-redis/index.js';
 import endpointMetrics from '../../plugins/endpoint-metrics/index.js';
+import { dashboard } from '../support/dashboard.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { type Hive, startHive } from '../support/hive.js';
@@ -157,5 +160,30 @@ describe('servers as the page sets them up', () => {
     expect(await broken.exited).toBe(78);
     expect(broken.stdout + broken.stderr).toMatch(/cluster-redis\.url: .*percent-encoded/);
     expect(broken.stdout + broken.stderr).not.toContain('ssw0rd');
+  });
+});
+
+describe('config/cluster.yaml', () => {
+  const config = readFileSync(new URL('../../config/cluster.yaml', import.meta.url), 'utf8');
+  const start = async () => {
+    const running = await startServer({ config, env: { REDIS_URL: server.url }, alone: true });
+    later(() => running.stop());
+    return running;
+  };
+
+  it('is what its page shows', () => {
+    expect(parse(config)).toEqual(parse(example('together.yaml')));
+  });
+
+  it('shares conversations, answers and tasks, and has all metrics of the dashboard', async () => {
+    const running = await start();
+    const said = running.logs.map(({ msg }) => msg);
+    expect(said).toContain('conversations are kept in Redis');
+    expect(said).toContain('tasks are distributed over Redis');
+    const scrape = await Scrape.of(running.url);
+    const known = scrape.families.map(({ name }) => name);
+    for (const name of dashboard().metrics) if (name.startsWith('waggle_')) expect(known).toContain(name);
+    expect(scrape.value('waggle_stream_remote_readers')).toBe(0);
+    expect(scrape.value('waggle_tasks_stalled_total')).toBe(0);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { TaskDefinition, TaskRun, TaskUpdate } from '#kernel';
 import { RedisLink, redisConfig } from '#sdk/redis';
-import type { BullTimes } from '../../plugins/tasks-bullmq/bull-engine.js';
 import { Line } from '../../plugins/tasks-bullmq/line.js';
+import type { BullTimes } from '../../plugins/tasks-bullmq/times.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { deferred, rejection, silentLogger } from '../support/kernel.js';
@@ -78,12 +78,12 @@ async function updatesOf(run: TaskRun | undefined): Promise<readonly TaskUpdate[
 
 /** Two nodes of which the first one is full, so that the second one runs what the first one accepts. */
 async function fullAndFree() {
-  const [a, b] = await inOneCluster(await taskNode({ mainConcurrency: 1 }), await taskNode());
+  const a = await taskNode({ mainConcurrency: 1 });
   const { release } = blocker(a, 'busy');
   const busy = await a.engine.submit('busy', null);
   later(release);
-  // The other one may have taken it first, and given it back.
   await eventually(() => expect(busy.state).toBe('running'));
+  const [, b] = await inOneCluster(a, await taskNode());
   return { a, b, busy, release };
 }
 
@@ -286,6 +286,21 @@ describe('a node that is lost', () => {
     expect(await run.result).toBe('from b');
     expect(a.engine.stats).toMatchObject({ submitted: 1, succeeded: 1, running: 0 });
     expect(await server.command('LRANGE', '{w:tasks}:main:active', '0', '-1')).toEqual([]);
+  });
+
+  it('runs where its task is known, and is not taken again and again by a node that does not know it', async () => {
+    const { a, b, release } = await fullAndFree();
+    const events = async () => {
+      const all = (await server.command('XRANGE', '{w:tasks}:main:events', '-', '+')) as [string, string[]][];
+      return all.filter(([, fields]) => fields.includes('delayed')).length;
+    };
+    const run = await a.engine.submit('busy', 1);
+    await eventually(async () => expect(await events()).toBeGreaterThan(0));
+    release();
+    expect(await run.result).toBe(1);
+    expect(b.engine.stats.running).toBe(0);
+    // Each takes it once, and on a busy machine twice.
+    expect(await events()).toBeLessThan(4);
   });
 
   it('fails a run that must not run again', async () => {
