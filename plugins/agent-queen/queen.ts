@@ -49,6 +49,7 @@ import { type Position, QueenCall } from './queen-call.js';
 import { ReplyRun } from './reply-run.js';
 import { Routes } from './routes.js';
 import { type LeftOut, Summaries } from './summaries.js';
+import { Titles } from './titles.js';
 import type { Budgeted, TokenBudget } from './token-budget.js';
 import { ToolLoops } from './tool-loops.js';
 import { isNamedBy } from './tool-name.js';
@@ -74,6 +75,7 @@ export const QueenBudget = createToken<TokenBudget | undefined>('queen.budget');
 const historyMessages = 1000;
 
 const summaryTokens = 512;
+const titleTokens = 32;
 
 /** Limit of inputs that are turned into vectors at once, which take memory; a request counts as some at least. */
 const inputsAtOnce = 4 * embedInputLimit;
@@ -104,6 +106,8 @@ export class Queen implements Agent, Chat, QueenState {
   readonly contexts: Contexts;
   /** Undefined without a plugin that runs tasks. */
   readonly summaries: Summaries | undefined;
+  /** Undefined without a plugin that runs tasks. */
+  readonly titles: Titles | undefined;
   #routes: Routes;
   /** Inputs that are turned into vectors now. */
   #inputs = 0;
@@ -131,9 +135,12 @@ export class Queen implements Agent, Chat, QueenState {
     this.loops = new ToolLoops(config, bus, tools, shown, toolboxOf, this.contexts);
     if (tools.engine) {
       this.summaries = new Summaries(tools.engine, (leftOut, messages, signal) =>
-        this.#summarise(leftOut, messages, signal),
+        this.#askAside(leftOut, messages, signal, summaryTokens),
       );
       this.contexts.summaries = this.summaries;
+      this.titles = new Titles(tools.engine, store, (untitled, messages, signal) =>
+        this.#askAside(untitled, messages, signal, titleTokens),
+      );
     }
     this.ways = new Delegations(this, this.loops, (position) => this.#budgeted(position));
   }
@@ -234,6 +241,14 @@ export class Queen implements Agent, Chat, QueenState {
       const toolCalls = text === '' ? [] : asking.calls;
       if (!end && run.leftOut && this.#config.summarise)
         this.summaries?.request({ ...run.leftOut, principal, request, logger: call.logger });
+      const { agent: by } = asking.originOf() ?? {};
+      const mayName =
+        !end && this.#config.titles && history.length === 0 && !this.agents.find(by ?? '')?.demo;
+      if (mayName && by !== undefined && text !== '')
+        this.titles?.request({
+          ...{ agent: by, model, question: command.content, answer: text },
+          ...{ principal, request, logger: call.logger },
+        });
       if (end) {
         const { code, message } = toClientError(cause);
         const failure = end === 'failed' && { failure: { code, message } };
@@ -306,10 +321,12 @@ export class Queen implements Agent, Chat, QueenState {
     return this.#healthBy((agent) => this.#isHealthy(agent));
   }
 
-  #summarise(
-    { agent, model, principal, request, logger }: LeftOut,
+  /** Asks an agent something about a conversation that is no part of it. */
+  #askAside(
+    { agent, model, principal, request, logger }: Omit<LeftOut, 'messages' | 'window'>,
     messages: readonly ChatMessage[],
     signal: AbortSignal,
+    maxTokens: number,
   ): Promise<AgentResponse> {
     const position = {
       ...{ run: new ReplyRun({ principal }), agent: this.name, depth: 0, relays: 0 },
@@ -317,7 +334,7 @@ export class Queen implements Agent, Chat, QueenState {
     };
     const { userId } = request;
     const context = { signal, logger, ...(userId !== undefined && { userId }) };
-    const options = { maxTokens: summaryTokens };
+    const options = { maxTokens };
     return this.ways.ask(position, context, agent, { messages, model, options });
   }
 
