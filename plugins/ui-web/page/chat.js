@@ -31,7 +31,8 @@ import {
 import { progressOf } from './steps.js';
 import { onStored } from './storage.js';
 import { fetchMessages, join, lookAtServer } from './sync.js';
-import { start, stop, takeBack, waiting } from './turns.js';
+import { start, stop } from './turns.js';
+import { takeBack, waiting } from './waiting.js';
 import { language, words } from './words.js';
 
 document.documentElement.lang = language ?? 'en';

@@ -7,7 +7,8 @@ import { html } from './html.js';
 import { Question } from './question.js';
 import { scroller } from './scroller.js';
 import { current, messages, runHere } from './state.js';
-import { attempts, takeOneBack, waiting } from './turns.js';
+import { attempts } from './turns.js';
+import { takeOneBack, waiting } from './waiting.js';
 import { Welcome } from './welcome.js';
 import { words } from './words.js';
 

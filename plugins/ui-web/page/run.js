@@ -2,6 +2,7 @@ import { noteOf } from './answer-note.js';
 import { nextFrame } from './elements.js';
 import { postChat } from './post-chat.js';
 import { randomId } from './random-id.js';
+import { askedOf, isRefusal } from './request.js';
 import { isAsked, noteStep, wasHandedOver } from './steps.js';
 
 /**
@@ -23,11 +24,6 @@ const saveEveryMs = 2000;
 const frameChars = 16 * 1024;
 // It is there when one returns.
 const onDisconnect = /** @type {const} */ ('finish');
-/** Codes of requests that the conversation on the server does not have, or does not tell a model of. */
-const refusals = new Set([
-  ...['AGENT_UNKNOWN', 'BUDGET_EXCEEDED', 'BUSY', 'CONTEXT_TOO_LONG', 'FORBIDDEN', 'INVALID_FRAME'],
-  ...['INVALID_REQUEST', 'QUEUE_FULL', 'RATE_LIMITED', 'SHUTTING_DOWN', 'TOO_LARGE'],
-]);
 
 /** A running answer. It continues whatever the page shows. */
 export class Run {
@@ -224,7 +220,7 @@ export class Run {
     delete message.pending;
     if (this.stopping) message.stopped = true;
     else {
-      this.wasRefused = message.content === '' && (!hasBegun || refusals.has(code ?? ''));
+      this.wasRefused = message.content === '' && (!hasBegun || isRefusal(code));
       message.error = {
         ...(code !== undefined && { code }),
         ...(text !== undefined && { message: text }),
@@ -233,13 +229,4 @@ export class Run {
     }
     this.#save();
   }
-}
-
-/** The fields of a request for a choice. @param {Choice | undefined} choice */
-function askedOf({ agent, model, temperature, maxTokens } = {}) {
-  const options = {
-    ...(temperature !== undefined && { temperature }),
-    ...(maxTokens !== undefined && { maxTokens }),
-  };
-  return { agent, model, ...(Object.keys(options).length > 0 && { options }) };
 }

@@ -22,7 +22,8 @@ import {
   showEntries,
   showMessages,
 } from './state.js';
-import { recover, refresh } from './sync.js';
+import { lookAtServer, recover, refresh } from './sync.js';
+import { setWaiting, takeBack, waiting } from './waiting.js';
 import { words } from './words.js';
 
 /**
@@ -30,10 +31,10 @@ import { words } from './words.js';
  * @typedef {Pick<Message, 'content' | 'images'>} Written
  */
 
-/** Messages that wait for the end of an answer, by conversation. @type {import('@preact/signals').Signal<ReadonlyMap<string, readonly Written[]>>} */
-export const waiting = signal(new Map());
 /** The draft that is sent again by itself. @type {import('@preact/signals').Signal<{ text: string, until: number } | undefined>} */
 export const resent = signal(undefined);
+/** Time after which a new conversation may have a title. */
+const titleMs = 4000;
 /** Changes with each run of an answer, whose view begins anew then. @type {WeakMap<Message, number>} */
 export const attempts = new WeakMap();
 /** Texts that were sent again by themselves: not once more. @type {Set<string>} */
@@ -132,6 +133,8 @@ async function ended(id, all, run, isOwn) {
   if (answer.error) takeBack(id);
   await refresh(id);
   sendWaiting(id);
+  // A model may give it a title meanwhile.
+  if (all.length === 2) setTimeout(() => void lookAtServer(), titleMs);
 }
 
 /** Puts the text of a refused question back into the field, with the reason. @param {string} id @param {Message[]} all @param {NonNullable<Message['error']>} error */
@@ -161,28 +164,6 @@ function giveBack(id, all, error) {
   resent.value = { text, until: Date.now() + retryAfterMs };
 }
 
-/** Puts waiting messages back into the field. @param {string} id */
-export function takeBack(id) {
-  const texts = (waiting.value.get(id) ?? []).map(({ content }) => content);
-  if (texts.length === 0) return;
-  setWaiting(id, []);
-  const isOpen = id === current.value;
-  const before = isOpen ? draft.value : draftOf(id);
-  const text = [...texts, before.text].filter(Boolean).join('\n\n');
-  if (isOpen) setDraft({ ...before, text });
-  else keepDraft(id, { ...before, text });
-}
-
-/** Takes one waiting message back into the field. @param {string} id @param {Written} written */
-export function takeOneBack(id, written) {
-  setWaiting(
-    id,
-    (waiting.value.get(id) ?? []).filter((each) => each !== written),
-  );
-  setDraft({ ...draft.value, text: [written.content, draft.value.text].filter(Boolean).join('\n\n') });
-  focusMessage();
-}
-
 /** @param {string} id */
 function sendWaiting(id) {
   const [next, ...rest] = waiting.value.get(id) ?? [];
@@ -195,14 +176,6 @@ function sendWaiting(id) {
 export function stop() {
   runHere.value?.run.stop();
   return runHere.value !== undefined;
-}
-
-/** @param {string} id @param {readonly Written[]} all */
-function setWaiting(id, all) {
-  const changed = new Map(waiting.value);
-  if (all.length > 0) changed.set(id, all);
-  else changed.delete(id);
-  waiting.value = changed;
 }
 
 /** @param {string} id @param {import('./state.js').Running | undefined} started */
