@@ -82,6 +82,11 @@ export interface ConversationStore extends EngineUser {
    * empty then. Without this method the conversation is deleted and the rest appended again.
    */
   retract?(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void>;
+  /**
+   * Appends messages in the place of those from a number on, in one step; without messages it only removes. @throws TOO_LARGE
+   * as `append`
+   */
+  replace?(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void>;
   /** False for an unknown conversation. */
   delete(key: ConversationKey): Promise<boolean>;
   /** The user's conversations, the latest first. */
