@@ -69,10 +69,10 @@ export default definePlugin({
       path: '/metrics',
       access: 'admin',
       docs: metricsDocs,
-      handler: async (_request, reply) => {
-        const text = shards ? merged(await shards.ask('metrics')) : await ownText();
-        reply.send(200, text, { 'content-type': metrics.contentType });
-      },
+      handler: async (_request, reply) =>
+        reply.send(200, shards ? merged(await shards.ask('metrics')) : await ownText(), {
+          'content-type': metrics.contentType,
+        }),
     });
     overview?.add('metrics', '/metrics');
   },
