@@ -5,6 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
 import { built } from './support/built.js';
 import { programPath } from './support/program-path.js';
+import { isSoak } from './support/soak.js';
 import { isThorough, isWhole } from './support/thorough.js';
 import { thoroughFiles } from './support/thorough-files.js';
 
@@ -97,7 +98,7 @@ export default defineConfig({
           name: 'redis',
           include: isThorough ? [redis] : [],
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: isSoak ? 1 : 2,
           sequence: { groupOrder: 1 },
         },
       },

@@ -146,7 +146,7 @@ export class Acceptor {
       throw engineError(error);
     }
     table.announce(run);
-    await fetcher.takeOne(line);
+    await fetcher.takeOne(line, id);
     if (run.isWaiting && delayMs === 0 && fetcher.room(line) === 0) hints.add(line);
     places.add(run);
     places.tell();

@@ -87,6 +87,38 @@ async function fullAndFree() {
   return { a, b, busy, release };
 }
 
+describe('what a run costs', () => {
+  /** Scripts of BullMQ that Redis has run. */
+  async function scripts(): Promise<number> {
+    const text = await server.command<string>('INFO', 'commandstats');
+    return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
+  }
+
+  it('is a few scripts, however many places are free, one by one and many at once', async () => {
+    const node = await taskNode({ mainConcurrency: 4000 });
+    node.register('n', (async (n: number) => n) as never);
+    expect(await (await node.engine.submit('n', 0)).result).toBe(0);
+    for (const count of [1, 300]) {
+      const before = await scripts();
+      const runs = await Promise.all(Array.from({ length: count }, (_, n) => node.engine.submit('n', n)));
+      await Promise.all(runs.map(({ result }) => result));
+      // To add it, take it and end it, and now and then a look at the line; never one for each free place.
+      expect((await scripts()) - before).toBeLessThan(200 + 8 * count);
+    }
+  });
+
+  it('is no turn for others: what waits behind it is taken as soon as there is a place', async () => {
+    const node = await taskNode({ mainConcurrency: 1 });
+    const block = blocker(node);
+    node.register('n', (async (n: number) => n) as never);
+    const busy = await node.engine.submit('block', 1);
+    const rest = await Promise.all([1, 2, 3].map((n) => node.engine.submit('n', n)));
+    block.release();
+    expect(await Promise.all(rest.map(({ result }) => result))).toEqual([1, 2, 3]);
+    await busy.result;
+  });
+});
+
 describe('a run on another node', () => {
   it('gives its updates and its result where it was accepted', async () => {
     const { a, b } = await fullAndFree();
