@@ -164,7 +164,7 @@ export interface SubmitOptions {
 }
 
 /** A request for a place on the main lane. */
-export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued' | 'owner'> {
+export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued' | 'owner' | 'isPart'> {
   /** Aborted while it waits, it leaves the line; aborted later, it counts as cancelled once the place is released. */
   readonly signal?: AbortSignal | undefined;
   /** Called when the engine wants the place back (it stops, or the task is unregistered) and soon takes it. */

@@ -111,8 +111,8 @@ export class RedisLimits extends CountedLimits {
     };
   }
 
-  /** All counts of a user are in one slot of a Redis Cluster. Names of keys hold no ids. */
+  /** All counts of a user are in one slot of a Redis Cluster. Names of keys hold no ids; JSON tells single surrogates apart. */
   #keyOf(key: string, kind: 'm' | 'd' | 'r'): string {
-    return `{${this.#prefix}:y:${hashOf(key)}}:${kind}`;
+    return `{${this.#prefix}:y:${hashOf(JSON.stringify(key))}}:${kind}`;
   }
 }

@@ -112,7 +112,7 @@ export class SharedTurns implements TurnLine {
   }
 
   #turnOf(conversation: string, streamId: string, hasBegun: boolean): Turn {
-    const key = this.#around.keys.line(streamId, hashOf(conversation));
+    const key = this.#around.keys.line(streamId, hashOf(JSON.stringify(conversation)));
     return new Turn(key, hashOf(streamId), this, hasBegun);
   }
 

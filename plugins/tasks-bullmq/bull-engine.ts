@@ -192,7 +192,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
 
   admit(name: string, options: AdmitOptions = {}): Promise<Release> {
     try {
-      this.#acceptor.checkOpen();
+      this.#acceptor.checkOpen(options.isPart);
     } catch (error) {
       throw this.#acceptor.refuse(name, options.owner, error);
     }
@@ -240,7 +240,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       await settleWithin(Promise.race([this.#changed.promise, sleep(this.#times.beatMs)]), deadline);
     }
     fetcher.isTaking = false;
-    this.#acceptor.isOver = true;
+    this.#acceptor.isOver = deadline.aborted;
     await this.#local.drain(deadline);
     await this.#stored();
   }

@@ -1022,10 +1022,10 @@ export function taskEngineContract(
         }
         await drained;
         expect(engine.stats).toMatchObject({ succeeded: 3, rejected: 1 });
+        await engine.close();
         await expect(engine.submit('echo', 'late', { isPart: true })).rejects.toThrow(
           expect.objectContaining({ code: 'SHUTTING_DOWN' }),
         );
-        await engine.close();
       });
 
       const what = isShared

@@ -357,6 +357,27 @@ it('requests that this server counts alone are bounded in number of users', () =
   expect(minutes.take('k0', 1).isTaken).toBe(true);
 });
 
+it.each([
+  ['lone surrogates', '\ud800', '\ud801'],
+  ['composed and decomposed letters', 'é', 'e\u0301'],
+  ['spaces', 'a b', 'a  b'],
+  ['braces of a slot', 'x}:d', 'x'],
+  ['nothing and a zero', '', '\0'],
+])('users whose ids differ in %s have counts of their own', async (_, one, other) => {
+  const [a, b] = (await openAll(2)) as [RedisLimits, RedisLimits];
+  const limits = { tokensPerDay: 10, requestsPerMinute: 1, repliesAtOnce: 1 };
+  for (const id of [one, other]) {
+    expect(await codeOf(a.tokens(user(limits, id), 10))).toBe('ok');
+    expect(await codeOf(a.request(user(limits, id)))).toBe('ok');
+    expect(await codeOf(a.reply(user(limits, id), id))).toBe('ok');
+  }
+  for (const id of [one, other]) {
+    expect(await codeOf(b.tokens(user(limits, id), 1))).toBe('BUDGET_EXCEEDED');
+    expect(await codeOf(b.request(user(limits, id)))).toBe('RATE_LIMITED');
+    expect(await codeOf(b.reply(user(limits, id), 'another'))).toBe('RATE_LIMITED');
+  }
+});
+
 it('names of keys hold no ids, and all of them expire', async () => {
   const a = await open({ prefix: 'my' });
   const ann = user({ tokensPerDay: 100, requestsPerMinute: 3, repliesAtOnce: 5 }, 'someone@example.org');

@@ -223,7 +223,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const empty = deferred();
     this.#onEmpty = empty.resolve;
     if (this.#unended.size > 0) await settleWithin(empty.promise, deadline);
-    this.#isOver = true;
+    // Without a run it can be that a part of other work is still to come.
+    this.#isOver = deadline.aborted;
     await this.#cancelAll();
   }
 
