@@ -79,7 +79,7 @@ export default defineConfig({
       ...(python ? [] : ['test/python/**']),
       ...(clients ? [] : ['test/clients/**']),
       ...(real ? [] : ['test/real/**']),
-      ...(hasRedis ? [] : [redis]),
+      ...(hasRedis ? [] : [redis, 'test/browser/approvals-of-servers.test.ts']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
     // uWebSockets.js ends a process that shares it between threads.

@@ -1,5 +1,6 @@
 import { createToken } from '../services.js';
 import type { Undo } from './effect.js';
+import type { EngineUser } from './engine-user.js';
 
 /** Length limit of a user's id: a longer one is refused, never cut. */
 export const userIdLimitChars = 128;
@@ -114,7 +115,7 @@ export interface Reservation {
  * Counts usage against the limits of users and keys. A promise where the counts are elsewhere: it rejects with ENGINE_UNAVAILABLE
  * while these cannot be reached.
  */
-export interface Limits {
+export interface Limits extends EngineUser {
   /** The reason why counts cannot be reached, once that has lasted 3 s. Public in `GET /ready`, so without addresses. */
   readonly trouble?: string | undefined;
   /** The limits that hold for a user: those of its credentials, or of the config. */

@@ -95,10 +95,17 @@ export interface ChatMessage {
   readonly agent?: string;
   /** On the last message of a stored turn that ended badly; agents never get it. */
   readonly end?: TurnEnd;
+  /** Why, as the client was told, beside `end` of a turn that failed; agents never get it. */
+  readonly failure?: { readonly code: string; readonly message: string };
   /** The time of it, in milliseconds since 1970; on stored messages. Agents never get it. */
   readonly at?: number;
   /** The origin of an answer, on the last message of its stored turn. Agents never get it. */
   readonly answered?: AnswerOrigin;
+  /**
+   * Other versions of the conversation from this question on, in the order of their making: the messages of each, this one's
+   * place included. Agents never get them.
+   */
+  readonly versions?: readonly (readonly ChatMessage[])[];
   /** Fields that a client added for the model server. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }

@@ -91,6 +91,13 @@ export const endingToolCall = z.object({
 /** Ids that clients choose: requests, conversations, users. */
 export const clientChosenId = name;
 
+/** The place of a turn in its conversation, where that is not the end. */
+export const replacesField = z
+  .int()
+  .describe(
+    'The number of a question of the conversation whose place this one takes; what was said from there on is kept as another version',
+  );
+
 /** The headers that put a request for an answer into a trace of its client. */
 export const traceHeaders = z.object({
   traceparent: z.string().describe('W3C Trace Context: the trace to continue').optional(),

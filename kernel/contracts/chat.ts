@@ -34,6 +34,11 @@ export interface ChatCommand {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /** A new conversation when absent. */
   readonly conversationId?: string | undefined;
+  /**
+   * The number of a question in the conversation whose place this turn takes. What was said from there on is kept as another
+   * version.
+   */
+  readonly replaces?: number | undefined;
   /** The agent's name; the first healthy candidate when absent. */
   readonly agent?: string | undefined;
   readonly model?: string | undefined;

@@ -145,6 +145,11 @@ export const clientErrors = {
       `this is more than the model of agent "${d.agent}" can read: ${d.why}`,
   ],
   NOT_IMPLEMENTED: [501, (d: { what: string }) => `this server cannot ${d.what}`],
+  MESSAGE_UNKNOWN: [
+    404,
+    (d: { number: number; what: string }) =>
+      `the conversation has no ${d.what} with the number ${d.number}; read its messages again`,
+  ],
   CONVERSATION_UNKNOWN: [
     404,
     (d: { conversationId: string }) => `this user has no conversation "${d.conversationId}"`,

@@ -247,6 +247,7 @@ export const serverFrame = z.discriminatedUnion('type', [
       conversationId,
       agent,
       question: z.string().describe('The message that is answered, if it is a text').exactOptional(),
+      replaces: z.int().describe('The number of the question whose place it takes').exactOptional(),
     })
     .describe('Another connection of the user, or the server, has started a reply, which may be resumed'),
   z

@@ -7,12 +7,14 @@ export function conversationKey({ userId, conversationId }: ConversationKey): st
 }
 
 /** Size of a message for the limits of a store: all that can be long. */
-export function charsOf({ content, toolCalls, images, parts, thinking, extra }: ChatMessage): number {
+export function charsOf(message: ChatMessage): number {
+  const { content, toolCalls, images, parts, thinking, extra, versions } = message;
   let chars = content.length + (thinking?.length ?? 0);
   if (toolCalls) chars += JSON.stringify(toolCalls).length;
   if (images) for (const { length } of images) chars += length;
   if (parts) chars += JSON.stringify(parts).length;
   if (extra) chars += JSON.stringify(extra).length;
+  if (versions) for (const version of versions) for (const each of version) chars += charsOf(each);
   return chars;
 }
 

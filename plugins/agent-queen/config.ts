@@ -39,6 +39,8 @@ export const config = z.strictObject({
   contextMessages: z.int().min(1).max(1000).default(100),
   /** Whether a summary stands for turns that no longer fit: their model makes it after an answer, with low priority. */
   summarise: z.boolean().default(false),
+  /** Whether the model that gave the first answer of a conversation gives it a title, afterwards and with low priority. */
+  titles: z.boolean().default(false),
   /** Characters of the pictures of one message that its conversation keeps; larger ones are kept as the word `[image]`. */
   keptImagesLimitChars: z.int().min(0).default(1_000_000),
   /** Longest answer, in tokens, of users with a daily limit whose request sets none; it is reserved before the answer. */

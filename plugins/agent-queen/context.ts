@@ -94,7 +94,9 @@ function unrepeated(history: readonly ChatMessage[], turn: readonly ChatMessage[
 function paired(history: readonly ChatMessage[], turn: readonly ChatMessage[]): readonly ChatMessage[] {
   const all = [...history, ...turn];
   let open = new Map<string, string>();
-  return history.flatMap(({ end: _, agent: __, at: ___, answered: ____, toolCalls, ...message }, at) => {
+  return history.flatMap((stored, at) => {
+    const { end: _, agent: __, at: ___, answered: ____, versions: _____, failure: ______, ...rest } = stored;
+    const { toolCalls, ...message } = rest;
     if (message.role === 'tool') {
       const name = open.get(message.toolCallId ?? '');
       open.delete(message.toolCallId ?? '');

@@ -1,4 +1,12 @@
-import { Chat, ConversationStore, definePlugin, Limits, TaskEngine, type Undo } from '#kernel';
+import {
+  Chat,
+  ConversationStore,
+  definePlugin,
+  Limits,
+  type TaskDefinition,
+  TaskEngine,
+  type Undo,
+} from '#kernel';
 import { config } from './config.js';
 import { Agents, Queen, QueenBudget, QueenBus, QueenConfig, QueenTools } from './queen.js';
 import { reportAgents, warnOfUnknown } from './startup-report.js';
@@ -26,18 +34,24 @@ export default definePlugin({
     ctx.tasks.watch(new ToolNames(ctx.tasks));
     ctx.provide(Chat, queen);
     ctx.addAgent(queen);
-    let withdraw: Undo | undefined;
-    const offerSummaries = () => {
-      const { summarise } = ctx.config;
-      if (summarise && queen.summaries) withdraw ??= ctx.registerTask(queen.summaries.task);
-      else void withdraw?.();
-      if (!summarise) withdraw = undefined;
+    const offered = new Map<TaskDefinition, Undo>();
+    const offer = (task: TaskDefinition | undefined, isWanted: boolean) => {
+      if (!task || isWanted === offered.has(task)) return;
+      if (isWanted) offered.set(task, ctx.registerTask(task));
+      else {
+        void offered.get(task)?.();
+        offered.delete(task);
+      }
     };
-    offerSummaries();
+    const offerTasks = () => {
+      offer(queen.summaries?.task as TaskDefinition | undefined, ctx.config.summarise);
+      offer(queen.titles?.task as TaskDefinition | undefined, ctx.config.titles);
+    };
+    offerTasks();
     const warn = () => warnOfUnknown(ctx.config, ctx.agents, ctx.logger);
     ctx.onConfig(() => {
       queen.configure();
-      offerSummaries();
+      offerTasks();
       warn();
     });
     // Once all plugins have registered theirs.

@@ -27,6 +27,7 @@ import {
   type TaskDefinition,
   type TaskEngine,
   type TurnEnd,
+  toClientError,
   WaggleError,
 } from '#kernel';
 import { cancellationOf, checkInputs, isUnreachable, lacksEmbeddings } from '#sdk';
@@ -48,6 +49,7 @@ import { type Position, QueenCall } from './queen-call.js';
 import { ReplyRun } from './reply-run.js';
 import { Routes } from './routes.js';
 import { type LeftOut, Summaries } from './summaries.js';
+import { Titles } from './titles.js';
 import type { Budgeted, TokenBudget } from './token-budget.js';
 import { ToolLoops } from './tool-loops.js';
 import { isNamedBy } from './tool-name.js';
@@ -55,6 +57,7 @@ import { agentTools, Toolbox } from './toolbox.js';
 import { Transcript } from './transcript.js';
 import { turnOf } from './turn.js';
 import { TurnMemory } from './turn-memory.js';
+import { placeOf } from './versions.js';
 
 export const QueenConfig = createToken<Config>('queen.config');
 export const Agents = createToken<ReadonlyRegistry<Agent>>('queen.agents');
@@ -72,6 +75,7 @@ export const QueenBudget = createToken<TokenBudget | undefined>('queen.budget');
 const historyMessages = 1000;
 
 const summaryTokens = 512;
+const titleTokens = 32;
 
 /** Limit of inputs that are turned into vectors at once, which take memory; a request counts as some at least. */
 const inputsAtOnce = 4 * embedInputLimit;
@@ -102,6 +106,8 @@ export class Queen implements Agent, Chat, QueenState {
   readonly contexts: Contexts;
   /** Undefined without a plugin that runs tasks. */
   readonly summaries: Summaries | undefined;
+  /** Undefined without a plugin that runs tasks. */
+  readonly titles: Titles | undefined;
   #routes: Routes;
   /** Inputs that are turned into vectors now. */
   #inputs = 0;
@@ -129,9 +135,12 @@ export class Queen implements Agent, Chat, QueenState {
     this.loops = new ToolLoops(config, bus, tools, shown, toolboxOf, this.contexts);
     if (tools.engine) {
       this.summaries = new Summaries(tools.engine, (leftOut, messages, signal) =>
-        this.#summarise(leftOut, messages, signal),
+        this.#askAside(leftOut, messages, signal, summaryTokens),
       );
       this.contexts.summaries = this.summaries;
+      this.titles = new Titles(tools.engine, store, (untitled, messages, signal) =>
+        this.#askAside(untitled, messages, signal, titleTokens),
+      );
     }
     this.ways = new Delegations(this, this.loops, (position) => this.#budgeted(position));
   }
@@ -154,12 +163,15 @@ export class Queen implements Agent, Chat, QueenState {
   ): Promise<void> {
     const { id, userId, conversationId, agent, model, options, metadata, stateless, demo, principal } =
       command;
-    const { awaitsToolResults } = command;
+    const { awaitsToolResults, replaces } = command;
     const clientTools = options?.tools && new Set(options.tools.map(({ name }) => name));
     const key = { userId, conversationId };
     const turn = turnOf(command);
     const { contextMessages, systemPrompt } = this.#config;
-    const history = stateless ? [] : await this.#store.read(key, Math.max(contextMessages, historyMessages));
+    const limit = Math.max(contextMessages, historyMessages);
+    const place =
+      replaces === undefined || stateless ? undefined : await placeOf(this.#store, key, replaces, limit);
+    const history = place?.history ?? (stateless ? [] : await this.#store.read(key, limit));
     const conversation = stateless ? { messages: turn, running: undefined } : inContext(history, turn);
     const { messages, running: question } = conversation;
     let request: ChatRequest = {
@@ -197,7 +209,9 @@ export class Queen implements Agent, Chat, QueenState {
       const asked = this.#ask(asking, request, whom, call);
       return expense ? asked.finally(() => expense?.settle()) : asked;
     }
-    const memory = new TurnMemory(this.#store, key, turn, call, this.#config.keptImagesLimitChars);
+    const { keptImagesLimitChars } = this.#config;
+    const replaced = replaces !== undefined && place && { from: replaces, versions: place.versions };
+    const memory = new TurnMemory(this.#store, key, turn, call, keptImagesLimitChars, replaced || undefined);
     // Stored before the client can send the next message.
     const asking: Asking = new Asking(this, request, call, sink, {
       systemPrompt,
@@ -209,21 +223,37 @@ export class Queen implements Agent, Chat, QueenState {
       position,
     });
     let end: TurnEnd | undefined;
+    let cause: unknown;
     try {
       await this.#ask(asking, request, whom, call);
     } catch (error) {
+      cause = error;
       if (!WaggleError.is(error, 'AGENT_UNKNOWN')) end = isRefusal(error) ? 'refused' : 'failed';
       throw error;
     } finally {
       expense?.settle();
       // Cancelled or cut off: only the text that the client has received counts.
-      if (cancellationOf(call).isAborted())
-        end = call.signal.reason instanceof WaggleError ? 'failed' : 'cancelled';
+      if (cancellationOf(call).isAborted()) {
+        cause = call.signal.reason;
+        end = cause instanceof WaggleError ? 'failed' : 'cancelled';
+      }
       const text = asking.isHeldBack ? '' : sink.text;
       const toolCalls = text === '' ? [] : asking.calls;
       if (!end && run.leftOut && this.#config.summarise)
         this.summaries?.request({ ...run.leftOut, principal, request, logger: call.logger });
-      if (end) await memory.keep({ text, toolCalls, transcript, origin: asking.originOf(), end });
+      const { agent: by } = asking.originOf() ?? {};
+      const mayName =
+        !end && this.#config.titles && history.length === 0 && !this.agents.find(by ?? '')?.demo;
+      if (mayName && by !== undefined && text !== '')
+        this.titles?.request({
+          ...{ agent: by, model, question: command.content, answer: text },
+          ...{ principal, request, logger: call.logger },
+        });
+      if (end) {
+        const { code, message } = toClientError(cause);
+        const failure = end === 'failed' && { failure: { code, message } };
+        await memory.keep({ text, toolCalls, transcript, origin: asking.originOf(), end, ...failure });
+      }
     }
   }
 
@@ -291,10 +321,12 @@ export class Queen implements Agent, Chat, QueenState {
     return this.#healthBy((agent) => this.#isHealthy(agent));
   }
 
-  #summarise(
-    { agent, model, principal, request, logger }: LeftOut,
+  /** Asks an agent something about a conversation that is no part of it. */
+  #askAside(
+    { agent, model, principal, request, logger }: Omit<LeftOut, 'messages' | 'window'>,
     messages: readonly ChatMessage[],
     signal: AbortSignal,
+    maxTokens: number,
   ): Promise<AgentResponse> {
     const position = {
       ...{ run: new ReplyRun({ principal }), agent: this.name, depth: 0, relays: 0 },
@@ -302,7 +334,7 @@ export class Queen implements Agent, Chat, QueenState {
     };
     const { userId } = request;
     const context = { signal, logger, ...(userId !== undefined && { userId }) };
-    const options = { maxTokens: summaryTokens };
+    const options = { maxTokens };
     return this.ways.ask(position, context, agent, { messages, model, options });
   }
 

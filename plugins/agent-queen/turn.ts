@@ -21,6 +21,8 @@ export interface Said {
   readonly origin?: AnswerOrigin | undefined;
   /** Absent for a complete answer. */
   readonly end?: TurnEnd;
+  /** Why it has failed. */
+  readonly failure?: ChatMessage['failure'];
 }
 
 export function turnOf({ content, messages }: ChatCommand): readonly ChatMessage[] {
@@ -34,7 +36,7 @@ export function turnOf({ content, messages }: ChatCommand): readonly ChatMessage
  */
 export function remembered(
   turn: readonly ChatMessage[],
-  { text, toolCalls: all, transcript, origin, end }: Said,
+  { text, toolCalls: all, transcript, origin, end, failure }: Said,
   { times, imagesLimitChars = 0 }: Keeping = {},
 ): readonly ChatMessage[] {
   const said: Mutable<ChatMessage>[] = [];
@@ -51,6 +53,7 @@ export function remembered(
       ...(extra && { extra }),
     }));
   if (last && end) last.end = end;
+  if (last && failure) last.failure = failure;
   if (last?.role === 'assistant' && origin) last.answered = origin;
   if (times)
     for (let at = 0; at < said.length; at++)

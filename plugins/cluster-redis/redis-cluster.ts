@@ -171,14 +171,16 @@ export class RedisCluster implements Cluster {
     return this.#awayMs < this.#times.troubleMs ? undefined : 'the engine that the servers share is away';
   }
 
+  /** Those of the other link are subscriptions. */
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#commands.commands;
+  }
+
   get stats(): ClusterStats {
-    const commands: Record<string, number> = {};
-    for (const { counts } of [this.#commands, this.#messages])
-      for (const [kind, count] of counts) commands[kind] = (commands[kind] ?? 0) + count;
     const awayMs = this.#awayMs;
     return {
       ...{ up: awayMs === 0, awayMs, rttMs: this.#commands.rttMs },
-      ...{ nodes: this.#census.alive.size + 1, commands, takeovers: this.#claims.takeovers },
+      ...{ nodes: this.#census.alive.size + 1, takeovers: this.#claims.takeovers },
     };
   }
 

@@ -1,4 +1,11 @@
-import { chatFields, clientChosenId, type HttpRequest, type StartCommand, toolResults } from '#kernel';
+import {
+  chatFields,
+  clientChosenId,
+  type HttpRequest,
+  replacesField,
+  type StartCommand,
+  toolResults,
+} from '#kernel';
 import { expectValid, requiredUser, turnFields, userField } from '#sdk';
 import { integerText } from '#sdk/http';
 import { z } from '#zod';
@@ -17,7 +24,8 @@ export const chatBody = z.strictObject({
     .describe(
       'Repeating it, with the same user and request, joins the reply that it started; a different request is refused',
     ),
-  on_disconnect: z.enum(['continue', 'cancel']).optional(),
+  replaces: replacesField.optional(),
+  on_disconnect: z.enum(['continue', 'cancel', 'finish']).optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
 });
 
@@ -25,7 +33,8 @@ export const chatBody = z.strictObject({
 export async function readCommand(request: HttpRequest): Promise<StartCommand> {
   const { principal } = request;
   const command = await expectValid(chatBody, await request.json());
-  const { user_id, conversation_id, request_id, on_disconnect, agent, model, priority, ...turn } = command;
+  const { user_id, conversation_id, request_id, on_disconnect, agent, model, priority, replaces, ...turn } =
+    command;
   return {
     ...turnFields({ ...turn, toolResults: turn.tool_results }),
     agent,
@@ -34,6 +43,7 @@ export async function readCommand(request: HttpRequest): Promise<StartCommand> {
     userId: requiredUser(principal, user_id, 'user_id'),
     principal,
     conversationId: conversation_id,
+    replaces,
     requestId: request_id,
     onDisconnect: on_disconnect,
   };

@@ -17,15 +17,19 @@ import {
   listQuery,
   type messageList,
   messagesQuery,
+  numberParam,
   type renamed,
   searchQuery,
   type searchResult,
   titleBody,
   userQuery,
+  versionBody,
+  type versionShown,
 } from './docs.js';
 import type { Imports } from './imports.js';
 import { allLinesOf, linesOf, newTitleOf, titleIn } from './json-lines.js';
 import { shownMessage } from './shown-message.js';
+import { deleteTurn, showVersion, timeOf } from './turn-changes.js';
 
 type Handler = (store: ConversationStore, request: HttpRequest, response: HttpResponse) => Promise<void>;
 
@@ -55,10 +59,11 @@ export const listMessages: Handler = async (store, request, response) => {
   // An empty page may be behind the first message.
   if (found.length === 0 && (before === undefined || (await store.read(key, 1)).length === 0))
     throw new WaggleError('CONVERSATION_UNKNOWN', key);
-  const messages = found.map(({ number, message }) => ({
-    ...(number !== undefined && { number }),
-    ...shownMessage(message),
-  }));
+  const messages = found.map(({ number, message }) => {
+    const { versions: _, ...shown } = shownMessage(message);
+    const times = message.versions && { versions: message.versions.map(timeOf) };
+    return { ...(number !== undefined && { number }), ...shown, ...times };
+  });
   response.json(200, { messages } satisfies z.infer<typeof messageList>, privately);
 };
 
@@ -125,6 +130,22 @@ export async function deleteConversation(
   access?.audit({ action: 'deleted', what, userId, remoteAddress, requestId });
   response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
 }
+
+/** `DELETE /conversations/{conversation_id}/messages/{number}`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN, MESSAGE_UNKNOWN, NOT_IMPLEMENTED */
+export const deleteMessages: Handler = async (store, request, response) => {
+  const number = Number(await expectValid(numberParam, request.params.number));
+  await deleteTurn(store, await keyOf(request), number);
+  response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
+};
+
+/** `POST /conversations/{conversation_id}/versions`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN, MESSAGE_UNKNOWN, NOT_IMPLEMENTED */
+export const changeVersion: Handler = async (store, request, response) => {
+  const key = await keyOf(request);
+  const { number, at } = await expectValid(versionBody, await request.json());
+  await showVersion(store, key, number, at);
+  const { conversationId: conversation_id } = key;
+  response.json(200, { conversation_id, at } satisfies z.infer<typeof versionShown>, privately);
+};
 
 /** `GET /conversations/{conversation_id}/export`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN */
 export const exportConversation: Handler = async (store, request, response) => {

@@ -84,13 +84,27 @@ export const message = z.object({
   tool_name: z.string().exactOptional(),
   agent: z.string().describe('The agent that has written it, after a hand-over').exactOptional(),
   end,
+  failure: z
+    .object({ code: z.string(), message: z.string() })
+    .describe('Why, beside `end` of a turn that failed')
+    .exactOptional(),
   at,
   answered: z
     .object({ agent: z.string(), model: z.string().exactOptional(), usage: usage.exactOptional() })
     .describe('The agent and the model that gave the answer, and what it used; on the last message of a turn')
     .exactOptional(),
+  versions: z
+    .array(z.array(opaque))
+    .refine(areMessages, 'expected lists of messages')
+    .describe('On a question: the messages of other versions of the conversation from here on')
+    .exactOptional(),
   extra: opaque.describe('Fields that a client added for the model server').exactOptional(),
 });
+
+/** Whether all of these are messages, and so are those of their own versions. */
+function areMessages(versions: readonly (readonly object[])[]): boolean {
+  return versions.flat().every((each) => message.safeParse(each).success);
+}
 
 /** The query of `GET /conversations/{conversation_id}/messages`. */
 export const messagesQuery = z.object({
@@ -105,8 +119,30 @@ export const messagesQuery = z.object({
 
 /** The response of `GET /conversations/{conversation_id}/messages`. */
 export const messageList = z.object({
-  messages: z.array(z.object({ number, ...message.shape })).describe('The stored messages, oldest first'),
+  messages: z
+    .array(
+      z.object({
+        ...{ number, ...message.shape },
+        versions: z
+          .array(at.unwrap())
+          .describe('On a question: times of other versions of the conversation from here on')
+          .exactOptional(),
+      }),
+    )
+    .describe('The stored messages, oldest first'),
 });
+
+/** The body of `POST /conversations/{conversation_id}/versions`. */
+export const versionBody = z.object({
+  number: z.int().describe('The number of the question'),
+  at: z.int().min(0).describe('The time of the version to show, of `versions` of the question'),
+});
+
+/** The response of `POST /conversations/{conversation_id}/versions`. */
+export const versionShown = z.object({ conversation_id: conversationId, at: z.int() });
+
+/** The number in a path. */
+export const numberParam = integerText(0);
 
 /** The body of a rename. */
 export const titleBody = z.object({
@@ -251,4 +287,24 @@ export const exportAllDocs: RouteDocs = {
   query: userQuery,
   responses: { 200: exported },
   errors: ['INVALID_REQUEST', 'QUEUE_FULL', 'DEADLINE_EXCEEDED'],
+};
+
+/** `DELETE /conversations/{conversation_id}/messages/{number}` */
+export const deleteTurnDocs: RouteDocs = {
+  summary: 'Deletes a question with its answer, and their other versions',
+  query: userQuery,
+  responses: { 200: { description: 'They are deleted', content: { 'application/json': deletion } } },
+  errors: [
+    ...(['INVALID_REQUEST', 'CONVERSATION_UNKNOWN', 'MESSAGE_UNKNOWN', 'NOT_IMPLEMENTED'] as const),
+    ...(['QUEUE_FULL', 'DEADLINE_EXCEEDED'] as const),
+  ],
+};
+
+/** `POST /conversations/{conversation_id}/versions` */
+export const versionDocs: RouteDocs = {
+  summary: 'Shows another version of a conversation from a question on; the present one is kept',
+  query: userQuery,
+  body: versionBody,
+  responses: { 200: { description: 'It is shown', content: { 'application/json': versionShown } } },
+  errors: deleteTurnDocs.errors ?? [],
 };

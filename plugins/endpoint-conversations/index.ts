@@ -9,7 +9,9 @@ import {
 } from '#kernel';
 import { config } from './config.js';
 import {
+  changeVersion,
   deleteConversation,
+  deleteMessages,
   exportAll,
   exportConversation,
   importAll,
@@ -20,6 +22,7 @@ import {
 } from './conversation-routes.js';
 import {
   deleteDocs,
+  deleteTurnDocs,
   exportAllDocs,
   exportDocs,
   importDocs,
@@ -27,6 +30,7 @@ import {
   messagesDocs,
   renameDocs,
   searchDocs,
+  versionDocs,
 } from './docs.js';
 import { Imports } from './imports.js';
 
@@ -57,6 +61,10 @@ export default definePlugin({
       route('GET', `${one}/export`, exportDocs, (request, reply) =>
         exportConversation(store, request, reply),
       ),
+      route('DELETE', `${one}/messages/{number}`, deleteTurnDocs, (request, reply) =>
+        deleteMessages(store, request, reply),
+      ),
+      route('POST', `${one}/versions`, versionDocs, (request, reply) => changeVersion(store, request, reply)),
       route('PATCH', one, renameDocs, (request, reply) => renameConversation(store, request, reply)),
       route('DELETE', one, deleteDocs, (request, reply) => deleteConversation(store, request, reply, access)),
     ];

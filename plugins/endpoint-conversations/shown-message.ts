@@ -15,9 +15,11 @@ export function shownMessage({
   toolName,
   agent,
   end,
+  failure,
   at,
   answered,
   extra,
+  versions,
 }: ChatMessage): z.infer<typeof message> {
   const calls = toolCalls?.map(({ id, name, arguments: args, extra }) => ({
     ...{ id, name, arguments: args },
@@ -35,8 +37,10 @@ export function shownMessage({
     ...(toolName !== undefined && { tool_name: toolName }),
     ...(agent !== undefined && { agent }),
     ...(end && { end }),
+    ...(failure && { failure }),
     ...(at !== undefined && { at }),
     ...(answered && { answered }),
+    ...(versions && { versions: versions.map((version) => version.map(shownMessage)) }),
     ...(extra && { extra }),
   };
 }

@@ -1,6 +1,6 @@
 import type { AnswerOrigin, ChatMessage, ContentPart, ToolCall } from '#kernel';
 import type { z } from '#zod';
-import type { message } from './docs.js';
+import { message } from './docs.js';
 
 /** A message of an import as it is stored: the reverse of `shownMessage`. */
 export function storedMessage({
@@ -15,9 +15,11 @@ export function storedMessage({
   tool_name,
   agent,
   end,
+  failure,
   at,
   answered,
   extra,
+  versions,
 }: z.infer<typeof message>): ChatMessage {
   return {
     role,
@@ -31,8 +33,12 @@ export function storedMessage({
     ...(tool_name !== undefined && { toolName: tool_name }),
     ...(agent !== undefined && { agent }),
     ...(end && { end }),
+    ...(failure && { failure }),
     ...(at !== undefined && { at }),
     ...(answered && { answered: answered satisfies AnswerOrigin }),
+    ...(versions && {
+      versions: versions.map((all) => all.map((each) => storedMessage(message.parse(each)))),
+    }),
     ...(extra && { extra }),
   };
 }

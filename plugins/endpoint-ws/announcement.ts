@@ -12,6 +12,7 @@ export interface Announcement {
     readonly conversationId: string;
     readonly agent: string;
     readonly question?: string;
+    readonly replaces?: number;
   };
 }
 
@@ -20,7 +21,11 @@ export function announcementOf(reply: Reply): Announcement | undefined {
   const { streamId, conversationId, command } = reply;
   if (!command || command.stateless) return undefined;
   const { agent = '' } = reply.progress ?? {};
-  const { clientId, content } = command;
+  const { clientId, content, replaces } = command;
   const question = content !== '' && content.length <= questionLimitChars && { question: content };
-  return { clientId, frame: { type: 'stream_available', streamId, conversationId, agent, ...question } };
+  const place = replaces !== undefined && { replaces };
+  return {
+    clientId,
+    frame: { type: 'stream_available', streamId, conversationId, agent, ...question, ...place },
+  };
 }

@@ -2,6 +2,7 @@ import {
   chatFields,
   clientChosenId,
   type ReadonlyRegistry,
+  replacesField,
   type StartCommand,
   type TaskDefinition,
   taskPriorities,
@@ -21,7 +22,8 @@ const request = z.object({
   conversationId: clientChosenId.optional(),
   priority: z.enum(['low', 'normal', 'high']).optional(),
   positions: z.boolean().default(false),
-  onDisconnect: z.enum(['continue', 'cancel']).optional(),
+  replaces: replacesField.optional(),
+  onDisconnect: z.enum(['continue', 'cancel', 'finish']).optional(),
 });
 const streamId = z.string().min(1).max(128);
 
@@ -109,7 +111,7 @@ export function requestIdOf(text: string): string | undefined {
 
 /** The command of a chat frame from a user. */
 export function commandOf(frame: ChatFrame, asker: Asker): StartCommand {
-  const { agent, model, conversationId, requestId, onDisconnect, priority, tools } = frame;
+  const { agent, model, conversationId, replaces, requestId, onDisconnect, priority, tools } = frame;
   const endpoint = 'WS';
   const { content, messages, options } = turnFields(frame, 'INVALID_FRAME');
   const { userId, clientId, principal, connection } = asker;
@@ -123,6 +125,7 @@ export function commandOf(frame: ChatFrame, asker: Asker): StartCommand {
     principal,
     connection,
     conversationId,
+    replaces,
     agent,
     model,
     requestId,

@@ -8,6 +8,7 @@ export default definePlugin({
   config,
   live: ['limits', 'maxUsers'],
   provides: [Limits],
+  shared: true,
   async setup(ctx) {
     const limits = new RedisLimits(ctx.config, ctx.logger);
     await ctx.effect('connection of the limits', async () => {

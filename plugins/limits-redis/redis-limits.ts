@@ -38,10 +38,7 @@ export class RedisLimits extends CountedLimits {
       ...{ config, logger, name: 'waggle:limits' },
       ...(times && { times }),
       prepare: preparation(config, scripts),
-      onUp: () => {
-        void this.#settlements.retry();
-        this.#places.renew();
-      },
+      onUp: () => this.#places.renew(),
     });
     this.#minutes = new SharedWindow(this.#link, minuteMs, () => config.maxUsers);
     this.#days = new SharedWindow(this.#link, dayMs, () => config.maxUsers);
@@ -58,6 +55,10 @@ export class RedisLimits extends CountedLimits {
     this.#places.close();
     await this.#settlements.close(closeMs);
     await this.#link.close();
+  }
+
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
   }
 
   get trouble(): string | undefined {

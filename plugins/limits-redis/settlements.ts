@@ -33,14 +33,14 @@ export class Settlements {
   }
 
   /** Tries all again that could not be settled. */
-  async retry(): Promise<void> {
+  async #retry(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await Promise.all([...this.#pending].map((each) => this.#try(each)));
   }
 
   async close(boundMs: number): Promise<void> {
-    await settleWithin(this.retry(), boundMs);
+    await settleWithin(this.#retry(), boundMs);
     clearTimeout(this.#timer);
     if (this.#pending.size > 0)
       this.#logger.warn({ reservations: this.#pending.size }, 'some tokens stay reserved, and count as used');
@@ -54,7 +54,7 @@ export class Settlements {
       this.#pending.delete(settlement);
     } catch (error) {
       if (WaggleError.is(error, 'ENGINE_UNAVAILABLE')) {
-        this.#timer ??= setTimeout(() => void this.retry(), retryMs);
+        this.#timer ??= setTimeout(() => void this.#retry(), retryMs);
         return;
       }
       this.#pending.delete(settlement);

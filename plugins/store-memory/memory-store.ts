@@ -62,13 +62,7 @@ export class MemoryStore implements ConversationStore {
   }
 
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
-    const { conversationLimitChars } = this.#limits;
-    if (messages.some((message) => charsOf(message) > conversationLimitChars))
-      throw new WaggleError('TOO_LARGE', {
-        limitBytes: conversationLimitChars,
-        unit: 'characters',
-        key: '"conversationLimitChars" of the store',
-      });
+    this.#check(messages);
     if (messages.length === 0) return;
     this.#expire();
     const id = conversationKey(key);
@@ -99,6 +93,19 @@ export class MemoryStore implements ConversationStore {
       this.#count(conversation, -charsOf(message));
     }
     if (conversation.messages.length === 0) this.#remove(conversation);
+  }
+
+  async replace(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void> {
+    this.#check(messages);
+    this.#expire();
+    const conversation = this.#conversations.get(conversationKey(key));
+    const start = conversation?.numbers.findIndex((number) => number >= from) ?? -1;
+    if (conversation && start >= 0) {
+      conversation.numbers.splice(start);
+      for (const message of conversation.messages.splice(start)) this.#count(conversation, -charsOf(message));
+      if (conversation.messages.length + messages.length === 0) this.#remove(conversation);
+    }
+    await this.append(key, messages);
   }
 
   async delete(key: ConversationKey): Promise<boolean> {
@@ -157,6 +164,17 @@ export class MemoryStore implements ConversationStore {
         messages: messages.length,
         updatedAt,
       }));
+  }
+
+  /** @throws TOO_LARGE */
+  #check(messages: readonly ChatMessage[]): void {
+    const { conversationLimitChars } = this.#limits;
+    if (messages.some((message) => charsOf(message) > conversationLimitChars))
+      throw new WaggleError('TOO_LARGE', {
+        limitBytes: conversationLimitChars,
+        unit: 'characters',
+        key: '"conversationLimitChars" of the store',
+      });
   }
 
   #create(id: string, key: ConversationKey, messages: readonly ChatMessage[]): Conversation {

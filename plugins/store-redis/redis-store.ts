@@ -67,6 +67,10 @@ export class RedisStore implements ConversationStore {
     return this.#link.close();
   }
 
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
+  }
+
   get trouble(): string | undefined {
     return this.#link.awayMs < troubleMs ? undefined : 'the engine that keeps them is away';
   }
@@ -85,6 +89,20 @@ export class RedisStore implements ConversationStore {
 
   /** The same `turnId` twice is once. */
   async append(key: ConversationKey, messages: readonly ChatMessage[], turnId = ''): Promise<void> {
+    if (messages.length > 0) await this.#put(key, messages, turnId);
+  }
+
+  async replace(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void> {
+    await this.#put(key, messages, '', from);
+  }
+
+  /** @throws TOO_LARGE, QUEUE_FULL */
+  async #put(
+    key: ConversationKey,
+    messages: readonly ChatMessage[],
+    turnId: string,
+    from?: number,
+  ): Promise<void> {
     const { conversationLimitChars, maxMessages, timeToLiveMs } = this.#limits;
     if (messages.some((message) => charsOf(message) > conversationLimitChars))
       throw new WaggleError('TOO_LARGE', {
@@ -92,7 +110,6 @@ export class RedisStore implements ConversationStore {
         unit: 'characters',
         key: '"conversationLimitChars" of the store',
       });
-    if (messages.length === 0) return;
     const { all, hash, member } = this.#keys.conversation(key);
     const limits = [maxMessages, conversationLimitChars, timeToLiveMs].map(String);
     // The rest of a long import would be dropped at once; one above the limit shows that something was.
@@ -103,7 +120,8 @@ export class RedisStore implements ConversationStore {
         String(charsOf(message)),
         message.role === 'user' ? 'u' : 'o',
       ]);
-    const args = [hash, JSON.stringify(key.conversationId), titleOf(messages), ...limits, turnId, ...rows];
+    const args = [hash, JSON.stringify(key.conversationId), titleOf(messages), ...limits, turnId];
+    args.push(from === undefined ? '' : String(Math.max(0, Math.ceil(from))), ...rows);
     const chars = await this.#write(scripts.appendTurn, all, args);
     await this.#keepBooks(member, Number(chars));
   }

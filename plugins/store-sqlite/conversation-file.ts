@@ -41,7 +41,16 @@ interface Inserted {
 }
 
 /** Methods that the thread can call. */
-export type Method = 'append' | 'retract' | 'read' | 'page' | 'rename' | 'delete' | 'list' | 'search';
+export type Method =
+  | 'append'
+  | 'replace'
+  | 'retract'
+  | 'read'
+  | 'page'
+  | 'rename'
+  | 'delete'
+  | 'list'
+  | 'search';
 export type Call = {
   readonly [M in Method]: { readonly method: M; readonly args: Parameters<ConversationFile[M]> };
 }[Method];
@@ -142,8 +151,13 @@ export class ConversationFile {
   }
 
   /** Appends a turn, then drops data above the limits. */
-  append({ key, title, messages, chars: charsOfEach }: Turn): void {
-    const { upsert, insert } = this.#statements;
+  append(turn: Turn): void {
+    this.replace(turn, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Appends a turn in the place of the messages from a number on. */
+  replace({ key, title, messages, chars: charsOfEach }: Turn, from: number): void {
+    const { upsert, insert, since, drop } = this.#statements;
     this.#expire();
     this.#removeIfExpired(key);
     const now = this.#now();
@@ -153,12 +167,18 @@ export class ConversationFile {
     this.#usedAt.delete(id); // Left over from a conversation that was rolled back.
     if (count === 0) this.#count++;
     const conversation = { id, count, chars };
+    const replaced = since.all(id, from) as readonly [number, number][];
     messages.forEach((message, place) => {
       const messageChars = charsOfEach[place] as number;
       const { lastInsertRowid } = insert.run(id, messageChars, JSON.stringify(message)) as Inserted;
       this.#index.add(Number(lastInsertRowid), key.userId, message);
       this.#add(conversation, 1, messageChars);
     });
+    // After the others came, so that none has the number of one that is gone.
+    for (const [row, rowChars] of replaced) {
+      drop.run(row);
+      this.#add(conversation, -1, -rowChars);
+    }
     this.#trim(conversation);
     if (conversation.count === 0) this.#remove(id);
     this.#evict();
@@ -258,6 +278,8 @@ export class ConversationFile {
     switch (call.method) {
       case 'append':
         return this.append(...call.args);
+      case 'replace':
+        return this.replace(...call.args);
       case 'retract':
         return this.retract(...call.args);
       case 'read':
@@ -384,7 +406,7 @@ export class ConversationFile {
   }
 }
 
-const writes: ReadonlySet<Method> = new Set(['append', 'retract', 'rename', 'delete']);
+const writes: ReadonlySet<Method> = new Set(['append', 'replace', 'retract', 'rename', 'delete']);
 
 function isWrite({ method }: Call): boolean {
   return writes.has(method);

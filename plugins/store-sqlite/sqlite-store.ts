@@ -39,17 +39,13 @@ export class SqliteStore implements ConversationStore {
   }
 
   async append(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
-    const limitBytes = this.#conversationLimitChars;
-    const chars = messages.map(charsOf);
-    if (chars.some((each) => each > limitBytes))
-      throw new WaggleError('TOO_LARGE', {
-        limitBytes,
-        unit: 'characters',
-        key: '"conversationLimitChars" of the store',
-      });
-    if (messages.length === 0) return;
-    const allChars = chars.reduce((sum, each) => sum + each, 0);
-    await this.#thread.ask('append', allChars, { key, title: titleOf(messages), messages, chars });
+    const { turn, allChars } = this.#turnOf(key, messages);
+    if (messages.length > 0) await this.#thread.ask('append', allChars, turn);
+  }
+
+  async replace(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void> {
+    const { turn, allChars } = this.#turnOf(key, messages);
+    await this.#thread.ask('replace', allChars, turn, from);
   }
 
   async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {
@@ -75,6 +71,20 @@ export class SqliteStore implements ConversationStore {
 
   async list(userId: string, options: ListOptions): Promise<readonly ConversationSummary[]> {
     return this.#thread.ask('list', 0, userId, options);
+  }
+
+  /** @throws TOO_LARGE */
+  #turnOf(key: ConversationKey, messages: readonly ChatMessage[]) {
+    const limitBytes = this.#conversationLimitChars;
+    const chars = messages.map(charsOf);
+    if (chars.some((each) => each > limitBytes))
+      throw new WaggleError('TOO_LARGE', {
+        limitBytes,
+        unit: 'characters',
+        key: '"conversationLimitChars" of the store',
+      });
+    const allChars = chars.reduce((sum, each) => sum + each, 0);
+    return { turn: { key, title: titleOf(messages), messages, chars }, allChars };
   }
 
   /** Writes waiting calls and closes the file, or gives up after `timeoutMs`. */

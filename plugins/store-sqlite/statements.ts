@@ -11,6 +11,7 @@ type StatementName =
   | 'find'
   | 'upsert'
   | 'sizeOf'
+  | 'since'
   | 'recent'
   | 'size'
   | 'use'
@@ -48,6 +49,7 @@ export function prepareStatements(file: SqliteFile): Readonly<Record<StatementNa
         title = CASE title WHEN '' THEN excluded.title ELSE title END
       RETURNING id, messages, chars`),
     sizeOf: rows('SELECT messages, chars FROM conversations WHERE id = ?'),
+    since: rows('SELECT id, chars FROM messages WHERE conversation = ? AND id >= ?'),
     recent: rows('SELECT id, chars, message FROM messages WHERE conversation = ? ORDER BY id DESC LIMIT ?'),
     size: file.prepare('UPDATE conversations SET messages = ?, chars = ? WHERE id = ?'),
     use: file.prepare('UPDATE conversations SET used_at = ? WHERE id = ?'),

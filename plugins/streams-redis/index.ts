@@ -12,6 +12,7 @@ export default definePlugin({
   requires: { chat: Chat, tasks: TaskEngine, cluster: Cluster },
   optional: { limits: Limits },
   provides: [ChatStreams],
+  shared: true,
   async setup(ctx, { chat, tasks, cluster, limits }) {
     const link: RedisLink = new RedisLink({
       config: ctx.config,

@@ -45,7 +45,7 @@ export interface RedisStreamsServices {
   readonly chat: Chat;
   readonly tasks: TaskEngine;
   readonly cluster: Cluster;
-  readonly link: Pick<RedisLink, 'send' | 'run' | 'isUp' | 'awayMs'>;
+  readonly link: Pick<RedisLink, 'send' | 'run' | 'isUp' | 'awayMs' | 'commands'>;
   readonly bus: EventBus;
   readonly logger: Logger;
   readonly limits?: Limits | undefined;
@@ -132,6 +132,10 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 
   get stats(): StreamStats {
     return this.#local.stats;
+  }
+
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
   }
 
   get sharedStats(): SharedStreamStats {

@@ -179,6 +179,7 @@ export class SharedTurns implements TurnLine {
     const done = link.run(leaveTurn, [key], [hash, cluster.nodeId]).then(
       (nodes) => {
         this.#leaving.delete(hash);
+        this.#beatWhileNeeded();
         for (const node of nodes as readonly string[])
           if (node === cluster.nodeId) this.#lookAll(key);
           else void cluster.send(node, turnTopic, [key, '']);

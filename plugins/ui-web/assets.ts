@@ -12,6 +12,11 @@ const libraries = {
   uplot: 'uPlot.esm.js',
   katex: 'katex.mjs',
   '@highlightjs/cdn-assets/es/highlight.min.js': 'highlight.min.js',
+  preact: 'preact.mjs',
+  'preact/hooks': 'hooks.mjs',
+  '@preact/signals': 'signals.module.js',
+  '@preact/signals-core': 'signals-core.module.js',
+  htm: 'htm.module.js',
 } as const;
 const styles = { package: 'uplot', file: 'uPlot.min.css' };
 
@@ -81,8 +86,8 @@ function forBrowsers(module: Buffer): Buffer {
     .toString()
     .replace(/^\/\/# sourceMappingURL=.*$/m, '')
     .replace(
-      /(?<=^(?:import|export|\}) [^'"\n]*from '|\bimport\(')[@\w/.-]+(?='(?:;$|\)))/gm,
-      (name) => addresses[name] ?? name,
+      /(?<=(?:^|[;}\n])(?:import|export|\})[^'"\n;]*from ?|\bimport\()(['"])([@\w/.-]+)\1/g,
+      (whole, quote: string, name: string) => (addresses[name] ? quote + addresses[name] + quote : whole),
     );
   return Buffer.from(text);
 }

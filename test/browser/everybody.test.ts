@@ -44,7 +44,12 @@ describe('without a mouse', () => {
     expect(await page.locator('.bubble').textContent()).toBe('First line\nsecond line');
     await page.keyboard.type('not yet');
     await page.keyboard.press('Enter');
+    await untilText(page.locator('#waiting .bubble'), 'not yet');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('#waiting').waitFor({ state: 'detached' });
     expect(await page.locator('#message').inputValue()).toBe('not yet');
+    expect(await focused()).toBe('message');
     await page.keyboard.press('Escape');
     await answered(page);
     expect(await page.locator('.note').textContent()).toContain('stopped');
@@ -62,11 +67,11 @@ describe('without a mouse', () => {
     await page.locator('#side').waitFor();
     await page.keyboard.press('Shift+Escape');
     expect(await focused()).toBe('message');
-    await page.keyboard.press('Tab');
+    for (let time = 0; time < 2; time++) await page.keyboard.press('Tab');
     expect(await focused()).toBe('agent');
     await page.keyboard.press('e');
     expect(await page.locator('#agent').inputValue()).toBe('{"agent":"eliza"}');
-    await page.keyboard.press('Shift+Tab');
+    for (let time = 0; time < 2; time++) await page.keyboard.press('Shift+Tab');
     await page.keyboard.type('Hallo');
     await page.keyboard.press('Enter');
     await untilText(page.locator('.note'), /^eliza/);
@@ -77,6 +82,7 @@ describe('without a mouse', () => {
     const page = await stage.chat();
     await send(page, 'Show');
     await answered(page);
+    await page.getByRole('button', { name: 'Delete question and answer' }).waitFor({ state: 'attached' });
     await page.evaluate(() => document.querySelector<HTMLElement>('.skip')?.focus());
     const seen: string[] = [];
     for (;;) {
@@ -100,15 +106,17 @@ describe('without a mouse', () => {
       ...[
         'To the message',
         'new',
+        'search',
         'Show',
         'Delete “Show”',
         'inspector',
         'help',
-        'theme',
-        'toggle-side',
-        'log',
+        'import',
+        'language',
       ],
-      ...['link', 'Table', 'Copy code', 'Code, js', 'Copy answer', 'message', 'agent'],
+      ...['theme', 'toggle-side', 'Actions for this conversation', 'log', 'Edit the question'],
+      ...['Delete question and answer', 'link', 'Table', 'Copy code', 'Code, js', 'Copy answer', 'Ask again'],
+      ...['message', 'attach', 'agent', 'settings'],
     ]);
   });
 });
@@ -159,7 +167,9 @@ describe('on a screen of 360 pixels', () => {
     const page = await stage.chat(narrow);
     await fits(page);
     await page.locator('#side').waitFor({ state: 'hidden' });
-    await send(page, `A question with ${'averylongword'.repeat(20)}`);
+    await page.locator('#message').fill(`A question with ${'averylongword'.repeat(20)}`);
+    // There Enter begins a new line.
+    await page.locator('#send').tap();
     await answered(page);
     await fits(page);
     await page.locator('#toggle-side').click();

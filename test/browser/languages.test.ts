@@ -132,7 +132,7 @@ describe('a text that runs from right to left', () => {
     expect(await directions(page, all)).toHaveLength(20);
     expect(await directions(page, '.code pre')).toEqual(['ltr']);
     await page.getByRole('button', { name: `Delete “${words}”` }).click();
-    await untilText(page.getByRole('dialog').locator('bdi'), words);
+    await untilText(page.locator('#notice'), `“${words}” is deleted.`);
   });
 
   it('is that of its own block, while it comes and then', async () => {

@@ -95,7 +95,7 @@ describe('several pages of one user', () => {
     for (const page of [first, second]) {
       await page.locator('.answer').nth(1).waitFor();
       await answered(page);
-      expect(await page.locator('.question').allTextContents()).toEqual(['YouCount', 'YouGo on']);
+      expect(await page.locator('.bubble').allTextContents()).toEqual(['Count', 'Go on']);
       expect(await answers(page)).toEqual(['One.', 'Two.']);
     }
     await second.reload();
@@ -123,7 +123,7 @@ describe('several pages of one user', () => {
     for (const page of [first, second]) {
       await page.locator('.answer').nth(1).waitFor();
       await answered(page);
-      expect(await page.locator('.question').allTextContents()).toEqual(['YouCount', 'YouAnd then?']);
+      expect(await page.locator('.bubble').allTextContents()).toEqual(['Count', 'And then?']);
       expect(await answers(page)).toEqual(['One two.', 'Three.']);
     }
     await phone.close();

@@ -119,6 +119,16 @@ export async function choose(page: Page, agent: string, model?: string): Promise
   await page.locator('#agent').selectOption(JSON.stringify({ agent, model }));
 }
 
+/** Chooses a model that no list has, as one who had it listed yesterday. */
+export async function chooseUnlisted(page: Page, agent: string, model: string): Promise<void> {
+  await page.evaluate(
+    (value) => localStorage.setItem('waggle:choice', value),
+    JSON.stringify({ agent, model }),
+  );
+  await page.reload();
+  await connected(page);
+}
+
 /** The messages of the open conversation, as the page has stored them. */
 export function stored(page: Page): Promise<{ readonly content: string; readonly thinking?: string }[]> {
   return page.evaluate(() => {

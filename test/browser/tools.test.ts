@@ -27,7 +27,7 @@ describe('tools in an answer', () => {
     expect(await page.locator('.parts strong').textContent()).toBe('look');
 
     const first = page.locator('.call').first();
-    await page.locator('#log').focus();
+    await page.getByRole('button', { name: 'Delete question and answer' }).focus();
     await page.keyboard.press('Tab');
     expect(await page.evaluate(() => document.activeElement?.textContent)).toMatch(/^wait/);
     await page.keyboard.press('Enter');
@@ -107,7 +107,7 @@ describe('tools in an answer', () => {
     await page.reload();
     await answered(page);
     expect(await page.locator('.answer').count()).toBe(1);
-    expect(await parts(page)).toEqual(['One. Two. Three.']);
+    expect(await parts(page)).toEqual(['One.', 'echo done', 'Two.', 'echo done', 'Three.']);
   });
 
   it('that do not end before the answer are said to have not', async () => {

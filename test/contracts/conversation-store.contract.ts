@@ -55,6 +55,52 @@ export function conversationStoreContract(
       expect(await store.read(key('c'))).toEqual([]);
     });
 
+    it.each<[what: string, from: number, words: readonly string[], left: readonly string[]]>([
+      ['the last turn', 2, ['new'], ['one', 'two', 'new']],
+      ['several turns by one', 1, ['new'], ['one', 'new']],
+      ['all turns by others', 0, ['new', 'newer'], ['new', 'newer']],
+      ['the last turns by nothing', 1, [], ['one']],
+      ['all turns by nothing, and the conversation is gone', 0, [], []],
+      ['nothing where no number is that high', 3, ['new'], ['one', 'two', 'three', 'new']],
+    ])('puts messages in the place of others: %s', async (_, from, words, left) => {
+      const store = await create({ ...limits, maxMessages: 8, conversationLimitChars: 1000 });
+      if (!store.replace || !store.page) return;
+      for (const word of ['one', 'two', 'three']) await store.append(key('c'), turn(word));
+      const before = await store.page(key('c'), { limit: 9 });
+      const number = before[2 * from]?.number ?? (before.at(-1)?.number ?? 0) + 1;
+      await store.replace(key('c'), number, words.flatMap(turn));
+      expect(await store.read(key('c'))).toEqual(left.flatMap(turn));
+      expect(await store.list('ann', { limit: 9 })).toMatchObject(
+        left.length > 0 ? [{ conversationId: 'c', messages: 2 * left.length }] : [],
+      );
+      // No number is given twice.
+      const after = await store.page(key('c'), { limit: 9 });
+      const known = new Set(before.slice(2 * from).map((each) => each.number));
+      expect(after.filter((each) => known.has(each.number))).toEqual([]);
+      if (store.search) expect(await found(store, 'three')).toHaveLength(left.includes('three') ? 2 : 0);
+      // The books are right.
+      for (const word of ['a', 'b', 'c', 'd']) await store.append(key('c'), turn(word));
+      expect(await store.read(key('c'))).toEqual(['a', 'b', 'c', 'd'].flatMap(turn));
+    });
+
+    it('puts nothing in the place of others that is larger than a conversation may be, with its versions', async () => {
+      const store = await create(limits);
+      if (!store.replace || !store.page) return;
+      await store.append(key('c'), turn('one'));
+      const [first] = await store.page(key('c'), { limit: 9 });
+      const versions = [turn('x'.repeat(60))];
+      const question: ChatMessage = { role: 'user', content: 'new', versions };
+      await expect(store.replace(key('c'), first?.number ?? 0, [question])).rejects.toMatchObject({
+        code: 'TOO_LARGE',
+      });
+      expect(await store.read(key('c'))).toEqual(turn('one'));
+      const small: ChatMessage = { role: 'user', content: 'new', versions: [turn('old')] };
+      await store.replace(key('c'), first?.number ?? 0, [small]);
+      expect(await store.read(key('c'))).toEqual([small]);
+      await store.replace(key('unknown'), 1, turn('two'));
+      expect(await store.read(key('unknown'))).toEqual(turn('two'));
+    });
+
     it('hands out lists that later turns do not change', async () => {
       const store = await create(limits);
       await store.append(key('c'), turn('one'));

@@ -116,7 +116,7 @@ const fullStore: Plugin = definePlugin({
       throw new WaggleError('QUEUE_FULL', { limit: 1, what: 'reads', retryAfterMs: 1000 });
     };
     const all = { read: refuse, append: refuse, delete: refuse, list: refuse };
-    ctx.provide(ConversationStore, { ...all, page: refuse, rename: refuse, search: refuse });
+    ctx.provide(ConversationStore, { ...all, page: refuse, rename: refuse, replace: refuse, search: refuse });
   },
 });
 
@@ -139,6 +139,7 @@ const slowStore: Plugin = definePlugin({
       list: (userId) => answer(userId, []),
       page: (key) => answerTo(key, []),
       rename: (key) => answerTo(key, false),
+      replace: (key) => answerTo(key, undefined),
       search: (userId) => answer(userId, { hits: [], complete: true }),
     });
   },
@@ -469,6 +470,43 @@ const ofConversation = (
   ];
 };
 
+/** Changes of a turn: by a path or a body for the number of its question and its time. */
+const ofTurn = (
+  name: string,
+  request: (path: string, number: unknown, at: unknown) => Call,
+): readonly (readonly [string, () => Promise<string>])[] => {
+  const to = (user: string, number: unknown = 1, at: unknown = 1) =>
+    request(`/conversations/c?user_id=${user}`, number, at);
+  return [
+    [
+      `${name} 200`,
+      async () => {
+        const user = name.replace(/\W/g, '');
+        await remembered(user);
+        const store = usual.kernel.get(ConversationStore);
+        const key = { userId: user, conversationId: 'c' };
+        const [first] = (await store.page?.(key, { limit: 9 })) ?? [];
+        const { number = 0, message } = first ?? {};
+        // A version for each of the tests.
+        const versions = [[{ role: 'user', content: 'before', at: 1 }]] as const;
+        await store.replace?.(key, number, [{ role: 'user', content: 'now', ...message, versions }]);
+        const [again] = (await store.page?.(key, { limit: 9 })) ?? [];
+        return ask(usual, to(user, again?.number));
+      },
+    ],
+    [`${name} 400`, () => ask(usual, to('u', 'x'))],
+    [`${name} 404`, () => ask(usual, to('nobody'))],
+    [`${name} 403`, () => ask(usual, { ...to('u'), headers: { ...to('u').headers, ...evil } })],
+    [`${name} 501`, () => ask(lonely, to('u'))],
+    [`${name} 503`, () => ask(forgetful, to('u'))],
+    [`${name} 504`, () => ask(hurried, to('slow'))],
+  ];
+};
+const deletedTurn = (path: string, number: unknown): Call =>
+  remove(path.replace('/c?', `/c/messages/${number}?`));
+const shownVersion = (path: string, number: unknown, at: unknown): Call =>
+  post(path.replace('/c?', '/c/versions?'), { number, at });
+
 const rename = (path: string): Call => ({ ...post(path, { title: 'new' }), method: 'PATCH' });
 const imports = (user: string, id = 'c'): Call =>
   post(`/conversations/import?user_id=${user}`, { conversation_id: id, role: 'user', content: 'x' });
@@ -794,6 +832,18 @@ const scenarios: readonly (readonly [string, () => Promise<string>])[] = [
     () => ask(usual, { ...rename('/conversations/c?user_id=u'), headers: { 'content-type': 'image/png' } }),
   ],
   [`PATCH ${conversation} 501`, () => ask(lonely, rename('/conversations/c?user_id=u'))],
+  ...ofTurn(`DELETE ${conversation}/messages/{number}`, deletedTurn),
+  tooLargeFor('DELETE', `${conversation}/messages/{number}`),
+  ...ofTurn(`POST ${conversation}/versions`, shownVersion),
+  tooLargeFor('POST', `${conversation}/versions`),
+  [
+    `POST ${conversation}/versions 415`,
+    () =>
+      ask(usual, {
+        ...shownVersion('/conversations/c?user_id=u', 1, 1),
+        headers: { 'content-type': 'image/png' },
+      }),
+  ],
   ['GET /conversations/search 200', () => ask(usual, get('/conversations/search?user_id=u&q=hallo'))],
   ['GET /conversations/search 400', () => ask(usual, get('/conversations/search?user_id=u'))],
   ['GET /conversations/search 501', () => ask(lonely, get('/conversations/search?user_id=u&q=x'))],

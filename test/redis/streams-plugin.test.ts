@@ -81,7 +81,7 @@ describe('servers as the page sets them up', () => {
     }
   });
 
-  it('tell the clients of one that was killed that its answer is lost, and ask again', async () => {
+  it('tell the clients of one that was killed that its answer is lost, go on in its conversation, and ask again', async () => {
     const [a, b] = [await start(400, true), await start(400)];
     const request = { request_id: 'q1' };
     const first = await textOf(framesOf(await ask(a, request)), 1);
@@ -89,11 +89,15 @@ describe('servers as the page sets them up', () => {
     await eventually(async () =>
       expect((await Scrape.of(b.url)).value('waggle_stream_remote_readers')).toBe(1),
     );
+    const next = textOf(framesOf(await ask(b, { content: 'Hello' })));
+    await eventually(async () => expect((await Scrape.of(b.url)).value('waggle_streams_waiting')).toBe(1));
     process.kill(a.pid, 'SIGKILL');
     await a.exited;
     const { content, last } = await there;
     expect(last).toMatchObject({ type: 'error', code: 'SERVER_LOST', streamId: first.streamId });
     expect(content.startsWith(first.content)).toBe(true);
+    // The turn of the conversation goes on to the question that waits.
+    expect((await next).last?.type).toBe('streaming_end');
     const far = await textOf(framesOf(await resume(b, first.streamId, content.length + 3)));
     expect(far).toMatchObject({ content: '', last: { code: 'SERVER_LOST' } });
     const again = await textOf(framesOf(await ask(b, request)));

@@ -240,6 +240,62 @@ describe('a run on another node', () => {
   });
 });
 
+describe('limits of what waits', () => {
+  it.each<[limit: string, settings: Settings, more: object]>([
+    ['queueLimit', { queueLimit: 6 }, {}],
+    ['maxQueued of a task', {}, { maxQueued: 6, concurrency: 1 }],
+  ])(
+    '%s holds over all nodes together, and each has room again when another one is let go',
+    async (_, settings, more) => {
+      const [a, b, c] = await inOneCluster(
+        await taskNode({ mainConcurrency: 1, ...settings }),
+        await taskNode({ mainConcurrency: 1, ...settings }),
+        await taskNode({ mainConcurrency: 1, ...settings }),
+      );
+      const nodes = [a, b, c];
+      const blockers = nodes.map((node) => blocker(node, 'block', more));
+      later(() => {
+        for (const { release } of blockers) release();
+      });
+      for (const [index, { engine }] of nodes.entries()) await engine.submit('block', index);
+      const started = () => blockers.reduce((sum, each) => sum + each.started.length, 0);
+      await eventually(() => expect(started()).toBe(3));
+      const accepted: TaskRun[] = [];
+      const fill = async (node: Node) => {
+        // What others have taken in the last second is not known yet: so one after the other, until it is.
+        for (let n = 0; n < 20; n++) {
+          const run = await node.engine.submit('block', n).catch((error) => {
+            expect(error).toMatchObject({ code: 'QUEUE_FULL', details: { limit: 6 } });
+            expect(error.details.retryAfterMs).toBeGreaterThan(0);
+            return undefined;
+          });
+          if (!run) return;
+          accepted.push(run);
+        }
+      };
+      for (const node of nodes) {
+        await fill(node);
+        // On its own no node passes the limit.
+        if (node === a) expect(accepted.length).toBeLessThanOrEqual(6);
+        await eventually(async () => {
+          for (const { engine } of nodes)
+            expect(
+              await rejection(engine.submit('block', 'one more').then((run) => accepted.push(run))),
+            ).toMatchObject({
+              code: 'QUEUE_FULL',
+            });
+        });
+      }
+      await Promise.all(accepted.map((run) => run.cancel()));
+      for (const { engine } of nodes)
+        await eventually(async () => {
+          const run = await engine.submit('block', 'again');
+          await run.cancel();
+        });
+    },
+  );
+});
+
 describe('a key of idempotency over nodes', () => {
   it('gives one run to all who ask at the same time, and another input is refused', async () => {
     const [a, b] = await inOneCluster(await taskNode(), await taskNode());

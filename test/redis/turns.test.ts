@@ -343,6 +343,19 @@ describe('where Redis is away', () => {
     expect(listener.overlaps).toBe(0);
   });
 
+  it('and has lost all data while none waits: the next one waits all the same', async () => {
+    const { listener, say } = await conversation(2);
+    const first = await say(0, 'a');
+    await eventually(() => expect(listener.asks('a')).toBe(true));
+    await server.command('FLUSHALL');
+    await eventually(async () => expect(await server.command('KEYS', '*}:t:*')).toHaveLength(1));
+    const second = await say(1, 'b');
+    await untilAhead(second, 1);
+    listener.goAll();
+    for (const reply of [first, second]) expect((await endOf(reply))?.type).toBe('streaming_end');
+    expect(listener.overlaps).toBe(0);
+  });
+
   it('an entry that its node knows nothing of does not stay in the way', async () => {
     const { listener, say } = await conversation(2);
     const first = await say(0, 'a');

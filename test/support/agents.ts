@@ -89,7 +89,7 @@ export function agentCall(context: CallContext): AgentCall {
   return { ...context, ask: alone, stream: alone, useTools: (_, request, answer) => answer(request) };
 }
 
-/** Stored messages without their times, and without who has answered. */
+/** Stored messages without their times, without who has answered, and without why not. */
 export function unstamped(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-  return messages.map(({ at: _, answered: __, ...message }) => message);
+  return messages.map(({ at: _, answered: __, failure: ___, ...message }) => message);
 }

@@ -402,7 +402,7 @@ function bindingsOf({ streamId, ids: { requestId, userId } }: LocalReply) {
 export function keyOf(command: StartCommand): RequestKey | undefined {
   const { userId, requestId, endpoint, content, messages, stateless, conversationId } = command;
   if (requestId === undefined) return undefined;
-  const { agent, model, options } = command;
+  const { agent, model, options, replaces } = command;
   const asked = {
     endpoint,
     content,
@@ -412,6 +412,7 @@ export function keyOf(command: StartCommand): RequestKey | undefined {
     agent,
     model,
     options,
+    replaces,
   };
   return requestKey(userId, requestId, asked);
 }

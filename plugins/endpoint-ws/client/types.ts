@@ -58,6 +58,7 @@ export interface ClientEvents {
     readonly conversationId: string;
     readonly agent: string;
     readonly question?: string;
+    readonly replaces?: number;
   };
   /** The credentials end at this time, in milliseconds since 1970. */
   readonly auth_expiring: { readonly expiresAt: number };
@@ -123,8 +124,12 @@ export interface ChatOptions extends RequestOptions {
   /** Pictures beside the text, as data URLs in base64. */
   readonly images?: readonly string[] | undefined;
   readonly priority?: 'low' | 'normal' | 'high' | undefined;
-  /** Whether the reply ends with the connection. Default `continue`, so that it can be resumed. */
-  readonly onDisconnect?: 'continue' | 'cancel' | undefined;
+  /** The number of a question of the conversation whose place this one takes. */
+  readonly replaces?: number | undefined;
+  /**
+   * Whether the reply ends with the connection. Default `continue`, so that it can be resumed for a while; `finish`: never.
+   */
+  readonly onDisconnect?: 'continue' | 'cancel' | 'finish' | undefined;
   /** Time limit of silence within the reply, lost connections included. Default 300,000. */
   readonly timeoutMs?: number | undefined;
 }

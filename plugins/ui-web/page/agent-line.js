@@ -1,4 +1,5 @@
 import { element } from './elements.js';
+import { words } from './words.js';
 
 /** @typedef {import('./steps.js').AgentStep} AgentStep */
 
@@ -20,8 +21,8 @@ export function isAtWork({ via, state }) {
 
 /** @param {AgentStep} step @param {boolean} isLive */
 export function inWords({ agent, via, state, parent, nested }, isLive) {
-  if (state === 'failed') return `${agent} failed`;
-  const by = nested ? ` by ${parent}` : '';
-  if (via === 'handover') return `handed over to ${agent}${by}`;
-  return `${agent} ${isLive && state === 'started' ? 'is' : 'was'} asked${by}`;
+  if (state === 'failed') return words.agentFailed(agent);
+  const by = nested ? parent : '';
+  if (via === 'handover') return words.handedOver(agent, by);
+  return words.agentAsked(agent, by, isLive && state === 'started');
 }

@@ -1,3 +1,5 @@
+import { count, words } from './words.js';
+
 /**
  * Statistics of a complete answer.
  * @param {import('waggle-server/client').Answer} answer
@@ -6,8 +8,8 @@
 export function noteOf({ reason, usage, timings }, model) {
   return [
     ...(model ? [model] : []),
-    ...(usage ? [`${usage.outputTokens.toLocaleString('en')} tokens`] : []),
-    ...(timings ? [`${(timings.totalMs / 1000).toFixed(1)} s`] : []),
-    ...(reason === 'length' ? ['cut off at the limit'] : []),
+    ...(usage ? [words.tokens(count(usage.outputTokens))] : []),
+    ...(timings ? [words.seconds((timings.totalMs / 1000).toFixed(1))] : []),
+    ...(reason === 'length' ? [words.cutOff] : []),
   ].join(' · ');
 }

@@ -3,6 +3,7 @@ import { decisionOf } from './approval-view.js';
 import { CallView, shortName } from './call-view.js';
 import { element } from './elements.js';
 import { LiveMarkdown } from './live-markdown.js';
+import { words } from './words.js';
 
 /**
  * @typedef {import('./steps.js').Step} Step
@@ -102,11 +103,10 @@ export class AnswerParts {
     }
     const { id, question, durationMs, error } = step;
     const name = shortName(step);
-    if (this.#run?.asks.has(id))
-      return `${name} waits for your approval. The buttons are before the message.`;
+    if (this.#run?.asks.has(id)) return words.callAsks(name);
     if (question?.allow !== undefined)
       return durationMs === undefined ? `${name}: ${decisionOf(question, this.#around.who)}` : '';
-    return error === undefined ? '' : `${name} failed.`;
+    return error === undefined ? '' : words.callFailed(name);
   }
 
   /** The answer goes on no more here. */

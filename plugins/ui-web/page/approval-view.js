@@ -1,4 +1,5 @@
 import { element } from './elements.js';
+import { words } from './words.js';
 
 /**
  * @typedef {import('./steps.js').Question} Question
@@ -22,7 +23,7 @@ export class ApprovalView {
     this.element = element('div', {
       className: 'approval',
       role: 'group',
-      'aria-label': `Approval of ${name}`,
+      'aria-label': words.approvalOf(name),
     });
   }
 
@@ -39,26 +40,28 @@ export class ApprovalView {
     if (decide && this.#decide) return;
     this.#decide = decide;
     this.element.replaceChildren(
-      element('p', {}, 'May ', element('code', { dir: 'auto' }, this.#name), ' be run?'),
-      element('pre', { tabIndex: 0, role: 'group', 'aria-label': 'Arguments' }, whole(input)),
-      ...(decide ? [this.#form(decide)] : []),
       element(
         'p',
-        { className: 'until' },
-        `It is not run if nobody allows it until ${clock(question.until)}.`,
+        {},
+        words.mayRun[0] ?? '',
+        element('code', { dir: 'auto' }, this.#name),
+        words.mayRun[1] ?? '',
       ),
+      element('pre', { tabIndex: 0, role: 'group', 'aria-label': words.arguments }, whole(input)),
+      ...(decide ? [this.#form(decide)] : []),
+      element('p', { className: 'until' }, words.notRunUntil(clock(question.until))),
     );
   }
 
   /** @param {Decide} decide */
   #form(decide) {
-    const allow = element('button', { type: 'button', className: 'primary' }, 'Allow');
+    const allow = element('button', { type: 'button', className: 'primary' }, words.allow);
     // Enter in the reason denies.
-    const deny = element('button', { type: 'submit' }, 'Deny');
+    const deny = element('button', { type: 'submit' }, words.deny);
     const reason = element('input', {
       ...{ type: 'text', maxLength: reasonChars, autocomplete: 'off', dir: 'auto' },
-      placeholder: 'Why not (optional)',
-      'aria-label': 'Why not, for the model (optional)',
+      placeholder: words.whyNot,
+      'aria-label': words.whyNotLabel,
     });
     const form = element('form', {}, allow, deny, reason);
     let isDecided = false;
@@ -84,14 +87,14 @@ export class ApprovalView {
 
 /** @param {Question} question @param {(by: string) => string} who */
 export function decisionOf({ allow, by }, who) {
-  if (allow === undefined) return 'Nobody has allowed or denied it.';
-  if (by === undefined) return allow ? 'Allowed.' : 'Nobody allowed it in time.';
-  return `${allow ? 'Allowed' : 'Denied'} by ${who(by)}.`;
+  if (allow === undefined) return words.undecided;
+  if (by === undefined) return allow ? words.allowed : words.notInTime;
+  return words.decidedBy(allow, who(by));
 }
 
 /** @param {string} input */
 function whole(input) {
-  return input === '' || input === '{}' ? 'without arguments' : input;
+  return input === '' || input === '{}' ? words.withoutArguments : input;
 }
 
 /** @param {number} ms since 1970 */

@@ -2,6 +2,7 @@ import { ApprovalView } from './approval-view.js';
 import { element } from './elements.js';
 import { milliseconds } from './figures.js';
 import { cut } from './steps.js';
+import { words } from './words.js';
 
 /**
  * @typedef {import('./steps.js').CallStep} CallStep
@@ -38,9 +39,9 @@ export class CallView {
 
   /** @param {boolean} isLive whether its answer is still coming @param {Decide} [decide] if it may be decided here */
   show(isLive, decide) {
-    const { how, words } = stateOf(this.#step, isLive);
+    const { how, said } = stateOf(this.#step, isLive);
     this.#state.dataset.how = how;
-    this.#state.textContent = words;
+    this.#state.textContent = said;
     this.#fill();
     const { question } = this.#step;
     if (!question) return;
@@ -58,9 +59,9 @@ export class CallView {
     if (!this.#fold.open) return;
     const { input, output, error } = this.#step;
     this.#inside.replaceChildren(
-      ...part('Arguments', input === '' || input === '{}' ? 'none' : input),
-      ...(output === undefined ? [] : part('Result', output)),
-      ...(error === undefined ? [] : part('Error', error)),
+      ...part(words.arguments, input === '' || input === '{}' ? words.noArguments : input),
+      ...(output === undefined ? [] : part(words.result, output)),
+      ...(error === undefined ? [] : part(words.error, error)),
     );
   }
 }
@@ -70,15 +71,16 @@ export function shortName({ name }) {
   return cut(name, nameChars);
 }
 
-/** @param {CallStep} step @param {boolean} isLive @returns {{ how: string, words: string }} */
+/** @param {CallStep} step @param {boolean} isLive @returns {{ how: string, said: string }} */
 function stateOf({ error, durationMs, question }, isLive) {
-  const took = durationMs === undefined ? '' : ` · ${milliseconds(durationMs)}`;
-  if (question?.allow === false) return { how: 'denied', words: 'not allowed' };
-  if (error !== undefined) return { how: 'failed', words: `failed${took}` };
-  if (durationMs !== undefined) return { how: 'done', words: `done${took}` };
-  if (!isLive) return { how: 'left', words: 'not finished' };
-  if (question && question.allow === undefined) return { how: 'asked', words: 'waits for approval' };
-  return { how: 'running', words: 'running' };
+  // Another browser knows that it is over, not how long it took.
+  const took = !durationMs ? '' : ` · ${milliseconds(durationMs)}`;
+  if (question?.allow === false) return { how: 'denied', said: words.call.denied };
+  if (error !== undefined) return { how: 'failed', said: `${words.call.failed}${took}` };
+  if (durationMs !== undefined) return { how: 'done', said: `${words.call.done}${took}` };
+  if (!isLive) return { how: 'left', said: words.call.left };
+  if (question && question.allow === undefined) return { how: 'asked', said: words.call.asked };
+  return { how: 'running', said: words.call.running };
 }
 
 /** @param {string} title @param {string} text */

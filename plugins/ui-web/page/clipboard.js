@@ -1,4 +1,5 @@
 import { element } from './elements.js';
+import { words } from './words.js';
 
 /** Copies text, also on pages without HTTPS, which have no clipboard API. @param {string} text */
 export async function copy(text) {
@@ -18,8 +19,8 @@ export async function copyFrom(button, text) {
   const label = button.dataset.label ?? button.textContent ?? '';
   button.dataset.label = label;
   const done = await copy(text).then(
-    () => 'Copied',
-    () => 'Not copied',
+    () => words.copied,
+    () => words.notCopied,
   );
   button.textContent = done;
   setTimeout(() => {

@@ -1,5 +1,6 @@
 import { shortened } from './steps.js';
 import { forget, namesOf, recall, remember } from './storage.js';
+import { words } from './words.js';
 
 /**
  * @typedef {object} Message
@@ -12,11 +13,20 @@ import { forget, namesOf, recall, remember } from './storage.js';
  * @property {string} [note] statistics of the answer
  * @property {{ code?: string, message?: string, retryAfterMs?: number }} [error]
  * @property {boolean} [stopped] by the user
- * @property {{ requestId: string, streamId?: string }} [pending] ids to resume an incomplete answer
+ * @property {boolean} [cut] off at the limit of its length
+ * @property {{ requestId: string, streamId?: string, replaces?: number }} [pending] ids to resume an incomplete answer;
+ *   `replaces`: the number of the question whose place it takes
+ * @property {number} [number] of a question on the server
+ * @property {number} [at] when it was asked, in milliseconds since 1970
+ * @property {readonly number[]} [versions] of a question: times of the other versions from here on
+ * @property {readonly string[]} [images] of a question, as data URLs
+ * @property {boolean} [lost] by the server: a model will not know of it
  *
  * @typedef {object} Choice
- * @property {string} [agent]
- * @property {string} [model]
+ * @property {string | undefined} [agent]
+ * @property {string | undefined} [model]
+ * @property {number | undefined} [temperature]
+ * @property {number | undefined} [maxTokens]
  *
  * @typedef {object} Entry
  * @property {string} id
@@ -24,6 +34,7 @@ import { forget, namesOf, recall, remember } from './storage.js';
  * @property {number} updatedAt milliseconds since 1970
  * @property {boolean} [pending] the last answer is incomplete
  * @property {number} [known] number of messages on the server
+ * @property {boolean} [pinned]
  */
 
 const maxConversations = 100;
@@ -78,8 +89,23 @@ export class Conversations {
     this.read();
     for (const { id, title, updatedAt, known } of listed) {
       const before = this.find(id);
-      this.#put({ id, title: before?.title || title, updatedAt, pending: before?.pending ?? false, known });
+      const pending = before?.pending ?? false;
+      this.#put({
+        ...before,
+        id,
+        title: title ? titleOf(title) : before?.title || titleOf(''),
+        updatedAt,
+        pending,
+        known,
+      });
     }
+  }
+
+  /** Changes an entry of the list. @param {string} id @param {Partial<Entry>} change */
+  change(id, change) {
+    this.read();
+    const before = this.find(id);
+    if (before) this.#put({ ...before, ...change });
   }
 
   /** The same where the server decides: other devices may have deleted some. @param {Parameters<Conversations['merge']>[0]} listed */
@@ -96,7 +122,7 @@ export class Conversations {
   remove(id) {
     this.read();
     this.#entries = this.#entries.filter((entry) => entry.id !== id);
-    forget(`messages:${id}`);
+    forgetAbout(id);
     remember('conversations', this.#entries);
   }
 
@@ -105,7 +131,7 @@ export class Conversations {
     const others = this.#entries.filter(({ id }) => id !== entry.id);
     const all = [entry, ...others].sort((a, b) => b.updatedAt - a.updatedAt);
     this.#entries = all.slice(0, maxConversations);
-    for (const { id } of all.slice(maxConversations)) forget(`messages:${id}`);
+    for (const { id } of all.slice(maxConversations)) forgetAbout(id);
     remember('conversations', this.#entries);
   }
 
@@ -122,13 +148,18 @@ export class Conversations {
   }
 }
 
+/** @param {string} id */
+function forgetAbout(id) {
+  for (const name of ['messages', 'draft', 'choice']) forget(`${name}:${id}`);
+}
+
 // Invisible characters that change the direction of surrounding text.
 const controls = /[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** The first line of a text, cut between words. @param {string} text */
 export function titleOf(text) {
   const line = firstLineOf(text).replace(controls, '').trim();
-  if (line.length <= titleLength) return line || 'Conversation';
+  if (line.length <= titleLength) return line || words.conversation;
   // Do not split a character.
   const cut = line.slice(0, titleLength).replace(/[\ud800-\udbff]$/, '');
   return `${cut.slice(0, cut.lastIndexOf(' ') > 40 ? cut.lastIndexOf(' ') : titleLength)}…`;

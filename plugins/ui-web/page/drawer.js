@@ -1,48 +1,36 @@
-/** The side of the page: a column on wide screens, an overlay on narrow ones. */
-export class Drawer {
-  #side;
-  #rest;
-  #button;
-  #veil;
-  #narrow = matchMedia('(max-width: 50rem)');
+import { computed, effect, signal } from '@preact/signals';
 
-  /** @param {HTMLElement} side @param {HTMLElement} rest @param {HTMLButtonElement} button @param {HTMLElement} veil */
-  constructor(side, rest, button, veil) {
-    this.#side = side;
-    this.#rest = rest;
-    this.#button = button;
-    this.#veil = veil;
-    this.#narrow.addEventListener('change', () => this.#set(!this.#narrow.matches));
-    button.addEventListener('click', () => this.toggle());
-    veil.addEventListener('click', () => this.close());
-    this.#set(!this.#narrow.matches);
-  }
+const narrow = matchMedia('(max-width: 50rem)');
+const isNarrow = signal(narrow.matches);
 
-  /** True while it covers the page. */
-  get covers() {
-    return this.#narrow.matches && !this.#side.inert;
-  }
+/** Whether the side is open: a column on wide screens, an overlay on narrow ones. */
+export const isSideOpen = signal(!narrow.matches);
 
-  toggle() {
-    const opens = this.#side.inert;
-    this.#set(opens);
-    if (opens) /** @type {HTMLElement | null} */ (this.#side.querySelector('button, a'))?.focus();
-    else this.#button.focus();
-  }
+/** Whether it covers the page. */
+export const sideCovers = computed(() => isNarrow.value && isSideOpen.value);
 
-  /** Closes it if it covers the page. */
-  close() {
-    if (this.covers) this.#set(false);
-  }
+narrow.addEventListener('change', () => {
+  isNarrow.value = narrow.matches;
+  isSideOpen.value = !narrow.matches;
+});
 
-  /** @param {boolean} open */
-  #set(open) {
-    this.#side.inert = !open;
-    document.body.classList.toggle('side-open', open);
-    this.#button.setAttribute('aria-expanded', String(open));
-    this.#button.setAttribute('aria-label', open ? 'Hide the conversations' : 'Show the conversations');
-    const covers = open && this.#narrow.matches;
-    this.#rest.inert = covers;
-    this.#veil.hidden = !covers;
-  }
+effect(() => {
+  document.body.classList.toggle('side-open', isSideOpen.value);
+});
+
+/** Opens or closes the side, and takes the focus along. */
+export function toggleSide() {
+  const opens = !isSideOpen.value;
+  isSideOpen.value = opens;
+  focusLater(opens ? '#side button, #side a' : '#toggle-side');
+}
+
+/** Closes it if it covers the page. */
+export function closeSide() {
+  if (sideCovers.value) isSideOpen.value = false;
+}
+
+/** Focuses an element once it is not inert any more. @param {string} selector */
+function focusLater(selector) {
+  requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector(selector))?.focus());
 }

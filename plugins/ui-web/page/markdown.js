@@ -2,6 +2,7 @@ import DOMPurify from 'dompurify';
 import { htmlOf } from './dialect.js';
 import { direct } from './directions.js';
 import { element } from './elements.js';
+import { words } from './words.js';
 
 const allowed = {
   ALLOWED_TAGS: [
@@ -56,13 +57,18 @@ function elementsOf(html) {
   for (const head of fragment.querySelectorAll('th:empty')) head.replaceWith(element('td'));
   direct(fragment);
   for (const table of fragment.querySelectorAll('table')) {
-    const frame = element('div', { className: 'table', tabIndex: 0, role: 'group', 'aria-label': 'Table' });
+    const frame = element('div', {
+      className: 'table',
+      tabIndex: 0,
+      role: 'group',
+      'aria-label': words.table,
+    });
     table.replaceWith(frame);
     frame.append(table);
   }
   for (const box of fragment.querySelectorAll('input')) {
     box.disabled = true;
-    box.setAttribute('aria-label', box.checked ? 'done' : 'not done');
+    box.setAttribute('aria-label', box.checked ? words.done : words.notDone);
   }
   return fragment;
 }
@@ -81,8 +87,8 @@ function frameCode(code) {
   const pre = /** @type {HTMLElement} */ (code.parentElement);
   const copy = element(
     'button',
-    { type: 'button', className: 'quiet copy', 'aria-label': 'Copy code' },
-    'Copy',
+    { type: 'button', className: 'quiet copy', 'aria-label': words.copyCode },
+    words.copy,
   );
   const frame = element(
     'figure',
@@ -91,7 +97,7 @@ function frameCode(code) {
   );
   pre.tabIndex = 0;
   pre.setAttribute('role', 'group');
-  pre.setAttribute('aria-label', `Code, ${language}`);
+  pre.setAttribute('aria-label', words.code(language));
   pre.replaceWith(frame);
   frame.append(pre);
 }

@@ -1,51 +1,21 @@
-import { element } from './elements.js';
+import { sendAlong } from './actions.js';
+import { html } from './html.js';
+import { connection, current, forgotten, messages, notice } from './state.js';
+import { words } from './words.js';
 
-/** @typedef {import('./line.js').LineState} LineState */
-
-/** @type {Readonly<Record<LineState, { short: string, long?: string, action?: string }>>} */
-const states = {
-  connecting: { short: 'Connecting' },
-  open: { short: 'Connected' },
-  draining: {
-    short: 'Restarting',
-    long: 'The server is restarting. New questions wait until it is back.',
-  },
-  reconnecting: {
-    short: 'Reconnecting',
-    long: 'The connection is lost. It will be restored when the server is back.',
-  },
-  'signed-out': { short: 'Signed out' },
-  refused: { short: 'Disconnected', long: 'The server closed the connection.', action: 'Reconnect' },
-};
-
-/** State of the connection: always in short, and in detail when something is wrong. */
-export class Notice {
-  #box;
-  #short;
-
-  /** @param {HTMLElement} box @param {HTMLElement} short */
-  constructor(box, short) {
-    this.#box = box;
-    this.#short = short;
-  }
-
-  /** @param {LineState} state */
-  show(state) {
-    const { short, long, action } = states[state];
-    this.#short.dataset.state = state;
-    const text = this.#short.querySelector('.text');
-    if (text) text.textContent = short;
-    this.say(long ?? '', action);
-  }
-
-  /** @param {string} text @param {string} [action] reloads the page */
-  say(text, action) {
-    this.#box.replaceChildren();
-    if (text === '') return;
-    this.#box.append(element('p', {}, text));
-    if (!action) return;
-    const button = element('button', { type: 'button' }, action);
-    button.addEventListener('click', () => location.reload());
-    this.#box.append(button);
-  }
+/** What has to be known now: of the connection, of the last action, of the conversation. */
+export function Notices() {
+  const state = words.states[connection.value];
+  const said = notice.value;
+  const id = current.value;
+  const isForgotten = id !== undefined && messages.value.length > 0 && forgotten.value.has(id);
+  return html`<div id="notice" role="status">
+    ${'long' in state && html`<p>${state.long}</p>`}
+    ${connection.value === 'refused' && html`<button type="button" onClick=${() => location.reload()}>${words.reconnect}</button>`}
+    ${said && html`<p>${said.text}</p>`}
+    ${said?.label && html`<button type="button" onClick=${said.act}>${said.label}</button>`}
+    ${said && html`<button type="button" class="quiet" onClick=${() => (notice.value = undefined)}>${words.close}</button>`}
+    ${isForgotten && html`<p>${words.forgotten}</p>`}
+    ${isForgotten && html`<button type="button" onClick=${() => void sendAlong(id)}>${words.sendAlong}</button>`}
+  </div>`;
 }

@@ -2,6 +2,7 @@ import { noteOf } from './answer-note.js';
 import { nextFrame } from './elements.js';
 import { postChat } from './post-chat.js';
 import { randomId } from './random-id.js';
+import { askedOf, isRefusal } from './request.js';
 import { isAsked, noteStep, wasHandedOver } from './steps.js';
 
 /**
@@ -21,6 +22,8 @@ import { isAsked, noteStep, wasHandedOver } from './steps.js';
 const saveEveryMs = 2000;
 // A longer question may exceed the limit of a frame.
 const frameChars = 16 * 1024;
+// It is there when one returns.
+const onDisconnect = /** @type {const} */ ('finish');
 
 /** A running answer. It continues whatever the page shows. */
 export class Run {
@@ -29,6 +32,8 @@ export class Run {
   ended = false;
   /** True if the server has asked for credentials first. */
   needsUser = false;
+  /** True if the server has not taken the question. */
+  wasRefused = false;
   /** Number of requests ahead while it waits. */
   ahead = 0;
   /** @type {Set<Watcher>} */
@@ -42,7 +47,7 @@ export class Run {
   #reply;
 
   /**
-   * @param {{ line: import('./line.js').Line, conversationId: string, question: string, message: Message, save: () => void }} options
+   * @param {{ line: import('./line.js').Line, conversationId: string, question: Message, message: Message, save: () => void }} options
    */
   constructor({ line, conversationId, question, message, save }) {
     this.message = message;
@@ -51,9 +56,10 @@ export class Run {
     this.over = this.#follow(line, conversationId, question);
   }
 
-  /** An answer before its request. @param {Choice} choice @returns {Message} */
-  static message(choice) {
-    return { role: 'assistant', content: '', choice, pending: { requestId: randomId() } };
+  /** An answer before its request. @param {Choice} choice @param {number} [replaces] the question whose place it takes @returns {Message} */
+  static message(choice, replaces) {
+    const pending = { requestId: randomId(), ...(replaces !== undefined && { replaces }) };
+    return { role: 'assistant', content: '', choice, pending };
   }
 
   /** True if it is the answer of this stream. @param {string} streamId */
@@ -78,28 +84,31 @@ export class Run {
     this.#reply?.approve(id, allow, reason);
   }
 
-  /** @param {import('./line.js').Line} line @param {string} conversationId @param {string} question */
+  /** @param {import('./line.js').Line} line @param {string} conversationId @param {Message} question */
   async #follow(line, conversationId, question) {
     const { message } = this;
     try {
       const client = await this.#unlessStopped(line.client);
-      const { requestId, streamId } = /** @type {NonNullable<Message['pending']>} */ (message.pending);
+      const { requestId, streamId, replaces } = /** @type {NonNullable<Message['pending']>} */ (
+        message.pending
+      );
+      const { content, images } = question;
       const onQueued = (/** @type {number} */ ahead) => {
         this.ahead = ahead;
         this.#tell(({ queued }) => queued?.(ahead));
       };
-      const asked = { ...message.choice, conversationId, requestId };
+      const asked = { ...askedOf(message.choice), conversationId, requestId, replaces, images, onDisconnect };
       const post = async () => {
-        const { streamId, leave } = await postChat({ ...asked, content: question, userId: line.userId });
+        const { streamId, leave } = await postChat({ ...asked, content, userId: line.userId });
         await this.#take(client.resume(streamId, { onQueued })).finally(leave);
       };
       // Continues after the text so far. Without a `streamId` there is none: the same `requestId` joins a stream that
       // may have started.
       const position = message.content.length + (message.thinking?.length ?? 0);
       if (streamId) await this.#take(client.resume(streamId, { position, onQueued }));
-      else if (question.length > frameChars) await post();
+      else if (content.length > frameChars || images) await post();
       else
-        await this.#take(client.chat(question, { ...asked, onQueued })).catch((error) => {
+        await this.#take(client.chat(content, { ...asked, onQueued })).catch((error) => {
           if (error.code !== 'TOO_LARGE') throw error;
           return post();
         });
@@ -195,6 +204,7 @@ export class Run {
     delete message.pending;
     if (agent && !wasHandedOver(message)) message.agent = agent;
     if (reason === 'cancelled') message.stopped = true;
+    if (reason === 'length') message.cut = true;
     message.note = noteOf(answer, message.choice?.model);
     this.#save();
   }
@@ -206,14 +216,17 @@ export class Run {
     if (code === 'CONNECTION_LOST' || code === 'CLOSED') return;
     this.needsUser = code === 'UNAUTHORIZED';
     if (this.needsUser) return;
+    const hasBegun = message.pending?.streamId !== undefined || this.#reply?.streamId !== undefined;
     delete message.pending;
     if (this.stopping) message.stopped = true;
-    else
+    else {
+      this.wasRefused = message.content === '' && (!hasBegun || isRefusal(code));
       message.error = {
         ...(code !== undefined && { code }),
         ...(text !== undefined && { message: text }),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
       };
+    }
     this.#save();
   }
 }

@@ -1,28 +1,26 @@
+import { signal } from '@preact/signals';
+
 const nearPx = 48;
 
 /** Keeps the end of a growing text in view, unless the reader has scrolled away from it. */
-export class Scroller {
+class Scroller {
+  /** Whether the end is out of view. */
+  isAway = signal(false);
+  /** @type {HTMLElement | undefined} the scrolling element */
   #box;
-  #button;
   #follows = true;
 
-  /** @param {HTMLElement} box the scrolling element @param {HTMLButtonElement} button back to the end */
-  constructor(box, button) {
+  /** @param {HTMLElement} box the scrolling element */
+  watch(box) {
     this.#box = box;
-    this.#button = button;
-    // Scrollable content must be reachable with the keyboard.
-    box.tabIndex = 0;
     box.addEventListener('scroll', () => this.#look(), { passive: true });
-    // Whoever unfolds something reads it. It is filled after this event.
+    // What is unfolded is read. It is filled after this event.
     box.addEventListener('toggle', () => requestAnimationFrame(() => this.#look()), true);
-    button.addEventListener('click', () => {
-      this.toEnd();
-      box.focus();
-    });
   }
 
   /** Called when the text has grown. */
   grew() {
+    if (!this.#box) return;
     if (this.#follows) this.#box.scrollTop = this.#box.scrollHeight;
     else this.#look();
   }
@@ -30,12 +28,22 @@ export class Scroller {
   toEnd() {
     this.#follows = true;
     this.grew();
-    this.#button.hidden = true;
+    this.isAway.value = false;
+  }
+
+  /** Goes to the end at the reader's wish. */
+  jump() {
+    this.toEnd();
+    this.#box?.focus();
   }
 
   #look() {
+    if (!this.#box) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
     this.#follows = scrollHeight - scrollTop - clientHeight < nearPx;
-    this.#button.hidden = this.#follows;
+    this.isAway.value = !this.#follows;
   }
 }
+
+/** That of the conversation. */
+export const scroller = new Scroller();

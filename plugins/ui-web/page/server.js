@@ -1,5 +1,3 @@
-import { answersOf } from './stored-answers.js';
-
 /** The root of this server, which a proxy may serve below a path. */
 export const root = new URL('../../../', import.meta.url);
 
@@ -10,14 +8,16 @@ export const root = new URL('../../../', import.meta.url);
  * @property {boolean} healthy
  * @property {string} [detail]
  * @property {readonly string[]} [models]
+ * @property {boolean} [demo] it is no model
+ * @property {readonly { readonly name: string, readonly capabilities?: readonly string[] }[]} [modelDetails]
  */
 
 /** Dispatched on the window when the server asks for credentials. */
 export const unauthorized = 'waggle:unauthorized';
 
 /** Requests JSON. @param {string} path from the root on, @param {RequestInit} [options] @returns {Promise<any>} */
-export async function ask(path, options = {}) {
-  const answer = await fetch(new URL(path, root), { ...options, signal: AbortSignal.timeout(15_000) });
+export async function ask(path, options = {}, timeoutMs = 15_000) {
+  const answer = await fetch(new URL(path, root), { ...options, signal: AbortSignal.timeout(timeoutMs) });
   const body = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
   if (answer.ok) return body;
   if (answer.status === 401 && path !== sessionPath) dispatchEvent(new Event(unauthorized));
@@ -77,35 +77,4 @@ export async function endpoints() {
 /** @returns {Promise<readonly AgentStatus[]>} */
 export async function agents() {
   return (await ask('agents')).agents;
-}
-
-/** Conversations of one user on the server. */
-export class ServerConversations {
-  #user;
-
-  /** @param {string | undefined} userId that of the credentials when undefined */
-  constructor(userId) {
-    this.#user = userId === undefined ? '' : `user_id=${encodeURIComponent(userId)}`;
-  }
-
-  async list() {
-    const { conversations } = await ask(`conversations?limit=100&${this.#user}`);
-    return conversations.map((/** @type {any} */ each) => ({
-      id: String(each.conversation_id),
-      title: String(each.title ?? ''),
-      updatedAt: new Date(each.updated_at).getTime() || 0,
-      known: Number(each.messages) || 0,
-    }));
-  }
-
-  /** @param {string} id @returns {Promise<import('./conversations.js').Message[]>} */
-  async messages(id) {
-    const { messages } = await ask(`conversations/${encodeURIComponent(id)}/messages?${this.#user}`);
-    return answersOf(messages);
-  }
-
-  /** @param {string} id */
-  async remove(id) {
-    await ask(`conversations/${encodeURIComponent(id)}?${this.#user}`, { method: 'DELETE' });
-  }
 }

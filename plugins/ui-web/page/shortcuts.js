@@ -2,7 +2,7 @@ import { isComposing } from './composition.js';
 
 /**
  * Keyboard shortcuts of the page.
- * @param {{ stop: () => boolean, startNew: () => void, toggleSide: () => void, showHelp: () => void, toMessage: () => void }} actions
+ * @param {{ stop: () => boolean, startNew: () => void, toggleSide: () => void, showHelp: () => void, toMessage: () => void, toSearch: () => void }} actions
  */
 export function startShortcuts(actions) {
   document.addEventListener('keydown', (event) => {
@@ -14,6 +14,7 @@ export function startShortcuts(actions) {
     else if (key === 'escape') done = actions.stop();
     else if (control && event.shiftKey && key === 'o') actions.startNew();
     else if (control && event.shiftKey && key === 's') actions.toggleSide();
+    else if (control && !event.shiftKey && key === 'k') actions.toSearch();
     else if (control && key === '/') actions.showHelp();
     else done = false;
     if (done) event.preventDefault();

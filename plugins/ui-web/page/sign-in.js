@@ -1,55 +1,33 @@
+import { signal } from '@preact/signals';
 import { inPlainWords } from './plain-words.js';
 import { signIn } from './server.js';
+import { words } from './words.js';
 
-/** The sign-in form. The key or token goes to this server and is kept nowhere in the page. */
+/**
+ * @typedef {object} Asked
+ * @property {string} why
+ * @property {boolean} mayWait
+ * @property {Promise<string | undefined>} over
+ * @property {(user: string | undefined) => void} end
+ */
+
+/** The question who one is. The key or token goes to this server and is kept nowhere in the page. */
 export class SignIn {
-  #dialog;
-  #field;
-  #error;
-  #submit;
-  #later;
-  /** @type {{ over: Promise<string | undefined>, end: (user: string | undefined) => void, mayWait: boolean } | undefined} */
-  #asked;
-
-  /** @param {HTMLDialogElement} dialog */
-  constructor(dialog) {
-    this.#dialog = dialog;
-    const find = (/** @type {string} */ selector) => /** @type {any} */ (dialog.querySelector(selector));
-    /** @type {HTMLInputElement} */
-    this.#field = find('input');
-    /** @type {HTMLElement} */
-    this.#error = find('.wrong');
-    /** @type {HTMLButtonElement} */
-    this.#submit = find('[type=submit]');
-    /** @type {HTMLButtonElement} */
-    this.#later = find('.later');
-    find('form').addEventListener('submit', (/** @type {Event} */ event) => {
-      event.preventDefault();
-      void this.#send();
-    });
-    this.#later.addEventListener('click', () => this.#end(undefined));
-    dialog.addEventListener('cancel', (event) => {
-      if (!this.#asked?.mayWait) event.preventDefault();
-    });
-    // A browser closes a dialog at the second Escape in any case.
-    dialog.addEventListener('close', () => {
-      if (this.#asked?.mayWait) this.#end(undefined);
-      else if (this.#asked) dialog.showModal();
-    });
-  }
+  /** Undefined while nothing is asked. @type {import('@preact/signals').Signal<Asked | undefined>} */
+  asked = signal(undefined);
+  /** Why the last token was refused. */
+  wrong = signal('');
+  isBusy = signal(false);
 
   /**
    * Resolves with the user who has signed in; where it may wait, with undefined if it has to.
    * @param {string} why @param {boolean} [mayWait]
    */
   ask(why, mayWait = false) {
-    const text = this.#dialog.querySelector('.why');
-    if (text) text.textContent = why;
-    this.#later.hidden = !mayWait;
-    this.#dialog.classList.toggle('covers', !mayWait);
-    if (this.#asked) {
-      this.#asked.mayWait = mayWait;
-      return this.#asked.over;
+    const before = this.asked.value;
+    if (before) {
+      this.asked.value = { ...before, why, mayWait };
+      return before.over;
     }
     /** @type {(user: string | undefined) => void} */
     let end = () => {};
@@ -57,47 +35,38 @@ export class SignIn {
     const over = new Promise((resolve) => {
       end = resolve;
     });
-    this.#asked = { over, end, mayWait };
-    this.#say('');
-    this.#dialog.showModal();
-    this.#field.focus();
+    this.wrong.value = '';
+    this.asked.value = { why, mayWait, over, end };
     return over;
   }
 
-  async #send() {
-    const token = this.#field.value.trim();
-    if (token === '' || this.#submit.disabled) return;
-    this.#submit.disabled = true;
-    this.#say('');
+  /** Tries a token. False if it was refused. @param {string} token */
+  async try(token) {
+    if (token === '' || this.isBusy.value) return true;
+    this.isBusy.value = true;
+    this.wrong.value = '';
     try {
-      this.#end(await signIn(token));
+      this.end(await signIn(token));
+      return true;
     } catch (error) {
-      this.#say(whyNot(/** @type {any} */ (error)));
-      this.#field.select();
+      this.wrong.value = whyNot(/** @type {any} */ (error));
+      return false;
+    } finally {
+      this.isBusy.value = false;
     }
-    this.#submit.disabled = false;
   }
 
   /** @param {string | undefined} user */
-  #end(user) {
-    const asked = this.#asked;
-    this.#asked = undefined;
-    this.#field.value = '';
-    if (this.#dialog.open) this.#dialog.close();
+  end(user) {
+    const asked = this.asked.value;
+    this.asked.value = undefined;
     asked?.end(user);
-  }
-
-  /** @param {string} text */
-  #say(text) {
-    this.#error.textContent = text;
-    if (text === '') this.#field.removeAttribute('aria-invalid');
-    else this.#field.setAttribute('aria-invalid', 'true');
   }
 }
 
 /** @param {{ code?: string, message?: string, retryAfterMs?: number }} error */
 function whyNot(error) {
-  if (error.code === 'UNAUTHORIZED') return 'This key or token is not valid.';
-  if (error.code === 'INVALID_REQUEST') return 'This is too long for a key or token.';
-  return error.code ? inPlainWords(error) : 'The server could not be reached.';
+  if (error.code === 'UNAUTHORIZED') return words.invalidToken;
+  if (error.code === 'INVALID_REQUEST') return words.tooLongToken;
+  return error.code ? inPlainWords(error) : words.unreachable;
 }

@@ -1,3 +1,5 @@
+import { count, words } from './words.js';
+
 /**
  * @typedef {import('./conversations.js').Message} Message
  * @typedef {Exclude<import('waggle-server/client').Chunk, { readonly content: string }>} StepChunk
@@ -113,10 +115,9 @@ export function shortened(messages) {
 /** The beginning of a long text, which says so. @param {string} text @param {number} chars */
 export function cut(text, chars) {
   if (text.length <= chars) return text;
-  const [kept, all] = [chars, text.length].map((count) => count.toLocaleString('en'));
   // Do not split a character.
   const beginning = text.slice(0, chars).replace(/[\ud800-\udbff]$/, '');
-  return `${beginning}\n[the first ${kept} of ${all} characters]`;
+  return `${beginning}\n${words.beginning(count(chars), count(text.length))}`;
 }
 
 /** @param {Message} message @param {string} id @returns {CallStep} */
@@ -154,8 +155,8 @@ function noteAgent(message, { agent, via, state, parent }) {
   return step;
 }
 
-/** @param {{ readonly arguments: unknown, readonly argumentsText?: string | undefined }} call */
-function inputOf({ arguments: input, argumentsText }) {
+/** The arguments of a call as text that shows what it hides. @param {{ readonly arguments?: unknown, readonly argumentsText?: string | undefined }} call */
+export function inputOf({ arguments: input, argumentsText }) {
   return (argumentsText ?? JSON.stringify(input, null, 2) ?? '').replace(unseen, (character) =>
     character === '\n' || character === '\t' ? character : escaped(character),
   );

@@ -3,9 +3,12 @@ const prefix = 'waggle:';
 let isTabOnly = false;
 let isOver = false;
 
-/** The storage of a name. The theme is that of the browser, whoever uses it. @param {string} name */
+/** Values of the browser, whoever uses it. */
+const ofBrowser = new Set(['theme', 'language']);
+
+/** The storage of a name. @param {string} name */
 function placeOf(name) {
-  return isTabOnly && name !== 'theme' ? sessionStorage : localStorage;
+  return isTabOnly && !ofBrowser.has(name) ? sessionStorage : localStorage;
 }
 
 /** From now on values are stored for this tab alone: nothing of a signed-in user stays in the browser. */
@@ -62,12 +65,12 @@ export function onStored(listener) {
   });
 }
 
-/** Removes everything of this tab but the theme. */
+/** Removes everything of this tab, but not what is the browser's. */
 export function forgetTab() {
-  for (const name of namesOf('')) if (name !== 'theme') forget(name);
+  for (const name of namesOf('')) if (!ofBrowser.has(name)) forget(name);
 }
 
-/** Removes everything but the theme, of this tab and of the browser. Nothing more is stored. */
+/** Removes everything of the user, of this tab and of the browser. Nothing more is stored. */
 export function forgetAll() {
   forgetTab();
   isTabOnly = false;

@@ -1,24 +1,58 @@
+import { inputOf } from './steps.js';
+import { count, words } from './words.js';
+
 /**
  * @typedef {import('./conversations.js').Message} Message
+ * @typedef {import('./steps.js').CallStep} CallStep
  *
  * A message as the server stores it.
  * @typedef {object} Stored
  * @property {string} role
  * @property {unknown} content
+ * @property {number} [number]
+ * @property {number} [at] milliseconds since 1970
+ * @property {readonly string[]} [images]
+ * @property {readonly { id: string, name: string, arguments: unknown }[]} [tool_calls]
+ * @property {string} [tool_call_id]
+ * @property {{ agent: string, model?: string, usage?: { outputTokens?: number } }} [answered]
  * @property {string} [end] how its turn has ended, if it is not complete
+ * @property {{ code: string, message: string }} [failure] why
+ * @property {readonly number[]} [versions] times of other versions from here on
  */
 
-/** Questions and answers of a stored conversation. Each turn of a model that used tools is a message there, and part of one answer here. @param {readonly Stored[]} stored */
+/**
+ * Questions and answers of a stored conversation, as a model will hear them: without the turns that were refused. Each turn of
+ * a model that used tools is a message there, and part of one answer here.
+ * @param {readonly Stored[]} stored
+ */
 export function answersOf(stored) {
   /** @type {Message[]} */
   const messages = [];
-  for (const { role, content, end } of stored) {
-    if (role === 'user') messages.push({ role, content: String(content) });
-    else if (role === 'assistant') answerAt(messages).content += String(content);
+  for (const each of stored) {
+    const { role, content, end, answered } = each;
+    if (role === 'user') messages.push(questionOf(each));
+    else if (role === 'assistant') {
+      const answer = answerAt(messages);
+      for (const call of each.tool_calls ?? []) noteCall(answer, call, String(content));
+      answer.content += String(content);
+      if (answered) Object.assign(answer, originOf(answered));
+    } else if (role === 'tool') noteResult(answerAt(messages), each);
+    if (end === 'refused') messages.splice(messages.findLastIndex((message) => message.role === 'user'));
     // A question may have no answer.
-    if (end && role !== 'system') Object.assign(answerAt(messages), outcomeOf(end));
+    else if (end && role !== 'system') Object.assign(answerAt(messages), outcomeOf(end, each.failure));
   }
   return messages;
+}
+
+/** @param {Stored} stored @returns {Message} */
+function questionOf({ content, number, at, images, versions }) {
+  return {
+    ...{ role: 'user', content: String(content) },
+    ...(number !== undefined && { number }),
+    ...(at !== undefined && { at }),
+    ...(images && { images: [...images] }),
+    ...(versions && { versions }),
+  };
 }
 
 /** The answer at the end. @param {Message[]} messages */
@@ -31,9 +65,40 @@ function answerAt(messages) {
   return answer;
 }
 
-/** @param {string} end @returns {Partial<Message>} */
-function outcomeOf(end) {
-  return end === 'cancelled' ? { stopped: true } : { error: {} };
+/** @param {Message} answer @param {{ id: string, name: string, arguments: unknown }} call @param {string} text before it */
+function noteCall(answer, { id, name, arguments: input }, text) {
+  answer.steps ??= [];
+  const at = answer.content.length + text.length;
+  answer.steps.push({ type: 'call', at, id, name, input: inputOf(argumentsOf(String(input))) });
+}
+
+/** @param {string} text of a model, which may be no JSON */
+function argumentsOf(text) {
+  try {
+    return { arguments: JSON.parse(text) };
+  } catch {
+    return { argumentsText: text };
+  }
+}
+
+/** @param {Message} answer @param {Stored} result */
+function noteResult(answer, { tool_call_id: id, content }) {
+  const call = answer.steps?.find(
+    /** @returns {step is CallStep} */ (step) => step.type === 'call' && step.id === id,
+  );
+  if (call) Object.assign(call, { output: String(content), durationMs: 0 });
+}
+
+/** @param {NonNullable<Stored['answered']>} answered @returns {Partial<Message>} */
+function originOf({ agent, model, usage }) {
+  const tokens = usage?.outputTokens;
+  const note = [model, tokens !== undefined && words.tokens(count(tokens))].filter(Boolean).join(' · ');
+  return { agent, ...(note && { note }) };
+}
+
+/** @param {string} end @param {Message['error']} [failure] @returns {Partial<Message>} */
+function outcomeOf(end, failure = {}) {
+  return end === 'cancelled' ? { stopped: true } : { error: failure };
 }
 
 /**
@@ -47,9 +112,41 @@ export function withoutTurn(all, question, answer = '') {
   return isTurn ? all.slice(0, -2) : all;
 }
 
-/** Whether the server has more than this page, or other messages. @param {Message[]} found @param {Message[]} shown */
-export function isNewer(found, shown) {
-  const isSame = (/** @type {Message} */ { role, content }, /** @type {number} */ index) =>
-    role === shown[index]?.role && content === shown[index]?.content;
-  return found.length > shown.length || (found.length === shown.length && !found.every(isSame));
+/**
+ * The messages that the server has, as far as they are known as the same objects, with what only the page knows of them. What
+ * the server has lost stays, and so does a last turn that has failed before the server had it.
+ * @param {Message[]} found @param {Message[]} shown
+ */
+export function merged(found, shown) {
+  const lost = shown.filter((message) => message.lost);
+  const others = shown.slice(lost.length);
+  const all = found.map((message, index) => {
+    const before = others[index];
+    return before && isSame(message, before) ? adopt(before, message) : message;
+  });
+  const isFailed = others.at(-1)?.error !== undefined && found.length === others.length - 2;
+  const failed = isFailed && all.every((message, index) => message === others[index]) ? others.slice(-2) : [];
+  return [...lost, ...all, ...failed];
+}
+
+/** @param {Message} message @param {Message | undefined} other */
+function isSame({ role, content }, other) {
+  return role === other?.role && content === other.content;
+}
+
+/** Takes over what the server knows of a message. @param {Message} message @param {Message} found */
+function adopt(message, { number, at, versions, stopped, error, agent, note, steps, images }) {
+  if (number !== undefined) message.number = number;
+  if (at !== undefined) message.at = at;
+  if (images) message.images = images;
+  if (versions) message.versions = versions;
+  else delete message.versions;
+  if (message.role === 'user') return message;
+  if (stopped) message.stopped = true;
+  if (error) message.error ??= error;
+  message.agent ??= /** @type {string} */ (agent);
+  if (agent === undefined && message.agent === undefined) delete message.agent;
+  if (note) message.note ??= note;
+  if (steps) message.steps ??= steps;
+  return message;
 }

@@ -1,7 +1,7 @@
 import { recall, remember } from './storage.js';
+import { words } from './words.js';
 
 const next = { system: 'light', light: 'dark', dark: 'system' };
-const names = { system: 'as the system', light: 'light', dark: 'dark' };
 
 /** Makes a button cycle through the themes: system, light, dark. @param {HTMLButtonElement} button */
 export function startThemeButton(button) {
@@ -11,8 +11,8 @@ export function startThemeButton(button) {
     if (theme === 'system') delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     button.dataset.shows = theme;
-    button.setAttribute('aria-label', `Colours: ${names[theme]}`);
-    button.title = `Colours: ${names[theme]}`;
+    button.setAttribute('aria-label', words.colours(theme));
+    button.title = words.colours(theme);
     document.dispatchEvent(new Event('themechange'));
   };
   button.addEventListener('click', () => {

@@ -1,40 +1,29 @@
-import { byId, element } from './elements.js';
+import { write } from './drafts.js';
+import { html } from './html.js';
+import { focusMessage } from './open.js';
+import { agents } from './state.js';
+import { words } from './words.js';
 
-const ideas = [
-  'How do bees tell each other where the food is?',
-  'Compare WebSockets and Server-Sent Events in a table',
-  'Write a haiku about patience',
-];
-
-/**
- * Shows an empty conversation: the agents that can answer, and ideas to begin with.
- * @param {readonly import('./server.js').AgentStatus[]} agents
- * @param {(idea: string) => void} onIdea
- */
-export function showWelcome(agents, onIdea) {
-  byId('who', HTMLElement).replaceChildren(...whoAnswers(agents));
-  const buttons = ideas.map((idea) => {
-    const button = element('button', { type: 'button' }, idea);
-    button.addEventListener('click', () => onIdea(idea));
-    return element('li', {}, button);
-  });
-  byId('ideas', HTMLElement).replaceChildren(...buttons);
+/** An empty conversation: the agents that can answer, and ideas to begin with. */
+export function Welcome() {
+  const take = (/** @type {string} */ idea) => {
+    write(idea);
+    focusMessage();
+  };
+  return html`<div id="welcome">
+    <h2>${words.welcome}</h2>
+    <p id="who">${whoAnswers()}</p>
+    <ul id="ideas" aria-label=${words.ideasLabel}>
+      ${words.ideas.map((idea) => html`<li><button type="button" onClick=${() => take(idea)}>${idea}</button></li>`)}
+    </ul>
+  </div>`;
 }
 
-/** @param {readonly import('./server.js').AgentStatus[]} agents @returns {(string | Node)[]} */
-function whoAnswers(agents) {
-  const able = agents.filter(({ name, healthy }) => healthy && name !== 'queen');
-  if (able.length === 0) return ['No agent can answer at the moment. The inspector shows why.'];
-  if (able.some(({ models }) => models?.length)) return [`${namesOf(able)} can answer.`];
-  return [
-    `No model can be reached, so a small embedded agent answers. Start one with `,
-    element('code', {}, 'ollama serve'),
-    `; it is detected automatically.`,
-  ];
-}
-
-/** @param {readonly import('./server.js').AgentStatus[]} agents */
-function namesOf(agents) {
-  const names = agents.map(({ name }) => name[0]?.toUpperCase() + name.slice(1));
-  return new Intl.ListFormat('en').format(names);
+function whoAnswers() {
+  if (!agents.value) return '';
+  const able = agents.value.filter(({ name, healthy }) => healthy && name !== 'queen');
+  if (able.length === 0) return words.nobodyAnswers;
+  if (able.some(({ models }) => models?.length))
+    return words.theyAnswer(able.map(({ name }) => (name[0] ?? '').toUpperCase() + name.slice(1)));
+  return html`${words.noModel[0]}<code>ollama serve</code>${words.noModel[1]}`;
 }

@@ -616,3 +616,99 @@ describe('the Queen', () => {
     expect(headers).toEqual({ traceparent: 'x' });
   });
 });
+
+describe('a turn that takes the place of a question', () => {
+  /** Two turns, and the numbers of their questions. */
+  async function talk(options: Partial<Config> = {}) {
+    const a = new ScriptedAgent('a');
+    const { queen, store } = court([a], options);
+    for (const content of ['one', 'two']) {
+      a.script = [text(`${content}!`), done];
+      await collect(asking(queen, { ...command, id: content, content }, call()));
+    }
+    const numbers = (await store.page(key, { limit: 9 }))
+      .filter(({ message }) => message.role === 'user')
+      .map(({ number }) => number);
+    return { a, queen, store, numbers };
+  }
+  const words = (messages: readonly { readonly content: string }[] = []) =>
+    messages.map(({ content }) => content);
+
+  it.each([
+    ['the last one', 1, ['one', 'one!', 'new'], ['two', 'two!']],
+    ['the first one', 0, ['new'], ['one', 'one!', 'two', 'two!']],
+  ] as const)(
+    'is answered without what was said from there on, which is kept: %s',
+    async (_, at, heard, kept) => {
+      const { a, queen, store, numbers } = await talk();
+      a.script = [text('new!'), done];
+      await collect(asking(queen, { ...command, content: 'new', replaces: numbers[at] }, call()));
+      expect(words(a.requests.at(-1)?.messages)).toEqual(heard);
+      const stored = await store.read(key);
+      expect(words(stored)).toEqual([...heard, 'new!']);
+      expect(stored[2 * at]?.versions?.map(words)).toEqual([kept]);
+      // The next agent gets none of it.
+      await collect(asking(queen, { ...command, id: 'r2', content: 'more' }, call()));
+      expect(JSON.stringify(a.requests.at(-1)?.messages)).not.toContain('versions');
+    },
+  );
+
+  it('keeps every version, and none of a question that was not answered', async () => {
+    const { a, queen, store, numbers } = await talk();
+    let number = numbers[1];
+    for (const content of ['a', 'failing', 'b']) {
+      a.script = content === 'failing' ? [new Error('broken')] : [text(`${content}!`), done];
+      await collect(asking(queen, { ...command, id: content, content, replaces: number }, call()));
+      const page = await store.page(key, { limit: 9 });
+      number = page.find(({ message }) => message.content === content)?.number;
+    }
+    const stored = await store.read(key);
+    expect(words(stored)).toEqual(['one', 'one!', 'b', 'b!']);
+    expect(stored[2]?.versions?.map(words)).toEqual([
+      ['two', 'two!'],
+      ['a', 'a!'],
+    ]);
+  });
+
+  it('that is cancelled is kept as far as it came', async () => {
+    const { a, queen, store, numbers } = await talk();
+    const abort = new AbortController();
+    a.script = [text('half'), 'wait', done];
+    const asked = collect((write) =>
+      asking(
+        queen,
+        { ...command, content: 'new', replaces: numbers[1] },
+        call(abort.signal),
+      )((batch) => {
+        write(batch);
+        if (batch.some((chunk) => chunk.type === 'text')) abort.abort();
+      }),
+    );
+    await asked;
+    const stored = await store.read(key);
+    expect(words(stored)).toEqual(['one', 'one!', 'new', 'half']);
+    expect(stored[2]?.versions?.map(words)).toEqual([['two', 'two!']]);
+    expect(stored[3]?.end).toBe('cancelled');
+  });
+
+  it.each([
+    ['a number that is not there', 10_000],
+    ['an answer', 'answer'],
+  ] as const)('is refused for %s, and changes nothing', async (_, which) => {
+    const { queen, store, numbers } = await talk();
+    const before = await store.read(key);
+    const replaces = which === 'answer' ? (numbers[0] ?? 0) + 1 : which;
+    const { error } = await collect(asking(queen, { ...command, content: 'new', replaces }, call()));
+    expect(error).toMatchObject({ code: 'INVALID_REQUEST' });
+    expect(await store.read(key)).toEqual(before);
+  });
+
+  it('is refused where the store cannot replace', async () => {
+    const { queen, store, numbers } = await talk();
+    Object.assign(store, { replace: undefined });
+    const { error } = await collect(
+      asking(queen, { ...command, content: 'new', replaces: numbers[0] }, call()),
+    );
+    expect(error).toMatchObject({ code: 'NOT_IMPLEMENTED' });
+  });
+});

@@ -119,6 +119,74 @@ describe.each([
     ]);
   });
 
+  const messagesOf = async (user: string) =>
+    (await get(`/conversations/c/messages?user_id=${user}`)).json.messages as readonly {
+      readonly number: number;
+      readonly content: string;
+      readonly at: number;
+      readonly versions?: readonly number[];
+    }[];
+  const post = async (path: string, body: object) => {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${hive.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    return { status: answer.status, json: (await answer.json()) as { error?: { code: string } } };
+  };
+
+  it('keep the versions of a question that was asked again, and show each of them', async () => {
+    for (const content of ['one', 'two']) await chat('editor', content, 'c');
+    const [, , second] = await messagesOf('editor');
+    const asked = { user_id: 'editor', content: 'other', conversation_id: 'c', replaces: second?.number };
+    expect(await post('/chat', asked)).toMatchObject({ status: 200 });
+    const words = async () =>
+      (await messagesOf('editor')).filter((_, at) => at % 2 === 0).map(({ content }) => content);
+    expect(await words()).toEqual(['one', 'other']);
+    const [, , other] = await messagesOf('editor');
+    expect(other?.versions).toEqual([second?.at]);
+    const show = (number: unknown, at: unknown, user = 'editor') =>
+      post(`/conversations/c/versions?user_id=${user}`, { number, at });
+    expect(await show(other?.number, second?.at)).toEqual({
+      status: 200,
+      json: { conversation_id: 'c', at: second?.at },
+    });
+    expect(await words()).toEqual(['one', 'two']);
+    const [first, , again] = await messagesOf('editor');
+    expect(again?.versions).toEqual([other?.at]);
+    // An export has all of it.
+    const { text } = await get('/conversations/c/export?user_id=editor');
+    expect(JSON.parse(text.split('\n')[2] ?? '').versions).toMatchObject([[{ content: 'other' }, {}]]);
+    const imported = await fetch(`${hive.url}/conversations/import?user_id=importer-of-versions`, {
+      method: 'POST',
+      body: text,
+    });
+    expect(imported.status).toBe(200);
+    const there = await get('/conversations/c/export?user_id=importer-of-versions');
+    expect(there.text).toBe(text);
+    for (const [number, at, user, code] of [
+      [again?.number, 1, 'editor', 'MESSAGE_UNKNOWN'],
+      [(first?.number ?? 0) + 1, other?.at, 'editor', 'MESSAGE_UNKNOWN'],
+      [again?.number, other?.at, 'somebody', 'CONVERSATION_UNKNOWN'],
+      ['x', other?.at, 'editor', 'INVALID_REQUEST'],
+    ] as const)
+      expect((await show(number, at, user)).json.error?.code).toBe(code);
+    expect(await words()).toEqual(['one', 'two']);
+  });
+
+  it('delete a question with its answer', async () => {
+    for (const content of ['one', 'two', 'three']) await chat('cutter', content, 'c');
+    const cut = (number: unknown, user = 'cutter') =>
+      ask('DELETE', `/conversations/c/messages/${number}?user_id=${user}`);
+    const [, , second, answer] = await messagesOf('cutter');
+    expect((await cut(second?.number, 'somebody')).json.error.code).toBe('CONVERSATION_UNKNOWN');
+    expect((await cut(answer?.number)).json.error.code).toBe('MESSAGE_UNKNOWN');
+    expect((await cut('x')).json.error.code).toBe('INVALID_REQUEST');
+    expect((await cut(second?.number)).json).toEqual({ deleted: true });
+    expect((await cut(second?.number)).json.error.code).toBe('MESSAGE_UNKNOWN');
+    const questions = async () => (await messagesOf('cutter')).filter((_, at) => at % 2 === 0);
+    expect((await questions()).map(({ content }) => content)).toEqual(['one', 'three']);
+    for (const { number } of [...(await questions())].reverse()) expect((await cut(number)).status).toBe(200);
+    expect((await get('/conversations/c/messages?user_id=cutter')).status).toBe(404);
+  });
+
   it('export one conversation, or all, as lines of JSON', async () => {
     await chat('exporter', 'one\ntwo', 'a');
     await chat('exporter', 'three', 'b');

@@ -133,17 +133,19 @@ describe('what a browser remembers', () => {
     expect(conversations.messages('a')).toEqual([]);
   });
 
-  it('takes up what the server knows, and keeps its own', () => {
+  it('takes up what the server knows, its titles as well, and keeps its own', () => {
     storage(100_000);
     const conversations = new Conversations();
     conversations.keep('own', say('Mine'));
+    conversations.keep('mine', say('Mine'));
     conversations.merge([
       { id: 'own', title: 'Other name', updatedAt: 1, known: 2 },
       { id: 'far', title: 'Far away', updatedAt: 2, known: 4 },
     ]);
     expect(conversations.entries).toMatchObject([
+      { id: 'mine', title: 'Mine' },
       { id: 'far', title: 'Far away', known: 4 },
-      { id: 'own', title: 'Mine', known: 2 },
+      { id: 'own', title: 'Other name', known: 2 },
     ]);
   });
 });

@@ -78,7 +78,7 @@ describe('the pages', () => {
         'default-src': "'none'",
         'script-src': "'self'",
         'style-src': "'self'",
-        'img-src': "'self'",
+        'img-src': "'self' data:",
         'connect-src': "'self'",
         'base-uri': "'none'",
         'form-action': "'none'",
