@@ -95,7 +95,12 @@ export async function startNodeBehindProxy(
 export function redisForEach(begin: (server: RedisServer) => void): void {
   let leaks: LeakCheck;
   let server: RedisServer;
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => {
+    if (warning.name === 'MaxListenersExceededWarning') warnings.push(warning);
+  };
   beforeEach(async () => {
+    process.on('warning', onWarning);
     leaks = leakCheck();
     server = await RedisServer.start({ withPort: true });
     begin(server);
@@ -104,5 +109,7 @@ export function redisForEach(begin: (server: RedisServer) => void): void {
     await endAll();
     await server.stop();
     await leaks.settled();
+    process.off('warning', onWarning);
+    expect(warnings.splice(0)).toEqual([]);
   });
 }

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Reply } from '#kernel';
 import { clusterTimes } from '../../plugins/cluster-redis/redis-cluster.js';
 import type { RedisStreams } from '../../plugins/streams-redis/redis-streams.js';
@@ -15,26 +15,17 @@ import { done, type ScriptedAgent, text } from '../support/agents.js';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy, type Filter } from '../support/fault-proxy.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { figures, soak } from '../support/soak.js';
-import { endAll, later, replicaOf } from './node.js';
+import { later, redisForEach, replicaOf } from './node.js';
 import { lossTimes, type StreamsNode, startStreamsNode } from './streams-node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
 let nodes: StreamsNode[];
 let proxies: FaultProxy[];
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
+redisForEach((each) => {
+  server = each;
   [nodes, proxies] = [[], []];
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
 });
 
 const remote = { beatMs: 200 };
