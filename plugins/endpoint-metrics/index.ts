@@ -23,8 +23,6 @@ import { streamMetrics } from './streams.js';
 import { taskMetrics } from './tasks.js';
 import { upstreamMetrics } from './upstream.js';
 
-const isOfAgent = (tool: string): boolean => /^(consult|hand_over_to)_/.test(tool);
-
 export default definePlugin({
   name: 'endpoint-metrics',
   apiVersion: 1,
@@ -60,9 +58,10 @@ export default definePlugin({
     upstreamMetrics(metrics, events);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
+    const isTask = (name: string) => ctx.tasks.find(name) !== undefined;
     // Models make names up, and clients have tools of their own.
-    metrics.names('tool', (name) => ctx.tasks.find(name) !== undefined || isOfAgent(name));
-    metrics.names('task', (name) => ctx.tasks.find(name) !== undefined);
+    metrics.names('tool', (name) => isTask(name) || /^(consult|hand_over_to)_/.test(name));
+    metrics.names('task', isTask);
     ctx.effect('event loop lag', () => eventLoopMetrics(metrics));
     transport.route({
       method: 'GET',
