@@ -172,7 +172,7 @@ describe('a supervisor', () => {
 
   it('kills shards that do not end in time, and says so', async () => {
     const server = await start({
-      ...{ count: 2, server: { drainTimeoutMs: 0, pluginTimeoutMs: 3000 } },
+      ...{ count: 2, server: { drainTimeoutMs: 0, pluginTimeoutMs: 6000 } },
       plugins: { mark: { use: './mark.mjs', config: { stuck: true } } },
     });
     expect(await server.server.stop()).toBe(1);

@@ -333,12 +333,14 @@ describe('a key of idempotency over nodes', () => {
 
 describe('a node that drains', () => {
   it('ends what it runs and leaves what waits to the other', async () => {
-    const [a, b] = await inOneCluster(
-      await taskNode({ mainConcurrency: 1 }),
-      await taskNode({ mainConcurrency: 1 }),
-    );
-    const [one, two] = [blocker(a), blocker(b)];
-    const [first, second] = [await a.engine.submit('block', 1), await b.engine.submit('block', 2)];
+    const a = await taskNode({ mainConcurrency: 1 });
+    const one = blocker(a);
+    const first = await a.engine.submit('block', 1);
+    await eventually(() => expect(one.started).toEqual([1]));
+    const [, b] = await inOneCluster(a, await taskNode({ mainConcurrency: 1 }));
+    const two = blocker(b);
+    const second = await b.engine.submit('block', 2);
+    await eventually(() => expect(two.started).toEqual([2]));
     const waits = await a.engine.submit('block', 3);
     const followed = (await b.engine.find(waits.id)) as TaskRun;
     const drained = a.engine.drain(new AbortController().signal);
