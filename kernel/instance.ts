@@ -75,12 +75,8 @@ export async function checkConfig(instance: PluginInstance): Promise<readonly st
 export function reportOf(instance: PluginInstance): PluginReport {
   const { id, plugin, version, state, optional, setupMs, provides, scope, error } = instance;
   return {
-    id,
-    name: plugin.name,
+    ...{ id, name: plugin.name, state, optional, setupMs },
     ...(version === undefined ? {} : { version }),
-    state,
-    optional,
-    setupMs,
     provides: provides.map(tokenId),
     effects: scope.effects.map(({ label }) => label),
     registrations: scope.effects,

@@ -21,7 +21,7 @@ import { withTimeout } from './with-timeout.js';
 export class Kernel {
   #instances: readonly PluginInstance[] = [];
   readonly #shared: KernelServices;
-  readonly #options: Required<Omit<KernelOptions, 'onPhase' | 'pluginLogger'>>;
+  readonly #options: Required<Omit<KernelOptions, 'onPhase' | 'pluginLogger' | 'services'>>;
   readonly #onPhase: OnPhase;
   readonly #abort = new AbortController();
   /** In the order of their start. */
@@ -35,7 +35,7 @@ export class Kernel {
 
   /** @throws KERNEL_CONFIG_INVALID for a duration that is not one */
   constructor(options: KernelOptions = {}) {
-    const { pluginTimeoutMs, drainTimeoutMs, onPhase = () => undefined } = options;
+    const { pluginTimeoutMs, drainTimeoutMs, onPhase = () => undefined, services = [] } = options;
     const { pluginLogger = (logger, plugin) => logger.child({ plugin }) } = options;
     this.#onPhase = onPhase;
     const issues = wrongDurations({ pluginTimeoutMs, drainTimeoutMs });
@@ -51,6 +51,7 @@ export class Kernel {
       tasks: new Registry<TaskDefinition>('task', onFailure),
       inspect: () => this.inspect(),
     };
+    for (const service of services) this.#shared.services.provide(...service, 'the host');
   }
 
   get state(): KernelState {

@@ -27,6 +27,8 @@ export interface Plugin<
   readonly optional?: O;
   /** Tokens that `setup` provides. */
   readonly provides?: readonly P[];
+  /** Several processes may use the plugin with the same config, and its services show the same in each. */
+  readonly shared?: true;
   /** For `waggle backup`: copies all that the plugin keeps to a new file, also while a server runs. @throws BACKUP_FAILED */
   backup?(config: Config, file: string): Promise<void>;
   setup(

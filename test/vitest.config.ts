@@ -5,6 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { browserPath } from './support/browser-path.js';
 import { built } from './support/built.js';
 import { programPath } from './support/program-path.js';
+import { isSoak } from './support/soak.js';
 import { isThorough, isWhole } from './support/thorough.js';
 import { thoroughFiles } from './support/thorough-files.js';
 
@@ -56,6 +57,7 @@ const sources = {
   '#kernel': `${root}kernel/index.ts`,
   '#sdk/dialect': `${root}kernel/sdk/dialect/index.ts`,
   '#sdk/http': `${root}kernel/sdk/http/index.ts`,
+  '#sdk/limits': `${root}kernel/sdk/limits/index.ts`,
   '#sdk/redis': `${root}kernel/sdk/redis/index.ts`,
   '#sdk/streams': `${root}kernel/sdk/streams/index.ts`,
   '#sdk/tasks': `${root}kernel/sdk/tasks/index.ts`,
@@ -77,7 +79,7 @@ export default defineConfig({
       ...(python ? [] : ['test/python/**']),
       ...(clients ? [] : ['test/clients/**']),
       ...(real ? [] : ['test/real/**']),
-      ...(hasRedis ? [] : [redis]),
+      ...(hasRedis ? [] : [redis, 'test/browser/approvals-of-servers.test.ts']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
     // uWebSockets.js ends a process that shares it between threads.
@@ -96,7 +98,7 @@ export default defineConfig({
           name: 'redis',
           include: isThorough ? [redis] : [],
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: isSoak ? 1 : 2,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,5 +1,6 @@
 import { createToken } from '../services.js';
 import type { Undo } from './effect.js';
+import type { EngineUser } from './engine-user.js';
 
 /** Length limit of a user's id: a longer one is refused, never cut. */
 export const userIdLimitChars = 128;
@@ -110,14 +111,19 @@ export interface Reservation {
   settle(used: number): void;
 }
 
-/** Counts usage against the limits of users and keys. A promise where the counts are elsewhere. */
-export interface Limits {
+/**
+ * Counts usage against the limits of users and keys. A promise where the counts are elsewhere: it rejects with ENGINE_UNAVAILABLE
+ * while these cannot be reached.
+ */
+export interface Limits extends EngineUser {
+  /** The reason why counts cannot be reached, once that has lasted 3 s. Public in `GET /ready`, so without addresses. */
+  readonly trouble?: string | undefined;
   /** The limits that hold for a user: those of its credentials, or of the config. */
   of(principal: Principal): UsageLimits | undefined;
   /** Counts a request. @throws RATE_LIMITED */
   request(principal: Principal): void | Promise<void>;
-  /** Counts a reply until its settlement with 0. @throws RATE_LIMITED */
-  reply(principal: Principal): Reservation | undefined;
+  /** Counts a reply until its settlement with 0; one that another server runs again counts once. @throws RATE_LIMITED */
+  reply(principal: Principal, replyId: string): Reservation | undefined | Promise<Reservation | undefined>;
   /** Reserves tokens; settled with the tokens used. @throws BUDGET_EXCEEDED */
   tokens(principal: Principal, tokens: number): Reservation | undefined | Promise<Reservation | undefined>;
   left(principal: Principal): Promise<UsageLeft>;

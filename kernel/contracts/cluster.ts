@@ -1,5 +1,6 @@
 import { createToken } from '../services.js';
 import type { Undo } from './effect.js';
+import type { EngineUser } from './engine-user.js';
 
 /** The work of a node, as names and numbers: `{ running: 3, maxRunning: 64 }`. */
 export type NodeLoad = Readonly<Record<string, number>>;
@@ -49,14 +50,12 @@ export interface ClusterStats {
   readonly rttMs: number | undefined;
   /** Nodes alive, this one included. */
   readonly nodes: number;
-  /** Commands sent since the start, by kind. */
-  readonly commands: Readonly<Record<string, number>>;
   /** Claims that other nodes have taken from this one. */
   readonly takeovers: number;
 }
 
 /** The nodes that share one engine: who is alive, messages between them, and names that only one of them may hold. */
-export interface Cluster {
+export interface Cluster extends EngineUser {
   readonly nodeId: string;
   /** The reason why this node is cut off from the others, once that has lasted 3 s. Public in `GET /ready`, so without addresses. */
   readonly trouble?: string | undefined;

@@ -1,6 +1,7 @@
 import type { Origin } from '../check.js';
 import type { Logger } from '../logger.js';
 import type { ConfigInput, Plugin } from '../plugin.js';
+import type { Token } from '../services.js';
 
 /** Options of a kernel; all of them have defaults. */
 export interface KernelOptions {
@@ -11,9 +12,14 @@ export interface KernelOptions {
   readonly pluginTimeoutMs?: number;
   /** Limit of running work after `stop`. Default 10 s. */
   readonly drainTimeoutMs?: number;
+  /** Services of the host, for plugins that use them where they exist. */
+  readonly services?: readonly HostService[];
   /** For a host that attributes resources of the process to plugins. */
   readonly onPhase?: OnPhase;
 }
+
+/** A service that no plugin provides, with its token. */
+export type HostService<T = unknown> = readonly [token: Token<T>, service: T];
 
 /** A plugin with its options, for `apply`. */
 export type Wanted = readonly [plugin: Plugin, options?: UseOptions<Plugin>];

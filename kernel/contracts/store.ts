@@ -1,5 +1,6 @@
 import { createToken } from '../services.js';
 import type { ChatMessage } from './agent.js';
+import type { EngineUser } from './engine-user.js';
 
 /** The key of a conversation. The same `conversationId` of two users is two conversations. */
 export interface ConversationKey {
@@ -69,7 +70,7 @@ export interface SearchResult {
 }
 
 /** Conversations within bounds. The oldest turns are dropped first, and always whole, so that any model accepts the rest. */
-export interface ConversationStore {
+export interface ConversationStore extends EngineUser {
   /** The reason why nothing can be stored, while that lasts. Public in `GET /ready`, so without paths. */
   readonly trouble?: string | undefined;
   /** The latest messages, at most `limit`, oldest first; none for an unknown conversation. Counts as use. */

@@ -5,6 +5,7 @@ import type { Principal } from './access.js';
 import type { Logprob, ToolCall, ToolCallPiece } from './agent.js';
 import type { ChatCommand, ClientAnswer, ContextReport } from './chat.js';
 import type { endingToolCall, TraceContext } from './chat-fields.js';
+import type { EngineUser } from './engine-user.js';
 import type {
   cancelReason,
   cancelReceipt,
@@ -175,7 +176,7 @@ export interface SharedStreamStats {
 }
 
 /** Starts replies and keeps their logs. */
-export interface ChatStreams {
+export interface ChatStreams extends EngineUser {
   /**
    * Replies of one conversation are answered in the order of these calls.
    * @throws QUEUE_FULL when too many replies run and wait, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH when the id of another request comes again

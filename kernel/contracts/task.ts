@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ClientErrorCode, WaggleError } from '../errors.js';
 import { createToken } from '../services.js';
 import type { Principal } from './access.js';
+import type { EngineUser } from './engine-user.js';
 
 /** In ascending order: the last is served first. */
 export const taskPriorities = ['low', 'normal', 'high', 'urgent'] as const;
@@ -158,10 +159,12 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string | undefined;
   /** Called while it waits, with the number of runs ahead. */
   readonly onQueued?: ((ahead: number) => void) | undefined;
+  /** Part of work that runs already, such as a tool of a reply: an engine that drains takes it, as that work may go on until the deadline. */
+  readonly isPart?: boolean | undefined;
 }
 
 /** A request for a place on the main lane. */
-export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued' | 'owner'> {
+export interface AdmitOptions extends Pick<SubmitOptions, 'priority' | 'onQueued' | 'owner' | 'isPart'> {
   /** Aborted while it waits, it leaves the line; aborted later, it counts as cancelled once the place is released. */
   readonly signal?: AbortSignal | undefined;
   /** Called when the engine wants the place back (it stops, or the task is unregistered) and soon takes it. */
@@ -242,7 +245,7 @@ export interface TaskStats extends TaskCounts {
 }
 
 /** Runs tasks within bounds. Each submission ends in exactly one way: succeeded, failed, cancelled or rejected. */
-export interface TaskEngine {
+export interface TaskEngine extends EngineUser {
   /**
    * Resolves once the run is accepted; `onQueued` may be called before that.
    * @throws TASK_UNKNOWN, INVALID_REQUEST, QUEUE_FULL, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH

@@ -1,15 +1,18 @@
-import type { DestinationStream } from 'pino';
-import type { KernelOptions } from '../contracts/kernel-options.js';
+import type { HostService, KernelOptions } from '../contracts/kernel-options.js';
+import { Shards } from '../contracts/shards.js';
 import { WaggleError } from '../errors.js';
 import { Kernel } from '../kernel.js';
 import type { Logger } from '../logger.js';
-import { createLogger, type LogLevel, standardOutput } from '../sdk/logger.js';
+import type { LogLevel } from '../sdk/logger.js';
 import { type ConfigOptions, type LoadedConfig, loadConfig } from './config/load-config.js';
 import { guardExit } from './exit-guard.js';
 import { loadPlugins } from './loader/load-plugins.js';
 import { PluginFiles } from './loader/plugin-files.js';
 import { LogLevels } from './log-levels.js';
-import { isPretty, type LogFormat, prettyLog } from './pretty-log.js';
+import { loggerOf } from './server-log.js';
+import type { Shard } from './shards/shard.js';
+import { shardCount } from './shards/shard-count.js';
+import { unsharedIssues } from './shards/unshared.js';
 import { exitCodes } from './stop-signals.js';
 
 /** A kernel with the plugins of a config, checked and not started. */
@@ -27,6 +30,10 @@ export interface Prepared {
 
 interface PrepareOptions extends ConfigOptions, Pick<KernelOptions, 'onPhase'> {
   readonly logLevel?: LogLevel;
+  /** The config, where it was read already. */
+  readonly loaded?: LoadedConfig;
+  /** This process, where it is one of several. */
+  readonly shard?: Shard | undefined;
   /** Runs before the first import of a plugin, because plugins have effects from their import on. */
   readonly onKernel?: (kernel: Kernel, logger: Logger) => void;
 }
@@ -34,23 +41,26 @@ interface PrepareOptions extends ConfigOptions, Pick<KernelOptions, 'onPhase'> {
 /** Reads the config, imports the plugins and checks all of it. Ends the process with 78 and every issue found. */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const issues: string[] = [];
-  const config = await loadConfig(options);
-  const { logFormat, drainTimeoutMs, pluginTimeoutMs } = config.server;
+  const { shard, loaded: config = await loadConfig(options) } = options;
+  const { drainTimeoutMs, pluginTimeoutMs } = config.server;
   const logSettings = options.logLevel ? { logLevel: options.logLevel, logLevels: {} } : config.server;
-  const logger = createLogger(logSettings.logLevel, logIn(logFormat));
+  const logger = loggerOf({ ...config.server, ...logSettings }, shard?.index);
+  shard?.logTo(logger);
   const logLevels = new LogLevels(logger, logSettings);
   const { pluginLogger } = logLevels;
   for (const [former, name] of config.renamed)
     logger.warn({ former, name }, 'the config uses the former name of a plugin');
   const { onPhase } = options;
   const timeouts = { drainTimeoutMs, pluginTimeoutMs };
-  const kernel = new Kernel({ ...timeouts, logger, pluginLogger, ...(onPhase && { onPhase }) });
+  const services: readonly HostService[] = shard ? [[Shards, shard]] : [];
+  const kernel = new Kernel({ ...timeouts, services, logger, pluginLogger, ...(onPhase && { onPhase }) });
   options.onKernel?.(kernel, logger);
   const allowExit = guardExit();
   const files = new PluginFiles(logger);
-  const { issues: importIssues, failures } = await loadPlugins(kernel, config, logger, files);
+  const { issues: importIssues, failures, plugins } = await loadPlugins(kernel, config, logger, files);
   process.exitCode = undefined; // A plugin may have set it.
-  issues.push(...config.issues, ...importIssues);
+  const count = shard?.count ?? shardCount(config.server);
+  issues.push(...config.issues, ...importIssues, ...unsharedIssues(count, plugins, config));
   const found = await kernel.check().catch((error: WaggleError) => error);
   if (WaggleError.is(found, 'KERNEL_CONFIG_INVALID')) issues.push(...found.details.issues);
   // A missing dependency may only follow from a plugin that is missing.
@@ -60,12 +70,6 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     process.exit(exitCodes.badConfig);
   }
   return { kernel, config, logger, logLevels, files, failures, allowExit };
-}
-
-function logIn(format: LogFormat): DestinationStream {
-  const output = standardOutput();
-  const hasColours = process.stdout.isTTY === true && !process.env.NO_COLOR;
-  return isPretty(format) ? prettyLog(output, hasColours) : output;
 }
 
 /** As `prepare`. Ends the process with 1 as well, where a plugin could not be imported. */

@@ -12,13 +12,14 @@ export class StopSignals {
   #reload: () => void = () => {};
   #stop: (signal: string) => void = () => process.exit(exitCodes.clean);
   #asked = false;
+  #signalled = false;
 
   constructor() {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#ask(signal));
     // On a terminal it says that the terminal is gone, and ends the process.
-    if (!process.stdout.isTTY) process.on('SIGHUP', () => this.#reload());
+    if (!process.stdout.isTTY) process.on('SIGHUP', () => this.reload());
     // Ctrl-C also ends the shell of npm: that is no second signal.
-    if (process.env.npm_lifecycle_event) onOrphaned(() => this.#asked || this.#ask('the end of npm'));
+    if (process.env.npm_lifecycle_event) onOrphaned(() => this.#signalled || this.#ask('the end of npm'));
   }
 
   /** Replaces the immediate exit of the first signal. */
@@ -31,10 +32,21 @@ export class StopSignals {
     this.#reload = reload;
   }
 
-  #ask(signal: string): void {
-    if (this.#asked) process.exit(exitCodes.forced);
+  /** Stops the server as a signal does; the first signal after it ends nothing else. */
+  stop(why: string): void {
+    if (this.#asked) return;
     this.#asked = true;
-    this.#stop(signal);
+    this.#stop(why);
+  }
+
+  reload(): void {
+    this.#reload();
+  }
+
+  #ask(signal: string): void {
+    if (this.#signalled) process.exit(exitCodes.forced);
+    this.#signalled = true;
+    this.stop(signal);
   }
 }
 

@@ -45,6 +45,7 @@ export * from './reply-delivery.js';
 export * from './search-words.js';
 export * from './settle-within.js';
 export * from './status-of.js';
+export * from './sum-figures.js';
 export * from './turn-fields.js';
 export * from './user-field.js';
 export * from './verbatim.js';

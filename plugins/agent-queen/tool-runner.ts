@@ -136,7 +136,7 @@ export class ToolRunner {
     const { engine } = this.#loops;
     if (!engine) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
     const { userId, connection } = call;
-    const run = await engine.submit(name, input, { owner: userId, connection });
+    const run = await engine.submit(name, input, { owner: userId, connection, isPart: true });
     const ended = from.run.began('tool', name);
     const cancel = () => void run.cancel();
     const cancellation = cancellationOf(call);

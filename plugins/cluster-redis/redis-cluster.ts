@@ -11,13 +11,11 @@ import type {
 } from '#kernel';
 import { randomId, settleWithin } from '#sdk';
 import {
-  checkLayout,
-  checkServer,
   type LinkTimes,
   linkTimes,
   parseRedisUrl,
+  preparation,
   type RedisConfig,
-  type RedisConnection,
   RedisLink,
 } from '#sdk/redis';
 import { Census } from './census.js';
@@ -91,16 +89,10 @@ export class RedisCluster implements Cluster {
   constructor(config: RedisConfig, logger: Logger, times: ClusterTimes = clusterTimes) {
     this.#logger = logger;
     this.#times = times;
-    const { name: engine = 'Redis', database = 0 } = parseRedisUrl(config.url) ?? {};
+    const { database = 0 } = parseRedisUrl(config.url) ?? {};
     const keys = new Keys(config.prefix, database);
     this.#keys = keys;
-    const check = async (connection: RedisConnection) => {
-      // At the same time, as the way to the server may be long.
-      await Promise.all([
-        connection.send(['INFO']).then((info) => checkServer(String(info), engine, config.allowEviction)),
-        checkLayout((...args) => connection.send(args), config.prefix, engine),
-      ]);
-    };
+    const check = preparation(config);
     const link = { config, logger, times: times.link };
     this.#commands = new RedisLink({
       ...link,
@@ -179,14 +171,16 @@ export class RedisCluster implements Cluster {
     return this.#awayMs < this.#times.troubleMs ? undefined : 'the engine that the servers share is away';
   }
 
+  /** Those of the other link are subscriptions. */
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#commands.commands;
+  }
+
   get stats(): ClusterStats {
-    const commands: Record<string, number> = {};
-    for (const { counts } of [this.#commands, this.#messages])
-      for (const [kind, count] of counts) commands[kind] = (commands[kind] ?? 0) + count;
     const awayMs = this.#awayMs;
     return {
       ...{ up: awayMs === 0, awayMs, rttMs: this.#commands.rttMs },
-      ...{ nodes: this.#census.alive.size + 1, commands, takeovers: this.#claims.takeovers },
+      ...{ nodes: this.#census.alive.size + 1, takeovers: this.#claims.takeovers },
     };
   }
 

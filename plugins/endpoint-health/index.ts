@@ -1,4 +1,4 @@
-import { Chat, Cluster, ConversationStore, definePlugin, Overview, Transport } from '#kernel';
+import { Chat, Cluster, ConversationStore, definePlugin, Limits, Overview, Transport } from '#kernel';
 import { version } from '#sdk';
 import { healthDocs, readyDocs } from './docs.js';
 import { readiness } from './readiness.js';
@@ -7,8 +7,8 @@ export default definePlugin({
   name: 'endpoint-health',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { chat: Chat, store: ConversationStore, cluster: Cluster, overview: Overview },
-  setup(ctx, { transport, chat, store, cluster, overview }) {
+  optional: { chat: Chat, store: ConversationStore, cluster: Cluster, limits: Limits, overview: Overview },
+  setup(ctx, { transport, chat, store, cluster, limits, overview }) {
     const startedAt = performance.now();
     transport.route({
       method: 'GET',
@@ -25,7 +25,7 @@ export default definePlugin({
       docs: readyDocs,
       handler: async (_request, reply) => {
         const agents = await chat?.statuses();
-        const report = readiness(ctx.inspect(), agents, store?.trouble, cluster?.trouble);
+        const report = readiness(ctx.inspect(), agents, store?.trouble, cluster?.trouble, limits?.trouble);
         reply.json(report.status === 'ready' ? 200 : 503, report);
       },
     });

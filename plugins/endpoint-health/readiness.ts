@@ -14,6 +14,7 @@ export function readiness(
   agents: readonly AgentStatus[] | undefined,
   storeTrouble: string | undefined,
   clusterTrouble: string | undefined,
+  limitsTrouble: string | undefined,
 ): Readiness {
   const { state } = kernel;
   const reasons = [
@@ -24,6 +25,7 @@ export function readiness(
       : ['no agent is healthy']),
     ...(storeTrouble === undefined ? [] : [`conversations are not kept: ${storeTrouble}`]),
     ...(clusterTrouble === undefined ? [] : [`cut off from the other servers: ${clusterTrouble}`]),
+    ...(limitsTrouble === undefined ? [] : [`usage is not counted: ${limitsTrouble}`]),
   ];
   // Without the details of hundreds of models: it is asked for every few seconds.
   const listed = (agents ?? []).map(({ modelDetails: _, ...agent }) => agent);

@@ -10,9 +10,6 @@ export function clusterMetrics(metrics: Metrics, cluster: Cluster): void {
     const { rttMs } = cluster.stats;
     return rttMs === undefined ? [] : [[{}, rttMs / 1000]];
   });
-  metrics.totals('waggle_engine_commands_total', 'Commands sent to the engine, by kind', ['kind'], () =>
-    Object.entries(cluster.stats.commands).map(([kind, count]) => [{ kind }, count] as const),
-  );
   metrics.gauge('waggle_cluster_nodes', 'Servers alive, as this one sees them', () => cluster.stats.nodes);
   metrics.total(
     'waggle_client_takeovers_total',

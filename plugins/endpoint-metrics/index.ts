@@ -1,9 +1,21 @@
-import { ChatStreams, Cluster, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import {
+  ChatStreams,
+  Cluster,
+  ConversationStore,
+  definePlugin,
+  Limits,
+  Overview,
+  Shards,
+  TaskEngine,
+  Transport,
+} from '#kernel';
 import { version } from '#sdk';
 import { clusterMetrics } from './cluster.js';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
+import { engineMetrics } from './engine.js';
 import { EventBatches } from './event-batches.js';
+import { merged } from './merged.js';
 import { Metrics } from './metrics.js';
 import { stateMetrics } from './plugin-states.js';
 import { eventLoopMetrics, processMetrics } from './process.js';
@@ -17,19 +29,34 @@ export default definePlugin({
   name: 'endpoint-metrics',
   apiVersion: 1,
   requires: { transport: Transport },
-  optional: { streams: ChatStreams, tasks: TaskEngine, cluster: Cluster, overview: Overview },
-  setup(ctx, { transport, streams, tasks, cluster, overview }) {
-    const metrics = new Metrics((err, metric) =>
-      ctx.logger.error({ err, metric }, 'a metric could not be read'),
+  optional: {
+    streams: ChatStreams,
+    tasks: TaskEngine,
+    cluster: Cluster,
+    shards: Shards,
+    store: ConversationStore,
+    limits: Limits,
+    overview: Overview,
+  },
+  setup(ctx, { transport, streams, tasks, cluster, shards, store, limits, overview }) {
+    const metrics = new Metrics(
+      (err, metric) => ctx.logger.error({ err, metric }, 'a metric could not be read'),
+      shards && { shard: String(shards.index) },
     );
     const events = new EventBatches(ctx.bus, (err, event) =>
       ctx.logger.error({ err, event }, 'an event could not be counted'),
     );
+    const ownText = () => {
+      events.drain();
+      return metrics.text();
+    };
+    shards?.answer('metrics', ownText);
     stateMetrics(metrics, version, ctx.inspect);
     connectionMetrics(metrics, events, transport);
     if (streams) streamMetrics(metrics, events, streams);
     if (tasks) taskMetrics(metrics, events, tasks);
     if (cluster) clusterMetrics(metrics, cluster);
+    engineMetrics(metrics, { cluster, streams, tasks, store, limits });
     upstreamMetrics(metrics, events);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
@@ -42,10 +69,10 @@ export default definePlugin({
       path: '/metrics',
       access: 'admin',
       docs: metricsDocs,
-      handler: async (_request, reply) => {
-        events.drain();
-        reply.send(200, await metrics.text(), { 'content-type': metrics.contentType });
-      },
+      handler: async (_request, reply) =>
+        reply.send(200, shards ? merged(await shards.ask('metrics')) : await ownText(), {
+          'content-type': metrics.contentType,
+        }),
     });
     overview?.add('metrics', '/metrics');
   },

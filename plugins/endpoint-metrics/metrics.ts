@@ -15,9 +15,10 @@ export class Metrics {
   readonly #labelled: { readonly metric: Labelled; readonly labelNames: readonly string[] }[] = [];
   readonly #names = new Map<string, (value: string) => boolean>();
 
-  /** `failed` is called for a value that cannot be read; the others are reported all the same. */
-  constructor(failed: Failed) {
+  /** `failed` is called for a value that cannot be read; the others are reported all the same. `labels`: of all series. */
+  constructor(failed: Failed, labels?: Readonly<Record<string, string>>) {
     this.#failed = failed;
+    if (labels) this.#registry.setDefaultLabels(labels);
   }
 
   get contentType(): string {

@@ -1,20 +1,12 @@
 import type { Remaining } from '#kernel';
 import { LinkedList } from '#sdk';
+import type { Taken } from '#sdk/limits';
 import { RateLimiterMemory } from './rate-limiter.js';
 
 /** A key's time of counting, which begins with its first points. */
 interface Window {
   readonly key: string;
   readonly endsAt: number;
-}
-
-/** The outcome of `take`. */
-export interface Taken {
-  readonly isTaken: boolean;
-  /** Points that are left for the key, without those that were refused. */
-  readonly left: number;
-  /** Time to the end of its window. */
-  readonly resetMs: number;
 }
 
 /** Counts points by key, each in windows of one duration. The number of keys is bounded. */

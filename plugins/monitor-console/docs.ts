@@ -4,7 +4,7 @@ import { z } from '#zod';
 const count = z.int().min(0);
 const measure = z.number().min(0);
 
-const stats = z.object({
+const ofOne = z.object({
   uptimeMs: count,
   connections: z.object({ open: count, limit: count }).exactOptional(),
   streams: z
@@ -36,6 +36,15 @@ const stats = z.object({
     .object({ p50Ms: measure, p99Ms: measure, maxMs: measure })
     .describe('Event-loop delay in the last interval'),
   memory: z.object({ rssMb: measure, heapMb: measure }).describe('In MiB'),
+});
+
+const stats = ofOne.extend({
+  shards: z
+    .array(z.object({ shard: count, stats: ofOne.exactOptional() }))
+    .describe(
+      'Of a server with several processes: each of them, without `stats` where it has not answered in time',
+    )
+    .exactOptional(),
 });
 
 /** Load of the server. Rates and lag cover the last full interval, or the time since the start during the first one. */

@@ -1,4 +1,4 @@
-import { definePlugin, TaskEngine, TaskSchedules } from '#kernel';
+import { definePlugin, Shards, TaskEngine, TaskSchedules } from '#kernel';
 import { config } from './config.js';
 import { Schedules } from './schedules.js';
 
@@ -7,10 +7,12 @@ export default definePlugin({
   apiVersion: 1,
   config,
   requires: { engine: TaskEngine },
+  optional: { shards: Shards },
   provides: [TaskSchedules],
-  setup(ctx, { engine }) {
+  setup(ctx, { engine, shards }) {
     const { bus, logger } = ctx;
-    const schedules = new Schedules(ctx.config.schedules, { engine, bus, logger });
+    const isIdle = shards !== undefined && shards.index > 0;
+    const schedules = new Schedules(ctx.config.schedules, { engine, bus, logger, isIdle });
     ctx.effect('alarms of tasks', () => () => schedules.stop());
     ctx.tasks.watch(schedules);
     ctx.provide(TaskSchedules, schedules);

@@ -15,6 +15,8 @@ export interface ScheduleContext {
   readonly engine: TaskEngine;
   readonly bus: Pick<EventBus, 'emit'>;
   readonly logger: Logger;
+  /** Whether another process of this server starts the runs. */
+  readonly isIdle?: boolean;
 }
 
 /** One task with its alarm: submits its runs, one at a time. */
@@ -62,6 +64,7 @@ export class Scheduled implements ScheduledTask {
   }
 
   #due({ at, missed, lastMissedAt }: Due): void {
+    if (this.#context.isIdle) return;
     if (missed > 0) this.#miss('late', lastMissedAt, missed);
     if (at === undefined) return;
     if (this.#isSubmitting || this.#run?.ended === false) this.#miss('running', at, 1);

@@ -7,6 +7,7 @@ export default definePlugin({
   apiVersion: 1,
   config,
   provides: [ConversationStore],
+  shared: true,
   async setup(ctx) {
     const store = new RedisStore(ctx.config, ctx.logger);
     await ctx.effect('connection of the store', async () => {

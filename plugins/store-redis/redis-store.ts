@@ -5,7 +5,6 @@ import {
   type ConversationSummary,
   type ListOptions,
   type Logger,
-  messageOf,
   type NumberedMessage,
   type PageOptions,
   type SearchOptions,
@@ -13,15 +12,7 @@ import {
   WaggleError,
 } from '#kernel';
 import { charsOf, titleFrom, titleOf } from '#sdk';
-import {
-  checkLayout,
-  checkServer,
-  type LinkTimes,
-  parseRedisUrl,
-  type RedisConnection,
-  RedisLink,
-  type RedisScript,
-} from '#sdk/redis';
+import { type LinkTimes, preparation, RedisLink, type RedisScript } from '#sdk/redis';
 import type { Config } from './config.js';
 import { type ConversationKeys, Keys } from './keys.js';
 import { MessageSearch } from './message-search.js';
@@ -56,22 +47,14 @@ export class RedisStore implements ConversationStore {
   #pendingChars = 0;
 
   constructor(config: Config, logger: Logger, times?: LinkTimes) {
-    const { url, prefix, allowEviction } = config;
-    const engine = parseRedisUrl(url)?.name ?? 'Redis';
     this.#limits = config;
     this.#logger = logger;
-    this.#keys = new Keys(prefix);
+    this.#keys = new Keys(config.prefix);
     this.#search = new MessageSearch(this);
     this.#link = new RedisLink({
       ...{ config, logger, name: 'waggle:store' },
       ...(times && { times }),
-      prepare: async (connection) => {
-        await Promise.all([
-          connection.send(['INFO']).then((info) => checkServer(String(info), engine, allowEviction)),
-          checkLayout((...args) => connection.send(args), prefix, engine),
-          ...Object.values(scripts).map((script) => load(connection, script)),
-        ]);
-      },
+      prepare: preparation(config, Object.values(scripts)),
     });
   }
 
@@ -82,6 +65,10 @@ export class RedisStore implements ConversationStore {
 
   close(): Promise<void> {
     return this.#link.close();
+  }
+
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
   }
 
   get trouble(): string | undefined {
@@ -269,15 +256,6 @@ export class RedisStore implements ConversationStore {
     } finally {
       this.#pendingChars -= chars;
     }
-  }
-}
-
-/** So that calls keep their order: a script that is sent twice comes late. A server without memory takes it at its first call. */
-async function load(connection: RedisConnection, script: RedisScript): Promise<void> {
-  try {
-    await connection.send(['SCRIPT', 'LOAD', script.text]);
-  } catch (error) {
-    if (!messageOf(error).startsWith('OOM')) throw error;
   }
 }
 

@@ -1,8 +1,9 @@
 import { Chat, ChatStreams, Cluster, definePlugin, Limits, TaskEngine } from '#kernel';
-import { checkLayout, checkServer, parseRedisUrl, RedisLink } from '#sdk/redis';
+import { preparation, RedisLink } from '#sdk/redis';
 import { config } from './config.js';
 import { RedisStreams } from './redis-streams.js';
 import { scripts } from './scripts.js';
+import { enterTurn, leaveTurn } from './turn-scripts.js';
 
 export default definePlugin({
   name: 'streams-redis',
@@ -11,20 +12,13 @@ export default definePlugin({
   requires: { chat: Chat, tasks: TaskEngine, cluster: Cluster },
   optional: { limits: Limits },
   provides: [ChatStreams],
+  shared: true,
   async setup(ctx, { chat, tasks, cluster, limits }) {
-    const { name: engine = 'Redis' } = parseRedisUrl(ctx.config.url) ?? {};
-    const { prefix, allowEviction } = ctx.config;
     const link: RedisLink = new RedisLink({
       config: ctx.config,
       name: `waggle:${cluster.nodeId}:streams`,
       logger: ctx.logger,
-      async prepare(connection) {
-        await Promise.all([
-          connection.send(['INFO']).then((info) => checkServer(String(info), engine, allowEviction)),
-          checkLayout((...args) => connection.send(args), prefix, engine),
-          ...scripts.map(({ text }) => connection.send(['SCRIPT', 'LOAD', text])),
-        ]);
-      },
+      prepare: preparation(ctx.config, [...scripts, enterTurn, leaveTurn]),
       onUp: (isFirst) => {
         if (!isFirst) void streams.compare();
       },

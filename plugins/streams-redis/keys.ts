@@ -52,6 +52,11 @@ export class Keys {
     return this.#name(shard, 'q', keyHash);
   }
 
+  /** The line of a conversation of the user of a reply. */
+  line(streamId: string, conversationHash: string): string {
+    return this.#name(streamId.slice(0, 2), 't', conversationHash);
+  }
+
   /** The replies that a node runs, of one shard. */
   owned(shard: string, nodeId: string): string {
     return this.#name(shard, 'o', nodeId);

@@ -16,9 +16,17 @@ import {
   type Undo,
   WaggleError,
 } from '#kernel';
-import { mayActFor, randomId } from '#sdk';
+import { mayActFor, type RequestKey, randomId } from '#sdk';
 import { hashOf, type RedisLink } from '#sdk/redis';
-import { keyOf, type LocalReply, LocalStreams, type ReplyNames, type ReplyWatcher } from '#sdk/streams';
+import {
+  type Asked,
+  KeyedStarts,
+  keyOf,
+  type LocalReply,
+  LocalStreams,
+  type ReplyNames,
+  type ReplyWatcher,
+} from '#sdk/streams';
 import type { Config } from './config.js';
 import { Flusher } from './flusher.js';
 import { Keys, type ReplyKeys } from './keys.js';
@@ -29,13 +37,15 @@ import { type Entry, type EntryId, type ReplyRecord, ReplyTable, type RequestCla
 import { ReplyWriter, type WriterHost } from './reply-writer.js';
 import { seal, unseal } from './sealed-id.js';
 import { pushTopic, Serving } from './serving.js';
+import { SharedTurns } from './shared-turns.js';
+import type { Turn } from './turn.js';
 
 /** Services that replies on several nodes are made of. */
 export interface RedisStreamsServices {
   readonly chat: Chat;
   readonly tasks: TaskEngine;
   readonly cluster: Cluster;
-  readonly link: Pick<RedisLink, 'send' | 'run' | 'isUp'>;
+  readonly link: Pick<RedisLink, 'send' | 'run' | 'isUp' | 'awayMs' | 'commands'>;
   readonly bus: EventBus;
   readonly logger: Logger;
   readonly limits?: Limits | undefined;
@@ -55,7 +65,7 @@ const closeMs = 2000;
 const retryAfterMs = 1000;
 
 /** A request as it is kept until its first content, in case that another node has to run it again. */
-interface Asked {
+interface Kept {
   readonly command: StartCommand;
   readonly names: ReplyNames;
 }
@@ -76,13 +86,13 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   readonly #serving: Serving;
   readonly #remote: RemoteReplies;
   readonly #flusher: Flusher;
+  readonly #turns: SharedTurns;
   /** Of all replies that run here or are kept here, by hash. */
   readonly #writers = new Map<string, ReplyWriter>();
   readonly #behind = new Set<ReplyWriter>();
   /** Replies whose first command is sent already, by stream, until they are started. */
   readonly #begun = new Map<string, Begun>();
-  /** Requests with an id that are being started, by its key. */
-  readonly #starting = new Map<string, Promise<unknown>>();
+  readonly #starts = new KeyedStarts<Reply>();
   readonly #undo: Undo;
   #restoring: NodeJS.Timeout | undefined;
   #isClosing = false;
@@ -104,6 +114,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.table = new ReplyTable(link, this.#keys, cluster.nodeId, { ttlMs, keepMs });
     this.#local = new LocalStreams(chat, tasks, config, bus, logger, limits, this);
     this.#flusher = new Flusher(config);
+    this.#turns = new SharedTurns({ cluster, link, keys: this.#keys, logger, config, ttlMs });
     this.#serving = new Serving(cluster, this.#writers);
     this.#calls = new NodeCalls(cluster, this.#serving.methods);
     this.#remote = new RemoteReplies(this.table, this.#keys, cluster, this.#calls, logger, times);
@@ -123,6 +134,10 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     return this.#local.stats;
   }
 
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
+  }
+
   get sharedStats(): SharedStreamStats {
     let unflushedChars = 0;
     for (const writer of this.#writers.values()) unflushedChars += writer.unflushedChars;
@@ -133,33 +148,26 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
   /** @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH, ENGINE_UNAVAILABLE */
   async start(command: StartCommand): Promise<Reply> {
     const key = keyOf(command);
-    for (;;) {
-      const known = this.#local.known(key);
-      if (known) return known;
-      const starting = key && this.#starting.get(key.id);
-      if (!starting) break;
-      await starting.catch(() => {}); // told to those who have asked
-    }
+    return this.#starts.run(
+      key,
+      () => this.#local.known(key),
+      () => this.#start(command, key),
+    );
+  }
+
+  async #start(command: StartCommand, key: RequestKey | undefined): Promise<Reply> {
     const streamId = this.#keys.newStreamId(command.userId);
     const names = { streamId, conversationId: command.conversationId ?? randomId() };
-    if (!key) {
-      // A reply that nobody else could see is none.
-      if (!this.#link.isUp) await this.table.read(this.#keysOf(streamId));
-      return this.#local.start(command, names);
-    }
-    const starting = this.#startOnce(command, names, key);
-    this.#starting.set(key.id, starting);
-    try {
-      return await starting;
-    } finally {
-      this.#starting.delete(key.id);
-    }
+    if (key) return this.#startOnce(command, names, key);
+    // A reply that nobody else could see is none.
+    if (!this.#link.isUp) await this.table.read(this.#keysOf(streamId));
+    return this.#local.start(command, names);
   }
 
   async #startOnce(
     command: StartCommand,
     names: ReplyNames,
-    { id, fingerprint }: { readonly id: string; readonly fingerprint: string },
+    { id, fingerprint }: RequestKey,
   ): Promise<Reply> {
     const { streamId, conversationId } = names;
     const keys = this.#keysOf(streamId);
@@ -231,10 +239,17 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     this.#writers.clear();
     clearInterval(this.#restoring);
     this.#flusher.close();
+    await this.#turns.close(closeMs);
     this.#remote.close();
     this.#serving.close();
     this.#calls.close();
     void this.#undo();
+  }
+
+  entering({ command, conversation = '', streamId }: Asked): Turn | Promise<Turn> {
+    // Its id is known to nobody yet.
+    const isNew = command.conversationId === undefined;
+    return isNew ? this.#turns.begin(conversation, streamId) : this.#turns.enter(conversation, streamId);
   }
 
   accepted(reply: LocalReply): void {
@@ -321,6 +336,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
       }),
     );
     this.restore();
+    this.#turns.restore();
     this.#remote.missed();
   }
 
@@ -376,7 +392,7 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
     text: string,
     claim: RequestClaim | undefined,
   ): Promise<void> {
-    const { command, names } = JSON.parse(text) as Asked;
+    const { command, names } = JSON.parse(text) as Kept;
     this.#takenOver.rerun++;
     this.#begun.set(names.streamId, { keys, claim, epoch });
     try {
@@ -414,6 +430,6 @@ export class RedisStreams implements ChatStreams, ReplyWatcher, WriterHost {
 /** A request for those who run it again; empty where it is too large. */
 function textOf(command: StartCommand, { streamId, conversationId }: ReplyNames): string {
   const { connection: _, ...asked } = command;
-  const text = JSON.stringify({ command: asked, names: { streamId, conversationId } } satisfies Asked);
+  const text = JSON.stringify({ command: asked, names: { streamId, conversationId } } satisfies Kept);
   return text.length > commandLimitChars ? '' : text;
 }

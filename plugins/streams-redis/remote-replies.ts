@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CancelReason,
@@ -86,6 +87,7 @@ export class RemoteReplies implements RemoteHost {
     this.#logger = logger;
     this.#times = times;
     this.#waker = new LogWaker(logger);
+    setMaxListeners(0, this.#closing.signal); // each reply that is read again is one
     this.#undos = [
       cluster.on(pushTopic, (body) => this.#onPush(body as [string, EntryId, Entry?])),
       cluster.on(beatTopic, (body, from) => this.#onBeat(body as Beat, from)),

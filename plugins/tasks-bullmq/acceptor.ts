@@ -48,8 +48,10 @@ export interface AcceptorOptions {
 
 /** Accepts runs into Redis, or refuses them. */
 export class Acceptor {
-  /** Refuses all that is new. */
+  /** Refuses what is new, other than parts of what runs. */
   isDraining = false;
+  /** Refuses all. */
+  isOver = false;
   readonly #options: AcceptorOptions;
   readonly #claiming = new Map<string, Promise<unknown>>();
   readonly #adds = new Turnstile(maxAdds);
@@ -84,8 +86,8 @@ export class Acceptor {
   }
 
   /** @throws SHUTTING_DOWN */
-  checkOpen(): void {
-    if (this.isDraining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
+  checkOpen(isPart = false): void {
+    if (this.isOver || (this.isDraining && !isPart)) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
   }
 
   async #submit(
@@ -98,7 +100,7 @@ export class Acceptor {
     let entry: Entry | undefined;
     try {
       table.claim(key);
-      this.checkOpen();
+      this.checkOpen(options.isPart);
       const definition = definitionOf(name);
       if (!definition) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
       this.#check(definition, input, options);
@@ -144,7 +146,7 @@ export class Acceptor {
       throw engineError(error);
     }
     table.announce(run);
-    await fetcher.takeOne(line);
+    await fetcher.takeOne(line, id);
     if (run.isWaiting && delayMs === 0 && fetcher.room(line) === 0) hints.add(line);
     places.add(run);
     places.tell();

@@ -152,6 +152,10 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
     if (!this.#acceptor.isDraining) this.#executor.fetcher.isTaking = true;
   }
 
+  get engineCommands(): Readonly<Record<string, number>> {
+    return this.#link.commands;
+  }
+
   get figures(): TaskStats {
     return this.stats;
   }
@@ -188,7 +192,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
 
   admit(name: string, options: AdmitOptions = {}): Promise<Release> {
     try {
-      this.#acceptor.checkOpen();
+      this.#acceptor.checkOpen(options.isPart);
     } catch (error) {
       throw this.#acceptor.refuse(name, options.owner, error);
     }
@@ -236,6 +240,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
       await settleWithin(Promise.race([this.#changed.promise, sleep(this.#times.beatMs)]), deadline);
     }
     fetcher.isTaking = false;
+    this.#acceptor.isOver = deadline.aborted;
     await this.#local.drain(deadline);
     await this.#stored();
   }
@@ -276,7 +281,7 @@ export class BullEngine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   async #close(): Promise<void> {
-    this.#acceptor.isDraining = true;
+    this.#acceptor.isDraining = this.#acceptor.isOver = true;
     this.#table.closing();
     this.#executor.fetcher.isTaking = false;
     await this.#starting?.catch(() => {}); // said where it was awaited

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ClientErrorCode,
@@ -80,6 +81,7 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#closing.signal); // each end that waits for Redis is one
     this.fetcher = new Fetcher({ ...options, receive: (line, taken) => this.#receive(line, taken) });
   }
 

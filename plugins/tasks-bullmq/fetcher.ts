@@ -16,6 +16,8 @@ interface Source {
   /** Of the task, where the line is its own. */
   concurrency: () => number;
   fetching: number;
+  /** Jobs that were taken one after the other since it was found empty: so many may be taken at once. */
+  streak: number;
   running: number;
   /** Jobs taken so far, for those that have waited longest. */
   turns: number;
@@ -49,7 +51,7 @@ export class Fetcher {
   /** Takes jobs of a line, from now on. */
   add(line: Line, lane: LaneName, concurrency: () => number = () => Number.POSITIVE_INFINITY): void {
     this.#sources.set(line.name, {
-      ...{ line, lane, concurrency, fetching: 0, running: 0, turns: 0 },
+      ...{ line, lane, concurrency, fetching: 0, streak: 0, running: 0, turns: 0 },
       ...{ mayHave: true, wakes: 0, yieldsFrom: 0, timer: undefined },
     });
     this.pump(lane);
@@ -94,17 +96,22 @@ export class Fetcher {
     this.wake(lineName);
   }
 
-  /** Takes one job, which may be another one, if there is room for it; resolves once that has begun. */
-  async takeOne(line: Line): Promise<void> {
+  /** Takes a job that was just added, or another one, if there is room for it; resolves once that has begun. */
+  async takeOne(line: Line, id: string): Promise<void> {
     const source = this.#sources.get(line.name);
     if (!source) return;
-    source.mayHave = true;
     source.wakes++;
+    // Where this is all there is, no other look at the line is needed.
+    if (!source.mayHave && this.#isTaking && this.#room(source) > 0) {
+      await this.#fetch(source, id);
+      return;
+    }
+    source.mayHave = true;
     while (this.#isTaking && source.mayHave)
       if (this.#room(source) > 0) {
         await this.#fetch(source);
         return;
-      } else if (this.#fetches.size > 0) await Promise.race(this.#fetches);
+      } else if (this.#fetches.size > 0 && this.room(line) > 0) await Promise.race(this.#fetches);
       else return;
   }
 
@@ -130,19 +137,25 @@ export class Fetcher {
     for (const { timer } of this.#sources.values()) clearTimeout(timer);
   }
 
-  #room({ lane, concurrency, running, fetching }: Source): number {
+  /** Jobs that may be taken now. */
+  #room({ lane, concurrency, running, fetching, streak }: Source): number {
     let fetches = 0;
     for (const source of this.#sources.values()) if (source.lane === lane) fetches += source.fetching;
-    return Math.min(this.#options.engine.freePlaces(lane) - fetches, concurrency() - running - fetching);
+    const places = Math.min(
+      this.#options.engine.freePlaces(lane) - fetches,
+      concurrency() - running - fetching,
+    );
+    return Math.min(places, Math.max(1, streak) - fetching);
   }
 
-  #fetch(source: Source): Promise<void> {
-    const fetch = this.#take(source).finally(() => this.#fetches.delete(fetch));
+  #fetch(source: Source, id?: string): Promise<void> {
+    const fetch = this.#take(source, id).finally(() => this.#fetches.delete(fetch));
     this.#fetches.add(fetch);
     return fetch;
   }
 
-  async #take(source: Source): Promise<void> {
+  /** `id`: the one job that the line is known to have. */
+  async #take(source: Source, id: string | undefined): Promise<void> {
     source.fetching++;
     const { line } = source;
     let taken: Awaited<ReturnType<Line['take']>> | undefined;
@@ -160,15 +173,18 @@ export class Fetcher {
     }
     if (!taken) return;
     if ('dueAt' in taken) {
+      source.streak = 0;
       if (source.wakes === wakes) source.mayHave = false;
       if (taken.dueAt > 0) this.#wakeAt(source, taken.dueAt);
-      return;
+    } else {
+      source.turns++;
+      source.streak++;
+      if (id !== undefined && id !== taken.id) source.mayHave = true;
+      source.running++;
+      const reception = this.#options.receive(line, taken);
+      if (reception !== 'runs') source.running--;
+      if (reception === 'later') void this.#giveBack(source, taken);
     }
-    source.turns++;
-    source.running++;
-    const reception = this.#options.receive(line, taken);
-    if (reception !== 'runs') source.running--;
-    if (reception === 'later') void this.#giveBack(source, taken);
     this.pump(source.lane);
   }
 

@@ -10,6 +10,7 @@ export default definePlugin({
   live: liveTaskKeys,
   requires: { cluster: Cluster },
   provides: [TaskEngine],
+  shared: true,
   async setup(ctx, { cluster }) {
     const engine = new BullEngine({ config: ctx.config, cluster, bus: ctx.bus, logger: ctx.logger });
     await ctx.effect('connection, lanes and threads', async () => {

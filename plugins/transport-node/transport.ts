@@ -1,10 +1,19 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { messageOf, type Transport, type Undo, WaggleError } from '#kernel';
+import {
+  type EventBus,
+  type Logger,
+  messageOf,
+  type Shards,
+  type SharedPort,
+  type Transport,
+  type Undo,
+  WaggleError,
+} from '#kernel';
 import { every } from '#sdk';
 import {
   addHeader,
@@ -17,6 +26,7 @@ import {
   type RequestHead,
   ServerCertificate,
   TcpLimit,
+  type TransportConfig,
 } from '#sdk/http';
 import { NodeConnection } from './connection.js';
 import { linger } from './linger.js';
@@ -65,6 +75,14 @@ export class NodeTransport extends BaseTransport {
   /** Unfinished responses of each connection. */
   readonly #unanswered = new WeakMap<Duplex, Set<ServerResponse>>();
   #stopProbing: Undo | undefined;
+  readonly #shards: Shards | undefined;
+  /** Of a port that other processes listen on as well. */
+  #shared: SharedPort | undefined;
+
+  constructor(config: TransportConfig, logger: Logger, bus: EventBus, shards?: Shards) {
+    super(config, logger, bus);
+    this.#shards = shards;
+  }
 
   get address(): Transport['address'] {
     const address = this.#server.address() as AddressInfo | null;
@@ -96,9 +114,13 @@ export class NodeTransport extends BaseTransport {
     this.checkAccess();
     this.#tcp.measure();
     if (this.#certificate) this.#use(this.#certificate.read());
+    this.#shared = await this.#shards?.reserve(host, port);
+    // Not exclusively, the supervisor of the shards listens and hands connections out.
+    const where = { host, port: this.#shared?.port ?? port, exclusive: !this.#shared };
     try {
-      await once(this.#server.listen({ host, port, exclusive: true, backlog: 512 }), 'listening');
+      await once(this.#server.listen({ ...where, backlog: 512 }), 'listening');
     } catch (cause) {
+      this.#shared?.release();
       const why = (cause as NodeJS.ErrnoException).code ?? messageOf(cause);
       throw new WaggleError('LISTEN_FAILED', { host, port, why }, { cause });
     }
@@ -114,6 +136,15 @@ export class NodeTransport extends BaseTransport {
   /** Reads the certificate again. */
   async reload(): Promise<void> {
     await this.#certificate?.reload((next) => this.#use(next));
+  }
+
+  /** New connections go to the other shards, where there are any. */
+  override drain(): void {
+    super.drain();
+    // That of `node:http` would also close connections on which a request may be about to come.
+    if (this.#shared) NetServer.prototype.close.call(this.#server, () => {});
+    this.#shared?.release();
+    this.#shared = undefined;
   }
 
   async close(): Promise<void> {

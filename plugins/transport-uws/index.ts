@@ -1,4 +1,4 @@
-import { Access, definePlugin, Limits, Transport } from '#kernel';
+import { Access, definePlugin, Limits, Shards, Transport } from '#kernel';
 import { liveTransportKeys, transportConfig } from '#sdk/http';
 import { UwsTransport } from './transport.js';
 
@@ -9,9 +9,9 @@ export default definePlugin({
   config: transportConfig,
   live: [...liveTransportKeys, 'port'],
   provides: [Transport, Access],
-  optional: { limits: Limits },
-  setup(ctx, { limits }) {
-    const transport = new UwsTransport(ctx.config, ctx.logger, ctx.bus);
+  optional: { limits: Limits, shards: Shards },
+  setup(ctx, { limits, shards }) {
+    const transport = new UwsTransport(ctx.config, ctx.logger, ctx.bus, shards);
     ctx.provide(Transport, transport);
     ctx.provide(Access, transport.access);
     transport.access.limits = limits;

@@ -1,6 +1,16 @@
 import uWS from 'uWebSockets.js';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messageOf, type Transport, type Undo, WaggleError, type WebSocketEndpoint } from '#kernel';
+import {
+  type EventBus,
+  type Logger,
+  messageOf,
+  type Shards,
+  type SharedPort,
+  type Transport,
+  type Undo,
+  WaggleError,
+  type WebSocketEndpoint,
+} from '#kernel';
 import {
   addHeader,
   BaseTransport,
@@ -11,6 +21,7 @@ import {
   type RequestHead,
   ServerCertificate,
   TcpLimit,
+  type TransportConfig,
 } from '#sdk/http';
 import type { UserData } from './connection.js';
 import { GluedRequests } from './glued-requests.js';
@@ -27,6 +38,8 @@ interface Listening {
   /** The port of the config, which may be 0. */
   readonly asked: number;
   readonly address: Transport['address'];
+  /** Of a port that other processes listen on as well. */
+  readonly shared: SharedPort | undefined;
 }
 
 /** A transport on uWebSockets.js. The only place that passes functions to it, because an error in them could end the process. */
@@ -46,10 +59,17 @@ export class UwsTransport extends BaseTransport {
   #passedOn: Request | undefined;
   #isRefusing = false;
   #listening: Listening | undefined;
+  #isAccepting = false;
+  readonly #shards: Shards | undefined;
   readonly #spare = new SpareDescriptor(this.logger);
   /** Since the last look at the readers. */
   #publishedBytes = 0;
   #look: NodeJS.Timeout | undefined;
+
+  constructor(config: TransportConfig, logger: Logger, bus: EventBus, shards?: Shards) {
+    super(config, logger, bus);
+    this.#shards = shards;
+  }
 
   get address(): Transport['address'] {
     return this.#listening?.address;
@@ -62,25 +82,35 @@ export class UwsTransport extends BaseTransport {
     this.#tcp.measure();
     this.#apps.push(this.#appWith(this.#certificate?.read()));
     this.#listening = await this.#listenAt(host, port);
+    this.#isAccepting = true;
     this.#spare.hold();
   }
 
   async #listenAt(host: string, port: number): Promise<Listening> {
     const app = this.#apps.at(-1) as uWS.TemplatedApp;
-    const socket = await (this.#certificate ? listenShared : listen)(app, host, port);
+    const shared = await this.#shards?.reserve(host, port);
+    const alone = this.#certificate ? listenShared : listen;
+    const listening = shared ? listenBeside(app, host, shared.port) : alone(app, host, port);
+    const socket = await listening.catch((error: unknown) => {
+      shared?.release();
+      throw error;
+    });
     const tls = this.#certificate && { tls: true };
-    return { socket, asked: port, address: { host, port: uWS.us_socket_local_port(socket), ...tls } };
+    const address = { host, port: uWS.us_socket_local_port(socket), ...tls };
+    return { socket, asked: port, address, shared };
   }
 
   /** Listens on the port of the config, where that is another one now; connections stay. @throws LISTEN_FAILED */
   async moveToPort(): Promise<void> {
     const before = this.#listening;
     const { host, port } = this.config;
-    if (!before || before.asked === port) return;
+    if (!before || !this.#isAccepting || before.asked === port) return;
     const next = await this.#listenAt(host, port);
     // A stop may have come meanwhile.
-    const isCurrent = this.#listening === before;
-    uWS.us_listen_socket_close(isCurrent ? before.socket : next.socket);
+    const isCurrent = this.#listening === before && this.#isAccepting;
+    const former = isCurrent ? before : next;
+    uWS.us_listen_socket_close(former.socket);
+    former.shared?.release();
     if (isCurrent) this.#listening = next;
   }
 
@@ -121,11 +151,11 @@ export class UwsTransport extends BaseTransport {
     // Connections that have arrived are accepted first.
     await nextTurn();
     const before = this.#listening;
-    if (!before) return;
+    if (!before || !this.#isAccepting) return;
     const { host, port } = before.address as { readonly host: string; readonly port: number };
     const socket = await listenBeside(app, host, port);
     // A stop may have come meanwhile.
-    if (this.#listening !== before) {
+    if (this.#listening !== before || !this.#isAccepting) {
       uWS.us_listen_socket_close(socket);
       return;
     }
@@ -196,10 +226,23 @@ export class UwsTransport extends BaseTransport {
     return nativeLimitBytes(this.config.frameLimitBytes);
   }
 
+  /** New connections go to the other shards, where there are any. */
+  override drain(): void {
+    super.drain();
+    if (this.#shards) setImmediate(() => this.#stopAccepting());
+  }
+
+  #stopAccepting(): void {
+    if (!this.#listening || !this.#isAccepting) return;
+    this.#isAccepting = false;
+    uWS.us_listen_socket_close(this.#listening.socket);
+    this.#listening.shared?.release();
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#look);
     if (!this.#listening) return;
-    uWS.us_listen_socket_close(this.#listening.socket);
+    this.#stopAccepting();
     this.#listening = undefined;
     this.#spare.release();
     await this.closeAll();
@@ -228,7 +271,7 @@ export class UwsTransport extends BaseTransport {
   }
 
   #peers(): readonly string[] | undefined {
-    const peers = peersOf(this.address?.port ?? 0);
+    const peers = peersOf(this.address?.port ?? 0, this.#shards !== undefined);
     if (!peers) return undefined;
     const webSockets = new Map<string, number>();
     for (const { remoteAddress } of this.webSockets)

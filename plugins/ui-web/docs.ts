@@ -1,5 +1,6 @@
 import { cancelReceipt, kernelStates, pluginStates, type RouteDocs } from '#kernel';
 import { z } from '#zod';
+import type { stateOfAll } from './all-shards.js';
 import type { inspection } from './inspection.js';
 
 const text = z.string();
@@ -110,14 +111,16 @@ const sample = z.object({
 /** Load over one second. */
 export type Sample = Readonly<z.infer<typeof sample>>;
 
+const server = z.object({
+  version: text,
+  state: z.enum(kernelStates),
+  uptimeMs: count,
+  rssBytes: count,
+  heapBytes: count,
+});
+
 const state = z.object({
-  server: z.object({
-    version: text,
-    state: z.enum(kernelStates),
-    uptimeMs: count,
-    rssBytes: count,
-    heapBytes: count,
-  }),
+  server,
   plugins: z.array(plugin),
   connections: z.object({
     ...{ open: count, limit: count, opened: count, refused: count },
@@ -153,7 +156,19 @@ const state = z.object({
     )
     .exactOptional(),
   samples: z.array(sample).describe('One per second, oldest first; taken only while this route is polled'),
-}) satisfies z.ZodType<ReturnType<typeof inspection>>;
+  shards: z
+    .array(
+      z.object({
+        shard: count,
+        server: server.exactOptional(),
+        connections: count.describe('Open WebSockets').exactOptional(),
+      }),
+    )
+    .describe(
+      'Of a server with several processes: each of them, alone with its number where it has not answered in time',
+    )
+    .exactOptional(),
+}) satisfies z.ZodType<ReturnType<typeof inspection> | ReturnType<typeof stateOfAll>>;
 
 /** The path of `DELETE /ui/replies/{number}`. */
 export const cancelParams = z.object({ number: z.string().regex(/^\d{1,15}$/, 'expected a number') });

@@ -1,4 +1,4 @@
-import { Access, ChatStreams, definePlugin, Overview, TaskEngine, Transport } from '#kernel';
+import { Access, ChatStreams, definePlugin, Overview, Shards, TaskEngine, Transport } from '#kernel';
 import { Assets } from './assets.js';
 import { config } from './config.js';
 import { cancelRoute, stateRoute } from './inspector-routes.js';
@@ -16,8 +16,10 @@ export default definePlugin({
   apiVersion: 1,
   config,
   requires: { transport: Transport },
-  optional: { access: Access, streams: ChatStreams, engine: TaskEngine, overview: Overview },
-  setup(ctx, { transport, access, streams, engine, overview }) {
+  optional: {
+    ...{ access: Access, streams: ChatStreams, engine: TaskEngine, shards: Shards, overview: Overview },
+  },
+  setup(ctx, { transport, access, streams, engine, shards, overview }) {
     const { inspector, sessionSecret } = ctx.config;
     const assets = new Assets();
     for (const route of chatRoutes(assets)) transport.route(route);
@@ -30,8 +32,9 @@ export default definePlugin({
       access.add(sessions);
       for (const route of sessionRoutes(sessions, access)) transport.route(route);
       ctx.onReady(() => {
-        if (access.isRequired && sessionSecret === '')
-          ctx.logger.info('sessions of the page end with a restart: there is no sessionSecret');
+        if (!access.isRequired || sessionSecret !== '') return;
+        if (shards) ctx.logger.warn('sessions of the page hold in one process only: set sessionSecret');
+        else ctx.logger.info('sessions of the page end with a restart: there is no sessionSecret');
       });
     }
     if (!inspector) return;
@@ -46,8 +49,8 @@ export default definePlugin({
     const inspected = { inspect, transport, access, streams, engine, tasks, history, sampler, startedAtMs };
     transport.route(inspectorPage(assets));
     transport.errors(refusalPage);
-    transport.route(stateRoute(inspected));
-    if (streams) transport.route(cancelRoute(inspected, streams, access));
+    transport.route(stateRoute(inspected, shards));
+    if (streams) transport.route(cancelRoute(inspected, streams, access, shards));
     overview?.add('inspector', '/ui/inspector');
   },
 });

@@ -1,16 +1,21 @@
-import { type Access, type ChatStreams, type Route, WaggleError } from '#kernel';
+import { type Access, type ChatStreams, type Route, type Shards, WaggleError } from '#kernel';
 import { expectValid } from '#sdk';
 import type { z } from '#zod';
+import { stateOfAll, streamsOfShards } from './all-shards.js';
 import { cancelDocs, cancelParams, type cancelResponse, stateDocs } from './docs.js';
 import { type Inspected, inspection } from './inspection.js';
 
 const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 /** `GET /ui/state` */
-export function stateRoute(inspected: Inspected): Route {
+export function stateRoute(inspected: Inspected, shards: Shards | undefined): Route {
+  shards?.answer('ui state', () => inspection(inspected));
   return {
     ...{ method: 'GET', path: '/ui/state', access: 'admin', docs: stateDocs },
-    handler: (_request, reply) => reply.json(200, inspection(inspected), headers),
+    handler: async (_request, reply) => {
+      const own = inspection(inspected);
+      reply.json(200, shards ? stateOfAll(await shards.ask('ui state'), own) : own, headers);
+    },
   };
 }
 
@@ -19,12 +24,14 @@ export function cancelRoute(
   { history }: Inspected,
   streams: Pick<ChatStreams, 'find'>,
   access: Pick<Access, 'audit'> | undefined,
+  shards: Shards | undefined,
 ): Route {
+  const ofShards = shards && streamsOfShards(shards, (number) => history.streamOf(number));
   return {
     ...{ method: 'DELETE', path: '/ui/replies/{number}', access: 'admin', docs: cancelDocs },
     handler: async (request, reply) => {
       const { number } = await expectValid(cancelParams, request.params);
-      const streamId = history.streamOf(Number(number));
+      const streamId = await (ofShards ? ofShards(Number(number)) : history.streamOf(Number(number)));
       const running = streamId === undefined ? undefined : await streams.find(streamId);
       const receipt = await running?.cancel('client');
       if (!receipt || !running) throw new WaggleError('STREAM_UNKNOWN', { streamId: number });

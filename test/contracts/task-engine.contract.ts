@@ -1005,20 +1005,27 @@ export function taskEngineContract(
 
     describe('the end', () => {
       it('lets running and waiting ones finish until the deadline', async () => {
-        const { engine, gate } = start({ mainConcurrency: 1 });
+        const { engine, gate, module } = start({ mainConcurrency: 1 });
         const { release } = gate('gate');
+        module('echo');
         const runs = [await engine.submit('gate', 1), await engine.submit('gate', 2)];
         const drained = engine.drain(new AbortController().signal);
         await expect(engine.submit('gate', 3)).rejects.toThrow(
           expect.objectContaining({ code: 'SHUTTING_DOWN', retryAfterMs: expect.any(Number) }),
         );
+        // What runs may need it.
+        const part = await engine.submit('echo', 'part', { isPart: true });
+        expect(await part.result).toBe('part');
         for (const run of runs) {
           release();
           await run.result;
         }
         await drained;
-        expect(engine.stats).toMatchObject({ succeeded: 2, rejected: 1 });
+        expect(engine.stats).toMatchObject({ succeeded: 3, rejected: 1 });
         await engine.close();
+        await expect(engine.submit('echo', 'late', { isPart: true })).rejects.toThrow(
+          expect.objectContaining({ code: 'SHUTTING_DOWN' }),
+        );
       });
 
       const what = isShared

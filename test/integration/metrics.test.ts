@@ -30,13 +30,13 @@ const cluster = definePlugin({
   apiVersion: 1,
   provides: [Cluster],
   setup(ctx) {
-    const stats = { up: true, awayMs: 0, rttMs: 2, nodes: 1, commands: { publish: 3 }, takeovers: 4 };
+    const stats = { up: true, awayMs: 0, rttMs: 2, nodes: 1, takeovers: 4 };
     const undo = () => {};
     const none = async () => false;
     const rest = { send: none, broadcast: none, on: () => undo, watch: () => undo };
     const alive = () => [{ id: 'a', load: {} }];
     ctx.provide(Cluster, {
-      ...{ nodeId: 'a', stats, alive, ...rest },
+      ...{ nodeId: 'a', stats, engineCommands: { publish: 3 }, alive, ...rest },
       ...{ publishLoad: () => undo, claim: () => undo },
       ...{ sequence: async () => 1, reached: 0, follow: () => undo },
     });
@@ -198,7 +198,7 @@ describe('GET /metrics', () => {
     expect(value('waggle_worker_restarts_total')).toBe(1);
     expect(value('waggle_engine_up')).toBe(1);
     expect(value('waggle_engine_rtt_seconds')).toBe(0.002);
-    expect(value('waggle_engine_commands_total', { kind: 'publish' })).toBe(3);
+    expect(value('waggle_engine_commands_total', { service: 'cluster', kind: 'publish' })).toBe(3);
     expect(value('waggle_cluster_nodes')).toBe(1);
     expect(value('waggle_client_takeovers_total')).toBe(4);
     expect(value('waggle_plugin_state', { plugin: 'endpoint-metrics', state: 'active' })).toBe(1);

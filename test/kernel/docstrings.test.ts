@@ -10,6 +10,7 @@ const doors = [
   'kernel/sdk/dialect/index.ts',
   'kernel/sdk/http/index.ts',
   'kernel/sdk/redis/index.ts',
+  'kernel/sdk/limits/index.ts',
   'kernel/sdk/streams/index.ts',
   'kernel/sdk/tasks/index.ts',
   'kernel/sdk/upstream/index.ts',

@@ -96,6 +96,17 @@ describe('starting', () => {
     await kernel.stop();
   });
 
+  it('gives services of the host to those that use them where they exist, also after a change', async () => {
+    const seen: unknown[] = [];
+    const user = plugin('user', { optional: { a: A }, setup: (_, services) => void seen.push(services) });
+    const kernel = await startKernel([user], { services: [[A, 'hosted']] });
+    await kernel.reload(user);
+    expect(seen).toEqual([{ a: 'hosted' }, { a: 'hosted' }]);
+    const error = await rejection(kernel.load(provider('a', [], [])));
+    expect(error.message).toContain('the host');
+    await kernel.stop();
+  });
+
   it('calls what waits for readiness after every setup, in start order, and before it is ready', async () => {
     const done: string[] = [];
     const ready = (name: string) =>

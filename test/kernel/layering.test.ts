@@ -43,6 +43,7 @@ type Room =
   | 'sdk'
   | 'sdk/dialect'
   | 'sdk/http'
+  | 'sdk/limits'
   | 'sdk/redis'
   | 'sdk/streams'
   | 'sdk/tasks'
@@ -55,7 +56,8 @@ function roomOf(path: string): Room | undefined {
   const [, plugin] = /^plugins\/([^/]+)\//.exec(path) ?? [];
   if (plugin) return `plugins/${plugin}`;
   const [, room] =
-    /^kernel\/(contracts|sdk\/(?:dialect|http|redis|streams|tasks|upstream)|sdk|host)\//.exec(path) ?? [];
+    /^kernel\/(contracts|sdk\/(?:dialect|http|limits|redis|streams|tasks|upstream)|sdk|host)\//.exec(path) ??
+    [];
   return (room as Room | undefined) ?? (path.startsWith('kernel/') ? 'kernel' : undefined);
 }
 
@@ -66,6 +68,7 @@ const mayImport: Readonly<Record<string, readonly Room[]>> = {
   sdk: ['kernel', 'contracts'],
   'sdk/dialect': ['kernel', 'contracts', 'sdk'],
   'sdk/http': ['kernel', 'contracts', 'sdk'],
+  'sdk/limits': ['kernel', 'contracts', 'sdk'],
   'sdk/redis': ['kernel', 'contracts', 'sdk'],
   'sdk/streams': ['kernel', 'contracts', 'sdk'],
   'sdk/tasks': ['kernel', 'contracts', 'sdk'],
@@ -87,6 +90,7 @@ const forbidden: Readonly<Record<string, RegExp>> = {
   sdk: /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/dialect': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/http': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
+  'sdk/limits': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/redis': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/streams': /^(#(?!zod$)|waggle-server|ollama|uWebSockets\.js$|tinypool$)/,
   'sdk/tasks': /^(#(?!zod$|register$)|waggle-server|ollama|uWebSockets\.js$)/,

@@ -77,8 +77,8 @@ describe('a claim', () => {
     const undos = Array.from({ length: 20_000 }, (_, index) => node.claim(`client-${index}`, () => {}));
     await settled(20_000);
     for (const undo of undos) void undo();
-    const { smembers = 0 } = node.stats.commands;
-    await eventually(() => expect(node.stats.commands.smembers).toBeGreaterThan(smembers + 1));
+    const { smembers = 0 } = node.engineCommands;
+    await eventually(() => expect(node.engineCommands.smembers).toBeGreaterThan(smembers + 1));
     expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
     expect(node.stats.up).toBe(true);
   });
@@ -198,8 +198,8 @@ describe('a claim that the engine could not hear of', () => {
     await settled(1);
     await server.command('CONFIG', 'SET', 'maxmemory', '1');
     const second = holders.claim(b, 'client');
-    const { commands } = b.stats;
-    await eventually(() => expect(b.stats.commands.evalsha).toBeGreaterThan((commands.evalsha ?? 0) + 3));
+    const { engineCommands: commands } = b;
+    await eventually(() => expect(b.engineCommands.evalsha).toBeGreaterThan((commands.evalsha ?? 0) + 3));
     expect(holders.of('client')).toEqual([first.number, second.number]);
     await server.command('CONFIG', 'SET', 'maxmemory', '0');
     await eventually(() => expect(holders.of('client')).toEqual([second.number]));

@@ -71,7 +71,7 @@ describe('nodes on one Redis server', () => {
     await eventually(() => expect(heard).toHaveLength(2));
     expect(new Set(heard.map(String))).toEqual(new Set(['b,all,true', 'c,all,true']));
     // All messages of a turn are one command.
-    expect(a!.stats.commands.publish).toBeLessThan(100);
+    expect(a!.engineCommands.publish).toBeLessThan(100);
   });
 
   it('hear messages to all in one order, whoever sends them, with numbers that grow whatever the engine loses', async () => {

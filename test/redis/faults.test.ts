@@ -105,7 +105,7 @@ describe('a server that is frozen', () => {
 
 /** Waits until a node has looked at the others so many times. */
 async function beats(node: RedisCluster, count: number): Promise<void> {
-  const looks = () => node.stats.commands.smembers ?? 0;
+  const looks = () => node.engineCommands.smembers ?? 0;
   const first = looks();
   await eventually(() => expect(looks() - first).toBeGreaterThanOrEqual(count));
 }

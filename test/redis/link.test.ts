@@ -331,6 +331,6 @@ describe('a link', () => {
       expect(await link.run(script, ['k'], ['a'])).toEqual(['k', 'a']);
       await server.command('SCRIPT', 'FLUSH');
     }
-    expect(link.counts.get('evalsha')).toBe(3);
+    expect(link.commands.evalsha).toBe(3);
   });
 });

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach } from 'vitest';
+import { afterEach, beforeEach, expect } from 'vitest';
 import type { Logger } from '#kernel';
 import type { RedisConfig } from '#sdk/redis';
 import { redisConfig } from '#sdk/redis';
 import { type ClusterTimes, clusterTimes, RedisCluster } from '../../plugins/cluster-redis/redis-cluster.js';
+import { eventually } from '../support/eventually.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { silentLogger } from '../support/kernel.js';
 import { type LeakCheck, leakCheck } from '../support/leaks.js';
@@ -55,6 +56,31 @@ export async function proxyOf(server: RedisServer, filter?: FaultProxy['filter']
   return proxy;
 }
 
+/** A copy of a Redis that is always half a second behind, and takes its place. */
+export async function replicaOf(server: RedisServer) {
+  const link = await proxyOf(server);
+  const replica = await RedisServer.start({ withPort: true, config: [`replicaof 127.0.0.1 ${link.port}`] });
+  later(() => replica.stop());
+  await eventually(async () =>
+    expect(await replica.command('INFO', 'replication')).toContain('master_link_status:up'),
+  );
+  link.delayMs = 500;
+  return {
+    replica,
+    /** The server is lost, and the addresses of nodes lead to its copy. */
+    async takeOver(addresses: readonly FaultProxy[]): Promise<void> {
+      link.cut();
+      for (const address of addresses) address.cut();
+      await server.signal('SIGKILL');
+      await replica.command('REPLICAOF', 'NO', 'ONE');
+      for (const address of addresses) {
+        address.switchTo({ port: replica.port, host: '127.0.0.1' });
+        address.mend();
+      }
+    },
+  };
+}
+
 /** A node behind a link of its own. */
 export async function startNodeBehindProxy(
   server: RedisServer,
@@ -69,7 +95,12 @@ export async function startNodeBehindProxy(
 export function redisForEach(begin: (server: RedisServer) => void): void {
   let leaks: LeakCheck;
   let server: RedisServer;
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => {
+    if (warning.name === 'MaxListenersExceededWarning') warnings.push(warning);
+  };
   beforeEach(async () => {
+    process.on('warning', onWarning);
     leaks = leakCheck();
     server = await RedisServer.start({ withPort: true });
     begin(server);
@@ -78,5 +109,7 @@ export function redisForEach(begin: (server: RedisServer) => void): void {
     await endAll();
     await server.stop();
     await leaks.settled();
+    process.off('warning', onWarning);
+    expect(warnings.splice(0)).toEqual([]);
   });
 }

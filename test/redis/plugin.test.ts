@@ -65,7 +65,9 @@ describe('a server with cluster-redis', () => {
     await eventually(async () => expect((await Scrape.of(a.url)).value('waggle_cluster_nodes')).toBe(2));
     const scrape = await Scrape.of(b.url);
     expect(scrape.value('waggle_engine_up')).toBe(1);
-    expect(scrape.value('waggle_engine_commands_total', { kind: 'pexpire' })).toBeGreaterThan(0);
+    expect(
+      scrape.value('waggle_engine_commands_total', { service: 'cluster', kind: 'pexpire' }),
+    ).toBeGreaterThan(0);
     await eventually(async () =>
       expect((await Scrape.of(b.url)).value('waggle_engine_rtt_seconds')).toBeGreaterThan(0),
     );
@@ -163,6 +165,8 @@ describe('servers as the page sets them up', () => {
   });
 });
 
+const json = { 'content-type': 'application/json' };
+
 describe('config/cluster.yaml', () => {
   const config = readFileSync(new URL('../../config/cluster.yaml', import.meta.url), 'utf8');
   const start = async () => {
@@ -185,5 +189,11 @@ describe('config/cluster.yaml', () => {
     for (const name of dashboard().metrics) if (name.startsWith('waggle_')) expect(known).toContain(name);
     expect(scrape.value('waggle_stream_remote_readers')).toBe(0);
     expect(scrape.value('waggle_tasks_stalled_total')).toBe(0);
+    const body = JSON.stringify({ content: 'Hi', user_id: 'ann', request_id: 'r', agent: 'eliza' });
+    const answer = await fetch(`${running.url}/chat`, { method: 'POST', headers: json, body });
+    expect(answer.status).toBe(200);
+    const after = await Scrape.of(running.url);
+    for (const service of ['cluster', 'streams', 'store'])
+      expect(after.value('waggle_engine_commands_total', { service }), service).toBeGreaterThan(0);
   });
 });

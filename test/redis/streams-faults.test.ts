@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Reply } from '#kernel';
 import { clusterTimes } from '../../plugins/cluster-redis/redis-cluster.js';
 import type { RedisStreams } from '../../plugins/streams-redis/redis-streams.js';
@@ -15,25 +15,17 @@ import { done, type ScriptedAgent, text } from '../support/agents.js';
 import { dropMessages } from '../support/drop-messages.js';
 import { eventually } from '../support/eventually.js';
 import { FaultProxy, type Filter } from '../support/fault-proxy.js';
-import { type LeakCheck, leakCheck } from '../support/leaks.js';
-import { RedisServer } from '../support/redis-server.js';
-import { endAll, later } from './node.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { figures, soak } from '../support/soak.js';
+import { later, redisForEach, replicaOf } from './node.js';
 import { lossTimes, type StreamsNode, startStreamsNode } from './streams-node.js';
 
-let leaks: LeakCheck;
 let server: RedisServer;
 let nodes: StreamsNode[];
 let proxies: FaultProxy[];
-
-beforeEach(async () => {
-  leaks = leakCheck();
-  server = await RedisServer.start({ withPort: true });
+redisForEach((each) => {
+  server = each;
   [nodes, proxies] = [[], []];
-});
-afterEach(async () => {
-  await endAll();
-  await server.stop();
-  await leaks.settled();
 });
 
 const remote = { beatMs: 200 };
@@ -102,20 +94,22 @@ async function wander(reply: Reply, all: readonly { find: RedisStreams['find'] }
   }
 }
 
-describe.each([2, 3])('many replies on %i nodes', (count) => {
+describe.each([2, 3])('many replies on %i nodes', (nodeCount) => {
   it('are exact for clients that change their node all the time', async () => {
-    const { a, all, agent } = await nodesOver(direct, count, []);
+    const { a, all, agent } = await nodesOver(direct, nodeCount, []);
     const expected = talk(agent, 30, 5);
-    const replies = await start(a, 150);
+    const count = soak(150, 1000);
+    const replies = await start(a, count);
     const texts = await Promise.all(replies.map((reply) => wander(reply, all)));
     expect(texts.filter((each) => each !== expected)).toEqual([]);
-    expect(agent.requests).toHaveLength(150);
+    expect(agent.requests).toHaveLength(count);
   });
 
   it('are cancelled from another node, with one end each', async () => {
-    const { a, last, agent } = await nodesOver(direct, count, [text('Hel'), 'wait']);
-    const replies = await start(a, 100);
-    await eventually(() => expect(agent.running).toBe(100));
+    const { a, last, agent } = await nodesOver(direct, nodeCount, [text('Hel'), 'wait']);
+    const count = soak(100, 200);
+    const replies = await start(a, count);
+    await eventually(() => expect(agent.running).toBe(count));
     const there = await Promise.all(replies.map((reply) => onNode(last, reply)));
     const ends = there.map((reply) => expectText(reply.read(), 'Hel'));
     const receipts = await Promise.all(there.map((reply) => reply.cancel('client')));
@@ -125,12 +119,13 @@ describe.each([2, 3])('many replies on %i nodes', (count) => {
   });
 
   it('with ids run once each, however many nodes are asked at once', async () => {
-    const { all, agent } = await nodesOver(direct, count, [text('one'), text(' two'), done]);
-    const commands = Array.from({ length: 200 }, ask);
+    const { all, agent } = await nodesOver(direct, nodeCount, [text('one'), text(' two'), done]);
+    const count = soak(200, 1000);
+    const commands = Array.from({ length: count }, ask);
     const replies = await Promise.all(commands.flatMap((command) => all.map((node) => node.start(command))));
     await Promise.all(replies.map((reply) => expectText(reply.read(), 'one two')));
-    expect(new Set(replies.map(({ streamId }) => streamId)).size).toBe(200);
-    expect(agent.requests).toHaveLength(200);
+    expect(new Set(replies.map(({ streamId }) => streamId)).size).toBe(count);
+    expect(agent.requests).toHaveLength(count);
   });
 });
 
@@ -138,7 +133,7 @@ describe('a server that is killed and comes back with its file', () => {
   it('costs readers here nothing, and those elsewhere a wait', async () => {
     const { a, b, agent } = await nodesOver(direct, 2, []);
     const expected = talk(agent, 60, 20);
-    const replies = await start(a, 50);
+    const replies = await start(a, soak(50, 200));
     const here = replies.map((reply) => expectText(reply.read(), expected));
     await eventually(() => expect(replies.every(({ position }) => position > 0)).toBe(true));
     const far = await Promise.all(replies.map((reply) => onNode(b, reply)));
@@ -150,7 +145,7 @@ describe('a server that is killed and comes back with its file', () => {
       code: 'ENGINE_UNAVAILABLE',
     });
     await expect(b.find('00xxxxxxxxxxxxxxxxxxxxxxxx')).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
-    await pause(300);
+    await pause(soak(300, 2000)); // the outage itself
     await server.run();
     await Promise.all(here);
     await Promise.all(there);
@@ -190,6 +185,44 @@ describe('a server that loses everything', () => {
     agent.release();
     await Promise.all([read, late]);
     expect(agent.requests).toHaveLength(1);
+  });
+});
+
+describe('a server that is replaced by its copy, which is half a second behind,', () => {
+  it('has what runs again, whole: each text is exact on all nodes, and each agent is asked once', async () => {
+    const { takeOver, replica } = await replicaOf(server);
+    const { a, b, agent } = await nodesOver(behindProxies(), 2, []);
+    const expected = talk(agent, soak(100, 200), 50);
+    const replies = await start(a, soak(30, 200));
+    const here = replies.map((reply) => expectText(reply.read(), expected));
+    await eventually(() => expect(replies.every(({ position }) => position > 20)).toBe(true));
+    const far = await Promise.all(replies.slice(0, 10).map((reply) => onNode(b, reply)));
+    const there = far.map((reply) => expectText(reply.read(), expected));
+    await takeOver(proxies);
+    const from = performance.now();
+    await eventually(() => expect(nodes.every(({ link }) => link.isUp)).toBe(true));
+    const upMs = performance.now() - from;
+    // A node that has heard of none of them.
+    const third = await startStreamsNode({ url: replica.url }, { remote });
+    const { a: late } = await nodesOver(
+      (parts) => Promise.resolve(parts.map(({ chat, limits, bus }) => third.streams(chat, limits, bus))),
+      1,
+      [],
+    );
+    let latestMs = 0;
+    await Promise.all(
+      replies.map(async (reply) => {
+        const before = reply.position;
+        await eventually(async () =>
+          expect((await late.find(reply.streamId))?.position).toBeGreaterThanOrEqual(before),
+        );
+        latestMs = Math.max(latestMs, performance.now() - from);
+      }),
+    );
+    const last = replies.map(async (reply) => expectText((await onNode(late, reply)).read(), expected));
+    await Promise.all([...here, ...there, ...last]);
+    expect(agent.requests).toHaveLength(replies.length);
+    figures('fault 14, replies', { replies: replies.length, upMs, allThereMs: latestMs });
   });
 });
 
@@ -345,7 +378,7 @@ describe('messages that get lost', () => {
     let messages = 0;
     const filter = dropMessages((content) => content.includes('streams:') && messages++ % 10 === 9);
     const { a, b, agent } = await nodesOver(behindProxies(filter), 2, []);
-    const expected = talk(agent, 100, 20);
+    const expected = talk(agent, soak(100, 1500), 20);
     const replies = await start(a, 20);
     const far = await Promise.all(replies.map((reply) => onNode(b, reply)));
     const there = far.map((reply) => expectText(reply.read(), expected));

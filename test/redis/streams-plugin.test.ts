@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { StreamFrame } from '#kernel';
 import { eventually } from '../support/eventually.js';
 import { type LeakCheck, leakCheck } from '../support/leaks.js';
 import { example } from '../support/pages.js';
 import { Scrape } from '../support/prometheus.js';
 import { RedisServer } from '../support/redis-server.js';
 import { type RunningServer, startServer } from '../support/server.js';
+import { ask as askFor, framesOf, resume, textOf } from './chat-lines.js';
 import { endAll, later } from './node.js';
 
 let leaks: LeakCheck;
@@ -32,43 +32,11 @@ async function start(wordDelayMs: number, alone = false): Promise<RunningServer>
 
 const json = { 'content-type': 'application/json' };
 const question = { content: 'I feel sad today', user_id: 'ann', agent: 'eliza', conversation_id: 'c' };
-
-/** The lines of an answer as they come. */
-async function* framesOf(response: Response): AsyncGenerator<StreamFrame> {
-  let rest = '';
-  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-    const lines = `${rest}${part}`.split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line.startsWith('{')) yield JSON.parse(line) as StreamFrame;
-  }
-}
-
-const asLines = { ...json, accept: 'application/x-ndjson' };
-const ask = ({ url }: RunningServer, more: object = {}) =>
-  fetch(`${url}/chat/stream`, {
-    method: 'POST',
-    headers: asLines,
-    body: JSON.stringify({ ...question, ...more }),
-  });
-const resume = ({ url }: RunningServer, streamId: string, position: number) =>
-  fetch(`${url}/chat/stream/${streamId}?position=${position}`, { headers: asLines });
-
-async function textOf(frames: AsyncIterable<StreamFrame>, limit = Number.POSITIVE_INFINITY) {
-  let content = '';
-  let streamId = '';
-  let last: StreamFrame | undefined;
-  for await (const frame of frames) {
-    last = frame;
-    if (frame.type === 'streaming_start') streamId = frame.streamId;
-    if (frame.type === 'streaming_token') content += frame.content;
-    if (content.length >= limit) break;
-  }
-  return { content, streamId, last };
-}
+const ask = (running: RunningServer, more: object = {}) => askFor(running, { ...question, ...more });
 
 describe('servers as the page sets them up', () => {
   it('let a client go on at another one, cancel there, and get one answer to one request', async () => {
-    const [a, b] = [await start(30), await start(30)];
+    const [a, b] = [await start(150), await start(150)];
     const request = { request_id: 'q1' };
     const first = await textOf(framesOf(await ask(a, request)), 8);
     const rest = textOf(framesOf(await resume(b, first.streamId, first.content.length)));
@@ -113,7 +81,7 @@ describe('servers as the page sets them up', () => {
     }
   });
 
-  it('tell the clients of one that was killed that its answer is lost, and ask again', async () => {
+  it('tell the clients of one that was killed that its answer is lost, go on in its conversation, and ask again', async () => {
     const [a, b] = [await start(400, true), await start(400)];
     const request = { request_id: 'q1' };
     const first = await textOf(framesOf(await ask(a, request)), 1);
@@ -121,11 +89,15 @@ describe('servers as the page sets them up', () => {
     await eventually(async () =>
       expect((await Scrape.of(b.url)).value('waggle_stream_remote_readers')).toBe(1),
     );
+    const next = textOf(framesOf(await ask(b, { content: 'Hello' })));
+    await eventually(async () => expect((await Scrape.of(b.url)).value('waggle_streams_waiting')).toBe(1));
     process.kill(a.pid, 'SIGKILL');
     await a.exited;
     const { content, last } = await there;
     expect(last).toMatchObject({ type: 'error', code: 'SERVER_LOST', streamId: first.streamId });
     expect(content.startsWith(first.content)).toBe(true);
+    // The turn of the conversation goes on to the question that waits.
+    expect((await next).last?.type).toBe('streaming_end');
     const far = await textOf(framesOf(await resume(b, first.streamId, content.length + 3)));
     expect(far).toMatchObject({ content: '', last: { code: 'SERVER_LOST' } });
     const again = await textOf(framesOf(await ask(b, request)));

@@ -87,6 +87,38 @@ async function fullAndFree() {
   return { a, b, busy, release };
 }
 
+describe('what a run costs', () => {
+  /** Scripts of BullMQ that Redis has run. */
+  async function scripts(): Promise<number> {
+    const text = await server.command<string>('INFO', 'commandstats');
+    return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
+  }
+
+  it('is a few scripts, however many places are free, one by one and many at once', async () => {
+    const node = await taskNode({ mainConcurrency: 4000 });
+    node.register('n', (async (n: number) => n) as never);
+    expect(await (await node.engine.submit('n', 0)).result).toBe(0);
+    for (const count of [1, 300]) {
+      const before = await scripts();
+      const runs = await Promise.all(Array.from({ length: count }, (_, n) => node.engine.submit('n', n)));
+      await Promise.all(runs.map(({ result }) => result));
+      // To add it, take it and end it, and now and then a look at the line; never one for each free place.
+      expect((await scripts()) - before).toBeLessThan(200 + 8 * count);
+    }
+  });
+
+  it('is no turn for others: what waits behind it is taken as soon as there is a place', async () => {
+    const node = await taskNode({ mainConcurrency: 1 });
+    const block = blocker(node);
+    node.register('n', (async (n: number) => n) as never);
+    const busy = await node.engine.submit('block', 1);
+    const rest = await Promise.all([1, 2, 3].map((n) => node.engine.submit('n', n)));
+    block.release();
+    expect(await Promise.all(rest.map(({ result }) => result))).toEqual([1, 2, 3]);
+    await busy.result;
+  });
+});
+
 describe('a run on another node', () => {
   it('gives its updates and its result where it was accepted', async () => {
     const { a, b } = await fullAndFree();
@@ -206,6 +238,62 @@ describe('a run on another node', () => {
     const error = await rejection((await a.engine.submit('same', 'map')).result);
     expect(error).toMatchObject({ code: 'TASK_FAILED', message: expect.stringContaining('not JSON') });
   });
+});
+
+describe('limits of what waits', () => {
+  it.each<[limit: string, settings: Settings, more: object]>([
+    ['queueLimit', { queueLimit: 6 }, {}],
+    ['maxQueued of a task', {}, { maxQueued: 6, concurrency: 1 }],
+  ])(
+    '%s holds over all nodes together, and each has room again when another one is let go',
+    async (_, settings, more) => {
+      const [a, b, c] = await inOneCluster(
+        await taskNode({ mainConcurrency: 1, ...settings }),
+        await taskNode({ mainConcurrency: 1, ...settings }),
+        await taskNode({ mainConcurrency: 1, ...settings }),
+      );
+      const nodes = [a, b, c];
+      const blockers = nodes.map((node) => blocker(node, 'block', more));
+      later(() => {
+        for (const { release } of blockers) release();
+      });
+      for (const [index, { engine }] of nodes.entries()) await engine.submit('block', index);
+      const started = () => blockers.reduce((sum, each) => sum + each.started.length, 0);
+      await eventually(() => expect(started()).toBe(3));
+      const accepted: TaskRun[] = [];
+      const fill = async (node: Node) => {
+        // What others have taken in the last second is not known yet: so one after the other, until it is.
+        for (let n = 0; n < 20; n++) {
+          const run = await node.engine.submit('block', n).catch((error) => {
+            expect(error).toMatchObject({ code: 'QUEUE_FULL', details: { limit: 6 } });
+            expect(error.details.retryAfterMs).toBeGreaterThan(0);
+            return undefined;
+          });
+          if (!run) return;
+          accepted.push(run);
+        }
+      };
+      for (const node of nodes) {
+        await fill(node);
+        // On its own no node passes the limit.
+        if (node === a) expect(accepted.length).toBeLessThanOrEqual(6);
+        await eventually(async () => {
+          for (const { engine } of nodes)
+            expect(
+              await rejection(engine.submit('block', 'one more').then((run) => accepted.push(run))),
+            ).toMatchObject({
+              code: 'QUEUE_FULL',
+            });
+        });
+      }
+      await Promise.all(accepted.map((run) => run.cancel()));
+      for (const { engine } of nodes)
+        await eventually(async () => {
+          const run = await engine.submit('block', 'again');
+          await run.cancel();
+        });
+    },
+  );
 });
 
 describe('a key of idempotency over nodes', () => {
@@ -350,7 +438,7 @@ describe('while Redis is away', () => {
   it('tasks are refused at once; what has ended is stored afterwards, and the next ones run', async () => {
     const a = await taskNode({}, { proxied: true });
     const { release } = blocker(a);
-    const run = await a.engine.submit('block', 1);
+    const runs = await Promise.all(Array.from({ length: 20 }, (_, n) => a.engine.submit('block', n)));
     a.proxy?.cut();
     await eventually(async () =>
       expect(await rejection(a.engine.submit('block', 2))).toMatchObject({
@@ -363,7 +451,7 @@ describe('while Redis is away', () => {
     });
     release();
     a.proxy?.mend();
-    expect(await run.result).toBe(1);
+    expect(await Promise.all(runs.map(({ result }) => result))).toEqual(runs.map((_, n) => n));
     expect(await (await a.engine.submit('block', 3)).result).toBe(3);
   });
 

@@ -51,7 +51,10 @@ describe('servers as the page sets them up', () => {
     expect(answer).toMatchObject({ state: 'succeeded', output: 4 });
     const elsewhere = await fetch(`${b.url}/tasks/${answer.taskId}`);
     expect(await elsewhere.json()).toMatchObject({ state: 'succeeded', output: 4 });
-    expect((await Scrape.of(a.url)).value('waggle_tasks_stalled_total')).toBe(0);
+    const [scrape, other] = [await Scrape.of(a.url), await Scrape.of(b.url)];
+    expect(scrape.value('waggle_tasks_stalled_total')).toBe(0);
+    // That other server was asked for it.
+    expect(other.value('waggle_engine_commands_total', { service: 'tasks' })).toBeGreaterThan(0);
     // Names of keys are seen by many, and an id gives access.
     const [id = ''] = answer.taskId.split('.');
     expect(id).toMatch(/^[\w-]{24}$/);

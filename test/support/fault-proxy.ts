@@ -23,7 +23,7 @@ export class FaultProxy {
   filter: Filter | undefined;
   /** Connections since the start. */
   opened = 0;
-  readonly #target: NetConnectOpts;
+  #target: NetConnectOpts;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
   #isCut = false;
@@ -52,6 +52,12 @@ export class FaultProxy {
   mend(): void {
     this.#isCut = false;
     this.swallows = false;
+  }
+
+  /** Ends all connections; new ones go to another server. */
+  switchTo(target: NetConnectOpts): void {
+    this.#target = target;
+    this.drop();
   }
 
   /** Ends all connections; new ones are welcome. */

@@ -2,10 +2,12 @@ import { messageOf, WaggleError } from '../../errors.js';
 import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
 import { version } from '../../sdk/version.js';
-import type { ConfigOptions } from '../config/load-config.js';
+import { type ConfigOptions, loadConfig } from '../config/load-config.js';
 import { type Following, followConfig } from '../live/live-server.js';
 import { prepareWhole } from '../prepare.js';
 import { leftOpen, type openHandles, ResourceLedger } from '../resources.js';
+import type { Shard } from '../shards/shard.js';
+import { shardCount, shardVariable } from '../shards/shard-count.js';
 import { exitCodes, type StopSignals } from '../stop-signals.js';
 
 /** The process as it was before anything else was loaded. */
@@ -19,12 +21,20 @@ export async function start(
   options: ConfigOptions & { readonly watch?: boolean },
   { signals, handles }: Early,
 ): Promise<void> {
+  const config = await loadConfig(options);
+  const shard = await shardOf(signals);
+  const count = shardCount(config.server);
+  if (!shard && count > 1 && config.issues.length === 0) {
+    const { supervise } = await import('../shards/supervise.js');
+    return supervise(options, config, count, signals);
+  }
   const resources = new ResourceLedger();
   const stop = (kernel: Kernel, logger: Logger, code: number) =>
     void exitAfterStop(kernel, logger, code, resources, handles);
   let following: Following | undefined;
-  const { kernel, config, logger, logLevels, files, allowExit } = await prepareWhole({
+  const { kernel, logger, logLevels, files, allowExit } = await prepareWhole({
     ...options,
+    ...{ loaded: config, shard },
     onPhase: resources.onPhase,
     onKernel: (kernel, logger) => {
       signals?.onStop((signal) => {
@@ -43,9 +53,10 @@ export async function start(
     await kernel.start();
     // From here on `exitOnCrash` logs an exit.
     allowExit();
-    const server = { options, kernel, config, logger, logLevels, files };
+    const server = { options, kernel, config, logger, logLevels, files, shard };
     if (kernel.isRunning) following = await followConfig(server, options.watch ?? false);
     logger.info({ version, state: kernel.state, node: process.version }, 'started');
+    shard?.started();
   } catch (err) {
     // A stop during the start is a clean one, and ends the process itself.
     if (WaggleError.is(err, 'KERNEL_START_ABORTED')) return;
@@ -53,6 +64,13 @@ export async function start(
     process.stderr.write(`waggle: ${messageOf(err)}\n`);
     process.exit(exitCodes.failed);
   }
+}
+
+/** This process as one of several of a server, where it is. */
+async function shardOf(signals: StopSignals | undefined): Promise<Shard | undefined> {
+  if (!signals || process.env[shardVariable] === undefined) return undefined;
+  const { Shard } = await import('../shards/shard.js');
+  return Shard.ofProcess(signals);
 }
 
 /** On an uncaught error: log, drain, exit 1. */

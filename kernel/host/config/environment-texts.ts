@@ -47,10 +47,16 @@ function meant(text: string, node: Node | undefined, variable: string): unknown 
     const value = parsed(text);
     if (Array.isArray(value) ? wants('array') : isMap(value) && wants('object')) return value;
   }
-  if (wants('string')) return text;
+  if (waysIn(node).some((each) => takesText(each, text))) return text;
   if ((wants('integer') || wants('number')) && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) return Number(text);
   if (wants('boolean') && /^(true|false)$/.test(text)) return text === 'true';
   return text;
+}
+
+/** Whether a text is meant as it is, and not as the number that a schema such as "a number, or `auto`" takes as well. */
+function takesText({ type, enum: known, const: only }: Node, text: string): boolean {
+  if (type !== 'string') return false;
+  return known?.includes(text) ?? (only === undefined || only === text);
 }
 
 function parsed(text: string): unknown {

@@ -30,6 +30,8 @@ export const configFile = z.strictObject({
       reload: z.boolean().default(false),
       /** `auto`: lines for people on a terminal, lines of JSON elsewhere. */
       logFormat: z.enum(logFormats).default('auto'),
+      /** Processes on one port, for a machine with several cores; `auto`: one for each core. Needs [plugins on Redis](cluster.md#several-processes-on-one-machine). */
+      shards: z.union([z.int().min(1).max(256), z.literal('auto')]).default(1),
       /** How long running replies may go on after SIGTERM. */
       drainTimeoutMs: millisecondsOrNone.max(3_600_000).default(10_000),
       /** How long one plugin may take for each of setup, ready and stop. */

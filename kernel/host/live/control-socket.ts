@@ -1,12 +1,9 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { messageOf, WaggleError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
 import type { ConfigOptions } from '../config/load-config.js';
 import { exitCodes } from '../stop-signals.js';
-import { differenceText } from './difference-text.js';
-import { isStopping, type LiveConfig } from './live-config.js';
 import { ownSocket } from './runtime-folder.js';
-import { touchedBy } from './touched.js';
 
 /** The commands that a running server takes from others of the same user. */
 export type ControlCommand = 'plan' | 'apply';
@@ -17,14 +14,18 @@ export interface ControlAnswer {
   readonly code: number;
 }
 
+/** Performs a command. Never rejects. */
+export type TakeCommand = (command: ControlCommand) => Promise<ControlAnswer>;
+
 const requestTimeoutMs = 5000;
 const maxConnections = 16;
 const requestLimitChars = 100;
 
 /** Takes commands on a Unix domain socket that only this user can open. It keeps no process alive. */
 export async function openControlSocket(
-  live: LiveConfig,
+  answer: TakeCommand,
   options: ConfigOptions,
+  logger: Logger,
 ): Promise<{ close(): void }> {
   const connections = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -33,7 +34,7 @@ export async function openControlSocket(
     socket.unref().setTimeout(requestTimeoutMs, () => socket.destroy());
     receive(socket, async (command) => {
       socket.setTimeout(0);
-      socket.end(`${JSON.stringify(await answer(live, command))}\n`);
+      socket.end(`${JSON.stringify(await answered(answer, command))}\n`);
     });
   });
   server.maxConnections = maxConnections;
@@ -41,7 +42,7 @@ export async function openControlSocket(
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(path, () => resolve());
   });
-  server.on('error', (err) => live.logger.warn({ err }, 'the control socket failed'));
+  server.on('error', (err) => logger.warn({ err }, 'the control socket failed'));
   server.unref();
   chmodSync(path, 0o600);
   return {
@@ -64,20 +65,7 @@ function receive(socket: Socket, act: (command: string) => Promise<void>): void 
   });
 }
 
-async function answer(live: LiveConfig, command: string): Promise<ControlAnswer> {
-  if (command !== 'plan' && command !== 'apply')
-    return { text: 'waggle: the server is of another version\n', code: exitCodes.failed };
-  try {
-    // Before a change, which ends what it touches.
-    const touched = touchedBy(live.kernel);
-    const text = differenceText(await live[command](), touched);
-    if (command === 'apply') live.logger.info({ change: text.trim().split('\n') }, 'the config was applied');
-    return { text, code: exitCodes.clean };
-  } catch (error) {
-    if (WaggleError.is(error, 'KERNEL_CONFIG_INVALID'))
-      return { text: `${error.details.issues.join('\n')}\n`, code: exitCodes.badConfig };
-    if (isStopping(error)) return { text: 'waggle: the server is stopping\n', code: exitCodes.failed };
-    if (command === 'apply') live.logger.error({ err: error }, 'the config was not applied');
-    return { text: `waggle: nothing was changed: ${messageOf(error)}\n`, code: exitCodes.failed };
-  }
+async function answered(answer: TakeCommand, command: string): Promise<ControlAnswer> {
+  if (command === 'plan' || command === 'apply') return answer(command);
+  return { text: 'waggle: the server is of another version\n', code: exitCodes.failed };
 }

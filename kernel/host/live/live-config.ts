@@ -8,6 +8,9 @@ import { type ConfigOptions, type LoadedConfig, loadConfig } from '../config/loa
 import { entriesOf, issueOf } from '../loader/load-plugins.js';
 import type { PluginFiles } from '../loader/plugin-files.js';
 import type { LogLevels } from '../log-levels.js';
+import type { Shard } from '../shards/shard.js';
+import { shardCount } from '../shards/shard-count.js';
+import { unsharedIssues } from '../shards/unshared.js';
 
 /** Settings of the server that take effect at once. The others need another process. */
 const liveSettings: readonly string[] = ['logLevel', 'logLevels', 'reload'];
@@ -34,6 +37,8 @@ export interface LiveServer {
   readonly logger: Logger;
   readonly logLevels: LogLevels;
   readonly files: PluginFiles;
+  /** This process, where it is one of several. */
+  readonly shard: Shard | undefined;
 }
 
 /** Keeps a running server equal to its config files, as a whole or not at all. */
@@ -107,6 +112,8 @@ export class LiveConfig {
         issues.push(issueOf(entry, error));
       }
     }
+    const count = Math.max(shardCount(config.server), this.#server.shard?.count ?? 1);
+    issues.push(...unsharedIssues(count, wanted, config));
     if (issues.length > 0) throw new WaggleError('KERNEL_CONFIG_INVALID', { issues: [...new Set(issues)] });
     return { config, wanted };
   }

@@ -1,6 +1,7 @@
 import { PluginWatch } from '../loader/watch.js';
 import { ConfigWatch } from './config-watch.js';
-import { openControlSocket } from './control-socket.js';
+import { control } from './control.js';
+import { openControlSocket, type TakeCommand } from './control-socket.js';
 import { differenceText } from './difference-text.js';
 import { isStopping, LiveConfig, type LiveServer } from './live-config.js';
 import { touchedBy } from './touched.js';
@@ -13,7 +14,7 @@ export interface Following {
 
 /** Lets a running server follow its config: on command, and where it is asked to, when files change. */
 export async function followConfig(server: LiveServer, watchPlugins: boolean): Promise<Following> {
-  const { kernel, logger, options } = server;
+  const { kernel, logger, options, shard } = server;
   const live = new LiveConfig(server);
   const applyAndLog = async (why: string) => {
     waiting = undefined;
@@ -55,13 +56,16 @@ export async function followConfig(server: LiveServer, watchPlugins: boolean): P
     watchFiles();
   });
 
-  const control = await openControlSocket(live, options).catch((err: unknown) => {
-    logger.warn({ err }, 'waggle plan and waggle apply cannot reach this server');
-  });
+  const take: TakeCommand = (command) => control(live, command);
+  const commands =
+    shard?.takeCommands(take) ??
+    (await openControlSocket(take, options, logger).catch((err: unknown) => {
+      logger.warn({ err }, 'waggle plan and waggle apply cannot reach this server');
+    }));
   const close = () => {
     files?.close();
     plugins?.close();
-    control?.close();
+    commands?.close();
   };
   kernel.bus.on('kernel:state', ({ to }) => {
     if (to === 'draining') close();

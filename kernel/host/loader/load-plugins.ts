@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { Wanted } from '../../contracts/kernel-options.js';
 import { messageOf, type WaggleError } from '../../errors.js';
 import type { Kernel } from '../../kernel.js';
 import type { Logger } from '../../logger.js';
@@ -12,6 +13,7 @@ interface Loaded {
   readonly issues: readonly string[];
   /** Plugins whose module threw during its import. */
   readonly failures: readonly WaggleError[];
+  readonly plugins: readonly Wanted[];
 }
 
 /** Imports every plugin of a config and adds it to the kernel. Never throws: every error is returned. */
@@ -23,18 +25,20 @@ export async function loadPlugins(
 ): Promise<Loaded> {
   const issues: string[] = [];
   const failures: WaggleError[] = [];
+  const plugins: Wanted[] = [];
   const { entries, skipped } = entriesOf(config, issues);
   for (const [name, why] of skipped) logSkipped(logger, name, why);
   for (const entry of entries) {
     try {
       const { plugin, options, failure } = await files.import(entry, config);
       kernel.use(plugin, options);
+      plugins.push([plugin, options]);
       if (failure && !entry.optional) failures.push(failure);
     } catch (error) {
       issues.push(issueOf(entry, error));
     }
   }
-  return { issues, failures };
+  return { issues, failures, plugins };
 }
 
 /** Logs an entry of the extensions folder that is not loaded. */

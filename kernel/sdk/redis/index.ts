@@ -2,6 +2,7 @@
 export * from './config.js';
 export * from './layout.js';
 export * from './library.js';
+export * from './preparation.js';
 export * from './redis-connection.js';
 export * from './redis-errors.js';
 export * from './redis-link.js';

@@ -51,7 +51,7 @@ export class RedisLink {
   readonly #times: LinkTimes;
   readonly #engine: string;
   readonly #closing = new AbortController();
-  readonly #counts = new Map<string, number>();
+  readonly #commands: Record<string, number> = {};
   #connection: RedisConnection | undefined;
   #lastWhy = 'no connection was made yet';
   #downSince: number | undefined = performance.now();
@@ -78,9 +78,9 @@ export class RedisLink {
     return this.#connection?.rttMs ?? this.#rttMs;
   }
 
-  /** Commands sent, by name. */
-  get counts(): ReadonlyMap<string, number> {
-    return this.#counts;
+  /** Commands sent since the start, by name; those of another library are not counted. */
+  get commands(): Readonly<Record<string, number>> {
+    return { ...this.#commands };
   }
 
   /** Connects; later losses are its own business. @throws ENGINE_UNUSABLE when that cannot be done, or takes too long */
@@ -219,6 +219,6 @@ export class RedisLink {
 
   #count(command: string): void {
     const kind = command.toLowerCase();
-    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    this.#commands[kind] = (this.#commands[kind] ?? 0) + 1;
   }
 }

@@ -29,6 +29,7 @@ import { FrameWriter, type ReplyIds, type ReplyRequest } from './frame-writer.js
 import type { Entry } from './log-entry.js';
 import { type LogEvents, ReplyLog, type Tap } from './reply-log.js';
 import { RunningWork } from './running-work.js';
+import type { SharedTurn } from './shared-turn.js';
 import { wholeReply } from './whole-reply.js';
 
 /** The end of a reply. */
@@ -73,6 +74,8 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
   unended: Place<LocalReply> | undefined;
   /** Its turn in its conversation, until its agent has stopped; undefined where it has none. */
   turn: ConversationTurn | undefined;
+  /** The same where other processes share the conversation. */
+  sharedTurn: SharedTurn | undefined;
   /** Its share of the replies that its user may have at once. */
   share: Reservation | undefined;
   /** Until its agent has stopped. */
@@ -210,7 +213,8 @@ export class LocalReply implements Reply, ChatSink, LogEvents, AgentCallSource {
       if (turn) await turn;
     } catch (error) {
       if (this.#log.ended) return;
-      if (WaggleError.is(error, 'QUEUE_FULL')) this.fail(error);
+      if (WaggleError.is(error, 'QUEUE_FULL') || WaggleError.is(error, 'ENGINE_UNAVAILABLE'))
+        this.fail(error);
       else await this.cancel('shutdown');
       return;
     }

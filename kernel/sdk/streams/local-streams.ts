@@ -1,4 +1,4 @@
-import type { Limits, Principal } from '../../contracts/access.js';
+import type { Limits, Principal, Reservation } from '../../contracts/access.js';
 import type { ChatMessage } from '../../contracts/agent.js';
 import type { EventBus } from '../../contracts/bus.js';
 import type { Chat } from '../../contracts/chat.js';
@@ -19,11 +19,13 @@ import { LinkedList } from '../linked-list.js';
 import { randomId } from '../random-id.js';
 import { settleWithin } from '../settle-within.js';
 import type { StreamsConfig } from './config.js';
-import { ConversationTurns } from './conversation-turns.js';
+import { type ConversationTurn, ConversationTurns } from './conversation-turns.js';
+import { KeyedStarts } from './keyed-starts.js';
 import { type Ending, LocalReply, type ReplyEvents } from './local-reply.js';
 import { LogWaker } from './log-waker.js';
 import { PlaceRequest } from './place-request.js';
 import type { ReplyLog } from './reply-log.js';
+import type { SharedTurn } from './shared-turn.js';
 import { StartSlices } from './start-slices.js';
 
 const retryAfterMs = 1000;
@@ -37,8 +39,21 @@ export interface ReplyNames {
   readonly conversationId: string;
 }
 
+/** A request that is about to become a reply. */
+export interface Asked extends ReplyNames {
+  readonly command: StartCommand;
+  readonly key: RequestKey | undefined;
+  /** The key of its conversation; undefined where it has no memory. */
+  readonly conversation: string | undefined;
+}
+
 /** Follows the replies of this process, so that others know of them. */
 export interface ReplyWatcher {
+  /**
+   * A reply enters the line of its conversation, where that is shared with other processes; a promise where others may be before
+   * it. @throws BUSY, ENGINE_UNAVAILABLE
+   */
+  entering?(asked: Asked): SharedTurn | Promise<SharedTurn>;
   /** A reply was accepted, and is about to run. */
   accepted(reply: LocalReply): void;
   /** The first content of a reply is in its log; readers get it once the promise resolves. */
@@ -62,6 +77,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #limits: Limits | undefined;
   readonly #replies = new IdMap<LocalReply>();
   readonly #keyed = new KeyedRuns<LocalReply>();
+  readonly #starts = new KeyedStarts<LocalReply>();
   readonly #unended = new LinkedList<LocalReply>();
   readonly #kept: ExpiringSet<LocalReply>;
   readonly #slices = new StartSlices();
@@ -72,6 +88,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   readonly #watcher: ReplyWatcher | undefined;
   readonly releasing: ReplyEvents['releasing'];
   readonly #room: HeldChars;
+  /** Replies that wait in conversations that other processes share. */
+  #waitingForTurn = 0;
   #tokens = 0;
   #draining = false;
   #onEmpty: (() => void) | undefined;
@@ -122,7 +140,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     for (const reply of this.#replies.values()) readers += reply.readers;
     const { running = 0, waiting = 0 } = this.#tasks.countsOf(chatTask) ?? {};
     const kept = this.#kept.size;
-    const all = waiting + this.#turns.waiting;
+    const all = waiting + this.#turns.waiting + this.#waitingForTurn;
     return { running, waiting: all, kept, readers, chars: this.#room.count, tokens: this.#tokens };
   }
 
@@ -134,32 +152,76 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   }
 
   /**
-   * `ids`: unguessable ones for the reply, and for its conversation where the command names none.
+   * `names`: unguessable ones for the reply, and for its conversation where the command names none.
    * @throws RATE_LIMITED, QUEUE_FULL, BUSY, SHUTTING_DOWN, IDEMPOTENCY_MISMATCH
    */
   async start(
     command: StartCommand,
-    { streamId, ...ids }: ReplyNames = { streamId: randomId(), conversationId: randomId() },
+    names: ReplyNames = { streamId: randomId(), conversationId: randomId() },
   ): Promise<LocalReply> {
-    const key = keyOf(command);
-    const known = this.known(key);
-    if (known) return known;
-    if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
-    const { conversationId = ids.conversationId, priority, principal, stateless, userId } = command;
+    const { conversationId = names.conversationId, stateless, userId } = command;
     const conversation = stateless ? undefined : conversationKey({ userId, conversationId });
-    const before = conversation === undefined ? undefined : this.#turns.last(conversation);
-    const share = principal && this.#limits?.reply(principal);
+    const asked = { command, streamId: names.streamId, conversationId, conversation, key: keyOf(command) };
+    return this.#starts.run(
+      asked.key,
+      () => this.known(asked.key),
+      () => this.#start(asked),
+    );
+  }
+
+  /** At once where limits and conversations are those of this process. */
+  #start(asked: Asked): LocalReply | Promise<LocalReply> {
+    const before = this.#check(asked);
+    const { principal } = asked.command;
+    const share = principal && this.#limits?.reply(principal, asked.streamId);
+    const shared = asked.conversation === undefined ? undefined : this.#watcher?.entering?.(asked);
+    if (share instanceof Promise || shared instanceof Promise) return this.#acceptLater(asked, share, shared);
+    return this.#accept(asked, before, share, shared);
+  }
+
+  async #acceptLater(
+    asked: Asked,
+    counting: Reservation | Promise<Reservation | undefined> | undefined,
+    entering: SharedTurn | Promise<SharedTurn> | undefined,
+  ): Promise<LocalReply> {
+    const [share, shared] = await Promise.allSettled([counting, entering]);
+    try {
+      if (share.status === 'rejected') throw share.reason;
+      if (shared.status === 'rejected') throw shared.reason;
+      return this.#accept(asked, this.#check(asked), share.value, shared.value);
+    } catch (error) {
+      if (share.status === 'fulfilled') share.value?.settle(0);
+      if (shared.status === 'fulfilled') shared.value?.leave();
+      throw error;
+    }
+  }
+
+  /** The turn before it in a conversation of this process. @throws SHUTTING_DOWN, BUSY */
+  #check({ conversation }: Asked): ConversationTurn | undefined {
+    if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs });
+    return conversation === undefined || this.#watcher?.entering ? undefined : this.#turns.last(conversation);
+  }
+
+  #accept(
+    { command, streamId, conversationId, conversation, key }: Asked,
+    before: ConversationTurn | undefined,
+    share: Reservation | undefined,
+    shared: SharedTurn | undefined,
+  ): LocalReply {
+    const { priority, userId } = command;
     const messages = command.messages?.map(inParts);
     const requestChars = charsIn(...Object.values({ ...command, messages }));
     const request = { ...command, id: streamId, streamId, conversationId };
     const reply = new LocalReply(request, requestChars, this.#config, this);
     reply.share = share;
+    reply.sharedTurn = shared;
     let place: Promise<Release>;
     try {
       this.#takeRoom(requestChars);
-      if (conversation !== undefined) reply.turn = this.#turns.enter(conversation, reply, before);
-      const first = reply.turn?.first;
-      place = first ? this.#admitAfter(first.promise, reply, priority) : this.#admit(reply, priority);
+      if (shared) shared.onAhead((ahead) => reply.wait(ahead));
+      else if (conversation !== undefined) reply.turn = this.#turns.enter(conversation, reply, before);
+      const first = shared ? this.#waitForOthers(shared) : reply.turn?.first?.promise;
+      place = first ? this.#admitAfter(first, reply, priority) : this.#admit(reply, priority);
     } catch (error) {
       share?.settle(0);
       this.stopped(reply, requestChars);
@@ -229,7 +291,8 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   stopped(reply: LocalReply, chars: number): void {
     this.#room.free(chars);
     if (reply.turn) this.#turns.leave(reply.turn);
-    reply.turn = undefined;
+    reply.sharedTurn?.leave();
+    reply.turn = reply.sharedTurn = undefined;
   }
 
   stale(log: ReplyLog): void {
@@ -242,6 +305,7 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
     reply.share?.settle(0);
     reply.share = undefined;
     if (reply.turn) this.#turns.ended(reply.turn);
+    reply.sharedTurn?.ended();
     this.#report(reply, ending);
     // The same request after a failure is answered again; a cancel by the client stays.
     const { type } = ending;
@@ -283,6 +347,16 @@ export class LocalStreams implements ChatStreams, ReplyEvents {
   ): Promise<Release> {
     await turn;
     return this.#admit(reply, priority);
+  }
+
+  /** Waits for the replies of all processes that are before it; undefined where there are none. */
+  #waitForOthers(turn: SharedTurn): Promise<void> | undefined {
+    const first = turn.wait();
+    if (!first) return undefined;
+    this.#waitingForTurn++;
+    const done = () => void this.#waitingForTurn--;
+    first.then(done, done);
+    return first;
   }
 
   async #cancelAll(): Promise<void> {

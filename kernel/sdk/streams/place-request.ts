@@ -6,6 +6,8 @@ import type { LocalReply } from './local-reply.js';
 export class PlaceRequest extends LazySignal<LocalReply> implements AdmitOptions {
   readonly priority: TaskPriority | undefined;
   readonly owner: string;
+  /** It was accepted before, and may have waited for its turn in its conversation. */
+  readonly isPart = true;
   readonly onQueued: (ahead: number) => void;
   readonly onStop: () => void;
 

@@ -87,6 +87,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   #held = 0;
   #delayed = 0;
   #draining = false;
+  /** Nothing at all is accepted any more. */
+  #isOver = false;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -142,7 +144,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     const key = requestKey(options.owner, options.idempotencyKey, { name, input: input ?? {} });
     const run =
       this.#keyed.find(key) ??
-      this.#accept(name, options.owner, key, (kind) => this.#submit(kind, input, options, key));
+      this.#accept(name, options, key, (kind) => this.#submit(kind, input, options, key));
     // The output is checked against its schema before the run succeeds.
     return run as unknown as TaskRun<TaskOutput<N>>;
   }
@@ -175,7 +177,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   }
 
   admit(name: string, options: AdmitOptions = {}): Promise<Release> {
-    return this.#accept(name, options.owner, undefined, (kind) => {
+    return this.#accept(name, options, undefined, (kind) => {
       const { definition } = kind;
       if (definition.lane !== 'main')
         throw new WaggleError('INVALID_REQUEST', { issues: [`"${name}" is not a task of the main lane`] });
@@ -215,18 +217,20 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     await this.#lanes[definition.lane].forget(definition);
   }
 
-  /** Refuses new runs, lets the others end until the deadline, then cancels the rest. */
+  /** Refuses new runs other than parts of those that run, lets these end until the deadline, then cancels the rest. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
     const empty = deferred();
     this.#onEmpty = empty.resolve;
     if (this.#unended.size > 0) await settleWithin(empty.promise, deadline);
+    // Without a run it can be that a part of other work is still to come.
+    this.#isOver = deadline.aborted;
     await this.#cancelAll();
   }
 
   /** Cancels the rest, and ends the lanes. */
   async close(): Promise<void> {
-    this.#draining = true;
+    this.#draining = this.#isOver = true;
     await this.#cancelAll();
     this.#kept.clear();
     this.#notifier.close();
@@ -247,7 +251,7 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
   /** Counts a request, and its refusal. @throws IDEMPOTENCY_MISMATCH, SHUTTING_DOWN, TASK_UNKNOWN, errors of `make` */
   #accept<T>(
     name: string,
-    userId: string | undefined,
+    { owner: userId, isPart = false }: Pick<SubmitOptions, 'owner' | 'isPart'>,
     key: RequestKey | undefined,
     make: (kind: RegisteredTask) => T,
   ): T {
@@ -256,7 +260,8 @@ export class Engine implements TaskEngine, Watcher<TaskDefinition> {
     if (kind) kind.counts.submitted++;
     try {
       this.#keyed.claim(key);
-      if (this.#draining) throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
+      if (this.#isOver || (this.#draining && !isPart))
+        throw new WaggleError('SHUTTING_DOWN', { retryAfterMs: retryAfterMs.unknown });
       if (!kind) throw new WaggleError('TASK_UNKNOWN', { task: name.slice(0, 128) });
       return make(kind);
     } catch (error) {

@@ -75,6 +75,18 @@ export abstract class Exchange<Result = unknown> {
     const { type, streamId, taskId, code = 'INTERNAL', message = '', retryAfterMs, ahead = 0 } = frame;
     const { onQueued, timeoutMs = silenceLimitMs } = this.#options;
     const nameless = this.id === undefined;
+    // It was on its way when the server began to shut down, and nothing of it has begun: the next connection asks again.
+    if (
+      code === 'SHUTTING_DOWN' &&
+      type === 'error' &&
+      nameless &&
+      !streamId &&
+      !taskId &&
+      !this.cancelling
+    ) {
+      this.sent = false;
+      return;
+    }
     this.id ??= streamId ?? taskId;
     if (!this.cancelling) this.#await(timeoutMs);
     else if (nameless) this.stop();

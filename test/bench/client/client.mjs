@@ -127,13 +127,46 @@ const actions = {
   async joinAll({ question, tokens, position }) {
     const [first, ...others] = connections;
     const one = ask(first, question, tokens, JoinedStream);
-    await one.stream.begun;
+    await one.stream.spoken;
     const { streamId } = one.stream;
     const joining = others.map((connection) => join(connection, streamId, tokens, position));
     running = [one, ...joining].map(({ stream }) => stream);
     ended = Promise.all([one, ...joining].map(({ end }) => end));
     await Promise.all(running.map(({ begun }) => begun));
+    return { joined: running.length, streamId };
+  },
+
+  /** Begins a stream on each connection, for others to read. Answers with their ids. */
+  async start({ question }) {
+    const streams = connections.map((connection) => ask(connection, question, 0, JoinedStream).stream);
+    await Promise.all(streams.map(({ spoken }) => spoken));
+    return { streamIds: streams.map(({ streamId }) => streamId) };
+  },
+
+  /** Reads streams that were begun elsewhere, one on each connection, from the second token on; answers when all have joined. */
+  async follow({ streamIds, tokens, position, isStamped = false }) {
+    const reading = streamIds.map((streamId, at) =>
+      isStamped
+        ? read(
+            connections[at],
+            (onEnd) => new StampedStream(dialect, tokens - 1, onEnd),
+            dialect.resume(streamId, position),
+          )
+        : join(connections[at], streamId, tokens, position),
+    );
+    running = reading.map(({ stream }) => stream);
+    ended = Promise.all(reading.map(({ end }) => end));
+    if (!isStamped) await Promise.all(running.map(({ begun }) => begun));
     return { joined: running.length };
+  },
+
+  /** The delays of streams whose tokens say when they were sent, at the end of all. */
+  async finishStamped() {
+    const all = await ended;
+    return {
+      lateUs: percentiles(all.flatMap(({ stream }) => stream.lateUs)),
+      issues: all.flatMap(({ mistake }) => mistake ?? []).slice(0, 3),
+    };
   },
 
   /** The same to its end. */
@@ -142,8 +175,8 @@ const actions = {
     return actions.finish();
   },
 
-  /** Streams on all connections, which are dropped in the middle of it and opened again, all at once. */
-  async storm({ question, tokens }) {
+  /** Streams on all connections, which are dropped in the middle of it and opened again, all at once, there or at another server. */
+  async storm({ question, tokens, backTo = where.port }) {
     const before = connections.map((connection) => followText(connection, dialect.request(question)));
     const enough = tokens / 5;
     while (before.some(({ frames }) => frames < enough))
@@ -153,6 +186,7 @@ const actions = {
       connection.onText = () => {};
       connection.drop();
     }
+    where = { ...where, port: backTo };
     const dropped = performance.now();
     const handshakes = [];
     const after = await Promise.all(

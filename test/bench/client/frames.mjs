@@ -63,17 +63,22 @@ const ollama = {
 };
 export const dialects = { waggle, responses, socketIo, sse, ndjson, ollama };
 
-/** All streams have ids of this length, so that frames are equally long everywhere. */
+/** Ids of streams have this length, but for those of several servers, which have a few characters more. */
 export const streamIdChars = 24;
 
 /** Bytes of a token's frame without its content. */
-export function overheadBytes({ token: { before, between, after } }) {
-  return before.length + streamIdChars + between.length + after.length;
+export function overheadBytes({ token: { before, between, after } }, idChars = streamIdChars) {
+  return before.length + idChars + between.length + after.length;
 }
 
 /** Where the content of a token's frame begins. */
-export function contentAt({ token: { before, between } }) {
-  return before.length + streamIdChars + between.length;
+export function contentAt({ token: { before, between } }, idChars = streamIdChars) {
+  return before.length + idChars + between.length;
+}
+
+/** The length of the id that a first frame has. */
+export function idCharsOf({ read }, bytes, from, to) {
+  return read(bytes.toString('utf8', from, to)).streamId.length;
 }
 
 /** A frame of a client. The mask is zero, so that masking costs nothing. */

@@ -1,6 +1,6 @@
 import { contentBytes, textOf } from '../answers/corpus.mjs';
 import { lineContentAt } from '../mock/line.mjs';
-import { contentAt, overheadBytes } from './frames.mjs';
+import { contentAt, idCharsOf, overheadBytes } from './frames.mjs';
 
 /** Two characters, at the place where the kinds of a dialect differ, as a number. */
 const kindOf = (text) => text.charCodeAt(0) * 256 + text.charCodeAt(1);
@@ -50,8 +50,10 @@ export class CountedStream {
     else if (kind === tokenKind) {
       this.frames++;
       this.contentBytes += to - from - this.#overhead;
-    } else if (kind === startKind) this.started++;
-    else if (kind === endKind) this.#onEnd(this.#mistake());
+    } else if (kind === startKind) {
+      this.started++;
+      this.#overhead = overheadBytes(this.#dialect, idCharsOf(this.#dialect, bytes, from, to));
+    } else if (kind === endKind) this.#onEnd(this.#mistake());
     else this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
   }
 
@@ -87,8 +89,11 @@ export class JoinedStream extends CountedStream {
   streamId;
   /** Resolves when `streamId` is known, or when the stream has ended without it. */
   begun;
+  /** Resolves at the first token, or at the end. */
+  spoken;
   #dialect;
   #onBegun;
+  #onSpoken;
 
   constructor(dialect, count, onEnd, from) {
     super(
@@ -96,6 +101,7 @@ export class JoinedStream extends CountedStream {
       count,
       (mistake) => {
         this.#onBegun();
+        this.#onSpoken();
         onEnd(mistake);
       },
       from,
@@ -104,10 +110,14 @@ export class JoinedStream extends CountedStream {
     this.begun = new Promise((resolve) => {
       this.#onBegun = resolve;
     });
+    this.spoken = new Promise((resolve) => {
+      this.#onSpoken = resolve;
+    });
   }
 
   text(bytes, from, to) {
     super.text(bytes, from, to);
+    if (this.frames === 1) this.#onSpoken();
     if (this.started !== 1 || this.streamId) return;
     this.streamId = this.#dialect.read(bytes.toString('utf8', from, to)).streamId;
     this.#onBegun();
@@ -233,7 +243,8 @@ export class StampedStream {
       this.#onEnd(
         this.frames === this.#count ? undefined : `${this.frames} frames for ${this.#count} tokens`,
       );
-    else if (kind !== startKind)
-      this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
+    else if (kind === startKind)
+      this.#contentAt = contentAt(this.#dialect, idCharsOf(this.#dialect, bytes, from, to));
+    else this.#onEnd(`an unexpected frame: ${bytes.toString('utf8', from, Math.min(to, from + 200))}`);
   }
 }

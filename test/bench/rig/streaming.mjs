@@ -1,4 +1,5 @@
 import { startProgram, startServer } from './process.mjs';
+import { callsBetween } from './redis.mjs';
 import { wholeAnswers } from './whole-answers.mjs';
 import { measured } from './window.mjs';
 
@@ -6,7 +7,7 @@ import { measured } from './window.mjs';
  * One round of one server: start, connect, compare the text of a few streams exactly, warm up, measure, stop.
  * `steps` says what to ask of the client.
  */
-export async function streamingRound(contender, steps, { mock, env } = {}) {
+export async function streamingRound(contender, steps, { mock, env, redis } = {}) {
   const upstream = mock && (await startProgram(mock.file, mock.env));
   const clients = [];
   let server;
@@ -19,7 +20,7 @@ export async function streamingRound(contender, steps, { mock, env } = {}) {
     if (steps.exact) expectWhole(await client.ask({ do: 'streams', kind: 'exact', ...steps.exact }));
     for (const warmUp of [steps.warmUp ?? []].flat())
       expectWhole(await client.ask({ do: 'streams', ...warmUp }));
-    const window = await measure({ server, clients, client }, steps);
+    const window = await measure({ server, clients, client, redis }, steps);
     expectWhole(window.result);
     const added = [];
     for (const step of steps.added ?? []) added.push(await addedBy(client, mockPort, step));
@@ -59,9 +60,9 @@ export async function addedBy(client, mockPort, { on, ...how }) {
 }
 
 /** A window that lies within streams which began before and end after it, so that beginnings and ends are not in it. */
-async function withinStreams({ server, clients, client }, { question, tokens, ms }) {
+async function withinStreams({ server, clients, client, redis }, { question, tokens, ms }) {
   await client.ask({ do: 'begin', question, tokens });
-  const window = await measured({ server, clients }, async () => {
+  const window = await measured({ server, clients, redis }, async () => {
     const before = await client.ask({ do: 'count' });
     await new Promise((resolve) => setTimeout(resolve, ms));
     const after = await client.ask({ do: 'count' });
@@ -101,9 +102,13 @@ export function expectWhole(result) {
 }
 
 /** CPU of the server for each token that the client has verified, and what else one wants to know. */
-export function perToken({ result, serverUs, serverShare, segments, clientShare }) {
+export function perToken({ result, serverUs, serverShare, segments, clientShare, redisUs, calls }) {
   return {
     value: serverUs / result.tokens,
+    ...(calls && {
+      'Redis µs/token': redisUs / result.tokens,
+      'Redis commands/token': callsBetween(...calls) / result.tokens,
+    }),
     'segments/token': segments / result.tokens,
     'frames/token': result.frames / result.tokens,
     'server core %': serverShare * 100,

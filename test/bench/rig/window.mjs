@@ -22,19 +22,24 @@ export function foreignShareOf(before, after, oursNs) {
   return all > 0 ? Math.max(0, busy + steal - oursNs) / all : 0;
 }
 
-/** What server and clients have cost while `work` ran. `clients` holds the mock, too. */
-export async function measured({ server, clients }, work) {
+const sumOf = (programs) => programs.reduce((sum, { pid }) => sum + cpuNs(pid), 0);
+
+/** What the server, or servers, Redis and clients have cost while `work` ran. `clients` holds the mock, too. */
+export async function measured({ server, clients, redis }, work) {
   const read = () => ({
     machine: machineTimes(),
-    serverNs: cpuNs(server.pid),
-    clientNs: clients.reduce((sum, { pid }) => sum + cpuNs(pid), 0),
+    serverNs: sumOf([server].flat()),
+    redisNs: redis ? cpuNs(redis.pid) : 0,
+    clientNs: sumOf(clients),
     rigNs: cpuNs(process.pid),
     segments: segments(),
     at: performance.now(),
   });
+  const callsBefore = await redis?.calls();
   const before = read();
   const result = await work();
   const after = read();
+  const callsAfter = await redis?.calls();
   const wallNs = (after.at - before.at) * 1e6;
   const serverNs = after.serverNs - before.serverNs;
   const clientNs = after.clientNs - before.clientNs;
@@ -43,6 +48,7 @@ export async function measured({ server, clients }, work) {
   return {
     result,
     serverUs: serverNs / 1000,
+    ...(redis && { redisUs: (after.redisNs - before.redisNs) / 1000, calls: [callsBefore, callsAfter] }),
     serverShare: serverNs / wallNs,
     clientShare: clientNs / wallNs,
     foreignShare: foreignShareOf(before.machine, after.machine, oursNs),

@@ -1,11 +1,15 @@
-/** Streams that others can join, with the rooms of Socket.IO. */
+/** Streams that others can join, with the rooms of Socket.IO; on several servers where `ADAPTER` names a way between them. */
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
 import { answer } from '../answers/answer.mjs';
 import { endOf, newStreamId, startOf } from './frame.mjs';
+import { adapterOf } from './socketio-adapter.mjs';
 
 const server = createServer((_, response) => response.end('{"status":"ok"}'));
-const io = new Server(server, { transports: ['websocket'], perMessageDeflate: false, pingInterval: 60_000 });
+const io = new Server(server, {
+  ...{ transports: ['websocket'], perMessageDeflate: false, pingInterval: 60_000 },
+  ...(await adapterOf(process.env)),
+});
 io.on('connection', (socket) => {
   const start = (streamId, more) => {
     const { type, ...fields } = startOf(streamId);

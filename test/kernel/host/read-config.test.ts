@@ -42,6 +42,7 @@ extensions: ./more
         logLevels: {},
         reload: false,
         logFormat: 'auto',
+        shards: 1,
         drainTimeoutMs: 10_000,
         pluginTimeoutMs: 10_000,
       },
@@ -166,7 +167,7 @@ describe('anchors', () => {
       'a place that is too deep',
       'server: { x-a: 1 }',
       [
-        'a.yaml: server.x-a: unknown key (known: logLevel, logLevels, reload, logFormat, drainTimeoutMs, pluginTimeoutMs)',
+        'a.yaml: server.x-a: unknown key (known: logLevel, logLevels, reload, logFormat, shards, drainTimeoutMs, pluginTimeoutMs)',
       ],
     ],
   ])('%s', async (_, text, expected) => {

@@ -615,6 +615,33 @@ describe('a lost connection', () => {
     expect(states).toEqual(['open', 'draining', 'reconnecting', 'open']);
   });
 
+  it('carries a request that has met a server which was about to shut down, once', async () => {
+    const peers: Peer[] = [];
+    server.onConnection = (peer) => void peers.push(peer);
+    server.onFrame = (frame, peer) => {
+      const { requestId } = frame;
+      if (peers.length > 1) peer.send(start(frame), token('Hello'), end());
+      else peer.send({ type: 'error', code: 'SHUTTING_DOWN', message: 'not now', requestId });
+    };
+    const client = await open();
+    const answer = client.ask('Hallo');
+    const cancelled = client.chat('No');
+    await expect.poll(() => server.frames.length).toBe(2);
+    await cancelled.cancel();
+    peers[0]?.close(1001);
+    expect(await answer).toMatchObject({ text: 'Hello' });
+    expect(server.frames.map(({ content }) => content)).toEqual(['Hallo', 'No', 'Hallo']);
+  });
+
+  it('that does not come fails such a request', async () => {
+    server.onFrame = ({ requestId }, peer) => {
+      peer.send({ type: 'error', code: 'SHUTTING_DOWN', message: 'not now', requestId });
+      peer.close(1001);
+    };
+    const client = await open({ reconnect: false });
+    expect(await failureOf(client.ask('Hallo'))).toMatchObject({ code: 'CONNECTION_LOST' });
+  });
+
   it('is waited for twice as long each time, up to a bound and at random', async () => {
     vi.useFakeTimers();
     const random = vi.spyOn(Math, 'random').mockReturnValue(1);

@@ -36,7 +36,7 @@ describe('a user without limits', () => {
   ])('%s is not counted, and costs no promise', async (_, principal) => {
     const limits = limitsOf();
     expect(limits.request(principal)).toBeUndefined();
-    expect(limits.reply(principal)).toBeUndefined();
+    expect(limits.reply(principal, 'r1')).toBeUndefined();
     expect(limits.tokens(principal, 1e9)).toBeUndefined();
     expect(await limits.left(principal)).toEqual({});
   });
@@ -95,8 +95,9 @@ describe('replies at once', () => {
   it('are refused above the limit until one is settled', async () => {
     const limits = limitsOf();
     const ann = user({ repliesAtOnce: 2 });
-    const [first] = [limits.reply(ann), limits.reply(ann)];
-    expect(() => limits.reply(ann)).toThrow(
+    const place = (of = ann) => limits.reply(of, 'r1') as Reservation;
+    const [first] = [place(), place()];
+    expect(() => place()).toThrow(
       expect.objectContaining({
         code: 'RATE_LIMITED',
         details: { limit: 2, what: 'replies at once', retryAfterMs: 1000 },
@@ -106,9 +107,9 @@ describe('replies at once', () => {
     first?.settle(0);
     first?.settle(0);
     expect(await limits.left(ann)).toEqual({ repliesAtOnce: { limit: 2, left: 1 } });
-    limits.reply(ann);
-    expect(() => limits.reply(ann)).toThrow();
-    expect(limits.reply(user({ repliesAtOnce: 2 }, { id: 'bob' }))).toBeDefined();
+    place();
+    expect(() => place()).toThrow();
+    expect(place(user({ repliesAtOnce: 2 }, { id: 'bob' }))).toBeDefined();
   });
 });
 

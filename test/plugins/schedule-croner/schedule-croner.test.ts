@@ -29,7 +29,7 @@ const task = (more: Partial<TaskDefinition> = {}): TaskDefinition =>
   }) as TaskDefinition;
 
 /** Schedules with an engine that runs what `end` lets end. */
-function setUp(settings: object = {}) {
+function setUp(settings: object = {}, isIdle = false) {
   const submitted: { readonly name: string; readonly input: unknown; readonly at: number }[] = [];
   const missed: KernelEvents['task:missed'][] = [];
   const state = { refuses: false, running: false };
@@ -47,7 +47,7 @@ function setUp(settings: object = {}) {
   const { logger, lines } = recordingLogger();
   const bus = { emit: (_: string, event: never) => void missed.push(event) };
   const engine = { submit } as unknown as TaskEngine;
-  const schedules = new Schedules(config.parse(settings).schedules, { engine, bus, logger });
+  const schedules = new Schedules(config.parse(settings).schedules, { engine, bus, logger, isIdle });
   return { schedules, submitted, missed, state, lines };
 }
 
@@ -69,6 +69,17 @@ describe('a task with a schedule', () => {
     expect(submitted[0]).toMatchObject({ name: 'report:daily', input: { a: 1 } });
     schedules.stop();
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('starts and misses none where another process of the server starts them, and shows the next one', async () => {
+    const { schedules, submitted, missed } = setUp({}, true);
+    schedules.added(task());
+    await vi.advanceTimersByTimeAsync(3 * minute);
+    vi.setSystemTime(start + 60 * minute);
+    await vi.advanceTimersByTimeAsync(3 * minute);
+    expect([submitted, missed]).toEqual([[], []]);
+    expect(schedules.find('report:daily')?.nextAt).toBeGreaterThan(start + 60 * minute);
+    schedules.stop();
   });
 
   it('misses a run while the one before is running, and one that the engine refuses; says and counts it', async () => {
