@@ -118,15 +118,21 @@ export function withoutTurn(all, question, answer = '') {
  * @param {Message[]} found @param {Message[]} shown
  */
 export function merged(found, shown) {
-  const lost = shown.filter((message) => message.lost);
-  const others = shown.slice(lost.length);
+  const others = shown.filter((message) => !message.lost);
   const all = found.map((message, index) => {
     const before = others[index];
     return before && isSame(message, before) ? adopt(before, message) : message;
   });
   const isFailed = others.at(-1)?.error !== undefined && found.length === others.length - 2;
-  const failed = isFailed && all.every((message, index) => message === others[index]) ? others.slice(-2) : [];
-  return [...lost, ...all, ...failed];
+  if (isFailed && all.every((message, index) => message === others[index]))
+    for (const message of others.splice(-2)) message.lost = true;
+  // Each lost message stays behind as many others as before.
+  let at = 0;
+  for (const message of shown) {
+    if (message.lost) all.splice(Math.min(at, all.length), 0, message);
+    at++;
+  }
+  return all;
 }
 
 /** @param {Message} message @param {Message | undefined} other */

@@ -24,6 +24,8 @@ import { start } from './turns.js';
 let wanted;
 /** Resolves once the newest list has come. */
 let seen = Promise.resolve();
+/** Whether that list is the server's of now. */
+let isListed = false;
 
 /** Reads the list of the server. */
 export function lookAtServer() {
@@ -36,6 +38,7 @@ async function readList() {
   const { server } = here;
   if (!server || !('conversations' in offered.value)) return;
   const list = await server.list().catch(() => undefined);
+  isListed = list !== undefined;
   if (!list) return;
   const { whole } = list;
   const listed = list.listed.filter((/** @type {{ id: string }} */ { id }) => !removed.has(id));
@@ -63,10 +66,13 @@ export async function refresh(id) {
 /** Shows the messages of the server, which other devices may have continued. @param {string} id */
 export async function fetchMessages(id) {
   await seen;
-  const found = await messagesOf(id);
+  const known = await messagesOf(id);
   const isOpen = id === current.value;
   const shown = isOpen ? messages.value : conversations.messages(id);
   if (running.value.has(id) || removed.has(id) || shown.at(-1)?.pending) return;
+  // A conversation whose only turn has failed before the server had it.
+  const isUnknown = isListed && conversations.find(id)?.known === undefined && shown.at(-1)?.error;
+  const found = known ?? (isUnknown ? [] : undefined);
   if (found) {
     const all = merged(found, shown);
     conversations.keep(id, all, false);
@@ -97,6 +103,7 @@ export async function join({ streamId, conversationId: id, question = '', replac
   const stored = conversations.messages(id).filter(({ pending }) => !pending);
   const from = stored.findIndex(({ number }) => number !== undefined && number === replaces);
   const all = withoutTurn(from < 0 ? stored : stored.slice(0, from), question);
+  markLost(id, all);
   const known = all.length;
   const answer = Run.message({});
   answer.pending = { requestId: randomId(), streamId };
@@ -114,6 +121,11 @@ export async function join({ streamId, conversationId: id, question = '', replac
   show(id, all);
 }
 
+/** Marks what a server that has forgotten the conversation does not know. @param {string} id @param {readonly Message[]} all */
+export function markLost(id, all) {
+  if (forgotten.value.has(id)) for (const message of all) message.lost = true;
+}
+
 /** @param {string} id @param {Message[]} all */
 function show(id, all) {
   if (id !== current.value) return;
@@ -123,10 +135,11 @@ function show(id, all) {
 
 /** Gets the stored answer from the server when its stream can no longer be resumed. @param {string} id @param {Message[]} all */
 export async function recover(id, all) {
-  const answer = /** @type {Message} */ (all.at(-1));
+  const [asked, answer] = /** @type {[Message, Message]} */ (all.slice(-2));
   await seen;
-  const whole = (await messagesOf(id))?.at(-1);
-  if (whole?.role !== 'assistant' || !whole.content.startsWith(answer.content)) return;
+  const [question, whole] = (await messagesOf(id))?.slice(-2) ?? [];
+  // The turn before may have the same answer.
+  if (question?.content !== asked.content || !whole?.content.startsWith(answer.content)) return;
   answer.content = whole.content;
   delete answer.error;
   if (whole.error) answer.error = whole.error;

@@ -12,7 +12,6 @@ import {
   conversations,
   current,
   edited,
-  forgotten,
   here,
   isOver,
   messages,
@@ -22,7 +21,7 @@ import {
   showEntries,
   showMessages,
 } from './state.js';
-import { lookAtServer, recover, refresh } from './sync.js';
+import { lookAtServer, markLost, recover, refresh } from './sync.js';
 import { setWaiting, takeBack, waiting } from './waiting.js';
 import { words } from './words.js';
 
@@ -67,7 +66,7 @@ function ask(written, before = messages.value, replaces = undefined) {
 function askIn(id, { content, images }, before, replaces) {
   /** @type {Message} */
   const question = { role: 'user', content, ...(images && { images }) };
-  if (forgotten.value.has(id)) for (const message of before) message.lost = true;
+  markLost(id, before);
   const all = [...before, question, Run.message(choice.value, replaces)];
   if (id === current.value) messages.value = all;
   start(id, all, true);

@@ -83,14 +83,22 @@ declare module '*/page/steps.js' {
 }
 
 declare module '*/page/stored-answers.js' {
-  export function answersOf(
-    stored: readonly { readonly role: string; readonly content: unknown; readonly end?: unknown }[],
-  ): readonly {
-    readonly role: string;
+  interface Message {
+    readonly role: 'user' | 'assistant';
     readonly content: string;
+    readonly lost?: boolean;
     readonly stopped?: boolean;
     readonly error?: object;
-  }[];
+  }
+  export function answersOf(
+    stored: readonly {
+      readonly role: string;
+      readonly content: unknown;
+      readonly end?: unknown;
+      readonly [field: string]: unknown;
+    }[],
+  ): readonly Message[];
+  export function merged(found: Message[], shown: Message[]): Message[];
 }
 
 declare module '*/page/approval-view.js' {
