@@ -48,6 +48,8 @@ const thorough = [
 
 /** Leases and claims have to be renewed in time: two files at once at the most, when all others are over. */
 const redis = 'test/redis/**/*.test.ts';
+/** Faults of whole servers, which take minutes: for `npm run test:all` and `npm run test:soak`. */
+const lasting = ['server-faults', 'many-replies'].map((name) => `test/redis/${name}.test.ts`);
 const threads = 'test/plugins/tasks-tinypool/**/*.test.ts';
 const isOfThreads = (path: string): boolean => path.startsWith('test/plugins/tasks-tinypool/');
 const files = isThorough ? [...more, ...thorough] : ['test/**/*.test.ts'];
@@ -79,6 +81,7 @@ export default defineConfig({
       ...(python ? [] : ['test/python/**']),
       ...(clients ? [] : ['test/clients/**']),
       ...(real ? [] : ['test/real/**']),
+      ...(isWhole || isSoak ? [] : lasting),
       ...(hasRedis ? [] : [redis, 'test/browser/approvals-of-servers.test.ts']),
       ...missing.map((name) => `test/proxies/${name}.test.ts`),
     ],
