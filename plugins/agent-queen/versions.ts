@@ -14,7 +14,7 @@ export interface Place {
   readonly versions: readonly (readonly ChatMessage[])[];
 }
 
-/** Finds the place of a question. @throws NOT_IMPLEMENTED, INVALID_REQUEST */
+/** Finds the place of a question. @throws NOT_IMPLEMENTED, MESSAGE_UNKNOWN */
 export async function placeOf(
   store: ConversationStore,
   key: ConversationKey,
@@ -26,9 +26,7 @@ export async function placeOf(
   const at = all.findIndex((each) => each.number === number);
   const [question, ...rest] = all.slice(at).map(({ message }: NumberedMessage) => message);
   if (at < 0 || question?.role !== 'user')
-    throw new WaggleError('INVALID_REQUEST', {
-      issues: ['replaces: expected the number of a question of the conversation'],
-    });
+    throw new WaggleError('MESSAGE_UNKNOWN', { number, what: 'question' });
   const { versions = [], ...asked } = question;
   const history = all.slice(0, at).map(({ message }) => message);
   // A question without an answer is no version.

@@ -17,11 +17,11 @@ import {
   listQuery,
   type messageList,
   messagesQuery,
-  numberParam,
   type renamed,
   searchQuery,
   type searchResult,
   titleBody,
+  turnParams,
   userQuery,
   versionBody,
   type versionShown,
@@ -133,8 +133,8 @@ export async function deleteConversation(
 
 /** `DELETE /conversations/{conversation_id}/messages/{number}`. @throws INVALID_REQUEST, CONVERSATION_UNKNOWN, MESSAGE_UNKNOWN, NOT_IMPLEMENTED */
 export const deleteMessages: Handler = async (store, request, response) => {
-  const number = Number(await expectValid(numberParam, request.params.number));
-  await deleteTurn(store, await keyOf(request), number);
+  const { number } = await expectValid(turnParams, request.params);
+  await deleteTurn(store, await keyOf(request), Number(number));
   response.json(200, { deleted: true } satisfies z.infer<typeof deletion>);
 };
 

@@ -141,8 +141,8 @@ export const versionBody = z.object({
 /** The response of `POST /conversations/{conversation_id}/versions`. */
 export const versionShown = z.object({ conversation_id: conversationId, at: z.int() });
 
-/** The number in a path. */
-export const numberParam = integerText(0);
+/** The path of `DELETE /conversations/{conversation_id}/messages/{number}`. */
+export const turnParams = z.object({ number: integerText(0).describe('The number of the question') });
 
 /** The body of a rename. */
 export const titleBody = z.object({
@@ -292,6 +292,7 @@ export const exportAllDocs: RouteDocs = {
 /** `DELETE /conversations/{conversation_id}/messages/{number}` */
 export const deleteTurnDocs: RouteDocs = {
   summary: 'Deletes a question with its answer, and their other versions',
+  params: turnParams,
   query: userQuery,
   responses: { 200: { description: 'They are deleted', content: { 'application/json': deletion } } },
   errors: [

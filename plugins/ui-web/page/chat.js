@@ -54,7 +54,11 @@ let wasLost = false;
 here.line = new Line(here.userId, {
   entered: (state) => {
     connection.value = state;
-    if (state === 'open' && wasLost) announce(words.reconnected);
+    if (state === 'open' && wasLost) {
+      announce(words.reconnected);
+      // A server that has started again may have forgotten conversations.
+      void lookAtServer();
+    }
     wasLost = state === 'reconnecting';
     if (state === 'signed-out') void askAgain();
     if (state === 'open') void lookAtAgents();

@@ -108,9 +108,12 @@ export class Conversations {
     if (before) this.#put({ ...before, ...change });
   }
 
-  /** The same where the server decides: other devices may have deleted some. @param {Parameters<Conversations['merge']>[0]} listed */
-  follow(listed) {
-    const ids = new Set(listed.map(({ id }) => id));
+  /**
+   * The same where the server decides: other devices may have deleted some. The one that is open stays, as forgotten.
+   * @param {Parameters<Conversations['merge']>[0]} listed @param {string} [openId]
+   */
+  follow(listed, openId) {
+    const ids = new Set([openId, ...listed.map(({ id }) => id)]);
     const gone = this.#entries.filter(
       ({ id, known, pending }) => known !== undefined && !pending && !ids.has(id),
     );

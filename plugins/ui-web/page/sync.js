@@ -42,12 +42,12 @@ async function readList() {
   if (!list) return;
   const { whole } = list;
   const listed = list.listed.filter((/** @type {{ id: string }} */ { id }) => !removed.has(id));
-  if (user.value && whole) conversations.follow(listed);
+  if (user.value && whole) conversations.follow(listed, current.value);
   else conversations.merge(listed);
   showEntries();
   const ids = new Set(listed.map((/** @type {{ id: string }} */ { id }) => id));
-  const isGone = (/** @type {import('./state.js').Entry} */ { id, known, pending }) =>
-    known !== undefined && !pending && !ids.has(id);
+  const isGone = (/** @type {import('./state.js').Entry} */ { id, known }) =>
+    known !== undefined && !ids.has(id);
   forgotten.value = new Set(whole ? entries.value.filter(isGone).map(({ id }) => id) : []);
 }
 
@@ -121,9 +121,17 @@ export async function join({ streamId, conversationId: id, question = '', replac
   show(id, all);
 }
 
-/** Marks what a server that has forgotten the conversation does not know. @param {string} id @param {readonly Message[]} all */
+/**
+ * Marks what a server that has forgotten the conversation does not know: now, or once a list that is on its way shows it.
+ * @param {string} id @param {readonly Message[]} all
+ */
 export function markLost(id, all) {
-  if (forgotten.value.has(id)) for (const message of all) message.lost = true;
+  const said = [...all];
+  const mark = () => {
+    if (forgotten.value.has(id)) for (const message of said) message.lost = true;
+  };
+  mark();
+  void seen.then(mark);
 }
 
 /** @param {string} id @param {Message[]} all */

@@ -699,7 +699,7 @@ describe('a turn that takes the place of a question', () => {
     const before = await store.read(key);
     const replaces = which === 'answer' ? (numbers[0] ?? 0) + 1 : which;
     const { error } = await collect(asking(queen, { ...command, content: 'new', replaces }, call()));
-    expect(error).toMatchObject({ code: 'INVALID_REQUEST' });
+    expect(error).toMatchObject({ code: 'MESSAGE_UNKNOWN' });
     expect(await store.read(key)).toEqual(before);
   });
 

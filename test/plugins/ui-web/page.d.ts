@@ -33,7 +33,7 @@ declare module '*/page/conversations.js' {
         readonly known: number;
       }[],
     ): void;
-    follow(listed: Parameters<Conversations['merge']>[0]): void;
+    follow(listed: Parameters<Conversations['merge']>[0], openId?: string): void;
     remove(id: string): void;
   }
   export function titleOf(text: string): string;
