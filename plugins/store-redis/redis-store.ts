@@ -131,7 +131,7 @@ export class RedisStore implements ConversationStore {
     const texts = messages.map((message) => JSON.stringify(message));
     const args = [hash, String(maxSince + texts.length), ...texts];
     const chars = Number(await this.#write(scripts.retractTurn, all, args));
-    if (chars >= 0) await this.#keepBooks(member, chars);
+    if (chars >= 0) await this.#keepBooks(member, chars, false);
   }
 
   async delete(key: ConversationKey): Promise<boolean> {
@@ -228,11 +228,15 @@ export class RedisStore implements ConversationStore {
    * Writes the size of a conversation into the books, and removes those that are over the limits of all. Never rejects: what
    * was asked for is done by then, and the next turn makes up for it.
    */
-  async #keepBooks(member: string, chars: number): Promise<void> {
+  async #keepBooks(member: string, chars: number, isUse = true): Promise<void> {
     const { maxConversations, totalLimitChars, timeToLiveMs } = this.#limits;
     const args = [chars, maxConversations, totalLimitChars, timeToLiveMs].map(String);
     try {
-      const gone = await this.#link.run(scripts.keepBooks, this.#keys.books, [member, ...args]);
+      const gone = await this.#link.run(scripts.keepBooks, this.#keys.books, [
+        member,
+        ...args,
+        isUse ? 'use' : '',
+      ]);
       await Promise.all(pairsOf(gone).map(([each, usedAt]) => this.#remove(this.#keys.entry(each), usedAt)));
     } catch (err) {
       this.#logger.warn({ err }, 'the sizes of conversations are not up to date');

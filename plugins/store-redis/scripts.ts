@@ -149,7 +149,8 @@ return found`);
 
 /**
  * The books over all users. KEYS: uses, sizes, total. ARGV: member, its characters, conversations and characters of the
- * limits, time to live. Returns pairs of members to remove, and the times of their last use in microseconds.
+ * limits, time to live, 'use' where this counts as use. Returns pairs of members to remove, and
+ * the times of their last use in microseconds.
  */
 export const keepBooks = new RedisScript(`${live}
 local member, chars = ARGV[1], tonumber(ARGV[2])
@@ -163,7 +164,7 @@ local function size(of, is)
     redis.call('ZREM', KEYS[1], of)
     redis.call('HDEL', KEYS[2], of)
   else
-    redis.call('ZADD', KEYS[1], now, of)
+    if ARGV[6] == 'use' then redis.call('ZADD', KEYS[1], now, of) else redis.call('ZADD', KEYS[1], 'NX', now, of) end
     redis.call('HSET', KEYS[2], of, text(is))
   end
   return total

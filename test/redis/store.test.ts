@@ -191,7 +191,24 @@ describe('bounds', () => {
         });
         await subject.close();
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        // A turn that is taken back is no use of its conversation.
+        examples: [
+          [
+            [
+              ...(['a', 'a', 'e', 'd'] as const).map((id) => ({
+                do: 'append' as const,
+                id,
+                roles: 'u',
+                size: 1,
+              })),
+              { do: 'retract' as const, id: 'a' as const },
+              { do: 'append' as const, id: 'c' as const, roles: 'u', size: 1 },
+            ],
+          ],
+        ],
+      },
     );
   });
 
