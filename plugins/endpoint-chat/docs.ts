@@ -45,7 +45,9 @@ const frames = {
     'the position as `id`, or one per line with `Accept: application/x-ndjson`. `X-Stream-Id` identifies the stream.',
   content: { 'text/event-stream': streamFrame, 'application/x-ndjson': streamFrame },
 };
-const beforeTheStart: readonly ClientErrorCode[] = ['AGENT_UNKNOWN', 'AGENT_UNAVAILABLE', 'AGENT_TIMEOUT'];
+const beforeTheStart: readonly ClientErrorCode[] = [
+  ...(['AGENT_UNKNOWN', 'AGENT_UNAVAILABLE', 'AGENT_TIMEOUT', 'MESSAGE_UNKNOWN'] as const),
+];
 const refusals: readonly ClientErrorCode[] = ['BUSY', 'IDEMPOTENCY_MISMATCH', 'QUEUE_FULL', 'SHUTTING_DOWN'];
 
 /** `POST /chat` */
