@@ -115,7 +115,7 @@ startShortcuts({
 });
 
 resumeAll();
-void lookAtServer();
+void lookAtServer(true);
 onOpened.add((id) => void fetchMessages(id));
 open();
 // On touch devices the focus would open the on-screen keyboard.

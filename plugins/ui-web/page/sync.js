@@ -27,13 +27,14 @@ let seen = Promise.resolve();
 /** Whether that list is the server's of now. */
 let isListed = false;
 
-/** Reads the list of the server. */
-export function lookAtServer() {
-  seen = readList();
+/** Reads the list of the server. When a page begins, it has nothing to keep that is gone. */
+export function lookAtServer(isBeginning = false) {
+  seen = readList(isBeginning);
   return seen;
 }
 
-async function readList() {
+/** @param {boolean} isBeginning */
+async function readList(isBeginning) {
   // Without that endpoint the request would show as an error in the browser's console.
   const { server } = here;
   if (!server || !('conversations' in offered.value)) return;
@@ -42,7 +43,7 @@ async function readList() {
   if (!list) return;
   const { whole } = list;
   const listed = list.listed.filter((/** @type {{ id: string }} */ { id }) => !removed.has(id));
-  if (user.value && whole) conversations.follow(listed, current.value);
+  if (user.value && whole) conversations.follow(listed, isBeginning ? undefined : current.value);
   else conversations.merge(listed);
   showEntries();
   const ids = new Set(listed.map((/** @type {{ id: string }} */ { id }) => id));
