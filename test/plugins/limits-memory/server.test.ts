@@ -123,35 +123,40 @@ async function start(limits: UsageLimits | undefined, options: Parameters<typeof
 describe.each(['uws', 'node'] as const)('a budget of tokens over %s', (transport) => {
   const many = isThorough ? 500 : 200;
 
-  it.each(isThorough ? ['HTTP', 'WebSockets', 'both'] : ['both'])('is kept by hundreds of requests at once over %s', async (way) => {
-    const tokensPerDay = 16 * many;
-    const { hive, agent, spent, connect, left } = await start({ tokensPerDay }, { transport });
-    const sockets = await Promise.all(Array.from({ length: 10 }, (_, n) => connect(`c${n}`)));
-    const got = await Promise.all(
-      Array.from({ length: many }, (_, n) => {
-        const isHttp = way === 'HTTP' || (way === 'both' && n % 2 === 0);
-        if (isHttp) return overHttp(hive, paths[n % 3]);
-        return overSocket(sockets[n % 10] as WsClient, `r${n}`);
-      }),
-    );
-    const answered = got.filter(({ code }) => code === 'ok');
-    const refused = got.filter(({ code }) => code !== 'ok');
-    expect(answered.length).toBeGreaterThan(0);
-    expect(refused.length).toBeGreaterThan(0);
-    for (const { code, retryAfterS } of refused) {
-      expect(['BUDGET_EXCEEDED', 'insufficient_quota', 'rate_limit_exceeded']).toContain(code);
-      expect(retryAfterS).toBeGreaterThan(0);
-      expect(retryAfterS).toBeLessThanOrEqual(dayS);
-    }
-    const sum = spent.reduce((a, b) => a + b, 0);
-    expect(sum).toBeLessThanOrEqual(tokensPerDay);
-    // All that was not used is there again.
-    await eventually(async () =>
-      expect(await left()).toMatchObject({ tokensPerDay: { limit: tokensPerDay, left: tokensPerDay - sum } }),
-    );
-    expect(agent.asked).toHaveLength(answered.length);
-    expect(agent.asked.every(({ options }) => options?.maxTokens === maxTokens)).toBe(true);
-  });
+  it.each(isThorough ? ['HTTP', 'WebSockets', 'both'] : ['both'])(
+    'is kept by hundreds of requests at once over %s',
+    async (way) => {
+      const tokensPerDay = 16 * many;
+      const { hive, agent, spent, connect, left } = await start({ tokensPerDay }, { transport });
+      const sockets = await Promise.all(Array.from({ length: 10 }, (_, n) => connect(`c${n}`)));
+      const got = await Promise.all(
+        Array.from({ length: many }, (_, n) => {
+          const isHttp = way === 'HTTP' || (way === 'both' && n % 2 === 0);
+          if (isHttp) return overHttp(hive, paths[n % 3]);
+          return overSocket(sockets[n % 10] as WsClient, `r${n}`);
+        }),
+      );
+      const answered = got.filter(({ code }) => code === 'ok');
+      const refused = got.filter(({ code }) => code !== 'ok');
+      expect(answered.length).toBeGreaterThan(0);
+      expect(refused.length).toBeGreaterThan(0);
+      for (const { code, retryAfterS } of refused) {
+        expect(['BUDGET_EXCEEDED', 'insufficient_quota', 'rate_limit_exceeded']).toContain(code);
+        expect(retryAfterS).toBeGreaterThan(0);
+        expect(retryAfterS).toBeLessThanOrEqual(dayS);
+      }
+      const sum = spent.reduce((a, b) => a + b, 0);
+      expect(sum).toBeLessThanOrEqual(tokensPerDay);
+      // All that was not used is there again.
+      await eventually(async () =>
+        expect(await left()).toMatchObject({
+          tokensPerDay: { limit: tokensPerDay, left: tokensPerDay - sum },
+        }),
+      );
+      expect(agent.asked).toHaveLength(answered.length);
+      expect(agent.asked.every(({ options }) => options?.maxTokens === maxTokens)).toBe(true);
+    },
+  );
 });
 
 describe('replies at once', () => {
