@@ -1,7 +1,7 @@
 import { closeCodes, type EventBus, type Transport } from '#kernel';
 import type { Metrics } from './metrics.js';
 
-export function connectionMetrics(metrics: Metrics, bus: Pick<EventBus, 'on'>, transport: Transport): void {
+export function connectionMetrics(metrics: Metrics, bus: EventBus, transport: Transport): void {
   metrics.gauge('waggle_connections', 'Open WebSocket connections', () => transport.connections.open);
   metrics.gauge(
     'waggle_connections_limit',

@@ -14,7 +14,6 @@ import { clusterMetrics } from './cluster.js';
 import { connectionMetrics } from './connections.js';
 import { metricsDocs } from './docs.js';
 import { engineMetrics } from './engine.js';
-import { EventBatches } from './event-batches.js';
 import { merged } from './merged.js';
 import { Metrics } from './metrics.js';
 import { stateMetrics } from './plugin-states.js';
@@ -41,21 +40,14 @@ export default definePlugin({
       (err, metric) => ctx.logger.error({ err, metric }, 'a metric could not be read'),
       shards && { shard: String(shards.index) },
     );
-    const events = new EventBatches(ctx.bus, (err, event) =>
-      ctx.logger.error({ err, event }, 'an event could not be counted'),
-    );
-    const ownText = () => {
-      events.drain();
-      return metrics.text();
-    };
-    shards?.answer('metrics', ownText);
+    shards?.answer('metrics', () => metrics.text());
     stateMetrics(metrics, version, ctx.inspect);
-    connectionMetrics(metrics, events, transport);
-    if (streams) streamMetrics(metrics, events, streams);
-    if (tasks) taskMetrics(metrics, events, tasks);
+    connectionMetrics(metrics, ctx.bus, transport);
+    if (streams) streamMetrics(metrics, ctx.bus, streams);
+    if (tasks) taskMetrics(metrics, ctx.bus, tasks);
     if (cluster) clusterMetrics(metrics, cluster);
     engineMetrics(metrics, { cluster, streams, tasks, store, limits });
-    upstreamMetrics(metrics, events);
+    upstreamMetrics(metrics, ctx.bus);
     processMetrics(metrics);
     metrics.names('agent', (name) => ctx.agents.find(name) !== undefined);
     const isTask = (name: string) => ctx.tasks.find(name) !== undefined;
@@ -69,7 +61,7 @@ export default definePlugin({
       access: 'admin',
       docs: metricsDocs,
       handler: async (_request, reply) =>
-        reply.send(200, shards ? merged(await shards.ask('metrics')) : await ownText(), {
+        reply.send(200, shards ? merged(await shards.ask('metrics')) : await metrics.text(), {
           'content-type': metrics.contentType,
         }),
     });

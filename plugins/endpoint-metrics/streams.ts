@@ -3,7 +3,7 @@ import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
 const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
-export function streamMetrics(metrics: Metrics, bus: Pick<EventBus, 'on'>, streams: ChatStreams): void {
+export function streamMetrics(metrics: Metrics, bus: EventBus, streams: ChatStreams): void {
   metrics.gauge('waggle_streams_running', 'Running replies', () => streams.stats.running);
   metrics.gauge('waggle_streams_waiting', 'Queued replies', () => streams.stats.waiting);
   metrics.gauge('waggle_streams_kept', 'Ended replies that can still be read', () => streams.stats.kept);

@@ -1,7 +1,7 @@
 import type { EventBus, TaskEngine } from '#kernel';
 import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
-export function taskMetrics(metrics: Metrics, bus: Pick<EventBus, 'on'>, tasks: TaskEngine): void {
+export function taskMetrics(metrics: Metrics, bus: EventBus, tasks: TaskEngine): void {
   metrics.gauge('waggle_tasks_running', 'Running task runs', () => tasks.stats.running);
   metrics.gauges(
     'waggle_tasks_waiting',

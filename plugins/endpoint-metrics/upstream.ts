@@ -2,7 +2,7 @@ import type { EventBus } from '#kernel';
 import { codeLabel, type Metrics, secondsBuckets } from './metrics.js';
 
 /** Metrics of requests to agents, one per attempt at an answer. */
-export function upstreamMetrics(metrics: Metrics, bus: Pick<EventBus, 'on'>): void {
+export function upstreamMetrics(metrics: Metrics, bus: EventBus): void {
   const asked = metrics.counter(
     'waggle_upstream_requests_total',
     'Ended requests to agents',
