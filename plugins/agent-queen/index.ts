@@ -44,8 +44,8 @@ export default definePlugin({
       }
     };
     const offerTasks = () => {
-      offer(queen.summaries?.task as TaskDefinition | undefined, ctx.config.summarise);
-      offer(queen.titles?.task as TaskDefinition | undefined, ctx.config.titles);
+      offer(queen.summaries?.task.definition as TaskDefinition | undefined, ctx.config.summarise);
+      offer(queen.titles?.definition as TaskDefinition | undefined, ctx.config.titles);
     };
     offerTasks();
     const warn = () => warnOfUnknown(ctx.config, ctx.agents, ctx.logger);

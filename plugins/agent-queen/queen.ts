@@ -32,6 +32,7 @@ import {
 } from '#kernel';
 import { cancellationOf, checkInputs, isUnreachable, lacksEmbeddings } from '#sdk';
 import { Answers } from './answers.js';
+import type { Aside, AsideTask } from './aside-task.js';
 import { Asking, type QueenState } from './asking.js';
 import { type Batch, doneIn, textIn } from './batch.js';
 import { Candidates } from './candidates.js';
@@ -48,8 +49,8 @@ import { HealthBoard } from './health-board.js';
 import { type Position, QueenCall } from './queen-call.js';
 import { ReplyRun } from './reply-run.js';
 import { Routes } from './routes.js';
-import { type LeftOut, Summaries } from './summaries.js';
-import { Titles } from './titles.js';
+import { Summaries } from './summaries.js';
+import { titlesBy, type Untitled } from './titles.js';
 import type { Budgeted, TokenBudget } from './token-budget.js';
 import { ToolLoops } from './tool-loops.js';
 import { isNamedBy } from './tool-name.js';
@@ -107,7 +108,7 @@ export class Queen implements Agent, Chat, QueenState {
   /** Undefined without a plugin that runs tasks. */
   readonly summaries: Summaries | undefined;
   /** Undefined without a plugin that runs tasks. */
-  readonly titles: Titles | undefined;
+  readonly titles: AsideTask<Untitled, unknown> | undefined;
   #routes: Routes;
   /** Inputs that are turned into vectors now. */
   #inputs = 0;
@@ -138,7 +139,7 @@ export class Queen implements Agent, Chat, QueenState {
         this.#askAside(leftOut, messages, signal, summaryTokens),
       );
       this.contexts.summaries = this.summaries;
-      this.titles = new Titles(tools.engine, store, (untitled, messages, signal) =>
+      this.titles = titlesBy(tools.engine, store, (untitled, messages, signal) =>
         this.#askAside(untitled, messages, signal, titleTokens),
       );
     }
@@ -241,12 +242,9 @@ export class Queen implements Agent, Chat, QueenState {
       const toolCalls = text === '' ? [] : asking.calls;
       if (!end && run.leftOut && this.#config.summarise)
         this.summaries?.request({ ...run.leftOut, principal, request, logger: call.logger });
-      const { agent: by } = asking.originOf() ?? {};
-      const mayName =
-        !end && this.#config.titles && history.length === 0 && !this.agents.find(by ?? '')?.demo;
-      if (mayName && by !== undefined && text !== '')
-        this.titles?.request({
-          ...{ agent: by, model, question: command.content, answer: text },
+      if (!end && history.length === 0 && text !== '' && this.#config.titles)
+        this.#name({
+          ...{ agent: asking.originOf()?.agent ?? '', model, question: command.content, answer: text },
           ...{ principal, request, logger: call.logger },
         });
       if (end) {
@@ -321,9 +319,15 @@ export class Queen implements Agent, Chat, QueenState {
     return this.#healthBy((agent) => this.#isHealthy(agent));
   }
 
+  /** Has a conversation named by the agent of its first answer. */
+  #name(untitled: Untitled): void {
+    const agent = this.agents.find(untitled.agent);
+    if (agent && !agent.demo) this.titles?.request(untitled);
+  }
+
   /** Asks an agent something about a conversation that is no part of it. */
   #askAside(
-    { agent, model, principal, request, logger }: Omit<LeftOut, 'messages' | 'window'>,
+    { agent, model, principal, request, logger }: Aside,
     messages: readonly ChatMessage[],
     signal: AbortSignal,
     maxTokens: number,

@@ -1,38 +1,22 @@
-import type {
-  AgentResponse,
-  ChatMessage,
-  ChatRequest,
-  Logger,
-  Principal,
-  TaskDefinition,
-  TaskEngine,
-} from '#kernel';
-import { WaggleError } from '#kernel';
-import { z } from '#zod';
+import type { ChatMessage, ChatRequest, TaskEngine } from '#kernel';
+import { type Aside, AsideTask, type AskAside } from './aside-task.js';
 import { RecentMap } from './recent-map.js';
 import { keyOf } from './request-key.js';
 
-const taskName = 'chat:summarise';
 const conversationLimit = 1000;
 /** Characters of earlier turns that are summarised at once, and of a summary. */
 const textLimitChars = 60_000;
 const summaryLimitChars = 4000;
 /** Characters of a token at the least, so that the question fits. */
 const charsPerToken = 2;
-const timeoutMs = 120_000;
 const prompt =
   'Summarise the conversation below for somebody who goes on with it: facts, names, numbers, decisions and open questions, in its own language, in at most 200 words. Answer with the summary alone.';
 
-/** Earlier turns that a model did not get, and who is to summarise them. */
-export interface LeftOut {
-  readonly agent: string;
-  readonly model: string | undefined;
+/** Earlier turns that a model did not get. */
+export interface LeftOut extends Aside {
   readonly messages: readonly ChatMessage[];
   /** The context window of the model in tokens. */
   readonly window: number | undefined;
-  readonly logger: Logger;
-  readonly principal: Principal | undefined;
-  readonly request: Pick<ChatRequest, 'id' | 'userId' | 'conversationId'>;
 }
 
 /** A summary, as the model gets it. */
@@ -48,42 +32,24 @@ interface Kept {
   readonly last: string;
 }
 
-/** Asks an agent for a summary. */
-type Ask = (
-  leftOut: LeftOut,
-  messages: readonly ChatMessage[],
-  signal: AbortSignal,
-) => Promise<AgentResponse>;
-
-/** Summaries that stand for turns that no longer fit, made after the answer, with low priority. */
+/** Summaries that stand for turns that no longer fit. */
 export class Summaries {
   readonly #kept = new RecentMap<Kept>(conversationLimit);
-  readonly #waiting = new RecentMap<LeftOut>(conversationLimit);
-  readonly #engine: Pick<TaskEngine, 'submit'>;
-  readonly task: TaskDefinition<{ readonly conversationId: string }, { readonly chars: number }>;
+  readonly task: AsideTask<LeftOut, { readonly chars: number }>;
 
-  constructor(engine: Pick<TaskEngine, 'submit'>, ask: Ask) {
-    this.#engine = engine;
-    this.task = {
-      name: taskName,
+  constructor(engine: Pick<TaskEngine, 'submit'>, ask: AskAside) {
+    this.task = new AsideTask(engine, {
+      name: 'chat:summarise',
       description: 'Summarises the turns of a conversation that its model no longer gets',
-      input: z.object({ conversationId: z.string().min(1).max(128) }),
-      lane: 'main',
-      priority: 'low',
-      concurrency: 1,
-      maxQueued: 100,
-      timeoutMs,
-      run: async ({ conversationId }, { userId = '', signal }) => {
-        const key = keyOf({ userId, conversationId });
-        const leftOut = this.#waiting.get(key);
-        if (!leftOut) throw new WaggleError('TASK_FAILED', { task: taskName, why: 'nothing was left out' });
-        const before = this.#kept.get(key);
+      timeoutMs: 120_000,
+      run: async (leftOut, key, signal) => {
+        const before = this.#kept.get(keyOf(key));
         const { content } = await ask(leftOut, questionFor(leftOut, before), signal);
         const text = content.trim().slice(0, summaryLimitChars);
-        if (text !== '') this.#kept.set(key, { text, last: markOf(leftOut.messages.at(-1)) });
+        if (text !== '') this.#kept.set(keyOf(key), { text, last: markOf(leftOut.messages.at(-1)) });
         return { chars: text.length };
       },
-    };
+    });
   }
 
   /** The summary of a conversation; undefined for none. */
@@ -98,21 +64,8 @@ export class Summaries {
 
   /** Has turns summarised, unless they are. */
   request(leftOut: LeftOut): void {
-    const { request, messages } = leftOut;
-    const key = keyOf(request);
-    if (messages.length === 0 || this.#kept.get(key)?.last === markOf(messages.at(-1))) return;
-    const { userId, conversationId = '' } = request;
-    this.#waiting.set(key, leftOut);
-    void this.#run(userId, conversationId);
-  }
-
-  async #run(owner: string | undefined, conversationId: string): Promise<void> {
-    try {
-      const run = await this.#engine.submit(taskName, { conversationId }, { priority: 'low', owner });
-      await run.result;
-    } catch {
-      // There is no room, or it has failed, which the engine logs: the next turn asks again.
-    }
+    const last = leftOut.messages.at(-1);
+    if (last && this.#kept.get(keyOf(leftOut.request))?.last !== markOf(last)) this.task.request(leftOut);
   }
 }
 
