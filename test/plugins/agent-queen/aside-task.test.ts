@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { TaskDefinition } from '#kernel';
 import { type Aside, AsideTask } from '../../../plugins/agent-queen/aside-task.js';
 import { silentLogger } from '../../support/kernel.js';
 
@@ -21,7 +22,8 @@ function start(refuse = () => false) {
       if (refuse()) throw new Error('full');
       const result = new Promise((resolve, reject) => {
         queue.push(async () => {
-          const ran = Promise.resolve(task.definition.run?.(input, { userId: owner, signal } as never));
+          const { run } = task.definition as TaskDefinition & { run(input: unknown, call: unknown): unknown };
+          const ran = Promise.resolve(run(input, { userId: owner, signal }));
           await ran.then(resolve, reject);
           await ran.catch((error: { readonly code: string }) => done.push(error.code));
         });
