@@ -1,7 +1,6 @@
 import { userIdLimitChars } from '#kernel';
+import { usageLimits } from '#sdk/limits';
 import { z } from '#zod';
-
-const limit = z.int().min(1).optional();
 
 const key = z.strictObject({
   user: z.string().min(1).max(userIdLimitChars),
@@ -12,14 +11,7 @@ const key = z.strictObject({
       'expected the SHA-256 of a key, 64 hexadecimal digits, as "waggle key new" prints it',
     ),
   scopes: z.array(z.string().min(1)).default([]),
-  limits: z
-    .strictObject({
-      requestsPerMinute: limit,
-      repliesAtOnce: limit,
-      connectionsAtOnce: limit,
-      tokensPerDay: limit,
-    })
-    .optional(),
+  limits: usageLimits.optional(),
 });
 
 /** A list of keys, each at most once. */
