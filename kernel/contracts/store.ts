@@ -83,10 +83,16 @@ export interface ConversationStore extends EngineUser {
    */
   retract?(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void>;
   /**
-   * Appends messages in the place of those from a number on, in one step; without messages it only removes. @throws TOO_LARGE
-   * as `append`
+   * Appends messages in the place of those from a number on, in one step; without messages it only removes. With `last`, the
+   * number of the latest message that the caller has seen, it does so only while that is the latest: else it changes nothing,
+   * and the result is false. @throws TOO_LARGE as `append`
    */
-  replace?(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void>;
+  replace?(
+    key: ConversationKey,
+    from: number,
+    messages: readonly ChatMessage[],
+    last?: number,
+  ): Promise<boolean>;
   /** False for an unknown conversation. */
   delete(key: ConversationKey): Promise<boolean>;
   /** The user's conversations, the latest first. */

@@ -1,4 +1,10 @@
-import { type ChatMessage, type ConversationKey, type ConversationStore, WaggleError } from '#kernel';
+import {
+  type ChatMessage,
+  type ConversationKey,
+  type ConversationStore,
+  type NumberedMessage,
+  WaggleError,
+} from '#kernel';
 
 /** The time of a version: that of its question. Those of an import may have none, and count from the first on. */
 export function timeOf([question]: readonly ChatMessage[], index: number): number {
@@ -35,7 +41,10 @@ export async function deleteTurn(
   });
 }
 
-/** Replaces the messages from a question on. @throws CONVERSATION_UNKNOWN, MESSAGE_UNKNOWN, NOT_IMPLEMENTED */
+/** Attempts, while others change the conversation at the same time. */
+const attempts = 20;
+
+/** Replaces the messages from a question on, unless others come meanwhile: they are looked at first. @throws CONVERSATION_UNKNOWN, MESSAGE_UNKNOWN, NOT_IMPLEMENTED */
 async function changed(
   store: ConversationStore,
   key: ConversationKey,
@@ -43,10 +52,13 @@ async function changed(
   change: (messages: readonly ChatMessage[]) => readonly ChatMessage[],
 ): Promise<void> {
   if (!store.page || !store.replace) throw new WaggleError('NOT_IMPLEMENTED', { what: 'replace messages' });
-  const all = await store.page(key, { limit: Number.MAX_SAFE_INTEGER });
-  if (all.length === 0) throw new WaggleError('CONVERSATION_UNKNOWN', key);
-  const at = all.findIndex((each) => each.number === number);
-  if (all[at]?.message.role !== 'user')
-    throw new WaggleError('MESSAGE_UNKNOWN', { number, what: 'question' });
-  await store.replace(key, number, change(all.slice(at).map(({ message }) => message)));
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const all: readonly NumberedMessage[] = await store.page(key, { limit: Number.MAX_SAFE_INTEGER });
+    if (all.length === 0) throw new WaggleError('CONVERSATION_UNKNOWN', key);
+    const at = all.findIndex((each) => each.number === number);
+    if (all[at]?.message.role !== 'user') break;
+    const next = change(all.slice(at).map(({ message }) => message));
+    if (await store.replace(key, number, next, all.at(-1)?.number)) return;
+  }
+  throw new WaggleError('MESSAGE_UNKNOWN', { number, what: 'question' });
 }

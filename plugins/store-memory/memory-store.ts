@@ -95,10 +95,16 @@ export class MemoryStore implements ConversationStore {
     if (conversation.messages.length === 0) this.#remove(conversation);
   }
 
-  async replace(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void> {
+  async replace(
+    key: ConversationKey,
+    from: number,
+    messages: readonly ChatMessage[],
+    last?: number,
+  ): Promise<boolean> {
     this.#check(messages);
     this.#expire();
     const conversation = this.#conversations.get(conversationKey(key));
+    if (last !== undefined && conversation?.numbers.at(-1) !== last) return false;
     const start = conversation?.numbers.findIndex((number) => number >= from) ?? -1;
     if (conversation && start >= 0) {
       conversation.numbers.splice(start);
@@ -106,6 +112,7 @@ export class MemoryStore implements ConversationStore {
       if (conversation.messages.length + messages.length === 0) this.#remove(conversation);
     }
     await this.append(key, messages);
+    return true;
   }
 
   async delete(key: ConversationKey): Promise<boolean> {

@@ -92,8 +92,13 @@ export class RedisStore implements ConversationStore {
     if (messages.length > 0) await this.#put(key, messages, turnId);
   }
 
-  async replace(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void> {
-    await this.#put(key, messages, '', from);
+  async replace(
+    key: ConversationKey,
+    from: number,
+    messages: readonly ChatMessage[],
+    last?: number,
+  ): Promise<boolean> {
+    return this.#put(key, messages, '', { from, last });
   }
 
   /** @throws TOO_LARGE, QUEUE_FULL */
@@ -101,8 +106,8 @@ export class RedisStore implements ConversationStore {
     key: ConversationKey,
     messages: readonly ChatMessage[],
     turnId: string,
-    from?: number,
-  ): Promise<void> {
+    { from, last }: { readonly from?: number; readonly last?: number | undefined } = {},
+  ): Promise<boolean> {
     const { conversationLimitChars, maxMessages, timeToLiveMs } = this.#limits;
     if (messages.some((message) => charsOf(message) > conversationLimitChars))
       throw new WaggleError('TOO_LARGE', {
@@ -121,9 +126,10 @@ export class RedisStore implements ConversationStore {
         message.role === 'user' ? 'u' : 'o',
       ]);
     const args = [hash, JSON.stringify(key.conversationId), titleOf(messages), ...limits, turnId];
-    args.push(from === undefined ? '' : String(Math.max(0, Math.ceil(from))), ...rows);
-    const chars = await this.#write(scripts.appendTurn, all, args);
-    await this.#keepBooks(member, Number(chars));
+    args.push(from === undefined ? '' : String(Math.max(0, Math.ceil(from))), `${last ?? ''}`, ...rows);
+    const chars = Number(await this.#write(scripts.appendTurn, all, args));
+    if (chars >= 0) await this.#keepBooks(member, chars);
+    return chars >= 0;
   }
 
   async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {

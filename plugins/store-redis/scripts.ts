@@ -27,13 +27,18 @@ end
 
 /**
  * ARGV: hash, id, title, messages and characters of the limits, time to live, id of the turn or '', then of each message its
- * JSON, size and role. Before those the number from which on messages are removed, or ''. Returns the characters of the conversation; 0 where nothing is left of it.
+ * JSON, size and role. Before those the number from which on messages are removed, and the number that the latest message
+ * must have, or ''. Returns the characters of the conversation; 0 where nothing is left of it, -1 where another one is the latest.
  */
 export const appendTurn = new RedisScript(`${live}${drop}
 local hash, id, title, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local maxMessages, maxChars, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local head = redis.call('HMGET', KEYS[3], 'title', 'count', 'chars', 'last')
 local count, chars = tonumber(head[2] or '0'), tonumber(head[3] or '0')
+if ARGV[9] ~= '' then
+  local latest = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
+  if not latest or latest[1] ~= ARGV[9] .. '-0' then return -1 end
+end
 if ARGV[8] ~= '' then
   for _, entry in ipairs(redis.call('XRANGE', KEYS[4], ARGV[8] .. '-0', '+')) do
     redis.call('XDEL', KEYS[4], entry[1])
@@ -49,7 +54,7 @@ local user = redis.call('HMGET', KEYS[1], 'n', 'u')
 local number = math.max(tonumber(user[1] or '0'), tonumber(head[4] or '0'))
 local now = micros()
 local updated = math.max(math.floor(now / 1000), tonumber(user[2] or '0') + 1)
-for at = 9, #ARGV, 3 do
+for at = 10, #ARGV, 3 do
   number = number + 1
   local fields = { 'm', ARGV[at], 'c', ARGV[at + 1], 'r', ARGV[at + 2] }
   if turn ~= '' then fields[7], fields[8] = 't', turn end

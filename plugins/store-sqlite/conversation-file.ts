@@ -155,11 +155,12 @@ export class ConversationFile {
     this.replace(turn, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Appends a turn in the place of the messages from a number on. */
-  replace({ key, title, messages, chars: charsOfEach }: Turn, from: number): void {
+  /** Appends a turn in the place of the messages from a number on; false where the latest message is not `last`. */
+  replace({ key, title, messages, chars: charsOfEach }: Turn, from: number, last?: number): boolean {
     const { upsert, insert, since, drop } = this.#statements;
     this.#expire();
     this.#removeIfExpired(key);
+    if (last !== undefined && this.page(key, { limit: 1 })[0]?.[0] !== last) return false;
     const now = this.#now();
     this.#updatedAt = Math.max(Math.floor(now), this.#updatedAt + 1);
     const row = upsert.get(...idsOf(key), title, this.#updatedAt, now) as readonly [number, number, number];
@@ -182,6 +183,7 @@ export class ConversationFile {
     this.#trim(conversation);
     if (conversation.count === 0) this.#remove(id);
     this.#evict();
+    return true;
   }
 
   /** Removes a turn that is among the latest. */

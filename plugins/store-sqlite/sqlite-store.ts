@@ -43,9 +43,14 @@ export class SqliteStore implements ConversationStore {
     if (messages.length > 0) await this.#thread.ask('append', allChars, turn);
   }
 
-  async replace(key: ConversationKey, from: number, messages: readonly ChatMessage[]): Promise<void> {
+  async replace(
+    key: ConversationKey,
+    from: number,
+    messages: readonly ChatMessage[],
+    last?: number,
+  ): Promise<boolean> {
     const { turn, allChars } = this.#turnOf(key, messages);
-    await this.#thread.ask('replace', allChars, turn, from);
+    return this.#thread.ask('replace', allChars, turn, from, last);
   }
 
   async retract(key: ConversationKey, messages: readonly ChatMessage[]): Promise<void> {

@@ -83,6 +83,27 @@ export function conversationStoreContract(
       expect(await store.read(key('c'))).toEqual(['a', 'b', 'c', 'd'].flatMap(turn));
     });
 
+    it('puts messages in the place of others only where nothing has come since', async () => {
+      const store = await create(limits);
+      if (!store.replace || !store.page) return;
+      for (const word of ['one', 'two']) await store.append(key('c'), turn(word));
+      const seen = await store.page(key('c'), { limit: 9 });
+      const [from = 0, last] = [seen[2]?.number, seen.at(-1)?.number];
+      // Each from what it has seen, at once: one of them is first.
+      const words = ['a', 'b', 'c'];
+      const done = await Promise.all(words.map((word) => store.replace?.(key('c'), from, turn(word), last)));
+      expect(done.filter(Boolean)).toHaveLength(1);
+      const first = words[done.indexOf(true)] ?? '';
+      expect(await store.read(key('c'))).toEqual([...turn('one'), ...turn(first)]);
+      const [, , , latest] = await store.page(key('c'), { limit: 9 });
+      expect(await store.replace(key('c'), latest?.number ?? 0, [], latest?.number)).toBe(true);
+      // What it has seen is gone.
+      expect(await store.replace(key('c'), 0, turn('x'), latest?.number)).toBe(false);
+      expect(await store.replace(key('unknown'), 0, turn('x'), 1)).toBe(false);
+      expect(await store.read(key('unknown'))).toEqual([]);
+      expect(await store.read(key('c'))).toEqual([...turn('one'), turn(first)[0]]);
+    });
+
     it('puts nothing in the place of others that is larger than a conversation may be, with its versions', async () => {
       const store = await create(limits);
       if (!store.replace || !store.page) return;

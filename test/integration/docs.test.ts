@@ -139,7 +139,7 @@ const slowStore: Plugin = definePlugin({
       list: (userId) => answer(userId, []),
       page: (key) => answerTo(key, []),
       rename: (key) => answerTo(key, false),
-      replace: (key) => answerTo(key, undefined),
+      replace: (key) => answerTo(key, true),
       search: (userId) => answer(userId, { hits: [], complete: true }),
     });
   },
